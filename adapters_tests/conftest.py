@@ -1,0 +1,92 @@
+"""Fixtures: a simulator, a provider that points at it, and a clock that can be set."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcrauth import AdobePass, Clock, FileStore, MemoryStore, Policy, Store, TokenSource
+from dcrauth.simulator import Behaviour, Simulator
+
+EAGER = Policy(young=0.0, least_pause=0.01)
+"""The usual policy, but for two waits that tests need not make."""
+
+
+class ManualClock:
+    """A clock that runs with the real one and can be put forward."""
+
+    def __init__(self) -> None:
+        self._real = Clock()
+        self._ahead = 0.0
+        self._lock = threading.Lock()
+        self.slept: list[float] = []
+        self.clock = Clock(wall=self.wall, monotonic=self.monotonic, sleep=self.sleep)
+
+    def wall(self) -> float:
+        return self._real.wall() + self._ahead
+
+    def monotonic(self) -> float:
+        return self._real.monotonic() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        """Pass the time at once, and remember how much it was."""
+        self.slept.append(seconds)
+        self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        with self._lock:
+            self._ahead += seconds
+
+
+@pytest.fixture
+def time() -> ManualClock:
+    """A clock to put forward; the simulator and the token sources of a test share it."""
+    return ManualClock()
+
+
+@pytest.fixture
+def adobe(time: ManualClock) -> Iterator[Simulator]:
+    """A running simulator."""
+    with Simulator(Behaviour(), clock=time.wall) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def foreign(time: ManualClock) -> Iterator[Simulator]:
+    """A second origin, which must never see anything of ours."""
+    with Simulator(Behaviour(), clock=time.wall) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def provider(adobe: Simulator) -> AdobePass:
+    """Adobe Pass as the simulator plays it."""
+    return AdobePass(adobe.software_statement, base_url=adobe.url)
+
+
+@pytest.fixture
+def make_source(provider: AdobePass, time: ManualClock) -> Callable[..., TokenSource]:
+    """Make token sources that share the clock of the test."""
+
+    def make(**settings: Any) -> TokenSource:
+        settings.setdefault("store", MemoryStore())
+        settings.setdefault("policy", EAGER)
+        return TokenSource(settings.pop("provider", provider), clock=time.clock, **settings)
+
+    return make
+
+
+@pytest.fixture
+def source(make_source: Callable[..., TokenSource]) -> TokenSource:
+    """A token source with an empty memory store."""
+    return make_source()
+
+
+@pytest.fixture(params=["memory", "file"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """Each of the stores, empty."""
+    return MemoryStore() if request.param == "memory" else FileStore(tmp_path / "store")

@@ -1,0 +1,285 @@
+"""The promises of every adapter, each written once and run over all clients, blocking and asynchronous."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import pytest
+from adapters_tests.bodies import CASES, Body
+from adapters_tests.clients import KINDS, App, Kind
+from adapters_tests.conftest import ManualClock
+
+from dcrauth import DCRAuthError, Policy, ServerUnavailable, TokenSource
+from dcrauth.simulator import Behaviour, Fault, Simulator
+
+HOUR = 3600.0
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each of the clients."""
+    found: Kind = request.param
+    return found
+
+
+@pytest.fixture
+def app(kind: Kind, source: TokenSource) -> Iterator[App]:
+    """A session of each client with a token source attached."""
+    with kind.open(kind.auth(source)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def api(adobe: Simulator) -> str:
+    """A protected API."""
+    return f"{adobe.url}/api/v2/REF30/configuration"
+
+
+def tokens_seen(simulator: Simulator) -> list[str | None]:
+    """The Authorization headers of all calls but the two of DCR, in order."""
+    return [call.headers.get("authorization") for call in simulator.calls if not call.path.startswith("/o/")]
+
+
+def test_registers_lazily(kind: Kind, source: TokenSource, adobe: Simulator, api: str) -> None:
+    """Nothing is called before the first request; it then registers once and gets one token."""
+    with kind.open(kind.auth(source)) as app:
+        assert adobe.counts.register == adobe.counts.token == 0
+        assert app.get(api).status == 200
+    assert (adobe.counts.register, adobe.counts.token, adobe.counts.api) == (1, 1, 1)
+
+
+def test_reuses_the_token(app: App, adobe: Simulator, api: str) -> None:
+    """As long as a token is fresh, a request costs no further call."""
+    for _ in range(5):
+        assert app.get(api).status == 200
+    assert (adobe.counts.register, adobe.counts.token, adobe.counts.api) == (1, 1, 5)
+    assert len(set(tokens_seen(adobe))) == 1
+
+
+def test_renews_in_the_background_when_due(app: App, adobe: Simulator, api: str, time: ManualClock) -> None:
+    """A due token is still used, and is renewed meanwhile, without a refusal and without a new registration."""
+    assert app.get(api).status == 200
+    time.advance(6 * HOUR - 70)  # between due (15 min before expiry, at the most) and mandatory (60 s)
+    assert app.get(api).status == 200
+    assert adobe.wait_for(lambda counts: counts.token == 2)
+    first, second = tokens_seen(adobe)
+    assert first == second
+    assert adobe.counts.register == 1
+
+
+def test_waits_for_a_new_token_when_dead(app: App, adobe: Simulator, api: str, time: ManualClock) -> None:
+    """A dead token is never sent: the request waits for a new one."""
+    assert app.get(api).status == 200
+    time.advance(7 * HOUR)
+    assert app.get(api).status == 200
+    assert (adobe.counts.register, adobe.counts.token, adobe.counts.refused) == (1, 2, 0)
+
+
+@pytest.mark.parametrize("refusals", ["v2", "legacy", "bare", "oauth"])
+def test_renews_on_401_and_sends_again(
+    app: App, adobe: Simulator, api: str, refusals: str
+) -> None:
+    """A refused token is renewed and the request sent once more, whatever form the refusal takes."""
+    assert app.get(api).status == 200
+    adobe.behaviour = Behaviour(refusals=refusals)
+    adobe.revoke_tokens()
+    assert app.get(api).status == 200
+    assert (adobe.counts.register, adobe.counts.token, adobe.counts.api, adobe.counts.refused) == (1, 2, 3, 1)
+
+
+def test_sends_at_most_twice(app: App, adobe: Simulator, api: str) -> None:
+    """A server that refuses every token gets each request twice and no more, and the caller gets the 401."""
+    adobe.behaviour = Behaviour(refuse_every_token=True)
+    answer = app.get(api)
+    assert answer.status == 401
+    assert adobe.counts.api == 2
+    assert len(set(tokens_seen(adobe))) == 2
+
+
+def test_does_not_renew_a_young_token(
+    kind: Kind, make_source: Callable[..., TokenSource], adobe: Simulator, api: str
+) -> None:
+    """A server that refuses every new token does not turn each request into a token call."""
+    adobe.behaviour = Behaviour(refuse_every_token=True)
+    with kind.open(kind.auth(make_source(policy=Policy()))) as app:
+        for _ in range(5):
+            answer = app.get(api)
+            assert answer.status == 401
+            assert answer.content
+    assert (adobe.counts.token, adobe.counts.api) == (1, 5)
+
+
+def test_passes_on_what_concerns_the_user(app: App, adobe: Simulator, api: str) -> None:
+    """A 401 whose action is the user's authentication is handed over as it is, without a token call."""
+    assert app.get(api).status == 200
+    refusal = b'{"status":401,"code":"authentication_session_missing","action":"authentication"}'
+    adobe.inject("api", Fault(status=401, body=refusal))
+    answer = app.get(api)
+    assert (answer.status, answer.content) == (401, refusal)
+    assert adobe.counts.token == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 429, 500, 503])
+def test_passes_on_other_answers(app: App, adobe: Simulator, api: str, status: int) -> None:
+    """Any answer but a 401 is the caller's, untouched: one send, no token call."""
+    assert app.get(api).status == 200
+    adobe.inject("api", Fault(status=status, body=b"as it was"))
+    answer = app.get(api)
+    assert (answer.status, answer.content) == (status, b"as it was")
+    assert (adobe.counts.token, adobe.counts.api) == (1, 2)
+
+
+def test_foreign_origins_get_nothing(app: App, adobe: Simulator, foreign: Simulator) -> None:
+    """A URL outside the protected origins is passed through: no token, no registration, no error."""
+    assert app.get(f"{foreign.url}/api/v2/REF30/configuration").status == 401
+    assert tokens_seen(foreign) == [None]
+    assert (adobe.counts.register, adobe.counts.token) == (0, 0)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_foreign_redirects_get_nothing(app: App, adobe: Simulator, foreign: Simulator, status: int) -> None:
+    """The target of a redirect to another origin sees no token, neither at once nor after its own 401."""
+    url = f"{adobe.url}/api/v2/REF30/redirect?status={status}&to={foreign.url}/api/v2/REF30/echo"
+    answer = app.send("POST", url, data={"a": "b"})
+    assert answer.status == 401
+    assert set(tokens_seen(foreign)) == {None}
+    assert len(foreign.calls) == 1
+    assert adobe.counts.token == 1
+    assert adobe.counts.api == 1
+
+
+def test_redirects_within_the_origin_keep_the_token(app: App, adobe: Simulator, api: str) -> None:
+    """Each hop within the protected origin carries the token; after a renewal, the new one."""
+    assert app.get(api).status == 200
+    adobe.revoke_tokens()
+    answer = app.get(f"{adobe.url}/api/v2/REF30/redirect?status=302&to={api}")
+    assert answer.status == 200
+    old, refused, again, last = tokens_seen(adobe)
+    assert old == refused
+    assert again == last != old
+    assert adobe.counts.token == 2
+
+
+def test_a_header_of_the_callers_wins(app: App, adobe: Simulator, api: str) -> None:
+    """An Authorization header that the caller has set is sent as it is, and its 401 is the caller's."""
+    answer = app.get(api, headers={"Authorization": "Bearer mine"})
+    assert answer.status == 401
+    assert tokens_seen(adobe) == ["Bearer mine"]
+    assert adobe.counts.token == 0
+
+
+@pytest.mark.parametrize(("kind", "body"), CASES, ids=lambda case: case.name)
+def test_bodies_are_replayed_exactly_or_not_at_all(
+    kind: Kind, body: Body, source: TokenSource, adobe: Simulator, api: str
+) -> None:
+    """After a 401 a body is sent again byte for byte, or the 401 is handed over and the next request succeeds."""
+    echo = f"{adobe.url}/api/v2/REF30/echo"
+    with kind.open(kind.auth(source)) as app:
+        assert app.get(api).status == 200
+        adobe.revoke_tokens()
+        answer = app.send("POST", echo, **body.make(kind))
+        bodies = [call.body for call in adobe.calls if call.path.endswith("/echo")]
+        assert adobe.counts.token == 2
+        assert app.get(api).status == 200
+    if body.expected is not None:
+        assert set(bodies) == {body.expected}
+    assert len(set(bodies)) == 1
+    assert (answer.status, len(bodies)) == ((200, 2) if body.replayable else (401, 1))
+    if body.replayable:
+        assert answer.json["sha256"] == hashlib.sha256(bodies[0]).hexdigest()
+
+
+def test_many_at_once_make_one_renewal(kind: Kind, source: TokenSource, adobe: Simulator, api: str) -> None:
+    """Twenty threads or five hundred tasks that start cold make one registration and one token call."""
+    count = 500 if kind.is_async else 20
+    adobe.behaviour = Behaviour(register_delay=0.1, token_delay=0.1)
+    with kind.open(kind.auth(source), pool=20) as app:
+        answers = app.send_many(count, "GET", api)
+    assert {answer.status for answer in answers} == {200}
+    assert (adobe.counts.register, adobe.counts.token, adobe.counts.api) == (1, 1, count)
+
+
+def test_many_refused_at_once_make_one_renewal(kind: Kind, source: TokenSource, adobe: Simulator, api: str) -> None:
+    """However many requests are refused at once, there is one token call and each is sent twice at most."""
+    with kind.open(kind.auth(source), pool=20) as app:
+        assert app.get(api).status == 200
+        adobe.behaviour = Behaviour(token_delay=0.2)
+        adobe.revoke_tokens()
+        answers = app.send_many(20, "GET", api)
+    assert {answer.status for answer in answers} == {200}
+    assert adobe.counts.token == 2
+    assert adobe.counts.api <= 41
+
+
+def test_a_pool_of_one_does_not_deadlock(kind: Kind, source: TokenSource, adobe: Simulator, api: str) -> None:
+    """With a single connection, a renewal in the middle of a request needs no second one."""
+    with kind.open(kind.auth(source), pool=1) as app:
+        assert app.get(api).status == 200
+        adobe.revoke_tokens()
+        assert app.get(api).status == 200
+        adobe.revoke_tokens()
+        assert {answer.status for answer in app.send_many(3, "GET", api)} == {200}
+
+
+def test_a_large_refusal_does_not_hold_the_connection(
+    kind: Kind, source: TokenSource, adobe: Simulator, api: str
+) -> None:
+    """A 401 of three megabytes neither blocks the only connection nor keeps the request from being sent again."""
+    with kind.open(kind.auth(source), pool=1) as app:
+        assert app.get(api).status == 200
+        adobe.inject("api", Fault(status=401, body=b"x" * 3_000_000))
+        assert app.get(api).status == 200
+    assert adobe.counts.token == 2
+
+
+def test_errors_are_the_hosts_as_well(kind: Kind, source: TokenSource, adobe: Simulator, api: str) -> None:
+    """What an adapter raises is caught by the library's own except clause and tells what dcrauth knows."""
+    adobe.inject("token", Fault(status=503), times=None)
+    with kind.open(kind.auth(source)) as app, pytest.raises(kind.host_error) as caught:
+        app.get(api)
+    assert isinstance(caught.value, DCRAuthError)
+    assert isinstance(caught.value, ServerUnavailable)
+    assert caught.value.status == 503
+    assert caught.value.retry_at is not None
+    assert adobe.counts.api == 0
+
+
+def test_cookies_of_the_refusal_are_kept(app: App, adobe: Simulator, api: str) -> None:
+    """A cookie that a 401 sets is sent with the request's second attempt and with later ones, as any cookie is."""
+    assert app.get(api).status == 200
+    adobe.inject("api", Fault(status=401, headers=(("Set-Cookie", "AWSALB=one; Path=/"),)))
+    assert app.get(api).status == 200
+    assert app.get(api).status == 200
+    assert [call.headers.get("cookie") for call in adobe.calls if call.path.startswith("/api/")][2:] == ["AWSALB=one"] * 2
+    assert adobe.counts.token == 2
+
+
+def test_the_callers_cookies_survive_a_renewal(kind: Kind, source: TokenSource, adobe: Simulator, api: str) -> None:
+    """The second attempt carries the session's cookies together with those that the 401 has set."""
+    with kind.open(kind.auth(source), cookies={"mine": "1"}) as app:
+        adobe.inject("api", Fault(status=401, headers=(("Set-Cookie", "AWSALB=one; Path=/"),)))
+        assert app.get(api).status == 200
+    first, second = [call.headers["cookie"] for call in adobe.calls if call.path.startswith("/api/")]
+    assert first == "mine=1"
+    assert set(second.split("; ")) == {"mine=1", "AWSALB=one"}
+
+
+def test_device_headers_go_where_they_belong(
+    kind: Kind, make_source: Callable[..., TokenSource], provider: object, adobe: Simulator, foreign: Simulator, api: str
+) -> None:
+    """Requests to protected APIs carry the device headers unless the caller has set them; others never do."""
+    from dcrauth import AdobePass, DeviceInfo  # noqa: PLC0415
+
+    assert isinstance(provider, AdobePass)
+    device = DeviceInfo(model="m", version="1", os_name="Linux", os_version="6", connection_type="LAN")
+    source = make_source(provider=provider.for_device(device, forwarded_for="203.0.113.7"))
+    with kind.open(kind.auth(source)) as app:
+        app.get(api)
+        app.get(api, headers={"X-Device-Info": "mine"})
+        app.get(f"{foreign.url}/api/v2/REF30/configuration")
+    assert {call.headers.get("x-device-info") for call in adobe.calls[:3]} == {device.header}
+    assert {call.headers.get("x-forwarded-for") for call in adobe.calls} == {"203.0.113.7"}
+    assert adobe.calls[3].headers["x-device-info"] == "mine"
+    assert foreign.calls[0].headers.get("x-device-info") is None
+    assert foreign.calls[0].headers.get("x-forwarded-for") is None

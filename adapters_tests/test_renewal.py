@@ -1,0 +1,316 @@
+"""The renewal, driven by hand without any I/O: its order, its failures, and its invariants over random histories."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from adapters_tests.world import BROKEN, Process, World
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from dcrauth import (
+    CredentialsRejected,
+    Policy,
+    RegistrationRejected,
+    ServerUnavailable,
+    StoreCorrupt,
+    StoreTooNew,
+    StoreUnavailable,
+    Throttled,
+    events,
+)
+from dcrauth.records import read_credentials
+from dcrauth.renewal import Add, Check, Get, Put, Replace, Send, Sleep
+
+POLICY = Policy()
+
+
+@pytest.fixture
+def world() -> World:
+    """A world without a client."""
+    return World()
+
+
+@pytest.fixture
+def process(world: World) -> Process:
+    """A process that has just started."""
+    return Process(world, POLICY, lambda: 0.5)
+
+
+def kinds_of_effects(process: Process) -> list[type]:
+    kinds = []
+    while (effect := process.step()) is not None:
+        kinds.append(type(effect))
+    return [kind for kind in kinds if kind in {Get, Add, Replace, Put, Check, Send, Sleep}]
+
+
+def test_the_order_of_a_first_renewal(process: Process) -> None:
+    """Credentials are stored and read back before they are used, and the store is tried before anything is registered."""
+    assert kinds_of_effects(process) == [Get, Get, Check, Send, Add, Get, Send, Put]
+
+
+def test_the_order_with_stored_credentials(world: World, process: Process) -> None:
+    """With credentials in the store, a renewal is one token call."""
+    process.run()
+    world.records.pop(world.identity.token)
+    assert kinds_of_effects(process) == [Get, Get, Send, Put]
+    assert world.registrations == 1
+
+
+def test_a_peers_token_is_adopted(world: World) -> None:
+    """A process that finds a token which another one has stored calls nobody."""
+    first, second = Process(world, POLICY, lambda: 0.5), Process(world, POLICY, lambda: 0.5)
+    first.run()
+    second.run()
+    assert second.token == first.token
+    assert (world.registrations, world.token_calls) == (1, 1)
+
+
+def test_the_token_to_replace_is_not_adopted(world: World, process: Process) -> None:
+    """Finding the very token that is to be replaced is no news: a new one is fetched."""
+    process.run()
+    before = process.token
+    process.run()
+    assert process.token != before
+    assert world.token_calls == 2
+
+
+@pytest.mark.parametrize("fault", ["unreachable", "lost", *BROKEN])
+def test_transient_faults_change_nothing(world: World, process: Process, fault: str) -> None:
+    """No fault of the token endpoint touches the credentials; three attempts, and then an error that says when."""
+    process.run()
+    before = dict(world.records)
+    world.now += 7200
+    process.run({Send: [fault] * 3})
+    assert isinstance(process.error, Throttled if fault == "429" else ServerUnavailable)
+    assert process.error.retry_at is not None
+    assert process.error.retry_at > world.now
+    assert world.records == before
+    assert process.sends == 3
+
+
+def test_a_passing_fault_is_passed_over(world: World, process: Process) -> None:
+    """One failed call is followed by another one, after a pause."""
+    process.run({Send: ["503", "", "429", ""]})
+    assert process.error is None
+    assert process.token is not None
+    assert (world.registrations, world.token_calls) == (1, 1)
+
+
+def test_the_store_is_tried_before_registering(world: World, process: Process) -> None:
+    """What cannot be stored is not registered."""
+    process.run({Check: ["store down"]})
+    assert isinstance(process.error, StoreUnavailable)
+    assert world.registrations == 0
+
+
+def test_an_unreadable_store_is_not_an_empty_one(world: World, process: Process) -> None:
+    """A store that cannot be read stops the renewal; nothing is registered."""
+    process.run({Get: ["", "store down"]})
+    assert isinstance(process.error, StoreUnavailable)
+    assert world.registrations == 0
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\x80", b"null", b'{"format":"dcrauth","schema":1}'])
+def test_damaged_credentials_stop_everything(world: World, process: Process, damage: bytes) -> None:
+    """A damaged credentials record is left as it is, and nothing is registered in its place."""
+    world.records[world.identity.credentials] = damage
+    process.run()
+    assert isinstance(process.error, StoreCorrupt)
+    assert world.records[world.identity.credentials] == damage
+    assert world.registrations == 0
+
+
+def test_credentials_of_a_later_version_are_left_alone(world: World, process: Process) -> None:
+    """A record of a later schema is neither read nor rewritten."""
+    future = b'{"format":"dcrauth","schema":2}'
+    world.records[world.identity.credentials] = future
+    process.run()
+    assert isinstance(process.error, StoreTooNew)
+    assert world.records == {world.identity.credentials: future}
+
+
+def test_a_damaged_token_is_replaced(world: World, process: Process) -> None:
+    """A damaged token record is disposable: a new token is fetched and takes its place."""
+    process.run()
+    world.records[world.identity.token] = b"garbage"
+    process.kill()
+    process.run()
+    assert process.token is not None
+    assert world.records[world.identity.token] != b"garbage"
+    assert any(isinstance(event, events.StoreProblem) for event in world.told)
+
+
+def test_a_store_that_cannot_keep_the_token_spoils_nothing(process: Process) -> None:
+    """A token that cannot be shared is used all the same."""
+    process.run({Put: ["store down"]})
+    assert process.token is not None
+
+
+def test_the_loser_of_a_race_uses_the_winners_credentials(world: World) -> None:
+    """Of two registrations made at once only the first that is stored is ever used."""
+    first, second = Process(world, POLICY, lambda: 0.5), Process(world, POLICY, lambda: 0.5)
+    for each in (first, second):
+        while not isinstance(each.step(), Send):
+            pass
+    first.run()
+    second.run()
+    assert world.registrations == 2
+    assert world.used == ["client-1", "client-1"]
+    assert any(isinstance(event, events.RegistrationUnused) for event in world.told)
+
+
+def test_a_forgotten_client_is_doubted_before_it_is_replaced(world: World, process: Process) -> None:
+    """After invalid_client the store is read again and the call repeated; only then is another client registered."""
+    process.run()
+    old = world.stored_client()
+    world.clients.clear()
+    world.now += 7200
+    process.run()
+    assert world.used == [old, old, old, world.stored_client()]
+    assert world.stored_client() != old
+    aside = world.records[world.identity.replaced(1)]
+    assert read_credentials(world.identity.replaced(1), aside).credentials.client_id == old
+    assert any(isinstance(event, events.CredentialsReplaced) for event in world.told)
+
+
+def test_one_invalid_client_is_not_believed(world: World, process: Process) -> None:
+    """A server that rejects the client once and then knows it again costs no registration."""
+    process.run()
+    kept = world.clients.copy()
+    world.clients.clear()
+    world.now += 7200
+    while not isinstance(process.step(), Sleep):
+        pass
+    world.clients.update(kept)
+    process.run()
+    assert process.token is not None
+    assert world.registrations == 1
+
+
+def test_registering_again_is_rationed(world: World, process: Process) -> None:
+    """A client that is refused again within a day is not replaced again."""
+    process.run()
+    for _ in range(2):
+        world.clients.clear()
+        world.now += 7200
+        process.run()
+    assert isinstance(process.error, CredentialsRejected)
+    assert world.registrations == 2
+    world.now += 86_400
+    process.run()
+    assert process.error is None
+    assert world.registrations == 3
+
+
+def test_registering_again_can_be_forbidden(world: World) -> None:
+    """With reregister="never" a refused client is an error, and stays where it is."""
+    process = Process(world, Policy(reregister="never"), lambda: 0.5)
+    process.run()
+    stored = world.records[world.identity.credentials]
+    world.clients.clear()
+    world.now += 7200
+    process.run()
+    assert isinstance(process.error, CredentialsRejected)
+    assert process.error.error == "invalid_client"
+    assert world.records[world.identity.credentials] == stored
+    assert world.registrations == 1
+
+
+def test_a_refused_statement_keeps_the_old_credentials(
+    world: World, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the client is gone and the statement is refused, the stored pair stays: the statement may come back."""
+    process.run()
+    stored = world.records[world.identity.credentials]
+    world.clients.clear()
+    world.now += 7200
+    refusal = b'{"error":"unapproved_software_statement"}'
+    from dcrauth.provider import Response  # noqa: PLC0415
+
+    monkeypatch.setattr(World, "_register", lambda self: Response(400, {}, refusal))
+    process.run()
+    assert isinstance(process.error, RegistrationRejected)
+    assert process.error.error == "unapproved_software_statement"
+    assert world.records[world.identity.credentials] == stored
+
+
+FAULTS = ["", "", "", "unreachable", "lost", *BROKEN]
+
+
+class Histories(RuleBasedStateMachine):
+    """Random histories of several processes: any order of steps, any fault at any step, death between any two."""
+
+    @initialize(seed=st.integers(0, 2**32), count=st.integers(1, 3))
+    def begin(self, seed: int, count: int) -> None:
+        self.world = World()
+        self.chance = random.Random(seed)
+        self.processes = [Process(self.world, POLICY, self.chance.random) for _ in range(count)]
+        self.stored: list[str] = []
+        self.forgotten = False
+
+    @rule(which=st.integers(0, 2), fault=st.sampled_from(FAULTS), steps=st.integers(1, 6))
+    def go_on(self, which: int, fault: str, steps: int) -> None:
+        process = self.processes[which % len(self.processes)]
+        for _ in range(steps):
+            process.step(fault)
+            self.look()
+
+    @rule(which=st.integers(0, 2))
+    def store_fails(self, which: int) -> None:
+        self.processes[which % len(self.processes)].step("store down")
+
+    @rule(which=st.integers(0, 2))
+    def finish(self, which: int) -> None:
+        process = self.processes[which % len(self.processes)]
+        process.run()
+        self.look()
+
+    @rule(which=st.integers(0, 2))
+    def die(self, which: int) -> None:
+        self.processes[which % len(self.processes)].kill()
+
+    @rule(seconds=st.sampled_from([0.5, 30.0, 3000.0, 4000.0, 100_000.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.now += seconds
+
+    @precondition(lambda self: not self.forgotten)
+    @rule()
+    def server_forgets(self) -> None:
+        self.world.clients.clear()
+        self.forgotten = True
+
+    def look(self) -> None:
+        client = self.world.stored_client()
+        if client is not None and (not self.stored or self.stored[-1] != client):
+            self.stored.append(client)
+
+    @invariant()
+    def credentials_are_permanent(self) -> None:
+        """Invariant 1: stored credentials change only after the server forgot them, and the old pair is kept."""
+        self.look()
+        if not self.stored:
+            return
+        assert self.world.stored_client() == self.stored[-1]
+        assert len(self.stored) <= (2 if self.forgotten else 1)
+        for generation, client in enumerate(self.stored[:-1], start=1):
+            key = self.world.identity.replaced(generation)
+            assert read_credentials(key, self.world.records[key]).credentials.client_id == client
+
+    @invariant()
+    def only_stored_credentials_are_used(self) -> None:
+        """Invariant 2: however many registrations were made, no client is used before it is the stored one."""
+        assert set(self.world.used) <= set(self.stored)
+
+    @invariant()
+    def calls_are_bounded(self) -> None:
+        """Invariant 4, for our own calls: no renewal sends without end."""
+        assert all(process.longest <= 5 * POLICY.attempts for process in self.processes)
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

@@ -1,0 +1,119 @@
+"""What the adapters share: a token source, the origins that may see its token, and nothing that is a rule."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NoReturn, Self
+
+from dcrauth import rules
+from dcrauth.credentials import AccessToken
+from dcrauth.errors import ConfigurationError, DCRAuthError, in_terms_of
+from dcrauth.events import Event
+from dcrauth.origins import origin, prefixes, spellings
+from dcrauth.policy import Policy
+from dcrauth.provider import Provider
+from dcrauth.source import TokenSource
+from dcrauth.stores import Store
+from dcrauth.transports import Transport
+
+LARGEST_REFUSAL = 64 * 1024
+"""The most bytes of a 401 answer that are read to see what it says."""
+
+
+class Attachment:
+    """The part of every ``DCRAuth`` that does not depend on the HTTP library."""
+
+    _host_error: ClassVar[type[Exception]]
+    _own_transport: ClassVar[Callable[[], Transport]]
+
+    def __init__(
+        self,
+        source: TokenSource | Provider,
+        *,
+        store: Store | None = None,
+        instance: str | None = None,
+        transport: Transport | None = None,
+        policy: Policy | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        """Attach a token source to an HTTP client.
+
+        Parameters:
+            source: a provider such as `AdobePass`, or a `TokenSource` to share between clients.
+            store: where credentials and tokens are kept; a `FileStore` in the user's data directory by default.
+            instance: what tells this user application instance from others of the same application.
+            transport: what sends the two calls of a renewal; by default one on the same HTTP library.
+            policy: how early, how often and how long.
+            on_event: called with each event, on the renewal thread.
+
+        Raises:
+            ConfigurationError: *source* is neither, or a `TokenSource` comes with settings that it already has.
+        """
+        if not isinstance(source, TokenSource):
+            source = TokenSource(
+                source,
+                store=store,
+                instance="default" if instance is None else instance,
+                transport=transport or type(self)._own_transport(),
+                policy=policy,
+                on_event=on_event,
+            )
+        elif (store, instance, transport, policy, on_event) != (None,) * 5:
+            raise ConfigurationError("A TokenSource has its own store, instance, transport, policy and on_event already")
+        self._source = source
+        self._origins = source.provider.protected_origins
+        # How URLs of these origins begin, or what their parts are: found at once, where parsing takes its time.
+        self._prefixes = prefixes(self._origins)
+        self._spelled = spellings(self._origins)
+        self._api_headers = dict(source.provider.api_headers)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__module__}.{type(self).__qualname__}({self._source!r})"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # requests pickles the auth object along with a Response; that must not fail, and must not carry secrets.
+        return Unattached, ()
+
+    def _protects(self, scheme: str, host: str | None, port: int | None) -> bool:
+        """Whether a URL of these parts may see the token."""
+        return (scheme, host, port) in self._spelled or origin(scheme, host or "", port) in self._origins
+
+    def _token(self, instead_of: AccessToken | None = None) -> AccessToken:
+        try:
+            return self._source.token(instead_of=instead_of)
+        except DCRAuthError as error:
+            failure = error
+        raise in_terms_of(self._host_error, failure) from failure
+
+    async def _token_async(self, instead_of: AccessToken | None = None) -> AccessToken:
+        try:
+            return await self._source.token_async(instead_of=instead_of)
+        except DCRAuthError as error:
+            failure = error
+        raise in_terms_of(self._host_error, failure) from failure
+
+    def _asks_for_renewal(self, body: bytes) -> bool:
+        """Whether a 401 with *body* is about the token at all."""
+        return rules.is_ours(self._source.provider.verdict(body))
+
+    def _sign(self, headers: Any, token: AccessToken) -> None:
+        """Put *token* on a request, and the provider's own headers where the caller has not set them."""
+        headers["Authorization"] = token.authorization
+        for name, value in self._api_headers.items():
+            if name not in headers:
+                headers[name] = value
+
+
+class Unattached:
+    """What a ``DCRAuth`` comes back as from a pickle, which carries no secrets: it refuses to do anything."""
+
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+        """Refuse."""
+        raise ConfigurationError("This DCRAuth came out of a pickle, which carries no secrets: attach a new one")
+
+    answered = sync_auth_flow = async_auth_flow = __call__
+

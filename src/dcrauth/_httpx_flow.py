@@ -1,0 +1,133 @@
+"""What the adapters for httpx and httpx2 have in common, which is all but the library's own classes.
+
+The client runs the flow once around a request and all of its redirects. The token is obtained beside the client, never
+by yielding a request of ours: that would go through the caller's transport, hooks and cookies, without a timeout.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any, ClassVar
+
+from dcrauth._adapter import Attachment
+from dcrauth.credentials import AccessToken
+
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
+
+
+class HttpxFlow(Attachment):
+    """The authentication flow of httpx, for blocking clients and for asyncio and trio."""
+
+    requires_request_body = False
+    requires_response_body = False
+    _library: ClassVar[Any]
+
+    def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
+        """Run around one request of a blocking client."""
+        if not self._takes(request):
+            yield request
+            return
+        token = self._token()
+        rewind = self._rewind_of(request)
+        self._sign(request.headers, token)
+        response = yield request
+        if response.status_code != 401 or not self._carried(request, response, token):
+            return
+        if not self._asks_for_renewal(response.read()):
+            return
+        fresh = self._token(instead_of=token)
+        if fresh != token and self._repeats(response) and rewind():
+            yield self._again(request, response, fresh)
+
+    async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+        """Run around one request of an asynchronous client."""
+        if not self._takes(request):
+            yield request
+            return
+        token = await self._token_async()
+        rewind = self._rewind_of(request)
+        self._sign(request.headers, token)
+        response = yield request
+        if response.status_code != 401 or not self._carried(request, response, token):
+            return
+        if not self._asks_for_renewal(await response.aread()):
+            return
+        fresh = await self._token_async(instead_of=token)
+        if fresh != token and self._repeats(response) and rewind():
+            yield self._again(request, response, fresh)
+
+    def _takes(self, request: Any) -> bool:
+        url = request.url
+        return self._protects(url.scheme, url.host, url.port) and "Authorization" not in request.headers
+
+    def _carried(self, request: Any, response: Any, token: AccessToken) -> bool:
+        """Whether the request that was refused, after all redirects, went to a protected origin and had our token."""
+        url, sent = response.request.url, response.request.headers.get("Authorization")
+        return sent == token.authorization and self._protects(url.scheme, url.host, url.port)
+
+    def _repeats(self, response: Any) -> bool:
+        """Whether starting over is harmless: a redirect means that the first request has been carried out already."""
+        return not response.history or response.history[0].request.method in _REPEATABLE
+
+    def _again(self, request: Any, response: Any, token: AccessToken) -> Any:
+        # Always the first request: that of the last redirect may belong to another origin.
+        request.headers["Authorization"] = token.authorization
+        if response.cookies:
+            self._carry_cookies(request, response)
+        return request
+
+    def _carry_cookies(self, request: Any, response: Any) -> None:
+        """Give *request* the cookies that *response* has set; the client has done its part before the flow began."""
+        probe = self._library.Request(request.method, request.url)
+        response.cookies.set_cookie_header(probe)
+        pairs = [*_pairs(request.headers.get("Cookie")), *_pairs(probe.headers.get("Cookie"))]
+        if pairs:
+            request.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in dict(pairs).items())
+
+    def _rewind_of(self, request: Any) -> Callable[[], bool]:
+        """Note where the body begins; return what takes it back there and says whether that can be relied on."""
+        try:
+            request.content  # noqa: B018  # raises unless the body is in memory
+        except self._library.RequestNotRead:
+            return _rewind_of_stream(request.stream)
+        return _nothing_to_do
+
+
+def _nothing_to_do() -> bool:
+    return True
+
+
+def _not_possible() -> bool:
+    return False
+
+
+def _rewind_of_stream(stream: Any) -> Callable[[], bool]:
+    fields = getattr(stream, "fields", None)
+    if fields is not None:
+        # A multipart stream takes its files back to their start by itself, each time it is sent.
+        return _nothing_to_do if all(_is_seekable(getattr(each, "file", b"")) for each in fields) else _not_possible
+    file = getattr(stream, "_stream", None)
+    try:
+        position = file.tell()  # type: ignore[union-attr]
+    except (AttributeError, OSError, ValueError):
+        return _not_possible
+
+    def rewind() -> bool:
+        try:
+            return bool(file.seek(position) == position)  # type: ignore[union-attr]
+        except (AttributeError, OSError, ValueError):
+            return False
+
+    return rewind
+
+
+def _is_seekable(file: Any) -> bool:
+    if isinstance(file, bytes | str):
+        return True
+    try:
+        return bool(file.seekable())
+    except (AttributeError, ValueError):
+        return False
+
+
+def _pairs(cookies: str | None) -> list[tuple[str, str]]:
+    split = (each.strip().partition("=") for each in (cookies or "").split(";") if each.strip())
+    return [(name, value) for name, _, value in split]

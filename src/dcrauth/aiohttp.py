@@ -1,0 +1,77 @@
+"""The adapter for aiohttp: ``ClientSession(middlewares=[DCRAuth(provider)])``.
+
+aiohttp runs a client middleware on every hop of a redirect, after it has dropped the header for a foreign origin; so
+each hop is looked at as if it were the first.
+"""
+
+from typing import Any
+
+try:
+    import aiohttp
+    from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+except ImportError as missing:
+    raise ImportError("dcrauth.aiohttp needs aiohttp; run: pip install dcrauth[aiohttp]") from missing
+
+from dcrauth._adapter import LARGEST_REFUSAL, Attachment
+from dcrauth.credentials import AccessToken, BearerHeader
+from dcrauth.transports.aiohttp import AiohttpTransport
+
+__all__ = ["DCRAuth"]
+
+
+class DCRAuth(Attachment):
+    """Authorizes the requests of an `aiohttp.ClientSession`, as one of its ``middlewares``."""
+
+    _host_error = aiohttp.ClientError
+    _own_transport = AiohttpTransport
+
+    async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        """Run around one hop of a request."""
+        url, present = request.url, request.headers.get("Authorization")
+        if not self._protects(url.scheme, url.host, url.port) or (
+            present is not None and not isinstance(present, BearerHeader)
+        ):
+            return await handler(request)
+        token = await self._token_async()
+        self._sign(request.headers, token)
+        response = await handler(request)
+        if response.status != 401:
+            return response
+        return await self._refused(request, handler, response, token)
+
+    async def _refused(
+        self, request: ClientRequest, handler: ClientHandlerType, response: ClientResponse, token: AccessToken
+    ) -> ClientResponse:
+        """Renew the token that *response* refuses and send *request* once more, if its body can be sent again."""
+        if not self._asks_for_renewal(await _body(response)):
+            return response
+        replayable = not _is_consumed(request)
+        if replayable:
+            response.close()
+            # An early refusal may find the body still on its way.
+            await request.close()
+        fresh = await self._token_async(instead_of=token)
+        if not replayable or fresh == token or _is_consumed(request):
+            return response
+        _carry_cookies(request, response)
+        request.headers["Authorization"] = fresh.authorization
+        return await handler(request)
+
+
+async def _body(response: ClientResponse) -> bytes:
+    """Read a 401 to its end, which frees its connection, unless it is large."""
+    length = response.content_length
+    return await response.read() if length is None or length <= LARGEST_REFUSAL else b""
+
+
+def _is_consumed(request: ClientRequest) -> bool:
+    """Whether the body is gone: aiohttp would send an empty one in its place, without a word."""
+    return bool(getattr(request.body, "consumed", False))
+
+
+def _carry_cookies(request: ClientRequest, response: ClientResponse) -> None:
+    """Keep the cookies of a response that the session will not see, and give them to the next request."""
+    if response.cookies:
+        session: Any = request.session
+        session.cookie_jar.update_cookies(response.cookies, response.url)
+        request.update_cookies(session.cookie_jar.filter_cookies(request.url))

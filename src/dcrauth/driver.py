@@ -1,0 +1,115 @@
+"""Performing what a renewal asks for, against a real store, a real transport and a real clock."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from dcrauth.clock import Clock
+from dcrauth.credentials import AccessToken
+from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreUnavailable
+from dcrauth.events import Event
+from dcrauth.renewal import (
+    Add,
+    Check,
+    Effect,
+    Errand,
+    Get,
+    Now,
+    Put,
+    Replace,
+    Send,
+    Sleep,
+    Story,
+    Tell,
+    adopted,
+    renewal,
+)
+from dcrauth.stores import Store
+from dcrauth.transports import Transport
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Driver:
+    """Runs a renewal to its end.
+
+    Parameters:
+        store: where records are kept.
+        transport: what sends the calls.
+        clock: what time it is.
+        tell: whom to tell of events.
+    """
+
+    store: Store
+    transport: Transport
+    clock: Clock
+    tell: Callable[[Event], None]
+
+    def renew(self, errand: Errand) -> AccessToken:
+        """Return a token for *errand*, under the store's lock so that other processes wait for it and adopt it."""
+        with ExitStack() as held:
+            try:
+                held.enter_context(self.store.lock(errand.identity.key, wait=errand.policy.timeout))
+            except StoreUnavailable:
+                token = self.run(adopted(errand))
+                if token is None:
+                    raise
+                return token
+            return self.run(renewal(errand))
+
+    def run(self, story: Story[T]) -> T:
+        """Perform the effects of *story* in order and return its result."""
+        result: Any = None
+        error: DCRAuthError | None = None
+        while True:
+            try:
+                effect = story.send(result) if error is None else story.throw(error)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            result, error = self._outcome(effect)
+
+    def _outcome(self, effect: Effect) -> tuple[Any, DCRAuthError | None]:
+        try:
+            return self._perform(effect), None
+        except DCRAuthError as error:
+            return None, error
+
+    def _perform(self, effect: Effect) -> Any:
+        match effect:
+            case Now():
+                return self.clock.now()
+            case Sleep():
+                return self.clock.sleep(effect.seconds)
+            case Tell():
+                return self.tell(effect.event)
+            case Send():
+                return _guarded(ServerUnavailable, "transport", lambda: self.transport.send(effect.request))
+            case _:
+                return _guarded(StoreUnavailable, "store", lambda: self._in_store(effect))
+
+    def _in_store(self, effect: Get | Add | Replace | Put | Check) -> Any:
+        match effect:
+            case Get():
+                return self.store.get(effect.key)
+            case Add():
+                return self.store.add(effect.key, effect.value)
+            case Replace():
+                return self.store.replace(effect.key, effect.value, expected=effect.expected)
+            case Put():
+                return self.store.put(effect.key, effect.value)
+            case Check():
+                return self.store.healthcheck()
+
+
+def _guarded(kind: type[DCRAuthError], what: str, act: Callable[[], T]) -> T:
+    """Do *act*; an error that a custom store or transport lets through becomes one of ours, its text left out."""
+    try:
+        return act()
+    except DCRAuthError:
+        raise
+    except Exception as reason:
+        name = f"{type(reason).__module__}.{type(reason).__qualname__}"
+        failure = kind(f"The {what} failed with {name}, which it should have turned into {kind.__name__}")
+    raise failure

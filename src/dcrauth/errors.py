@@ -1,0 +1,148 @@
+"""Everything dcrauth raises, named by who has to act.
+
+    DCRAuthError
+    ├── ConfigurationError          you: an argument or a setting is wrong
+    ├── Rejected                    the server said no
+    │   ├── RegistrationRejected      to the software statement
+    │   └── CredentialsRejected       to the client credentials
+    ├── Unavailable                 nobody: try again at ``retry_at``
+    │   ├── ServerUnavailable         no usable answer
+    │   └── Throttled                 too many calls
+    └── StoreError                  whoever looks after the store
+        ├── StoreUnavailable          cannot be read or written now
+        ├── StoreCorrupt              holds something that is not ours
+        ├── StoreTooNew               written by a later version
+        ├── StoreLost                 was initialised and is empty now
+        └── InsecureStore             others may read or write it
+"""
+
+from typing import Any
+
+
+class DCRAuthError(Exception):
+    """Base of every error of dcrauth.
+
+    Parameters:
+        message: what was wrong, where, and what to do; never holds a secret.
+        status: HTTP status of the answer, if there was one.
+        error: the server's own error code (RFC 6749 §5.2, RFC 7591 §3.2.2, Adobe's Enhanced Error Codes).
+        description: the server's own explanation, cut to printable ASCII.
+        retry_at: when another attempt makes sense, in seconds since the epoch.
+        trace: the server's identifier of the failed call, for support tickets.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        error: str | None = None,
+        description: str | None = None,
+        retry_at: float | None = None,
+        trace: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.error = error
+        self.description = description
+        self.retry_at = retry_at
+        self.trace = trace
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """The keyword arguments that make this error again."""
+        names = ("status", "error", "description", "retry_at", "trace")
+        return {name: getattr(self, name) for name in names}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.message, self.evidence)
+
+
+class ConfigurationError(DCRAuthError):
+    """An argument or a setting is wrong; only the programmer can mend it."""
+
+
+class Rejected(DCRAuthError):
+    """The server understood the call and said no; repeating it will not help."""
+
+
+class RegistrationRejected(Rejected):
+    """The registration endpoint refused the software statement (RFC 7591 §3.2.2)."""
+
+
+class CredentialsRejected(Rejected):
+    """The token endpoint refused the client credentials (RFC 6749 §5.2, ``invalid_client``)."""
+
+
+class Unavailable(DCRAuthError):
+    """No answer that settles anything; try again at ``retry_at``."""
+
+
+class ServerUnavailable(Unavailable):
+    """The server could not be reached, failed, or answered something unreadable."""
+
+
+class Throttled(Unavailable):
+    """The server asked for fewer calls (HTTP 429)."""
+
+
+class StoreError(DCRAuthError):
+    """The store of client credentials needs attention; nothing in it was changed."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be read, written or locked right now."""
+
+
+class StoreCorrupt(StoreError):
+    """A record of the store is damaged, or belongs to another identity."""
+
+
+class StoreTooNew(StoreError):
+    """A record was written by a later version of dcrauth; it is left alone."""
+
+
+class StoreLost(StoreError):
+    """The store was in use before and is unexpectedly empty."""
+
+
+class InsecureStore(StoreError):
+    """Other users of the machine could read or write the store."""
+
+
+def another(error: DCRAuthError) -> DCRAuthError:
+    """Return a new error equal to *error*, so that no two raisers share one traceback."""
+    return _rebuilt(type(error), error.message, error.evidence)
+
+
+def in_terms_of(host: type[Exception], error: DCRAuthError) -> DCRAuthError:
+    """Return *error* as an instance of its own class and of *host* as well.
+
+    Parameters:
+        host: the base error of an HTTP library, such as ``requests.RequestException``.
+        error: the error to express.
+
+    Returns:
+        An error that both ``except DCRAuthError`` and ``except host`` catch.
+    """
+    kind = type(error)
+    pair = (kind, host)
+    if pair not in _combined:
+        _combined[pair] = _combine(kind, host)
+    return _combined[pair](error.message, **error.evidence)
+
+
+_combined: dict[tuple[type[DCRAuthError], type[Exception]], type[DCRAuthError]] = {}
+
+
+def _combine(kind: type[DCRAuthError], host: type[Exception]) -> type[DCRAuthError]:
+    def reduce(self: DCRAuthError) -> tuple[Any, ...]:
+        return in_terms_of, (host, kind(self.message, **self.evidence))
+
+    names = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__reduce__": reduce}
+    return type(kind.__name__, (kind, host), names)
+
+
+def _rebuilt(kind: type[DCRAuthError], message: str, evidence: dict[str, Any]) -> DCRAuthError:
+    return kind(message, **evidence)

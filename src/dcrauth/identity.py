@@ -1,0 +1,41 @@
+"""Who is renewing: the key under which credentials and tokens are kept."""
+
+import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One application on one server for one instance, as a key that says nothing about any of them.
+
+    Parameters:
+        key: 64 hexadecimal digits.
+    """
+
+    key: str
+
+    @classmethod
+    def of(cls, register_url: str, token_url: str, application: str, instance: str) -> "Identity":
+        """Return the identity of *instance* of *application* at the two endpoints.
+
+        The parts are length-prefixed, so that no two different tuples make the same text.
+        """
+        digest = hashlib.sha256()
+        for part in (register_url, token_url, application, instance):
+            data = part.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "big") + data)
+        return cls(digest.hexdigest())
+
+    @property
+    def credentials(self) -> str:
+        """The key of the credentials record."""
+        return f"{self.key}.credentials"
+
+    @property
+    def token(self) -> str:
+        """The key of the token record."""
+        return f"{self.key}.token"
+
+    def replaced(self, generation: int) -> str:
+        """The key under which the credentials of *generation* are kept once they were replaced."""
+        return f"{self.key}.replaced-{generation}"

@@ -1,0 +1,128 @@
+"""What an authorization server looks like to a renewal: two requests, two answers, and what a 401 means."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+from dcrauth._confidential import Confidential
+from dcrauth.credentials import ClientCredentials
+from dcrauth.origins import Origin
+
+
+@dataclass(frozen=True)
+class Request(Confidential):
+    """One POST to an endpoint of the provider.
+
+    Parameters:
+        url: where it goes; may hold a secret in its query.
+        headers: its header fields.
+        body: its body.
+        endpoint: the same URL without a query, for messages.
+    """
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    endpoint: str
+
+
+@dataclass(frozen=True)
+class Response(Confidential):
+    """The answer to a `Request`.
+
+    Parameters:
+        status: HTTP status.
+        headers: header fields, names in lower case.
+        body: the whole body, as sent.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class TokenGrant(Confidential):
+    """A token as the token endpoint answered it.
+
+    Parameters:
+        value: the access token.
+        expires_in: whatever the answer said about its life, unchecked.
+    """
+
+    value: str = field(repr=False)
+    expires_in: Any = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An answer that is not what was asked for, or no answer at all.
+
+    Parameters:
+        reason: what is wrong with it, in words that hold no secret.
+        status: HTTP status; None when nothing was answered.
+        error: the server's error code.
+        oauth: whether *error* came in an OAuth error answer (RFC 6749 §5.2), the only form that condemns a client.
+        description: the server's own words.
+        trace: the server's identifier of the call.
+        retry_after: ``Retry-After`` header as sent.
+        expires: ``Expires`` header as sent.
+    """
+
+    reason: str
+    status: int | None = None
+    error: str | None = None
+    oauth: bool = False
+    description: str | None = None
+    trace: str | None = None
+    retry_after: str | None = None
+    expires: str | None = None
+
+
+class Verdict(Enum):
+    """What a 401 of a protected API says."""
+
+    TOKEN = "the token is refused: renew it"
+    CREDENTIALS = "the token is refused because of its client: renew it, the client may be gone"
+    USER = "the end user has to log in: none of our business"
+    APPLICATION = "the application is not allowed: no token would help"
+
+
+class Provider(Protocol):
+    """An authorization server and the APIs that it protects; every method is pure."""
+
+    @property
+    def register_url(self) -> str:
+        """The registration endpoint."""
+
+    @property
+    def token_url(self) -> str:
+        """The token endpoint."""
+
+    @property
+    def application(self) -> str:
+        """What identifies the application that registers."""
+
+    @property
+    def protected_origins(self) -> frozenset[Origin]:
+        """The only origins that a token is sent to."""
+
+    @property
+    def api_headers(self) -> Mapping[str, str]:
+        """Header fields to add to requests to the protected APIs, where the caller has not set them."""
+
+    def registration_request(self) -> Request:
+        """Return the request that registers the application (RFC 7591 §3.1)."""
+
+    def read_registration(self, response: Response) -> ClientCredentials | Problem:
+        """Return the client credentials in the answer, or what is wrong with it."""
+
+    def token_request(self, credentials: ClientCredentials) -> Request:
+        """Return the request for an access token (RFC 6749 §4.4.2)."""
+
+    def read_token(self, response: Response) -> TokenGrant | Problem:
+        """Return the token in the answer, or what is wrong with it."""
+
+    def verdict(self, body: bytes) -> Verdict:
+        """Return what a 401 answer with *body* says about the token that was sent."""

@@ -1,0 +1,121 @@
+"""How a record is written: framed, bound to its key, and checked when it is read back.
+
+Stores see opaque bytes. Credentials and tokens are separate records, so that the frequent write of a token
+never touches the precious one.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from dcrauth._confidential import Confidential
+from dcrauth._strict import json_object
+from dcrauth.credentials import AccessToken, ClientCredentials
+from dcrauth.errors import StoreCorrupt, StoreTooNew
+
+FORMAT = "dcrauth"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class StoredCredentials(Confidential):
+    """Client credentials as a store holds them.
+
+    Parameters:
+        credentials: the pair.
+        generation: 1 for the first pair of an identity, one more for each that replaced another.
+        data: the record's bytes, which a replacement has to name.
+    """
+
+    credentials: ClientCredentials
+    generation: int
+    data: bytes = field(repr=False)
+
+
+def write_credentials(key: str, credentials: ClientCredentials, generation: int = 1) -> StoredCredentials:
+    """Return *credentials* as the record to store under *key*."""
+    payload = {
+        "client_id": credentials.client_id,
+        "client_secret": credentials.client_secret,
+        "registered_at": credentials.registered_at,
+        "replaced_at": credentials.replaced_at,
+        "metadata": dict(credentials.metadata),
+    }
+    return StoredCredentials(credentials, generation, _framed(key, generation, payload))
+
+
+def read_credentials(key: str, data: bytes) -> StoredCredentials:
+    """Return the credentials in the record *data* found under *key*.
+
+    Raises:
+        StoreCorrupt: the record is damaged or belongs to another key.
+        StoreTooNew: a later version of dcrauth wrote it.
+    """
+    frame = _unframed(key, data)
+    try:
+        credentials = ClientCredentials(**frame["payload"])
+        generation = int(frame["generation"])
+    except (KeyError, TypeError, ValueError):
+        raise _corrupt(key, "its fields are not those of client credentials") from None
+    if not (credentials.client_id and credentials.client_secret):
+        raise _corrupt(key, "it holds no client id or no client secret")
+    return StoredCredentials(credentials, generation, data)
+
+
+def write_token(key: str, token: AccessToken) -> bytes:
+    """Return *token* as the record to store under *key*."""
+    payload = {"value": token.value, "obtained_at": token.obtained_at, "expires_at": token.expires_at}
+    return _framed(key, 1, payload)
+
+
+def read_token(key: str, data: bytes) -> AccessToken:
+    """Return the access token in the record *data* found under *key*; raises as `read_credentials` does."""
+    frame = _unframed(key, data)
+    try:
+        payload = frame["payload"]
+        return AccessToken(payload["value"], float(payload["obtained_at"]), float(payload["expires_at"]))
+    except (KeyError, TypeError, ValueError):
+        raise _corrupt(key, "its fields are not those of an access token") from None
+
+
+def _framed(key: str, generation: int, payload: dict[str, Any]) -> bytes:
+    frame = {"format": FORMAT, "schema": SCHEMA, "key": key, "generation": generation, "payload": payload}
+    return _canonical(frame | {"checksum": _checksum(frame)})
+
+
+def _unframed(key: str, data: bytes) -> dict[str, Any]:
+    try:
+        frame = json_object(data)
+    except ValueError as reason:
+        raise _corrupt(key, f"it is not a record ({type(reason).__name__})") from None
+    if frame.get("format") != FORMAT:
+        raise _corrupt(key, "it is not a record of dcrauth")
+    schema = frame.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise StoreTooNew(f"Record {_short(key)} was written by a later version of dcrauth (schema {schema}); upgrade")
+    if frame.pop("checksum", None) != _checksum(frame):
+        raise _corrupt(key, "its checksum does not match")
+    if frame.get("key") != key:
+        raise _corrupt(key, "it was written for another key")
+    return frame
+
+
+def _checksum(frame: dict[str, Any]) -> str:
+    return hashlib.sha256(_canonical(frame)).hexdigest()
+
+
+def _canonical(frame: dict[str, Any]) -> bytes:
+    return json.dumps(frame, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _corrupt(key: str, reason: str) -> StoreCorrupt:
+    return StoreCorrupt(
+        f"Record {_short(key)} of the store is damaged: {reason}. It was left as it is; restore it from a backup, "
+        "or move it away to register again (which logs end users out)"
+    )
+
+
+def _short(key: str) -> str:
+    name, _, kind = key.partition(".")
+    return f"{name[:8]}….{kind}"

@@ -1,0 +1,299 @@
+"""Every decision about tokens, answers and refusals: pure functions over values and a *now*.
+
+A token lives through four ages. *Fresh*: use it. *Due*: use it, and renew it in the background. *Mandatory*: wait for
+a new one, but fall back on it while it lives. *Dead*: it can only be replaced.
+"""
+
+import email.utils
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+from dcrauth._strict import jwt_claims
+from dcrauth.credentials import AccessToken, ClientCredentials
+from dcrauth.errors import (
+    ConfigurationError,
+    CredentialsRejected,
+    DCRAuthError,
+    RegistrationRejected,
+    Rejected,
+    ServerUnavailable,
+    Throttled,
+    Unavailable,
+)
+from dcrauth.policy import Policy
+from dcrauth.provider import Problem, TokenGrant, Verdict
+
+LONGEST_LIFE = 366 * 86_400.0
+"""A token that claims to live longer than a year, in seconds, claims something absurd."""
+
+LONGEST_WAIT = 3_600.0
+"""The most that a server can make us wait by ``Retry-After`` or ``Expires``, in seconds."""
+
+CLOCK_TOLERANCE = 300.0
+"""How far in the future, in seconds, another process may seem to have written a record."""
+
+
+class Instant(NamedTuple):
+    """A moment on both clocks, in seconds: *wall* since the epoch, *monotonic* since some moment of this process."""
+
+    wall: float
+    monotonic: float
+
+    def later(self, seconds: float) -> "Instant":
+        """The moment *seconds* after this one."""
+        return Instant(self.wall + seconds, self.monotonic + seconds)
+
+    def reached(self, now: "Instant") -> bool:
+        """Whether either clock has come to this moment: the earlier wins, so that no clock step keeps a dead token."""
+        return now.wall >= self.wall or now.monotonic >= self.monotonic
+
+
+@dataclass(frozen=True)
+class Held:
+    """A token in use, and the moments at which it changes age."""
+
+    token: AccessToken
+    obtained: Instant
+    due: Instant
+    mandatory: Instant
+    expiry: Instant
+
+
+class Course(Enum):
+    """What a caller who asks for a token is to do."""
+
+    USE = "use the token in hand"
+    USE_AND_RENEW = "use the token in hand and renew it in the background"
+    WAIT = "wait for a renewal"
+    FAIL = "fail as the last renewal did: it is too early for another"
+
+
+class Meaning(Enum):
+    """What a `Problem` says."""
+
+    THROTTLED = "too many calls"
+    TRANSIENT = "no answer that settles anything"
+    CLIENT_REJECTED = "the client credentials are not recognised"
+    REJECTED = "the server said no"
+
+
+def held(token: AccessToken, now: Instant, chance: float, policy: Policy) -> Held:
+    """Return *token* with its moments, as seen by this process.
+
+    Parameters:
+        now: when this process got hold of it.
+        chance: a number in [0, 1), drawn once, that places the due moment between the earliest and the mandatory one,
+            so that many processes do not renew together.
+    """
+    life = max(0.0, token.life)
+    remaining = min(token.expires_at - now.wall, life)
+    expiry = now.later(remaining)
+    earliest, latest = early(life, policy), late(life, policy)
+    return Held(
+        token=token,
+        obtained=now.later(remaining - life),
+        due=expiry.later(-(latest + (earliest - latest) * (1.0 - chance))),
+        mandatory=expiry.later(-latest),
+        expiry=expiry,
+    )
+
+
+def early(life: float, policy: Policy) -> float:
+    """Return how many seconds before expiry a token of *life* seconds may be due."""
+    return min(policy.due_within, policy.due_fraction * life)
+
+
+def late(life: float, policy: Policy) -> float:
+    """Return how many seconds before expiry a token of *life* seconds has to be renewed."""
+    return min(policy.mandatory_within, policy.mandatory_fraction * life)
+
+
+def course(holding: Held | None, refused: AccessToken | None, now: Instant, blocked: bool, policy: Policy) -> Course:
+    """Return what a caller is to do.
+
+    Parameters:
+        holding: the token in hand.
+        refused: the token that a protected API has just refused to this caller.
+        blocked: whether the last renewal failed and it is too early for another one.
+    """
+    alive = holding is not None and not holding.expiry.reached(now)
+    if holding is None or not alive:
+        return Course.FAIL if blocked else Course.WAIT
+    if refused is not None and refused.value == holding.token.value:
+        if is_young(holding, now, policy):
+            return Course.USE
+        return Course.FAIL if blocked else Course.WAIT
+    if not holding.due.reached(now) or blocked:
+        return Course.USE
+    return Course.WAIT if holding.mandatory.reached(now) else Course.USE_AND_RENEW
+
+
+def is_young(holding: Held, now: Instant, policy: Policy) -> bool:
+    """Return whether the token is so new that a refusal must not renew it: the server would refuse the next one too."""
+    return not holding.obtained.later(policy.young).reached(now)
+
+
+def can_stand_in(holding: Held, refused: AccessToken | None, now: Instant) -> bool:
+    """Return whether the token in hand will do for a caller whose renewal failed: it lives, and nobody refused it."""
+    spoiled = refused is not None and refused.value == holding.token.value
+    return not spoiled and not holding.expiry.reached(now)
+
+
+def adoptable(stored: AccessToken, instead_of: AccessToken | None, now: Instant, policy: Policy) -> bool:
+    """Return whether a token found in the store makes a renewal needless.
+
+    Parameters:
+        instead_of: the token that the renewal is to replace.
+    """
+    if instead_of is not None and stored.value == instead_of.value:
+        return False
+    if stored.obtained_at > now.wall + CLOCK_TOLERANCE:
+        return False
+    return not held(stored, now, 0.0, policy).mandatory.reached(now)
+
+
+def granted(grant: TokenGrant, sent: Instant, policy: Policy) -> AccessToken:
+    """Return the token of *grant*, its life counted from the moment the request was *sent* (RFC 6749 §5.1)."""
+    life = _seconds(grant.expires_in) or _life_of_jwt(grant.value) or policy.default_life
+    return AccessToken(grant.value, obtained_at=sent.wall, expires_at=sent.wall + life)
+
+
+def _life_of_jwt(value: str) -> float | None:
+    """The span between a JWT's own ``iat`` and ``exp`` (RFC 7519 §4.1): both are the server's clock, not ours."""
+    try:
+        claims = jwt_claims(value)
+        return _seconds(claims["exp"] - claims["iat"])
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
+
+
+def _seconds(value: Any) -> float | None:
+    if isinstance(value, str) and value.isascii() and value.strip().isdigit() and len(value) < 20:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 < value <= LONGEST_LIFE else None
+
+
+def meaning(problem: Problem) -> Meaning:
+    """Return what an unwelcome answer says; only an OAuth error answer can condemn the client."""
+    if problem.status == 429:
+        return Meaning.THROTTLED
+    if problem.status is None or problem.status >= 500 or problem.error is None:
+        return Meaning.TRANSIENT
+    if problem.error in {"temporarily_unavailable", "server_error"}:
+        return Meaning.TRANSIENT
+    if problem.error == "invalid_client" and problem.oauth:
+        return Meaning.CLIENT_REJECTED
+    return Meaning.REJECTED
+
+
+def pause(problem: Problem, attempt: int, now: Instant, chance: float, policy: Policy) -> float:
+    """Return how many seconds to wait after the *attempt*-th unsuccessful call of an endpoint.
+
+    A throttled client waits for as long as the server says, or a little more than a second (Adobe Pass documentation:
+    Throttling mechanism); any other failure backs off with full jitter.
+    """
+    told = _told_to_wait(problem, now)
+    if meaning(problem) is Meaning.THROTTLED:
+        return policy.least_pause * (1.0 + chance) if told is None else told
+    backoff = chance * min(policy.longest_pause, policy.least_pause * 2.0 ** (attempt - 1))
+    return max(backoff, told or 0.0)
+
+
+def worth_another(problem: Problem, attempt: int, at: float, deadline: float, policy: Policy) -> bool:
+    """Return whether to call an endpoint again *at* a monotonic time, after its *attempt*-th unsuccessful call."""
+    passing = meaning(problem) in {Meaning.THROTTLED, Meaning.TRANSIENT}
+    return passing and attempt < policy.attempts and at < deadline
+
+
+def _told_to_wait(problem: Problem, now: Instant) -> float | None:
+    """Seconds that ``Retry-After`` (RFC 9110 §10.2.3) or else ``Expires`` asks for, if it can be read."""
+    text = (problem.retry_after or "").strip()
+    if text.isascii() and text.isdigit() and len(text) < 20:
+        return min(float(text), LONGEST_WAIT)
+    for date in (problem.retry_after, problem.expires):
+        if (moment := _moment(date)) is not None and moment > now.wall:
+            return min(moment - now.wall, LONGEST_WAIT)
+    return None
+
+
+def _moment(date: str | None) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(date or "").timestamp()
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
+
+
+def next_try(error: DCRAuthError, failures: int, now: Instant, chance: float, policy: Policy) -> Instant:
+    """Return the moment before which no further renewal is tried.
+
+    Parameters:
+        error: how the last renewal ended.
+        failures: how many renewals have failed in a row.
+        chance: a number in [0, 1) that spreads the attempts of many processes.
+    """
+    if isinstance(error, ConfigurationError):
+        return now
+    if isinstance(error, Rejected):
+        return now.later(policy.probe_after)
+    asked = max(0.0, (error.retry_at or 0.0) - now.wall)
+    backoff = min(policy.longest_pause, policy.least_pause * 2.0 ** min(failures - 1, 30))
+    return now.later(max(asked, backoff * (0.5 + chance / 2)))
+
+
+def may_register_again(credentials: ClientCredentials, now: Instant, policy: Policy) -> bool:
+    """Return whether an identity whose client was refused may register anew: once in a while, or never."""
+    if policy.reregister == "never":
+        return False
+    return credentials.replaced_at is None or now.wall - credentials.replaced_at >= policy.reregister
+
+
+def is_ours(verdict: Verdict) -> bool:
+    """Return whether a 401 asks for another token at all."""
+    return verdict in {Verdict.TOKEN, Verdict.CREDENTIALS}
+
+
+_ADVICE = {
+    "invalid_software_statement": "the software statement is damaged or revoked: get a new one",
+    "unapproved_software_statement": "the software statement is not approved here: check the environment, or that "
+    "the application has been published",
+    "invalid_redirect_uri": "the redirect_uri is not one of the registered application's",
+    "invalid_client": "the client credentials are no longer known there",
+    "unauthorized_client": "the client may not use the client_credentials grant",
+    "unsupported_grant_type": "the server does not know the client_credentials grant",
+    "invalid_request": "the server cannot read the request: check token_request and the device information",
+}
+
+
+def error_of(problem: Problem, endpoint: str, registering: bool, retry_at: float | None) -> DCRAuthError:
+    """Return the error that tells of *problem*.
+
+    Parameters:
+        endpoint: the URL that was called, without a query.
+        registering: whether it was the registration endpoint.
+        retry_at: when another attempt makes sense, in seconds since the epoch.
+    """
+    what = meaning(problem)
+    kind = _kind(what, registering)
+    advice = _ADVICE.get(problem.error or "", "") if issubclass(kind, Rejected) else "it is tried again by itself"
+    return kind(
+        f"{endpoint} answered: {problem.reason}" + (f"; {advice}" if advice else ""),
+        status=problem.status,
+        error=problem.error,
+        description=problem.description,
+        trace=problem.trace,
+        retry_at=retry_at if issubclass(kind, Unavailable) else None,
+    )
+
+
+def _kind(what: Meaning, registering: bool) -> type[DCRAuthError]:
+    if what is Meaning.THROTTLED:
+        return Throttled
+    if what is Meaning.TRANSIENT:
+        return ServerUnavailable
+    if registering:
+        return RegistrationRejected
+    return CredentialsRejected if what is Meaning.CLIENT_REJECTED else Rejected
+

@@ -1,0 +1,223 @@
+"""The token of one identity: handed out at once while it is fresh, renewed by one at a time when it is not."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+
+from dcrauth import _fork, events, rules
+from dcrauth._confidential import Confidential
+from dcrauth.clock import Clock
+from dcrauth.credentials import AccessToken
+from dcrauth.driver import Driver
+from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable, another
+from dcrauth.flight import take_off, wait, wait_async
+from dcrauth.identity import Identity
+from dcrauth.policy import Policy
+from dcrauth.provider import Provider
+from dcrauth.renewal import Errand
+from dcrauth.rules import Course, Held, Instant
+from dcrauth.stores import Store
+from dcrauth.stores.file import FileStore
+from dcrauth.transports import Transport, default_transport
+
+logger = logging.getLogger("dcrauth")
+
+_LEVELS = {
+    events.Registered: logging.INFO,
+    events.RenewalFailed: logging.WARNING,
+    events.CredentialsReplaced: logging.WARNING,
+    events.StoreProblem: logging.WARNING,
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How the last renewals ended, and the moment before which there is no other."""
+
+    error: DCRAuthError
+    until: Instant
+    count: int
+
+
+class TokenSource(Confidential):
+    """Gives out the access token of one identity, from any number of threads, tasks and event loops at once.
+
+    Most programs do not use it directly: they attach a ``DCRAuth`` to their HTTP client, which makes one.
+
+    Parameters:
+        provider: the authorization server, such as `AdobePass`.
+        store: where credentials and tokens are kept; a `FileStore` in the user's data directory by default.
+        instance: what tells this user application instance from others of the same application.
+        transport: what sends the two calls of a renewal; by default one on the first HTTP library that is installed.
+        policy: how early, how often and how long.
+        on_event: called with each event, on the renewal thread; what it raises is logged and goes no further.
+        clock: where time comes from.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        store: Store | None = None,
+        instance: str = "default",
+        transport: Transport | None = None,
+        policy: Policy | None = None,
+        on_event: Callable[[events.Event], None] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if not hasattr(provider, "token_request"):
+            raise ConfigurationError(
+                f"A provider such as AdobePass(statement) is needed here, not {type(provider).__name__}"
+            )
+        self.provider = provider
+        self._identity = Identity.of(provider.register_url, provider.token_url, provider.application, instance)
+        self._policy = policy or Policy()
+        self._clock = clock or Clock()
+        self._wall, self._monotonic = self._clock.wall, self._clock.monotonic
+        self._on_event = on_event
+        self._driver = Driver(store or FileStore(), transport or default_transport(), self._clock, self._tell)
+        self._hold(None)
+        self._failure: Failure | None = None
+        self.after_fork()
+        _fork.watch(self)
+
+    def __repr__(self) -> str:
+        return f"<TokenSource {self._identity.key[:8]} of {self.provider!r}>"
+
+    def token(self, *, instead_of: AccessToken | None = None) -> AccessToken:
+        """Return an access token, at once if the one in hand is fresh, else after a wait of at most ``Policy.timeout``.
+
+        Parameters:
+            instead_of: a token that a protected API has refused. If it is still the one in hand it is renewed, unless
+                it is so young that the next one would be refused as well: then the same token is returned.
+
+        Raises:
+            Rejected: the server said no.
+            Unavailable: there is no token in time; ``retry_at`` says when to try again.
+            StoreError: the store failed.
+        """
+        token, wall, monotonic = self._fresh
+        if instead_of is None and token is not None and self._wall() < wall and self._monotonic() < monotonic:
+            return token
+        found = self._token_or_flight(instead_of)
+        if isinstance(found, AccessToken):
+            return found
+        wait(found, self._policy.timeout)
+        return self._after(found, instead_of)
+
+    async def token_async(self, *, instead_of: AccessToken | None = None) -> AccessToken:
+        """Return an access token as `token` does, from an asyncio or trio task."""
+        token, wall, monotonic = self._fresh
+        if instead_of is None and token is not None and self._wall() < wall and self._monotonic() < monotonic:
+            return token
+        found = self._token_or_flight(instead_of)
+        if isinstance(found, AccessToken):
+            return found
+        await wait_async(found, self._policy.timeout)
+        return self._after(found, instead_of)
+
+    def after_fork(self) -> None:
+        """Forget the renewal under way, which went on in the parent process only."""
+        self._lock = threading.Lock()
+        self._flight: Future[AccessToken] | None = None
+
+    def _hold(self, holding: Held | None) -> None:
+        self._held = holding
+        # What the hot path reads, in one piece, so that no reader sees half of a change.
+        self._fresh = (holding.token, *holding.due) if holding else (None, 0.0, 0.0)
+
+    def _token_or_flight(self, refused: AccessToken | None) -> AccessToken | Future[AccessToken]:
+        """Decide under the lock, act outside it: return a token to use or a renewal to wait for."""
+        with self._lock:
+            now, holding, failure = self._clock.now(), self._held, self._failure
+            blocked = failure is not None and not failure.until.reached(now)
+            course = rules.course(holding, refused, now, blocked, self._policy)
+            flight, launch = self._board(holding) if course in {Course.WAIT, Course.USE_AND_RENEW} else (None, None)
+        if launch is not None:
+            take_off(launch)
+        if course is Course.FAIL and failure is not None:
+            raise another(failure.error) from failure.error
+        if course is Course.WAIT and flight is not None:
+            return flight
+        assert holding is not None  # noqa: S101  # the two courses that are left use the token in hand
+        return holding.token
+
+    def _board(self, holding: Held | None) -> tuple[Future[AccessToken], Callable[[], None] | None]:
+        """Return the renewal under way, or a new one together with what launches it."""
+        if self._flight is not None:
+            return self._flight, None
+        flight: Future[AccessToken] = Future()
+        # From here on no waiter can cancel it for the others.
+        flight.set_running_or_notify_cancel()
+        self._flight = flight
+        return flight, partial(self._fly, flight, holding)
+
+    def _fly(self, flight: Future[AccessToken], holding: Held | None) -> None:
+        errand = Errand(
+            identity=self._identity,
+            provider=self.provider,
+            policy=self._policy,
+            instead_of=holding.token if holding else None,
+            deadline=self._monotonic() + self._policy.timeout,
+            chance=random.random,
+        )
+        try:
+            token = self._driver.renew(errand)
+        except BaseException as reason:
+            self._fail(flight, _ours(reason))
+        else:
+            self._land(flight, token)
+
+    def _land(self, flight: Future[AccessToken], token: AccessToken) -> None:
+        with self._lock:
+            self._hold(rules.held(token, self._clock.now(), random.random(), self._policy))
+            self._failure = None
+            self._flight = None
+        flight.set_result(token)
+
+    def _fail(self, flight: Future[AccessToken], error: DCRAuthError) -> None:
+        with self._lock:
+            count = 1 + (self._failure.count if self._failure else 0)
+            until = rules.next_try(error, count, self._clock.now(), random.random(), self._policy)
+            error.retry_at = until.wall
+            self._failure = Failure(error, until, count)
+            self._flight = None
+        flight.set_exception(error)
+        self._tell(events.RenewalFailed(self._identity.key[:8], error, until.wall))
+
+    def _after(self, flight: Future[AccessToken], refused: AccessToken | None) -> AccessToken:
+        """Return what a renewal that was waited for has brought, or what can stand in for it."""
+        error = flight.exception() if flight.done() else self._too_late()
+        if error is None:
+            return flight.result()
+        holding = self._held
+        if holding is not None and rules.can_stand_in(holding, refused, self._clock.now()):
+            return holding.token
+        raise another(_ours(error)) from error
+
+    def _too_late(self) -> ServerUnavailable:
+        return ServerUnavailable(
+            f"There was no token within {self._policy.timeout:g} s; the renewal goes on for the next caller",
+            retry_at=self._wall(),
+        )
+
+    def _tell(self, event: events.Event) -> None:
+        logger.log(_LEVELS.get(type(event), logging.DEBUG), "%r", event)
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception:
+            logger.exception("on_event raised for %s", type(event).__name__)
+
+
+def _ours(reason: BaseException) -> DCRAuthError:
+    if isinstance(reason, DCRAuthError):
+        return reason
+    error = DCRAuthError(f"A renewal ended unexpectedly with {type(reason).__name__}; please report this")
+    error.__cause__ = reason
+    return error

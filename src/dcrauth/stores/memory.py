@@ -1,0 +1,73 @@
+"""Records in this process's memory."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dcrauth import _fork
+from dcrauth._confidential import Confidential
+from dcrauth.errors import StoreUnavailable
+
+
+class MemoryStore(Confidential):
+    """A store that ends with the process: each start registers anew, which logs end users out. For tests and trials."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, bytes] = {}
+        self.after_fork()
+        _fork.watch(self)
+
+    def after_fork(self) -> None:
+        """Make new locks: those of the parent may be held by threads that do not exist here."""
+        self._guard = threading.Lock()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def __repr__(self) -> str:
+        return f"<MemoryStore with {len(self._records)} records>"
+
+    def get(self, key: str) -> bytes | None:
+        """Return the record under *key*, or None."""
+        return self._records.get(key)
+
+    def add(self, key: str, value: bytes) -> bool:
+        """Write a record unless there is one; return whether it was written."""
+        with self._guard:
+            return self._records.setdefault(key, value) is value
+
+    def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
+        """Write a record if the present one is *expected*; return whether it was written."""
+        with self._guard:
+            fits = self._records.get(key) == expected
+            if fits:
+                self._records[key] = value
+            return fits
+
+    def put(self, key: str, value: bytes) -> None:
+        """Write a record; the last writer wins."""
+        with self._guard:
+            self._records[key] = value
+
+    def delete(self, key: str) -> None:
+        """Remove the record under *key*, if there is one."""
+        with self._guard:
+            self._records.pop(key, None)
+
+    def keys(self) -> Iterator[str]:
+        """Yield the keys of all records."""
+        return iter(tuple(self._records))
+
+    @contextmanager
+    def lock(self, key: str, *, wait: float) -> Iterator[None]:
+        """Keep other threads from renewing *key* meanwhile; wait for at most *wait* seconds."""
+        with self._guard:
+            lock = self._locks[key]
+        if not lock.acquire(timeout=wait):
+            raise StoreUnavailable(f"Another thread has been renewing this identity for {wait:g} s; try again")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def healthcheck(self) -> None:
+        """Do nothing: memory can always be written."""

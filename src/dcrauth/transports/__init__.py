@@ -1,0 +1,44 @@
+"""How the two calls of a renewal reach the provider: never through the client that the user's requests go through.
+
+A transport is called on the renewal thread only. It follows no redirect, keeps no cookie, reads no netrc file,
+verifies certificates always, and gives up in time.
+"""
+
+import importlib
+from typing import Protocol, cast
+
+from dcrauth.errors import ConfigurationError
+from dcrauth.provider import Request, Response
+
+_SHIPPED = {
+    "requests": "RequestsTransport",
+    "httpx": "HttpxTransport",
+    "httpx2": "Httpx2Transport",
+    "aiohttp": "AiohttpTransport",
+}
+
+
+class Transport(Protocol):
+    """Something that sends one `Request`."""
+
+    def send(self, request: Request) -> Response:
+        """Return the answer, whatever its status.
+
+        Raises:
+            dcrauth.Unavailable: there was none, or not in time; the error holds nothing of the request.
+        """
+
+
+def default_transport() -> Transport:
+    """Return a transport built on the first HTTP library that is installed, in a fixed order.
+
+    Raises:
+        ConfigurationError: none of them is.
+    """
+    for library, name in _SHIPPED.items():
+        try:
+            module = importlib.import_module(f"dcrauth.transports.{library}")
+        except ImportError:
+            continue
+        return cast("Transport", getattr(module, name)())
+    raise ConfigurationError("No HTTP library is installed; run: pip install dcrauth[requests], or [httpx] or [aiohttp]")

@@ -1,0 +1,50 @@
+"""The transport for users of aiohttp."""
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+
+import aiohttp
+from yarl import URL
+
+from dcrauth.provider import Request, Response
+from dcrauth.transports._options import Intake, TransportOptions, fault
+
+
+@dataclass(frozen=True, kw_only=True)
+class AiohttpTransport(TransportOptions):
+    """Sends the calls of a renewal with aiohttp, on an event loop that lives for one call on the renewal thread."""
+
+    def send(self, request: Request) -> Response:
+        """Return the answer to *request*."""
+        try:
+            return asyncio.run(self._send(request))
+        except (aiohttp.ClientError, OSError) as reason:
+            failure = fault(request, reason)
+        raise failure
+
+    async def _send(self, request: Request) -> Response:
+        intake = Intake(request, self.total_timeout)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=self._timeout()) as session:
+            answering = session.post(
+                URL(request.url, encoded=True),
+                data=request.body,
+                headers=request.headers,
+                allow_redirects=False,
+                proxy=self.proxy_for(request.url),
+                ssl=self._context(),
+            )
+            async with answering as answer:
+                async for part in answer.content.iter_any():
+                    intake.take(part)
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+                return Response(answer.status, headers, intake.body)
+
+    def _timeout(self) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(
+            total=self.total_timeout, sock_connect=self.connect_timeout, sock_read=self.read_timeout
+        )
+
+    def _context(self) -> ssl.SSLContext:
+        bundle = str(self.ca_bundle) if self.ca_bundle else None
+        return self.with_client_certificate(ssl.create_default_context(cafile=bundle))
