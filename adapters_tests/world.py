@@ -173,7 +173,9 @@ class Process:
             case Get():
                 return records.get(effect.key)
             case Add():
-                return records.setdefault(effect.key, effect.value) is effect.value
+                absent = effect.key not in records
+                records.setdefault(effect.key, effect.value)
+                return absent
             case Replace():
                 fits = records.get(effect.key) == effect.expected
                 if fits:

@@ -137,18 +137,19 @@ class FileStore:
     def _folder(self, *names: str) -> Path:
         """Return a folder of the store, made if need be, in which nobody else can plant anything."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_owner(self._directory, forbidden=stat.S_IWGRP | stat.S_IWOTH)
+        # The directory itself may be one that an administrator made, readable by others; what we make in it is not.
+        _check_owner(self._directory.resolve(), forbidden=stat.S_IWGRP | stat.S_IWOTH)
         folder = self._directory
         for name in names:
             folder = folder / name
             with suppress(FileExistsError):
                 folder.mkdir(mode=0o700)
-        _check_owner(folder, forbidden=stat.S_IRWXG | stat.S_IRWXO)
+            _check_owner(folder, forbidden=stat.S_IRWXG | stat.S_IRWXO)
         return folder
 
 
 def _check_owner(folder: Path, forbidden: int) -> None:
-    found = os.stat(folder, follow_symlinks=False) if folder.name in {"records", "locks"} else os.stat(folder)
+    found = os.stat(folder, follow_symlinks=False)
     if not stat.S_ISDIR(found.st_mode):
         raise InsecureStore(f"{folder} is not a directory; move it away")
     if os.name != "posix":

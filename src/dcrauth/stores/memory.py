@@ -33,7 +33,10 @@ class MemoryStore(Confidential):
     def add(self, key: str, value: bytes) -> bool:
         """Write a record unless there is one; return whether it was written."""
         with self._guard:
-            return self._records.setdefault(key, value) is value
+            absent = key not in self._records
+            if absent:
+                self._records[key] = value
+            return absent
 
     def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
         """Write a record if the present one is *expected*; return whether it was written."""

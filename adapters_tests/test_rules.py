@@ -1,0 +1,305 @@
+"""Every decision, as a table of values."""
+
+from __future__ import annotations
+
+import base64
+import json
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dcrauth import (
+    AccessToken,
+    ClientCredentials,
+    ConfigurationError,
+    CredentialsRejected,
+    DCRAuthError,
+    Policy,
+    RegistrationRejected,
+    Rejected,
+    ServerUnavailable,
+    Throttled,
+)
+from dcrauth import rules
+from dcrauth.provider import Problem, TokenGrant
+from dcrauth.rules import Course, Instant, Meaning
+
+POLICY = Policy()
+NOW = Instant(wall=1_000_000.0, monotonic=500.0)
+
+
+def token(life: float, age: float = 0.0, value: str = "t") -> AccessToken:
+    return AccessToken(value, NOW.wall - age, NOW.wall - age + life)
+
+
+def jwt(**claims: Any) -> str:
+    parts = ({"alg": "RS256"}, claims)
+    encoded = [base64.urlsafe_b64encode(json.dumps(each).encode()).decode().rstrip("=") for each in parts]
+    return ".".join([*encoded, "c2ln"])
+
+
+@pytest.mark.parametrize(
+    ("life", "early", "late"),
+    [(21_600, 900, 60), (86_400, 900, 60), (3_600, 720, 60), (600, 120, 60), (100, 20, 10), (1, 0.2, 0.1)],
+)
+def test_windows_follow_the_life_of_a_token(life: float, early: float, late: float) -> None:
+    """A token is due for the last 15 minutes or 20 % of its life, and mandatory for the last minute or 10 %."""
+    assert rules.early(life, POLICY) == pytest.approx(early)
+    assert rules.late(life, POLICY) == pytest.approx(late)
+
+
+@given(life=st.floats(1, 1e6), chance=st.floats(0, 1, exclude_max=True))
+def test_the_due_moment_lies_between_the_windows(life: float, chance: float) -> None:
+    """However the lot falls, a token is due after the window opens and before a renewal is mandatory."""
+    held = rules.held(token(life), NOW, chance, POLICY)
+    assert NOW.wall + life - rules.early(life, POLICY) - 0.01 <= held.due.wall <= held.mandatory.wall + 0.01
+    assert held.mandatory.wall <= held.expiry.wall
+
+
+def test_the_lot_places_the_due_moment() -> None:
+    """The lowest lot makes a token due as early as can be, the highest as late."""
+    assert rules.held(token(21_600), NOW, 0.0, POLICY).due.wall == NOW.wall + 21_600 - 900
+    assert rules.held(token(21_600), NOW, 1.0, POLICY).due.wall == NOW.wall + 21_600 - 60
+
+
+@pytest.mark.parametrize(
+    ("seconds", "blocked", "expected"),
+    [
+        (0, False, Course.USE),
+        (21_600 - 901, False, Course.USE),
+        (21_600 - 899, False, Course.USE_AND_RENEW),
+        (21_600 - 899, True, Course.USE),
+        (21_600 - 59, False, Course.WAIT),
+        (21_600 - 59, True, Course.USE),
+        (21_600, False, Course.WAIT),
+        (21_600, True, Course.FAIL),
+    ],
+)
+def test_the_course_of_a_caller(seconds: float, blocked: bool, expected: Course) -> None:
+    """Fresh: use. Due: use and renew. Mandatory or dead: wait. While no renewal may start: use what lives, else fail."""
+    held = rules.held(token(21_600), NOW, 0.0, POLICY)
+    assert rules.course(held, None, NOW.later(seconds), blocked, POLICY) is expected
+
+
+def test_without_a_token_a_caller_waits_or_fails() -> None:
+    """With nothing in hand there is only waiting, or failing while no renewal may start."""
+    assert rules.course(None, None, NOW, False, POLICY) is Course.WAIT
+    assert rules.course(None, None, NOW, True, POLICY) is Course.FAIL
+
+
+@pytest.mark.parametrize(
+    ("refused", "seconds", "blocked", "expected"),
+    [
+        ("t", 5, False, Course.USE),
+        ("t", 11, False, Course.WAIT),
+        ("t", 11, True, Course.FAIL),
+        ("another", 11, False, Course.USE),
+        ("another", 21_600 - 899, False, Course.USE_AND_RENEW),
+    ],
+)
+def test_the_course_after_a_refusal(refused: str, seconds: float, blocked: bool, expected: Course) -> None:
+    """A refused token is renewed unless it is younger than 10 s; if another one is in hand already, that is used."""
+    held = rules.held(token(21_600), NOW, 0.0, POLICY)
+    assert rules.course(held, token(21_600, value=refused), NOW.later(seconds), blocked, POLICY) is expected
+
+
+@pytest.mark.parametrize(("wall", "monotonic", "reached"), [(0, 0, False), (1, 0, True), (0, 1, True), (-9, 1, True)])
+def test_the_earlier_clock_wins(wall: float, monotonic: float, reached: bool) -> None:
+    """A moment is reached as soon as either clock says so, whichever way the other was set."""
+    moment = NOW.later(1)
+    assert moment.reached(Instant(NOW.wall + wall, NOW.monotonic + monotonic)) is reached
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        (token(21_600, value="new"), True),
+        (token(21_600, value="old"), False),
+        (token(21_600, age=21_600 - 61, value="new"), True),
+        (token(21_600, age=21_600 - 59, value="new"), False),
+        (token(21_600, age=30_000, value="new"), False),
+        (token(21_600, age=-200, value="new"), True),
+        (token(21_600, age=-400, value="new"), False),
+    ],
+)
+def test_which_stored_token_is_adopted(stored: AccessToken, expected: bool) -> None:
+    """A peer's token is adopted if it is another one, has time left, and was not written in the future."""
+    assert rules.adoptable(stored, token(1, value="old"), NOW, POLICY) is expected
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "life"),
+    [
+        (21_600, 21_600),
+        ("21600", 21_600),
+        (3_600.5, 3_600.5),
+        (None, 300),
+        (0, 300),
+        (-1, 300),
+        (True, 300),
+        (float("nan"), 300),
+        (float("inf"), 300),
+        (10**18, 300),
+        ("soon", 300),
+        ("9" * 5000, 300),
+        ([], 300),
+    ],
+)
+def test_the_life_of_a_token(expires_in: object, life: float) -> None:
+    """expires_in counts if it is a number of seconds that makes sense; else an opaque token gets five minutes."""
+    found = rules.granted(TokenGrant("opaque", expires_in), NOW, POLICY)
+    assert found.life == pytest.approx(life)
+    assert found.obtained_at == NOW.wall
+
+
+@pytest.mark.parametrize(
+    ("claims", "life"),
+    [({"iat": 100, "exp": 21_700}, 21_600), ({"exp": 5}, 300), ({"iat": 9, "exp": 5}, 300), ({"iat": "a", "exp": []}, 300)],
+)
+def test_a_jwt_tells_its_own_life(claims: dict[str, Any], life: float) -> None:
+    """Without a usable expires_in, the span from iat to exp counts, whatever our own clock says."""
+    assert rules.granted(TokenGrant(jwt(**claims)), NOW, POLICY).life == pytest.approx(life)
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        (Problem("", None), Meaning.TRANSIENT),
+        (Problem("", 429), Meaning.THROTTLED),
+        (Problem("", 429, "invalid_client", oauth=True), Meaning.THROTTLED),
+        (Problem("", 500, "invalid_client", oauth=True), Meaning.TRANSIENT),
+        (Problem("", 503), Meaning.TRANSIENT),
+        (Problem("", 302), Meaning.TRANSIENT),
+        (Problem("", 400), Meaning.TRANSIENT),
+        (Problem("", 401), Meaning.TRANSIENT),
+        (Problem("", 200), Meaning.TRANSIENT),
+        (Problem("", 400, "temporarily_unavailable", oauth=True), Meaning.TRANSIENT),
+        (Problem("", 400, "invalid_client", oauth=True), Meaning.CLIENT_REJECTED),
+        (Problem("", 401, "invalid_client", oauth=True), Meaning.CLIENT_REJECTED),
+        (Problem("", 400, "invalid_client", oauth=False), Meaning.REJECTED),
+        (Problem("", 400, "unauthorized_client", oauth=True), Meaning.REJECTED),
+        (Problem("", 200, "invalid_request", oauth=True), Meaning.REJECTED),
+    ],
+)
+def test_what_an_answer_means(problem: Problem, expected: Meaning) -> None:
+    """Only an OAuth invalid_client condemns the client; what carries no error code settles nothing."""
+    assert rules.meaning(problem) is expected
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "expires", "wait"),
+    [
+        (None, None, 1.5),
+        ("7", None, 7),
+        ("0", None, 0),
+        ("-5", None, 1.5),
+        ("soon", None, 1.5),
+        ("999999999", None, 3_600),
+        ("9" * 30, None, 1.5),
+        (formatdate(NOW.wall + 30, usegmt=True), None, 30),
+        (formatdate(NOW.wall - 30, usegmt=True), None, 1.5),
+        (None, formatdate(NOW.wall + 60, usegmt=True), 60),
+        ("7", formatdate(NOW.wall + 60, usegmt=True), 7),
+        (None, "0", 1.5),
+    ],
+)
+def test_how_long_a_throttled_client_waits(retry_after: str | None, expires: str | None, wait: float) -> None:
+    """Retry-After counts, else Expires, else a second and a bit; nonsense is passed over, and nobody waits for years."""
+    problem = Problem("", 429, retry_after=retry_after, expires=expires)
+    assert rules.pause(problem, 1, NOW, 0.5, POLICY) == pytest.approx(wait)
+
+
+def test_backoff_grows_with_full_jitter() -> None:
+    """After transient faults the wait is drawn between nothing and a bound that doubles, up to a minute."""
+    problem = Problem("", 503)
+    assert [rules.pause(problem, n, NOW, 1.0, POLICY) for n in (1, 2, 3, 20)] == [1, 2, 4, 60]
+    assert rules.pause(problem, 3, NOW, 0.0, POLICY) == 0
+    assert rules.pause(Problem("", 503, retry_after="9"), 1, NOW, 0.5, POLICY) == 9
+
+
+@pytest.mark.parametrize(
+    ("problem", "attempt", "at", "expected"),
+    [
+        (Problem("", 503), 1, 10, True),
+        (Problem("", 429), 2, 10, True),
+        (Problem("", 503), 3, 10, False),
+        (Problem("", 503), 1, 31, False),
+        (Problem("", 400, "invalid_request"), 1, 10, False),
+        (Problem("", 400, "invalid_client", oauth=True), 1, 10, False),
+    ],
+)
+def test_when_another_call_is_worth_it(problem: Problem, attempt: int, at: float, expected: bool) -> None:
+    """Three attempts, within the time there is, and only after faults that may pass."""
+    assert rules.worth_another(problem, attempt, at, 30, POLICY) is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "failures", "wait"),
+    [
+        (ServerUnavailable(""), 1, 0.75),
+        (ServerUnavailable(""), 3, 3),
+        (ServerUnavailable(""), 50, 45),
+        (ServerUnavailable("", retry_at=NOW.wall + 500), 1, 500),
+        (RegistrationRejected(""), 1, 300),
+        (CredentialsRejected(""), 1, 300),
+        (ConfigurationError(""), 1, 0),
+    ],
+)
+def test_when_the_next_renewal_may_start(error: DCRAuthError, failures: int, wait: float) -> None:
+    """After a "no" in five minutes; after anything else with growing distance, and not before the server allows it."""
+    assert rules.next_try(error, failures, NOW, 0.5, POLICY).wall - NOW.wall == pytest.approx(wait)
+
+
+@pytest.mark.parametrize(
+    ("replaced_at", "reregister", "expected"),
+    [
+        (None, 86_400.0, True),
+        (NOW.wall - 86_399, 86_400.0, False),
+        (NOW.wall - 86_400, 86_400.0, True),
+        (None, "never", False),
+    ],
+)
+def test_who_may_register_again(replaced_at: float | None, reregister: Any, expected: bool) -> None:
+    """An identity may replace its client once a day, or never, as the policy says."""
+    credentials = ClientCredentials("a", "b", replaced_at=replaced_at)
+    assert rules.may_register_again(credentials, NOW, Policy(reregister=reregister)) is expected
+
+
+@pytest.mark.parametrize(
+    ("problem", "registering", "kind"),
+    [
+        (Problem("HTTP 429", 429), False, Throttled),
+        (Problem("HTTP 503", 503), True, ServerUnavailable),
+        (Problem("HTTP 400", 400, "invalid_software_statement", oauth=True), True, RegistrationRejected),
+        (Problem("HTTP 400", 400, "invalid_client", oauth=True), False, CredentialsRejected),
+        (Problem("HTTP 400", 400, "unauthorized_client", oauth=True), False, Rejected),
+    ],
+)
+def test_errors_say_who_has_to_act(problem: Problem, registering: bool, kind: type[DCRAuthError]) -> None:
+    """The class of the error follows the meaning of the answer, and its text says where and what."""
+    error = rules.error_of(problem, "https://example.com/token", registering, 5.0)
+    assert type(error) is kind
+    assert "https://example.com/token" in str(error)
+    assert problem.reason in str(error)
+    assert (error.status, error.error) == (problem.status, problem.error)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"timeout": 0},
+        {"timeout": -1},
+        {"timeout": float("nan")},
+        {"attempts": 0},
+        {"young": "10"},
+        {"reregister": "always"},
+        {"mandatory_within": 1000},
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> None:
+    """A number that is none, negative, or contradicts another is an error that names the field."""
+    with pytest.raises(ConfigurationError, match="Policy"):
+        Policy(**settings)
