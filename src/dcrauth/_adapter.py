@@ -103,9 +103,9 @@ class Attachment:
     def _sign(self, headers: Any, token: AccessToken) -> None:
         """Put *token* on a request, and the provider's own headers where the caller has not set them."""
         headers["Authorization"] = token.authorization
-        for name, value in self._api_headers.items():
-            if name not in headers:
-                headers[name] = value
+        if self._api_headers:
+            for name, value in self._api_headers.items():
+                headers.setdefault(name, value)
 
 
 class Unattached:

@@ -25,7 +25,7 @@ class HttpxFlow(Attachment):
         if not self._takes(request):
             yield request
             return
-        token = self._token()
+        token = self._source.fresh() or self._token()
         rewind = self._rewind_of(request)
         self._sign(request.headers, token)
         response = yield request
@@ -42,7 +42,7 @@ class HttpxFlow(Attachment):
         if not self._takes(request):
             yield request
             return
-        token = await self._token_async()
+        token = self._source.fresh() or await self._token_async()
         rewind = self._rewind_of(request)
         self._sign(request.headers, token)
         response = yield request
@@ -56,7 +56,8 @@ class HttpxFlow(Attachment):
 
     def _takes(self, request: Any) -> bool:
         url = request.url
-        return self._protects(url.scheme, url.host, url.port) and "Authorization" not in request.headers
+        known = (url.scheme, url.host, url.port) in self._spelled or self._protects(url.scheme, url.host, url.port)
+        return known and not _is_signed(request.headers)
 
     def _carried(self, request: Any, response: Any, token: AccessToken) -> bool:
         """Whether the request that was refused, after all redirects, went to a protected origin and had our token."""
@@ -89,6 +90,18 @@ class HttpxFlow(Attachment):
         except self._library.RequestNotRead:
             return _rewind_of_stream(request.stream)
         return _nothing_to_do
+
+
+def _is_signed(headers: Any) -> bool:
+    # httpx decodes all header fields before it answers "in", which costs as much as all the rest that is done here;
+    # its own list has the names in lower case.
+    listed = getattr(headers, "_list", None)
+    if listed is None:
+        return "Authorization" in headers
+    for _, name, _ in listed:
+        if name == b"authorization":
+            return True
+    return False
 
 
 def _nothing_to_do() -> bool:

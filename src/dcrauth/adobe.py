@@ -71,7 +71,7 @@ class AdobePass(Confidential):
         token_request: Literal["form", "query"] = "form",
     ) -> None:
         bases = _bases(environment, base_url)
-        guarded = [*bases, *(secure_url(url, "protects") for url in protects)]
+        guarded = [*bases, *(secure_url(url, "protects") for url in _urls(protects))]
         if token_request not in ("form", "query"):
             raise ConfigurationError(f'token_request must be "form" or "query", not {token_request!r}')
         self._statement = SoftwareStatement.of(software_statement)
@@ -189,6 +189,12 @@ def _bases(environment: str, base_url: str | None) -> list[str]:
     if base_url is not None:
         return [secure_url(base_url, "base_url")]
     return [f"https://{host}" for host in ENVIRONMENTS[environment]]
+
+
+def _urls(protects: Iterable[str]) -> Iterable[str]:
+    if isinstance(protects, str):
+        raise ConfigurationError("protects must be a list of URLs, not one URL: write [url]")
+    return protects
 
 
 def _address(forwarded_for: str) -> str:

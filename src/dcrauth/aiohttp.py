@@ -32,7 +32,7 @@ class DCRAuth(Attachment):
             present is not None and not isinstance(present, BearerHeader)
         ):
             return await handler(request)
-        token = await self._token_async()
+        token = self._source.fresh() or await self._token_async()
         self._sign(request.headers, token)
         response = await handler(request)
         if response.status != 401:

@@ -40,7 +40,7 @@ class DCRAuth(Attachment, AuthBase):
             request.hooks["response"].append(self.answered)
         elif not isinstance(present, BearerHeader):
             return request
-        self._sign(request.headers, self._token())
+        self._sign(request.headers, self._source.fresh() or self._token())
         return request
 
     def answered(self, response: requests.Response, **settings: Any) -> requests.Response:

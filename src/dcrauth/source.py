@@ -88,6 +88,11 @@ class TokenSource(Confidential):
     def __repr__(self) -> str:
         return f"<TokenSource {self._identity.key[:8]} of {self.provider!r}>"
 
+    def fresh(self) -> AccessToken | None:
+        """Return the token in hand if it is fresh, without waiting for anything or setting anything off."""
+        token, wall, monotonic = self._snapshot
+        return token if self._wall() < wall and self._monotonic() < monotonic else None
+
     def token(self, *, instead_of: AccessToken | None = None) -> AccessToken:
         """Return an access token, at once if the one in hand is fresh, else after a wait of at most ``Policy.timeout``.
 
@@ -100,8 +105,7 @@ class TokenSource(Confidential):
             Unavailable: there is no token in time; ``retry_at`` says when to try again.
             StoreError: the store failed.
         """
-        token, wall, monotonic = self._fresh
-        if instead_of is None and token is not None and self._wall() < wall and self._monotonic() < monotonic:
+        if instead_of is None and (token := self.fresh()) is not None:
             return token
         found = self._token_or_flight(instead_of)
         if isinstance(found, AccessToken):
@@ -111,8 +115,7 @@ class TokenSource(Confidential):
 
     async def token_async(self, *, instead_of: AccessToken | None = None) -> AccessToken:
         """Return an access token as `token` does, from an asyncio or trio task."""
-        token, wall, monotonic = self._fresh
-        if instead_of is None and token is not None and self._wall() < wall and self._monotonic() < monotonic:
+        if instead_of is None and (token := self.fresh()) is not None:
             return token
         found = self._token_or_flight(instead_of)
         if isinstance(found, AccessToken):
@@ -128,7 +131,7 @@ class TokenSource(Confidential):
     def _hold(self, holding: Held | None) -> None:
         self._held = holding
         # What the hot path reads, in one piece, so that no reader sees half of a change.
-        self._fresh = (holding.token, *holding.due) if holding else (None, 0.0, 0.0)
+        self._snapshot = (holding.token, *holding.due) if holding else (None, 0.0, 0.0)
 
     def _token_or_flight(self, refused: AccessToken | None) -> AccessToken | Future[AccessToken]:
         """Decide under the lock, act outside it: return a token to use or a renewal to wait for."""

@@ -1,0 +1,51 @@
+"""The error tree: what it carries, and that it survives copying, pickling and the host library's clothes."""
+
+from __future__ import annotations
+
+import pickle
+
+import aiohttp
+import httpx
+import pytest
+import requests
+
+from dcrauth import DCRAuthError, ServerUnavailable, Throttled, Unavailable
+from dcrauth.errors import another, in_terms_of
+
+ERROR = Throttled("slow down", status=429, error="busy", description="words", retry_at=5.0, trace="t")
+HOSTS = [requests.RequestException, httpx.RequestError, aiohttp.ClientError]
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.__module__)
+def test_an_error_in_a_hosts_terms_is_both(host: type[Exception]) -> None:
+    """The translated error is caught as ours and as the host's, and keeps its evidence."""
+    error = in_terms_of(host, ERROR)
+    assert isinstance(error, host)
+    assert isinstance(error, Throttled)
+    assert isinstance(error, Unavailable)
+    assert str(error) == "slow down"
+    assert error.evidence == ERROR.evidence
+
+
+@pytest.mark.parametrize("error", [ERROR, *(in_terms_of(host, ERROR) for host in HOSTS)], ids=lambda e: type(e).__mro__[2].__module__)
+def test_errors_survive_pickling(error: DCRAuthError) -> None:
+    """An error crosses a process boundary with its class, its text and its evidence."""
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
+    assert type(back) is type(error)
+    assert (str(back), back.evidence) == (str(error), error.evidence)
+
+
+def test_another_error_is_equal_and_not_the_same() -> None:
+    """A second copy has the same evidence and a traceback of its own."""
+    copy = another(ERROR)
+    assert copy is not ERROR
+    assert type(copy) is Throttled
+    assert copy.evidence == ERROR.evidence
+    assert copy.__traceback__ is None
+
+
+def test_a_host_error_is_made_once_per_class() -> None:
+    """The classes of translated errors are the same each time, so that they can be compared."""
+    first = in_terms_of(httpx.RequestError, ServerUnavailable("a"))
+    second = in_terms_of(httpx.RequestError, ServerUnavailable("b"))
+    assert type(first) is type(second)

@@ -1,0 +1,228 @@
+"""Canary secrets go through everything, and are looked for everywhere they must not be."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import pickle
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from adapters_tests.clients import KINDS, Kind
+from adapters_tests.conftest import EAGER, ManualClock
+from adapters_tests.test_rules import jwt
+from adapters_tests.world import World
+
+from dcrauth import AccessToken, AdobePass, ClientCredentials, DCRAuthError, FileStore, TokenSource, events
+from dcrauth.errors import in_terms_of
+from dcrauth.provider import Request, Response
+from dcrauth.records import write_credentials
+from dcrauth.simulator import Fault, Simulator
+
+CLIENT = "canary-client-id"
+SECRET = "canary-client-secret"  # noqa: S105
+TOKEN = "canary-access-token"  # noqa: S105
+STATEMENT = jwt(sub="app", canary="canary")
+CANARIES = (CLIENT, SECRET, TOKEN, STATEMENT[20:60])
+
+
+def assert_clean(text: str) -> None:
+    """Fail, without quoting it, if a canary is in *text*."""
+    found = [number for number, canary in enumerate(CANARIES) if canary in text]
+    assert not found, f"canaries {found} are visible"
+
+
+class CanaryServer:
+    """A transport to a server that hands out canaries."""
+
+    def __init__(self, *faults: Response | Exception) -> None:
+        self.faults = list(faults)
+
+    def send(self, request: Request) -> Response:
+        fault = self.faults.pop(0) if self.faults else None
+        if isinstance(fault, Exception):
+            raise fault
+        if fault is not None:
+            return fault
+        if request.endpoint.endswith("register"):
+            return Response(201, {}, f'{{"client_id":"{CLIENT}","client_secret":"{SECRET}"}}'.encode())
+        return Response(201, {}, f'{{"access_token":"{TOKEN}","expires_in":3600}}'.encode())
+
+
+def everything() -> list[Any]:
+    """One of every object of ours that has seen a secret."""
+    provider = AdobePass(STATEMENT, token_request="query")  # noqa: S106
+    credentials = ClientCredentials(CLIENT, SECRET, metadata={"client_secret": SECRET})
+    token = AccessToken(TOKEN, 0, 1)
+    source = TokenSource(provider, store=World().records and None, transport=CanaryServer())
+    return [
+        provider,
+        provider._statement,
+        credentials,
+        token,
+        token.authorization,
+        {"Authorization": token.authorization},
+        source,
+        provider.registration_request(),
+        provider.token_request(credentials),
+        Response(201, {"set-cookie": TOKEN}, TOKEN.encode()),
+        provider.read_token(Response(201, {}, f'{{"access_token":"{TOKEN}"}}'.encode())),
+        write_credentials("key", credentials),
+        *(kind.auth(source) for kind in KINDS),
+    ]
+
+
+def test_no_repr_shows_a_secret() -> None:
+    """repr, str and format of every object, alone and in containers, are clean."""
+    for each in everything():
+        assert_clean(repr(each) + repr([each]) + repr(vars(each) if hasattr(each, "__dict__") else ""))
+        if type(each).__name__ != "BearerHeader":  # which is the header's very text
+            assert_clean(f"{each}")
+
+
+def test_no_pickle_carries_a_secret() -> None:
+    """Pickling an object of ours is refused or leaves the secret out; deep copies keep working."""
+    for each in everything():
+        try:
+            data = pickle.dumps(each)
+        except TypeError as refusal:
+            assert_clean(str(refusal))
+        else:
+            assert_clean(data.decode("latin-1"))
+    header = AccessToken(TOKEN, 0, 1).authorization
+    assert copy.deepcopy({"Authorization": header})["Authorization"] == f"Bearer {TOKEN}"
+
+
+FAULTS = [
+    Response(400, {}, f'{{"error":"invalid_request","error_description":"{SECRET}"}}'.encode()),
+    Response(400, {}, f'{{"error":"{SECRET} {TOKEN}"}}'.encode()),
+    Response(200, {}, f"<html>{SECRET}</html>".encode()),
+    Response(503, {}, SECRET.encode()),
+    RuntimeError(f"a transport that quotes {SECRET}"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=repr)
+@pytest.mark.parametrize("calls_before", [0, 1])
+def test_no_failure_shows_a_secret(
+    fault: Any, calls_before: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, time: ManualClock
+) -> None:
+    """Exceptions, their pickles, tracebacks with local variables, events and log lines are clean."""
+    caplog.set_level(logging.DEBUG)
+    told: list[events.Event] = []
+    server = CanaryServer(*[CanaryServer().send(AdobePass(STATEMENT).registration_request())] * calls_before, *[fault] * 3)
+    source = TokenSource(
+        AdobePass(STATEMENT), store=FileStore(tmp_path), transport=server, policy=EAGER, on_event=told.append, clock=time.clock
+    )
+    with pytest.raises(DCRAuthError) as caught:
+        source.token()
+    error = caught.value
+    assert_clean(everything_about(error) + caplog.text + repr(told))
+    assert_clean(everything_about(in_terms_of(OSError, error)))
+    assert_clean(pickle.dumps(error).decode("latin-1") if error.description is None else "")
+
+
+def everything_about(error: BaseException) -> str:
+    """The error as str and repr and as the most talkative of tracebacks, with the locals of every frame of ours."""
+    frames = traceback.TracebackException.from_exception(error, capture_locals=True)
+    ours = "".join(
+        f"{frame.filename}:{frame.lineno} {frame.locals}"
+        for chained in _chain(frames)
+        for frame in chained.stack
+        if "dcrauth" in frame.filename and "adapters_tests" not in frame.filename
+    )
+    return f"{error} {error!r}" + "".join(traceback.format_exception(error)) + ours
+
+
+def _chain(frames: traceback.TracebackException | None) -> list[traceback.TracebackException]:
+    return [] if frames is None else [frames, *_chain(frames.__cause__), *_chain(frames.__context__)]
+
+
+def test_no_file_name_shows_a_secret(tmp_path: Path, time: ManualClock) -> None:
+    """The names of the files of a store tell nothing; its records are there to hold the secrets."""
+    source = TokenSource(AdobePass(STATEMENT), store=FileStore(tmp_path), transport=CanaryServer(), clock=time.clock)
+    source.token()
+    assert_clean(" ".join(str(path) for path in tmp_path.rglob("*")))
+    assert any(SECRET.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("form", ["form", "query"])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_no_debug_log_shows_a_secret(
+    kind: Kind, form: Any, adobe: Simulator, caplog: pytest.LogCaptureFixture, time: ManualClock, tmp_path: Path
+) -> None:
+    """With everything logged at DEBUG, by us and by the HTTP libraries, a whole life of a token leaves no trace."""
+    caplog.set_level(logging.DEBUG)
+    source = TokenSource(
+        AdobePass(adobe.software_statement, base_url=adobe.url, token_request=form),
+        store=FileStore(tmp_path),
+        transport=kind.auth._own_transport(),
+        policy=EAGER,
+        clock=time.clock,
+    )
+    with kind.open(kind.auth(source)) as app:
+        for _ in range(2):
+            assert app.get(f"{adobe.url}/api/v2/REF30/configuration").status == 200
+            adobe.revoke_tokens()
+    secrets = [adobe.software_statement, *secrets_in(adobe)]
+    assert len(secrets) >= 4
+    assert caplog.records
+    text = caplog.text + "".join(repr(vars(record)) for record in caplog.records)
+    assert not any(secret in text for secret in secrets)
+
+
+def secrets_in(adobe: Simulator) -> set[str]:
+    """Everything secret that went over the wire."""
+    from urllib.parse import parse_qs  # noqa: PLC0415
+
+    forms = [parse_qs(call.body.decode() or call.query) for call in adobe.calls if call.path == "/o/client/token"]
+    sent = {value for form in forms for name in ("client_id", "client_secret") for value in form[name]}
+    tokens = {call.headers["authorization"].removeprefix("Bearer ") for call in adobe.calls if "api" in call.path}
+    return sent | tokens
+
+
+def test_a_pickled_response_of_requests_carries_no_secret(adobe: Simulator, source: TokenSource) -> None:
+    """requests pickles a response together with its request and its hooks; neither token nor statement goes along."""
+    import requests  # noqa: PLC0415
+
+    from dcrauth.requests import DCRAuth  # noqa: PLC0415
+
+    response = requests.get(f"{adobe.url}/api/v2/REF30/configuration", auth=DCRAuth(source), timeout=20)
+    data = pickle.dumps(response)
+    assert source.token().value not in data.decode("latin-1")
+    assert pickle.loads(data).json() == response.json()  # noqa: S301  # our own bytes
+
+
+def test_an_unpickled_auth_refuses_to_work(source: TokenSource, adobe: Simulator) -> None:
+    """An auth object that comes out of a pickle fails loudly instead of sending requests without a token."""
+    import requests  # noqa: PLC0415
+
+    from dcrauth.requests import DCRAuth  # noqa: PLC0415
+
+    auth = pickle.loads(pickle.dumps(DCRAuth(source)))  # noqa: S301  # our own bytes
+    with pytest.raises(DCRAuthError, match="attach a new one"):
+        requests.get(adobe.url, auth=auth, timeout=20)
+    assert adobe.calls == ()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_errors_of_the_adapters_show_no_secret(kind: Kind, source: TokenSource, adobe: Simulator) -> None:
+    """What a user sees when a renewal fails, with all frames and locals of ours, is clean."""
+    adobe.inject("token", Fault(status=400, body=b'{"error":"invalid_request"}'))
+    with kind.open(kind.auth(source)) as app, pytest.raises(DCRAuthError) as caught:
+        app.get(f"{adobe.url}/api/v2/REF30/configuration")
+    text = everything_about(caught.value)
+    assert not any(secret in text for secret in (adobe.software_statement, *secrets_in(adobe)))
+    assert sys.getsizeof(text) > 100
+
+
+def test_the_canaries_would_be_found() -> None:
+    """The search itself works: a text with a canary fails."""
+    with pytest.raises(AssertionError, match="visible"):
+        assert_clean(f"token={TOKEN}")
+
+
