@@ -43,12 +43,14 @@ class DCRAuth(Attachment):
         self, request: ClientRequest, handler: ClientHandlerType, response: ClientResponse, token: AccessToken
     ) -> ClientResponse:
         """Renew the token that *response* refuses and send *request* once more, if its body can be sent again."""
-        if not self._asks_for_renewal(await _body(response)):
+        body = await _body(response)
+        if not self._asks_for_renewal(body or b""):
             return response
         replayable = not _is_consumed(request)
-        if replayable:
+        if replayable and body is None:
             response.close()
-            # An early refusal may find the body still on its way.
+        if replayable:
+            # An early refusal may find the request's body still on its way.
             await request.close()
         fresh = await self._token_async(instead_of=token)
         if not replayable or fresh == token or _is_consumed(request):
@@ -58,10 +60,10 @@ class DCRAuth(Attachment):
         return await handler(request)
 
 
-async def _body(response: ClientResponse) -> bytes:
-    """Read a 401 to its end, which frees its connection, unless it is large."""
+async def _body(response: ClientResponse) -> bytes | None:
+    """Read a 401 to its end, which frees its connection; leave it alone if it is large."""
     length = response.content_length
-    return await response.read() if length is None or length <= LARGEST_REFUSAL else b""
+    return await response.read() if length is None or length <= LARGEST_REFUSAL else None
 
 
 def _is_consumed(request: ClientRequest) -> bool:

@@ -1,0 +1,95 @@
+"""How the simulator behaves: every variant that the documentation of Adobe Pass, or its lack, leaves open."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behaviour:
+    """The simulator's switches; the defaults are what Adobe Pass is known to do.
+
+    Parameters:
+        register_status, token_status: status of a success, 201 or 200.
+        expires_in: life of a token in the answer, in seconds; any JSON value is sent as it is, None leaves it out.
+        token_life: real life of a token, in seconds; by default what *expires_in* says, or six hours.
+        token_kind: "jwt" (RS256) or "opaque".
+        created_at: unit of the token answer's field: "ms", "s" or "none" to leave it out.
+        issued_at: unit of ``client_id_issued_at``: "ms" or "s".
+        optional_fields: whether answers have ``id``, ``scopes``, ``redirect_uris``.
+        token_parameters: where the token endpoint looks for its parameters: "form", "query" or "either".
+        strict: whether the DCR endpoints insist on Content-Type and ``X-Device-Info``.
+        strict_device_headers: whether protected APIs insist on the two device headers.
+        unknown_grant_error: error code for a grant type that is not known.
+        revoked_statement_error: error code for a statement that was revoked.
+        invalid_client_status: status of ``invalid_client``, 400 or 401.
+        error_shape: how the DCR endpoints word an error.
+        refusals: how protected APIs word a 401: "v2" and "legacy" are Enhanced Errors, "bare" has no body, "oauth" is
+            ``access_denied``, and 403 ``invalid_client`` for a client that is gone.
+        www_authenticate: ``WWW-Authenticate`` header of a 401.
+        refuse_every_token: whether even new tokens are refused.
+        throttle: None, "bucket" (10 more than one call a second, coming back with time) or "once" (10 for good).
+        retry_after: ``Retry-After`` header of a 429.
+        register_delay, token_delay, api_delay: seconds before each answer.
+    """
+
+    register_status: int = 201
+    token_status: int = 201
+    expires_in: Any = 21_600
+    token_life: float | None = None
+    token_kind: Literal["jwt", "opaque"] = "jwt"
+    created_at: Literal["ms", "s", "none"] = "ms"
+    issued_at: Literal["ms", "s"] = "ms"
+    optional_fields: bool = True
+    token_parameters: Literal["either", "form", "query"] = "either"
+    strict: bool = False
+    strict_device_headers: bool = False
+    unknown_grant_error: str = "unsupported_grant_type"
+    revoked_statement_error: str = "unapproved_software_statement"
+    invalid_client_status: int = 400
+    error_shape: Literal["oauth", "nested", "enhanced", "xml", "html", "empty"] = "oauth"
+    refusals: Literal["v2", "legacy", "bare", "oauth"] = "v2"
+    www_authenticate: str | None = None
+    refuse_every_token: bool = False
+    throttle: Literal["bucket", "once"] | None = None
+    retry_after: str | None = None
+    register_delay: float = 0.0
+    token_delay: float = 0.0
+    api_delay: float = 0.0
+
+    @property
+    def real_life(self) -> float:
+        """How long a token is good, in seconds."""
+        if self.token_life is not None:
+            return self.token_life
+        usable = isinstance(self.expires_in, int | float) and 0 < self.expires_in < 1e9
+        return float(self.expires_in) if usable else 21_600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Something that goes wrong with one call.
+
+    Parameters:
+        status: answer with this status; None for the status of the regular answer.
+        body: answer with this body.
+        headers: further header fields of the answer.
+        delay: seconds before the answer.
+        drip: seconds before each byte of the body.
+        truncate: send only so many bytes of the body that was announced, then close the connection.
+        reset: close the connection without an answer.
+        after: with *reset*, do what was asked for first, so that only the answer is lost.
+    """
+
+    status: int | None = None
+    body: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    delay: float = 0.0
+    drip: float = 0.0
+    truncate: int | None = None
+    reset: bool = False
+    after: bool = False
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether the regular work is left undone."""
+        return self.status is not None or self.body is not None or (self.reset and not self.after)

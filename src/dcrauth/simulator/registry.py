@@ -1,0 +1,169 @@
+"""Who may do what: applications and their statements, clients, tokens. One lock, held for moments only."""
+
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+try:
+    from joserfc import jwt
+    from joserfc.errors import JoseError
+    from joserfc.jwk import RSAKey
+except ImportError as missing:
+    raise ImportError("dcrauth.simulator needs joserfc; run: pip install dcrauth[simulator]") from missing
+
+_HEADER = {"alg": "RS256"}
+
+
+@cache
+def signing_key() -> RSAKey:
+    """The key that signs statements and tokens; made once for each process."""
+    return RSAKey.generate_key(2048, private=True)
+
+
+@dataclass
+class Application:
+    """A registered application."""
+
+    sub: str
+    scopes: tuple[str, ...]
+    service_providers: frozenset[str] | None
+    redirect_domains: tuple[str, ...]
+    revoked: bool = False
+
+    def may_use(self, service_provider: str) -> bool:
+        """Whether the application is linked to *service_provider*."""
+        return self.service_providers is None or service_provider in self.service_providers
+
+
+@dataclass(frozen=True)
+class Client:
+    """A registration."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    application: Application
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A token and what it stands for."""
+
+    client: Client
+    expires_at: float
+
+
+class Registry:
+    """All applications, clients and tokens of one simulator.
+
+    Parameters:
+        clock: returns seconds since the epoch.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
+        self._lock = threading.Lock()
+        self._applications: dict[str, Application] = {}
+        self._clients: dict[str, Client] = {}
+        self._grants: dict[str, Grant] = {}
+
+    def statement(
+        self,
+        sub: str,
+        scopes: Iterable[str],
+        service_providers: Iterable[str] | None,
+        redirect_domains: Iterable[str],
+    ) -> str:
+        """Return a software statement for an application, which is made if there is none."""
+        providers = None if service_providers is None else frozenset(service_providers)
+        application = Application(sub, tuple(scopes), providers, tuple(redirect_domains))
+        with self._lock:
+            self._applications.setdefault(sub, application)
+        now = int(self.clock())
+        # Each download of a statement is another one: here the identifier sees to that.
+        claims = {"sub": sub, "nbf": now, "iat": now, "iss": "auth.adobe.com", "jti": uuid.uuid4().hex}
+        return jwt.encode(_HEADER, claims, signing_key())
+
+    def application_of(self, statement: str) -> tuple[Application | None, bool]:
+        """Return the application that *statement* names, if it is known, and whether its signature is good."""
+        claims = _verified(statement)
+        if claims is None:
+            return None, False
+        with self._lock:
+            return self._applications.get(str(claims.get("sub"))), True
+
+    def register(self, application: Application) -> Client:
+        """Return a new client of *application*."""
+        client = Client(str(uuid.uuid4()), str(uuid.uuid4()), application)
+        with self._lock:
+            self._clients[client.client_id] = client
+        return client
+
+    def client(self, client_id: str, client_secret: str) -> Client | None:
+        """Return the client with these credentials, if there is one."""
+        with self._lock:
+            found = self._clients.get(client_id)
+        fits = found is not None and secrets.compare_digest(found.client_secret, client_secret)
+        return found if fits else None
+
+    def issue(self, client: Client, life: float, kind: str) -> str:
+        """Return a new token for *client*, good for *life* seconds."""
+        now = self.clock()
+        token = secrets.token_urlsafe(32) if kind == "opaque" else _jwt(client, now, life)
+        with self._lock:
+            self._grants[token] = Grant(client, now + life)
+        return token
+
+    def grant(self, token: str) -> Grant | None:
+        """Return what *token* stands for, whether or not it is still good."""
+        with self._lock:
+            return self._grants.get(token)
+
+    def knows(self, client: Client) -> bool:
+        """Whether *client* is still registered."""
+        with self._lock:
+            return client.client_id in self._clients
+
+    def expire_tokens(self) -> None:
+        """Make all tokens expired as of now."""
+        with self._lock:
+            self._grants = {token: Grant(grant.client, 0.0) for token, grant in self._grants.items()}
+
+    def revoke_tokens(self) -> None:
+        """Forget all tokens."""
+        with self._lock:
+            self._grants.clear()
+
+    def revoke_clients(self) -> None:
+        """Forget all clients."""
+        with self._lock:
+            self._clients.clear()
+
+    def set_revoked(self, sub: str, *, revoked: bool) -> None:
+        """Revoke or reinstate the statements of an application."""
+        with self._lock:
+            self._applications[sub].revoked = revoked
+
+
+def _jwt(client: Client, now: float, life: float) -> str:
+    claims = {
+        "sub": client.client_id,
+        "nbf": int(now),
+        "iat": int(now),
+        "iss": "auth.adobe.com",
+        "scopes": ",".join(client.application.scopes),
+        "exp": int(now + life),
+        "jti": uuid.uuid4().hex,
+    }
+    return jwt.encode(_HEADER, claims, signing_key())
+
+
+def _verified(text: str) -> dict[str, Any] | None:
+    try:
+        return jwt.decode(text, signing_key(), algorithms=["RS256"]).claims
+    except (JoseError, ValueError):
+        return None

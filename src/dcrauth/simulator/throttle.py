@@ -1,0 +1,77 @@
+"""Fewer calls, please: the throttle of Adobe Pass (documentation: Throttling mechanism).
+
+Two models fit the published table. "bucket" is a token bucket of eleven that fills by one a second. "once" gives one
+call for each second since the first call, and ten more that never come back.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dcrauth.simulator.messages import Reply
+
+BURST = 10
+
+_PAGE = (
+    "<html>\r\n"
+    "<head><title>429 Too Many Requests</title></head>\r\n"
+    "<body>\r\n"
+    "<center><h1>429 Too Many Requests</h1></center>\r\n"
+    "<hr><center>openresty</center>\r\n"
+    "</body>\r\n"
+    "</html>\r\n"
+).encode()
+
+
+def too_many(retry_after: str | None) -> Reply:
+    """Return the answer to a call too many."""
+    more = (("Retry-After", retry_after),) if retry_after is not None else ()
+    return Reply(429, _PAGE, (("Content-Type", "text/html"), *more))
+
+
+@dataclass
+class Device:
+    """What one device has left."""
+
+    left: float
+    at: float
+    window: int = 0
+
+
+class Throttle:
+    """Counts the calls of each device, told by its address.
+
+    Parameters:
+        clock: returns seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._devices: dict[str, Device] = {}
+
+    def admits(self, address: str, model: str | None) -> bool:
+        """Whether one more call of *address* is admitted; calls that are not cost nothing."""
+        if model is None:
+            return True
+        now = self._clock()
+        with self._lock:
+            return self._bucket(address, now) if model == "bucket" else self._once(address, now)
+
+    def _bucket(self, address: str, now: float) -> bool:
+        device = self._devices.setdefault(address, Device(BURST + 1.0, now))
+        device.left = min(BURST + 1.0, device.left + now - device.at)
+        device.at = now
+        admitted = device.left >= 1.0
+        device.left -= admitted
+        return admitted
+
+    def _once(self, address: str, now: float) -> bool:
+        device = self._devices.setdefault(address, Device(BURST, now, window=-1))
+        window = int(now - device.at)
+        if window > device.window:
+            device.window = window
+            return True
+        admitted = device.left >= 1.0
+        device.left -= admitted
+        return admitted
