@@ -111,7 +111,7 @@ def _reads_files(kind: Kind) -> bool:
 
 
 def _reads_files_from_where_they_are(kind: Kind) -> bool:
-    # httpx 0.28 announces the length of the whole file and sends the rest of it, whatever the auth does.
+    # httpx 0.28 announces the size of the whole file (none, for a pipe) and sends the rest of it, with or without auth.
     return _reads_files(kind) and kind.library != "httpx"
 
 
@@ -126,7 +126,7 @@ BODIES = (
     Body("file at an offset", _file_at_offset, PART, True, _reads_files_from_where_they_are),
     Body("generator", _generator, PART * 2, False, _is_sync),
     Body("async generator", _async_generator, PART * 2, False, lambda kind: kind.is_async),
-    Body("pipe", _pipe, PART, False, _reads_files),
+    Body("pipe", _pipe, PART, False, _reads_files_from_where_they_are),
 )
 
 CASES = [(kind, body) for kind in KINDS for body in BODIES if body.takes(kind)]

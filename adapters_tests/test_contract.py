@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from adapters_tests.bodies import CASES, Body
@@ -178,7 +181,8 @@ def test_bodies_are_replayed_exactly_or_not_at_all(
     with kind.open(kind.auth(source)) as app:
         assert app.get(api).status == 200
         adobe.revoke_tokens()
-        answer = app.send("POST", echo, **body.make(kind))
+        with closing_files(body.make(kind)) as options:
+            answer = app.send("POST", echo, **options)
         bodies = [call.body for call in adobe.calls if call.path.endswith("/echo")]
         assert adobe.counts.token == 2
         assert app.get(api).status == 200
@@ -188,6 +192,15 @@ def test_bodies_are_replayed_exactly_or_not_at_all(
     assert (answer.status, len(bodies)) == ((200, 2) if body.replayable else (401, 1))
     if body.replayable:
         assert answer.json["sha256"] == hashlib.sha256(bodies[0]).hexdigest()
+
+
+@contextmanager
+def closing_files(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Close what a body was made of, as its caller does."""
+    yield options
+    for value in options.values():
+        if isinstance(value, io.IOBase):
+            value.close()
 
 
 def test_many_at_once_make_one_renewal(kind: Kind, source: TokenSource, adobe: Simulator, api: str) -> None:

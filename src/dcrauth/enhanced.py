@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dcrauth._strict import json_object, printable
@@ -29,8 +29,8 @@ class EnhancedError:
     code: str | None = None
     action: str | None = None
     status: int | None = None
-    message: str | None = None
-    details: str | None = None
+    message: str | None = field(default=None, repr=False)
+    details: str | None = field(default=None, repr=False)
     help_url: str | None = None
     trace: str | None = None
     oauth: bool = False

@@ -74,7 +74,7 @@ class Problem:
     status: int | None = None
     error: str | None = None
     oauth: bool = False
-    description: str | None = None
+    description: str | None = field(default=None, repr=False)
     trace: str | None = None
     retry_after: str | None = None
     expires: str | None = None
