@@ -69,13 +69,13 @@ class App:
 
 
 def _of_requests(response: requests.Response) -> Answer:
-    return Answer(
-        response.status_code, response.content, tuple(r.status_code for r in response.history), response
-    )
+    return Answer(response.status_code, response.content, tuple(r.status_code for r in response.history), response)
 
 
 @contextmanager
-def open_requests(auth: Any, *, pool: int = 10, verify: Any = True, cookies: Mapping[str, str] | None = None) -> Iterator[App]:
+def open_requests(
+    auth: Any, *, pool: int = 10, verify: Any = True, cookies: Mapping[str, str] | None = None
+) -> Iterator[App]:
     with requests.Session() as session:
         session.auth = auth
         session.verify = verify
@@ -100,9 +100,7 @@ def _in_threads(send: Callable[..., Answer]) -> Callable[..., list[Answer]]:
 
 
 def _of_httpx(response: Any) -> Answer:
-    return Answer(
-        response.status_code, response.content, tuple(r.status_code for r in response.history), response
-    )
+    return Answer(response.status_code, response.content, tuple(r.status_code for r in response.history), response)
 
 
 def _httpx_options(module: Any, pool: int, verify: Any, cookies: Any) -> dict[str, Any]:
@@ -150,7 +148,7 @@ def open_aiohttp(auth: Any, *, pool: int = 10, verify: Any = True, cookies: Any 
             )
             return await self.session.__aenter__()
 
-        async def __aexit__(self, *reason: Any) -> None:
+        async def __aexit__(self, *reason: object) -> None:
             await self.session.__aexit__(*reason)
 
     client = Client()
@@ -177,7 +175,10 @@ def _portal(backend: str, client: Any, send: Callable[..., Any]) -> Iterator[App
                 group.start_soon(one)
         return answers
 
-    with anyio.from_thread.start_blocking_portal(backend) as portal, portal.wrap_async_context_manager(client) as native:
+    with (
+        anyio.from_thread.start_blocking_portal(backend) as portal,
+        portal.wrap_async_context_manager(client) as native,
+    ):
 
         def send_now(*arguments: Any, **options: Any) -> Answer:
             return portal.call(lambda: send(*arguments, **options))
@@ -191,11 +192,37 @@ def _portal(backend: str, client: Any, send: Callable[..., Any]) -> Iterator[App
 KINDS = (
     Kind("requests", "requests", dcrauth.requests.DCRAuth, open_requests, requests.RequestException, False),
     Kind("httpx", "httpx", dcrauth.httpx.DCRAuth, open_httpx_sync(httpx), httpx.RequestError, False),
-    Kind("httpx-asyncio", "httpx", dcrauth.httpx.DCRAuth, open_httpx_async(httpx, "asyncio"), httpx.RequestError, True, "asyncio"),
-    Kind("httpx-trio", "httpx", dcrauth.httpx.DCRAuth, open_httpx_async(httpx, "trio"), httpx.RequestError, True, "trio"),
+    Kind(
+        "httpx-asyncio",
+        "httpx",
+        dcrauth.httpx.DCRAuth,
+        open_httpx_async(httpx, "asyncio"),
+        httpx.RequestError,
+        True,
+        "asyncio",
+    ),
+    Kind(
+        "httpx-trio", "httpx", dcrauth.httpx.DCRAuth, open_httpx_async(httpx, "trio"), httpx.RequestError, True, "trio"
+    ),
     Kind("httpx2", "httpx2", dcrauth.httpx2.DCRAuth, open_httpx_sync(httpx2), httpx2.RequestError, False),
-    Kind("httpx2-asyncio", "httpx2", dcrauth.httpx2.DCRAuth, open_httpx_async(httpx2, "asyncio"), httpx2.RequestError, True, "asyncio"),
-    Kind("httpx2-trio", "httpx2", dcrauth.httpx2.DCRAuth, open_httpx_async(httpx2, "trio"), httpx2.RequestError, True, "trio"),
+    Kind(
+        "httpx2-asyncio",
+        "httpx2",
+        dcrauth.httpx2.DCRAuth,
+        open_httpx_async(httpx2, "asyncio"),
+        httpx2.RequestError,
+        True,
+        "asyncio",
+    ),
+    Kind(
+        "httpx2-trio",
+        "httpx2",
+        dcrauth.httpx2.DCRAuth,
+        open_httpx_async(httpx2, "trio"),
+        httpx2.RequestError,
+        True,
+        "trio",
+    ),
     Kind("aiohttp", "aiohttp", dcrauth.aiohttp.DCRAuth, open_aiohttp, aiohttp.ClientError, True, "asyncio"),
 )
 

@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from adapters_tests.world import STATEMENT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters_tests.world import STATEMENT
 from dcrauth import AdobePass, ClientCredentials, ConfigurationError, DeviceInfo
 from dcrauth.adobe import ENVIRONMENTS
 from dcrauth.origins import Origin
@@ -45,7 +45,7 @@ def test_environments_are_kept_apart() -> None:
 def test_base_url_takes_the_place_of_the_environment() -> None:
     """With a base URL only its origin is protected, and what protects adds."""
     adobe = AdobePass(STATEMENT, base_url="http://127.0.0.1:8080/", protects=["https://api.example.com/v2"])
-    assert adobe.token_url == "http://127.0.0.1:8080/o/client/token"  # noqa: S105
+    assert adobe.token_url == "http://127.0.0.1:8080/o/client/token"
     assert adobe.protected_origins == {Origin("http", "127.0.0.1", 8080), Origin("https", "api.example.com", 443)}
 
 
@@ -98,7 +98,7 @@ def test_the_token_request(adobe: AdobePass) -> None:
 
 def test_the_token_request_as_a_query() -> None:
     """On demand the same parameters go into the URL, and the endpoint shown in messages has none of them."""
-    request = AdobePass(STATEMENT, token_request="query").token_request(CREDENTIALS)  # noqa: S106
+    request = AdobePass(STATEMENT, token_request="query").token_request(CREDENTIALS)
     assert parse_qs(urlsplit(request.url).query)["client_secret"] == [CREDENTIALS.client_secret]
     assert request.body == b""
     assert "?" not in request.endpoint
@@ -124,7 +124,8 @@ def test_device_headers_on_requests_can_be_switched_off() -> None:
 
 @pytest.mark.parametrize("status", [200, 201])
 @pytest.mark.parametrize(
-    "more", [{}, {"client_id_issued_at": 1723227212}, {"client_id_issued_at": 1700725699585, "scopes": ["api:client:v2"]}]
+    "more",
+    [{}, {"client_id_issued_at": 1723227212}, {"client_id_issued_at": 1700725699585, "scopes": ["api:client:v2"]}],
 )
 def test_registrations_are_read(adobe: AdobePass, status: int, more: dict[str, Any]) -> None:
     """A registration is good with 200 and 201, with fields missing or added; what else was answered is kept."""
@@ -215,7 +216,10 @@ def test_errors_are_read_in_every_shape(adobe: AdobePass, body: bytes, error: st
         (b'{"code":"invalid_access_token_service_provider","action":"application-registration"}', Verdict.TOKEN),
         (b'{"code":"something_new","action":"something-new"}', Verdict.TOKEN),
         (b'{"code":"missing_authentication_header","action":"none"}', Verdict.TOKEN),
-        (b'{"code":"invalid_access_token_client_application","action":"application-registration"}', Verdict.CREDENTIALS),
+        (
+            b'{"code":"invalid_access_token_client_application","action":"application-registration"}',
+            Verdict.CREDENTIALS,
+        ),
         (b'{"error":{"code":"invalid_client_id","action":"application-registration"}}', Verdict.CREDENTIALS),
         (b'{"error":"invalid_client"}', Verdict.CREDENTIALS),
         (b'{"code":"authentication_session_missing","action":"authentication"}', Verdict.USER),

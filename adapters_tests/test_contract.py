@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+
 from adapters_tests.bodies import CASES, Body
 from adapters_tests.clients import KINDS, App, Kind
 from adapters_tests.conftest import ManualClock
-
 from dcrauth import DCRAuthError, Policy, ServerUnavailable, TokenSource
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
@@ -80,9 +80,7 @@ def test_waits_for_a_new_token_when_dead(app: App, adobe: Simulator, api: str, t
 
 
 @pytest.mark.parametrize("refusals", ["v2", "legacy", "bare", "oauth"])
-def test_renews_on_401_and_sends_again(
-    app: App, adobe: Simulator, api: str, refusals: str
-) -> None:
+def test_renews_on_401_and_sends_again(app: App, adobe: Simulator, api: str, refusals: str) -> None:
     """A refused token is renewed and the request sent once more, whatever form the refusal takes."""
     assert app.get(api).status == 200
     adobe.behaviour = Behaviour(refusals=refusals)
@@ -264,7 +262,9 @@ def test_cookies_of_the_refusal_are_kept(app: App, adobe: Simulator, api: str) -
     adobe.inject("api", Fault(status=401, headers=(("Set-Cookie", "AWSALB=one; Path=/"),)))
     assert app.get(api).status == 200
     assert app.get(api).status == 200
-    assert [call.headers.get("cookie") for call in adobe.calls if call.path.startswith("/api/")][2:] == ["AWSALB=one"] * 2
+    assert [call.headers.get("cookie") for call in adobe.calls if call.path.startswith("/api/")][2:] == [
+        "AWSALB=one"
+    ] * 2
     assert adobe.counts.token == 2
 
 
@@ -279,10 +279,15 @@ def test_the_callers_cookies_survive_a_renewal(kind: Kind, source: TokenSource, 
 
 
 def test_device_headers_go_where_they_belong(
-    kind: Kind, make_source: Callable[..., TokenSource], provider: object, adobe: Simulator, foreign: Simulator, api: str
+    kind: Kind,
+    make_source: Callable[..., TokenSource],
+    provider: object,
+    adobe: Simulator,
+    foreign: Simulator,
+    api: str,
 ) -> None:
     """Requests to protected APIs carry the device headers unless the caller has set them; others never do."""
-    from dcrauth import AdobePass, DeviceInfo  # noqa: PLC0415
+    from dcrauth import AdobePass, DeviceInfo
 
     assert isinstance(provider, AdobePass)
     device = DeviceInfo(model="m", version="1", os_name="Linux", os_version="6", connection_type="LAN")

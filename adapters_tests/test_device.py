@@ -102,7 +102,9 @@ def test_detected_values_can_be_overridden() -> None:
     assert DeviceInfo.detect(model="mine", application_id="app").model == "mine"
 
 
-@pytest.mark.parametrize("change", [str, lambda text: text.rstrip("="), lambda text: text.replace("=", "%3D"), lambda text: f" {text}\n"])
+@pytest.mark.parametrize(
+    "change", [str, lambda text: text.rstrip("="), lambda text: text.replace("=", "%3D"), lambda text: f" {text}\n"]
+)
 def test_headers_are_read_tolerantly(change: Any) -> None:
     """A header is read with and without padding, quoted or folded; unknown keys are kept, the old alias is known."""
     text = base64.b64encode(json.dumps({"model": "m", "type": "TV", "new": 1}).encode()).decode()

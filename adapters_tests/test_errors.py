@@ -27,7 +27,9 @@ def test_an_error_in_a_hosts_terms_is_both(host: type[Exception]) -> None:
     assert error.evidence == ERROR.evidence
 
 
-@pytest.mark.parametrize("error", [ERROR, *(in_terms_of(host, ERROR) for host in HOSTS)], ids=lambda e: type(e).__mro__[2].__module__)
+@pytest.mark.parametrize(
+    "error", [ERROR, *(in_terms_of(host, ERROR) for host in HOSTS)], ids=lambda e: type(e).__mro__[2].__module__
+)
 def test_errors_survive_pickling(error: DCRAuthError) -> None:
     """An error crosses a process boundary with its class, its text and its evidence."""
     back = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes

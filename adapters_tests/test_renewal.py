@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
-from adapters_tests.world import BROKEN, Process, World
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from adapters_tests.world import BROKEN, Process, World
 from dcrauth import (
     CredentialsRejected,
     Policy,
@@ -47,7 +47,7 @@ def kinds_of_effects(process: Process) -> list[type]:
 
 
 def test_the_order_of_a_first_renewal(process: Process) -> None:
-    """Credentials are stored and read back before they are used, and the store is tried before anything is registered."""
+    """Credentials are stored and read back before use, and the store is tried before anything is registered."""
     assert kinds_of_effects(process) == [Get, Get, Check, Send, Add, Get, Send, Put]
 
 
@@ -228,7 +228,7 @@ def test_a_refused_statement_keeps_the_old_credentials(
     world.clients.clear()
     world.now += 7200
     refusal = b'{"error":"unapproved_software_statement"}'
-    from dcrauth.provider import Response  # noqa: PLC0415
+    from dcrauth.provider import Response
 
     monkeypatch.setattr(World, "_register", lambda self: Response(400, {}, refusal))
     process.run()

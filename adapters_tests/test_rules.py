@@ -22,8 +22,8 @@ from dcrauth import (
     Rejected,
     ServerUnavailable,
     Throttled,
+    rules,
 )
-from dcrauth import rules
 from dcrauth.provider import Problem, TokenGrant
 from dcrauth.rules import Course, Instant, Meaning
 
@@ -79,7 +79,7 @@ def test_the_lot_places_the_due_moment() -> None:
     ],
 )
 def test_the_course_of_a_caller(seconds: float, blocked: bool, expected: Course) -> None:
-    """Fresh: use. Due: use and renew. Mandatory or dead: wait. While no renewal may start: use what lives, else fail."""
+    """Fresh: use. Due: use and renew. Else wait. While no renewal may start: use what lives, else fail."""
     held = rules.held(token(21_600), NOW, 0.0, POLICY)
     assert rules.course(held, None, NOW.later(seconds), blocked, POLICY) is expected
 
@@ -157,7 +157,12 @@ def test_the_life_of_a_token(expires_in: object, life: float) -> None:
 
 @pytest.mark.parametrize(
     ("claims", "life"),
-    [({"iat": 100, "exp": 21_700}, 21_600), ({"exp": 5}, 300), ({"iat": 9, "exp": 5}, 300), ({"iat": "a", "exp": []}, 300)],
+    [
+        ({"iat": 100, "exp": 21_700}, 21_600),
+        ({"exp": 5}, 300),
+        ({"iat": 9, "exp": 5}, 300),
+        ({"iat": "a", "exp": []}, 300),
+    ],
 )
 def test_a_jwt_tells_its_own_life(claims: dict[str, Any], life: float) -> None:
     """Without a usable expires_in, the span from iat to exp counts, whatever our own clock says."""
@@ -207,7 +212,7 @@ def test_what_an_answer_means(problem: Problem, expected: Meaning) -> None:
     ],
 )
 def test_how_long_a_throttled_client_waits(retry_after: str | None, expires: str | None, wait: float) -> None:
-    """Retry-After counts, else Expires, else a second and a bit; nonsense is passed over, and nobody waits for years."""
+    """Retry-After counts, else Expires, else a second and a bit; nonsense is passed over, nobody waits for years."""
     problem = Problem("", 429, retry_after=retry_after, expires=expires)
     assert rules.pause(problem, 1, NOW, 0.5, POLICY) == pytest.approx(wait)
 

@@ -7,15 +7,14 @@ import logging
 import pickle
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from adapters_tests.clients import KINDS, Kind
 from adapters_tests.conftest import EAGER, ManualClock
 from adapters_tests.test_rules import jwt
-
 from dcrauth import AccessToken, AdobePass, ClientCredentials, DCRAuthError, FileStore, MemoryStore, TokenSource, events
 from dcrauth.errors import in_terms_of
 from dcrauth.provider import Request, Response
@@ -23,8 +22,8 @@ from dcrauth.records import write_credentials
 from dcrauth.simulator import Fault, Simulator
 
 CLIENT = "canary-client-id"
-SECRET = "canary-client-secret"  # noqa: S105
-TOKEN = "canary-access-token"  # noqa: S105
+SECRET = "canary-client-secret"
+TOKEN = "canary-access-token"
 STATEMENT = jwt(sub="app", canary="canary")
 CANARIES = (CLIENT, SECRET, TOKEN, STATEMENT[20:60])
 
@@ -54,7 +53,7 @@ class CanaryServer:
 
 def everything() -> list[Any]:
     """One of every object of ours that has seen a secret."""
-    provider = AdobePass(STATEMENT, token_request="query")  # noqa: S106
+    provider = AdobePass(STATEMENT, token_request="query")
     credentials = ClientCredentials(CLIENT, SECRET, metadata={"client_secret": SECRET})
     token = AccessToken(TOKEN, 0, 1)
     source = TokenSource(provider, store=MemoryStore(), transport=CanaryServer())
@@ -113,9 +112,16 @@ def test_no_failure_shows_a_secret(
     """Exceptions, their pickles, tracebacks with local variables, events and log lines are clean."""
     caplog.set_level(logging.DEBUG)
     told: list[events.Event] = []
-    server = CanaryServer(*[CanaryServer().send(AdobePass(STATEMENT).registration_request())] * calls_before, *[fault] * 3)
+    server = CanaryServer(
+        *[CanaryServer().send(AdobePass(STATEMENT).registration_request())] * calls_before, *[fault] * 3
+    )
     source = TokenSource(
-        AdobePass(STATEMENT), store=FileStore(tmp_path), transport=server, policy=EAGER, on_event=told.append, clock=time.clock
+        AdobePass(STATEMENT),
+        store=FileStore(tmp_path),
+        transport=server,
+        policy=EAGER,
+        on_event=told.append,
+        clock=time.clock,
     )
     with pytest.raises(DCRAuthError) as caught:
         source.token()
@@ -176,7 +182,7 @@ def test_no_debug_log_shows_a_secret(
 
 def secrets_in(adobe: Simulator) -> set[str]:
     """Everything secret that went over the wire."""
-    from urllib.parse import parse_qs  # noqa: PLC0415
+    from urllib.parse import parse_qs
 
     forms = [parse_qs(call.body.decode() or call.query) for call in adobe.calls if call.path == "/o/client/token"]
     sent = {value for form in forms for name in ("client_id", "client_secret") for value in form[name]}
@@ -185,10 +191,10 @@ def secrets_in(adobe: Simulator) -> set[str]:
 
 
 def test_a_pickled_response_of_requests_carries_no_secret(adobe: Simulator, source: TokenSource) -> None:
-    """requests pickles a response together with its request and its hooks; neither token nor statement goes along."""
-    import requests  # noqa: PLC0415
+    """Requests pickles a response together with its request and its hooks; neither token nor statement goes along."""
+    import requests
 
-    from dcrauth.requests import DCRAuth  # noqa: PLC0415
+    from dcrauth.requests import DCRAuth
 
     response = requests.get(f"{adobe.url}/api/v2/REF30/configuration", auth=DCRAuth(source), timeout=20)
     data = pickle.dumps(response)
@@ -198,9 +204,9 @@ def test_a_pickled_response_of_requests_carries_no_secret(adobe: Simulator, sour
 
 def test_an_unpickled_auth_refuses_to_work(source: TokenSource, adobe: Simulator) -> None:
     """An auth object that comes out of a pickle fails loudly instead of sending requests without a token."""
-    import requests  # noqa: PLC0415
+    import requests
 
-    from dcrauth.requests import DCRAuth  # noqa: PLC0415
+    from dcrauth.requests import DCRAuth
 
     auth = pickle.loads(pickle.dumps(DCRAuth(source)))  # noqa: S301  # our own bytes
     with pytest.raises(DCRAuthError, match="attach a new one"):
@@ -223,5 +229,3 @@ def test_the_canaries_would_be_found() -> None:
     """The search itself works: a text with a canary fails."""
     with pytest.raises(AssertionError, match="visible"):
         assert_clean(f"token={TOKEN}")
-
-

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from adapters_tests.test_rules import jwt
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters_tests.test_rules import jwt
 from dcrauth import ConfigurationError, SoftwareStatement
 
 TEXT = jwt(sub="application", iss="auth.adobe.com", iat=1_700_725_699, extra=True)
@@ -41,7 +41,11 @@ def test_the_sources_of_a_statement(tmp_path: Path) -> None:
 def test_claims_are_read_unverified() -> None:
     """Subject, issuer and time of issue are read; the other claims are there too, and cannot be changed."""
     statement = SoftwareStatement(TEXT)
-    assert (statement.subject, statement.issuer, statement.issued_at) == ("application", "auth.adobe.com", 1_700_725_699)
+    assert (statement.subject, statement.issuer, statement.issued_at) == (
+        "application",
+        "auth.adobe.com",
+        1_700_725_699,
+    )
     assert statement.claims["extra"] is True
     with pytest.raises(TypeError):
         statement.claims["extra"] = False  # type: ignore[index]

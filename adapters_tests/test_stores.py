@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from adapters_tests.conftest import ManualClock
 from adapters_tests.world import STATEMENT, World
-
 from dcrauth import (
     AdobePass,
     DCRAuthError,
@@ -56,7 +56,7 @@ def test_the_first_add_wins(store: Store) -> None:
 
 
 def test_replace_compares(store: Store) -> None:
-    """replace writes only over what the caller expects, and never creates a record."""
+    """Replace writes only over what the caller expects, and never creates a record."""
     assert store.replace("key", b"new", expected=b"old") is False
     assert store.get("key") is None
     store.add("key", b"old")
@@ -66,7 +66,7 @@ def test_replace_compares(store: Store) -> None:
 
 
 def test_the_last_put_wins(store: Store) -> None:
-    """put overwrites."""
+    """Put overwrites."""
     store.put("key", b"one")
     store.put("key", b"two")
     assert store.get("key") == b"two"
@@ -124,7 +124,7 @@ def test_a_lock_excludes_and_gives_up(store: Store) -> None:
             return True
 
     with ThreadPoolExecutor(1) as pool, store.lock("key", wait=5):
-        with pytest.raises(StoreUnavailable, match="0.05 s"):
+        with pytest.raises(StoreUnavailable, match=r"0\.05 s"):
             pool.submit(claim, "key").result(20)
         assert pool.submit(claim, "other").result(20)
     assert claim("key")
@@ -219,7 +219,7 @@ def test_damage_is_not_absence(files: FileStore, damage: bytes) -> None:
 
 
 def test_things_in_a_records_place_are_refused(files: FileStore, tmp_path: Path) -> None:
-    """A symbolic link, a FIFO or a directory where a record should be is an error: nothing is followed, nothing hangs."""
+    """A link, a FIFO or a directory where a record should be is an error: nothing is followed, nothing hangs."""
     files.add("key", b"value")
     path = record_of(files, "key")
     victim = tmp_path / "victim"
@@ -274,8 +274,8 @@ def test_a_directory_that_is_a_file_stops_everything(tmp_path: Path, time: Manua
 
 def test_a_full_disk_keeps_the_old_record(files: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk is full the old record stays, no half of a new one appears, and the error says so."""
-    import resource  # noqa: PLC0415
-    import signal  # noqa: PLC0415
+    import resource
+    import signal
 
     files.add("key", b"old")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

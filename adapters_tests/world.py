@@ -18,7 +18,7 @@ from dcrauth.credentials import AccessToken
 from dcrauth.identity import Identity
 from dcrauth.provider import Request, Response
 from dcrauth.records import read_credentials
-from dcrauth.renewal import Add, Check, Effect, Errand, Get, Now, Put, Replace, Send, Sleep, Tell, renewal
+from dcrauth.renewal import Add, Effect, Errand, Get, Now, Put, Replace, Send, Sleep, Tell, renewal
 from dcrauth.rules import Instant
 
 STATEMENT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpYXQiOjF9.c2ln"
@@ -152,6 +152,7 @@ class Process:
                 return self._send(effect.request, fault)
             case _:
                 return self._store(effect, fault)
+        return None
 
     def _send(self, request: Request, fault: str) -> Response:
         self.sends += 1
@@ -183,5 +184,6 @@ class Process:
                 return fits
             case Put():
                 records[effect.key] = effect.value
-            case Check():
-                return None
+            case _:
+                """The store is well."""
+        return None

@@ -21,7 +21,6 @@ import aiohttp
 import httpx
 import httpx2
 import requests
-from machine import described
 
 import dcrauth.aiohttp
 import dcrauth.httpx
@@ -29,6 +28,7 @@ import dcrauth.httpx2
 import dcrauth.requests
 from dcrauth import AdobePass, MemoryStore, TokenSource
 from dcrauth.provider import Request, Response
+from machine import described
 
 URL = "https://sp.auth.adobe.com/api/v2/REF30/configuration"
 STATEMENT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpYXQiOjF9.c2ln"
@@ -184,13 +184,15 @@ def main() -> None:
     show(
         "httpx",
         time_sync(
-            httpx_contestants(httpx, dcrauth.httpx.DCRAuth, httpx_peers()), lambda: httpx.Client.build_request(CLIENT, "GET", URL)
+            httpx_contestants(httpx, dcrauth.httpx.DCRAuth, httpx_peers()),
+            lambda: httpx.Client.build_request(CLIENT, "GET", URL),
         ),
     )
     show(
         "httpx2",
         time_sync(
-            httpx_contestants(httpx2, dcrauth.httpx2.DCRAuth, {}), lambda: httpx2.Client.build_request(CLIENT2, "GET", URL)
+            httpx_contestants(httpx2, dcrauth.httpx2.DCRAuth, {}),
+            lambda: httpx2.Client.build_request(CLIENT2, "GET", URL),
         ),
     )
     show("aiohttp", asyncio.run(time_aiohttp()))

@@ -22,7 +22,7 @@ class Attachment:
     """The part of every ``DCRAuth`` that does not depend on the HTTP library."""
 
     _host_error: ClassVar[type[Exception]]
-    _own_transport: ClassVar[Callable[[], Transport]]
+    _own_transport: ClassVar[type[Transport]]
 
     def __init__(
         self,
@@ -57,7 +57,9 @@ class Attachment:
                 on_event=on_event,
             )
         elif (store, instance, transport, policy, on_event) != (None,) * 5:
-            raise ConfigurationError("A TokenSource has its own store, instance, transport, policy and on_event already")
+            raise ConfigurationError(
+                "A TokenSource has its own store, instance, transport, policy and on_event already"
+            )
         self._source = source
         self._origins = source.provider.protected_origins
         # How URLs of these origins begin, or what their parts are: found at once, where parsing takes its time.
@@ -111,9 +113,8 @@ class Attachment:
 class Unattached:
     """What a ``DCRAuth`` comes back as from a pickle, which carries no secrets: it refuses to do anything."""
 
-    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+    def __call__(self, *_: object, **__: object) -> NoReturn:
         """Refuse."""
         raise ConfigurationError("This DCRAuth came out of a pickle, which carries no secrets: attach a new one")
 
     answered = sync_auth_flow = async_auth_flow = __call__
-

@@ -10,6 +10,7 @@ class Forkable(Protocol):
 
     def after_fork(self) -> None:
         """Forget the threads and the locks of the parent process."""
+        ...
 
 
 _living: "weakref.WeakSet[Forkable]" = weakref.WeakSet()

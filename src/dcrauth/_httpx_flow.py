@@ -29,7 +29,7 @@ class HttpxFlow(Attachment):
         rewind = self._rewind_of(request)
         self._sign(request.headers, token)
         response = yield request
-        if response.status_code != 401 or not self._carried(request, response, token):
+        if response.status_code != 401 or not self._carried(response, token):
             return
         if not self._asks_for_renewal(response.read()):
             return
@@ -46,7 +46,7 @@ class HttpxFlow(Attachment):
         rewind = self._rewind_of(request)
         self._sign(request.headers, token)
         response = yield request
-        if response.status_code != 401 or not self._carried(request, response, token):
+        if response.status_code != 401 or not self._carried(response, token):
             return
         if not self._asks_for_renewal(await response.aread()):
             return
@@ -59,7 +59,7 @@ class HttpxFlow(Attachment):
         known = (url.scheme, url.host, url.port) in self._spelled or self._protects(url.scheme, url.host, url.port)
         return known and not _is_signed(request.headers)
 
-    def _carried(self, request: Any, response: Any, token: AccessToken) -> bool:
+    def _carried(self, response: Any, token: AccessToken) -> bool:
         """Whether the request that was refused, after all redirects, went to a protected origin and had our token."""
         url, sent = response.request.url, response.request.headers.get("Authorization")
         return sent == token.authorization and self._protects(url.scheme, url.host, url.port)

@@ -15,7 +15,7 @@ from dcrauth.credentials import ClientCredentials
 from dcrauth.device import DeviceInfo
 from dcrauth.enhanced import EnhancedError, read_error
 from dcrauth.errors import ConfigurationError
-from dcrauth.origins import Origin, origin_of, secure_url
+from dcrauth.origins import origin_of, secure_url
 from dcrauth.provider import Problem, Request, Response, TokenGrant, Verdict
 from dcrauth.statement import SoftwareStatement
 
@@ -185,7 +185,9 @@ class AdobePass(Confidential):
 
 def _bases(environment: str, base_url: str | None) -> list[str]:
     if environment not in ENVIRONMENTS:
-        raise ConfigurationError(f"There is no environment {environment!r}; it must be one of {', '.join(ENVIRONMENTS)}")
+        raise ConfigurationError(
+            f"There is no environment {environment!r}; it must be one of {', '.join(ENVIRONMENTS)}"
+        )
     if base_url is not None:
         return [secure_url(base_url, "base_url")]
     return [f"https://{host}" for host in ENVIRONMENTS[environment]]

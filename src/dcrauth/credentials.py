@@ -59,6 +59,7 @@ class BearerHeader(str):
     token: AccessToken
 
     def __new__(cls, token: AccessToken) -> Self:
+        """Make the header of *token*."""
         header = super().__new__(cls, f"Bearer {token.value}")
         header.token = token
         return header

@@ -9,7 +9,7 @@ import json
 import platform
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import unquote
@@ -22,7 +22,7 @@ class DeviceInfoWarning(UserWarning):
 
 
 class Key(NamedTuple):
-    """One key of the header: our name, Adobe's name, whether it is required, its types, and its values if restricted."""
+    """One key of the header: our name, Adobe's name, whether it is required, its types, its values if restricted."""
 
     name: str
     adobe: str
@@ -100,7 +100,7 @@ class DeviceInfo:
         model, version, manufacturer, vendor: the device.
         os_name, os_family, os_vendor, os_version: its operating system.
         browser_name, browser_vendor, browser_version, user_agent: the browser, if there is one.
-        display_width, display_height, display_ppi, diagonal_screen_size: the screen, in pixels, pixels per inch, inches.
+        display_width, display_height, display_ppi, diagonal_screen_size: the screen (pixels, pixels/inch, inches).
         connection_ip, connection_port, connection_type, connection_secure: how the device is connected.
         application_id: the application.
         extra: further keys by Adobe's names, as pairs.
@@ -151,7 +151,7 @@ class DeviceInfo:
 
         Not for servers that act for devices: those have to describe the device.
         """
-        found = {
+        found: dict[str, Any] = {
             "primary_hardware_type": "Desktop",
             "model": _first_line("/sys/devices/virtual/dmi/id/product_name") or platform.machine() or "unknown",
             "version": _first_line("/sys/devices/virtual/dmi/id/product_version") or "1",
@@ -183,10 +183,6 @@ class DeviceInfo:
         if not isinstance(values, dict):
             raise ConfigurationError("This is not an X-Device-Info header: it must be Base64 of a JSON object")
         return cls.from_json(values)
-
-    def with_(self, **values: Any) -> Self:
-        """Return the same device with other *values*."""
-        return replace(self, **values)
 
     def to_json(self) -> dict[str, Any]:
         """Return what is known under Adobe's names."""

@@ -1,19 +1,19 @@
 """Everything dcrauth raises, named by who has to act.
 
-    DCRAuthError
-    ├── ConfigurationError          you: an argument or a setting is wrong
-    ├── Rejected                    the server said no
-    │   ├── RegistrationRejected      to the software statement
-    │   └── CredentialsRejected       to the client credentials
-    ├── Unavailable                 nobody: try again at ``retry_at``
-    │   ├── ServerUnavailable         no usable answer
-    │   └── Throttled                 too many calls
-    └── StoreError                  whoever looks after the store
-        ├── StoreUnavailable          cannot be read or written now
-        ├── StoreCorrupt              holds something that is not ours
-        ├── StoreTooNew               written by a later version
-        ├── StoreLost                 was initialised and is empty now
-        └── InsecureStore             others may read or write it
+DCRAuthError
+├── ConfigurationError          you: an argument or a setting is wrong
+├── Rejected                    the server said no
+│   ├── RegistrationRejected      to the software statement
+│   └── CredentialsRejected       to the client credentials
+├── Unavailable                 nobody: try again at ``retry_at``
+│   ├── ServerUnavailable         no usable answer
+│   └── Throttled                 too many calls
+└── StoreError                  whoever looks after the store
+    ├── StoreUnavailable          cannot be read or written now
+    ├── StoreCorrupt              holds something that is not ours
+    ├── StoreTooNew               written by a later version
+    ├── StoreLost                 was initialised and is empty now
+    └── InsecureStore             others may read or write it
 """
 
 from typing import Any

@@ -88,9 +88,8 @@ def _prefix(each: Origin) -> str:
 def _parsed(url: str, what: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        found = bool(parts.hostname) and parts.port != 0
+        if parts.hostname and parts.port != 0:
+            return parts
     except ValueError:
-        found = False
-    if not found:
-        raise ConfigurationError(f"{what} is not an absolute URL such as https://sp.auth.adobe.com")
-    return parts
+        """An impossible host or port, of which the error below says all that is needed."""
+    raise ConfigurationError(f"{what} is not an absolute URL such as https://sp.auth.adobe.com")

@@ -95,34 +95,44 @@ class Provider(Protocol):
     @property
     def register_url(self) -> str:
         """The registration endpoint."""
+        ...
 
     @property
     def token_url(self) -> str:
         """The token endpoint."""
+        ...
 
     @property
     def application(self) -> str:
         """What identifies the application that registers."""
+        ...
 
     @property
     def protected_origins(self) -> frozenset[Origin]:
         """The only origins that a token is sent to."""
+        ...
 
     @property
     def api_headers(self) -> Mapping[str, str]:
         """Header fields to add to requests to the protected APIs, where the caller has not set them."""
+        ...
 
     def registration_request(self) -> Request:
         """Return the request that registers the application (RFC 7591 §3.1)."""
+        ...
 
     def read_registration(self, response: Response) -> ClientCredentials | Problem:
         """Return the client credentials in the answer, or what is wrong with it."""
+        ...
 
     def token_request(self, credentials: ClientCredentials) -> Request:
         """Return the request for an access token (RFC 6749 §4.4.2)."""
+        ...
 
     def read_token(self, response: Response) -> TokenGrant | Problem:
         """Return the token in the answer, or what is wrong with it."""
+        ...
 
     def verdict(self, body: bytes) -> Verdict:
         """Return what a 401 answer with *body* says about the token that was sent."""
+        ...

@@ -78,7 +78,9 @@ class DCRAuth(Attachment, AuthBase):
             parts = urlsplit(url)
             return self._protects(parts.scheme, parts.hostname, parts.port)
         except (AttributeError, TypeError):
-            raise ConfigurationError("dcrauth.requests.DCRAuth is for requests; each HTTP library has its own") from None
+            raise ConfigurationError(
+                "dcrauth.requests.DCRAuth is for requests; each HTTP library has its own"
+            ) from None
 
 
 def _body(response: requests.Response, stream: bool) -> bytes:
@@ -93,7 +95,7 @@ def _rewound(request: requests.PreparedRequest) -> bool:
     if request.body is None or isinstance(request.body, bytes | str):
         return True
     # requests notes the position of files only; a generator has none, and cannot be sent twice.
-    if not isinstance(request._body_position, int):
+    if not isinstance(getattr(request, "_body_position", None), int):
         return False
     try:
         rewind_body(request)

@@ -296,4 +296,3 @@ def _kind(what: Meaning, registering: bool) -> type[DCRAuthError]:
     if registering:
         return RegistrationRejected
     return CredentialsRejected if what is Meaning.CLIENT_REJECTED else Rejected
-

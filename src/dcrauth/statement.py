@@ -93,7 +93,7 @@ def _claims(text: str) -> dict[str, Any]:
 
 
 def _looks_like_text(source: str) -> bool:
-    """Tell text from a path without trying to open it: JWTs start with the Base64 of '{\"'."""
+    """Tell text from a path without trying to open it: a JWT starts with a JSON object in Base64."""
     text = source.lstrip("\ufeff \t\r\n")
     return not text or text.startswith("eyJ") or "\n" in text or len(text) > 1024
 

@@ -121,4 +121,3 @@ def _may_redirect(application: Application, redirect_uri: Any) -> bool:
     if redirect_uri is None or not application.redirect_domains:
         return True
     return isinstance(redirect_uri, str) and urlsplit(redirect_uri).hostname in application.redirect_domains
-

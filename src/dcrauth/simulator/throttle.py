@@ -13,14 +13,14 @@ from dcrauth.simulator.messages import Reply
 BURST = 10
 
 _PAGE = (
-    "<html>\r\n"
-    "<head><title>429 Too Many Requests</title></head>\r\n"
-    "<body>\r\n"
-    "<center><h1>429 Too Many Requests</h1></center>\r\n"
-    "<hr><center>openresty</center>\r\n"
-    "</body>\r\n"
-    "</html>\r\n"
-).encode()
+    b"<html>\r\n"
+    b"<head><title>429 Too Many Requests</title></head>\r\n"
+    b"<body>\r\n"
+    b"<center><h1>429 Too Many Requests</h1></center>\r\n"
+    b"<hr><center>openresty</center>\r\n"
+    b"</body>\r\n"
+    b"</html>\r\n"
+)
 
 
 def too_many(retry_after: str | None) -> Reply:

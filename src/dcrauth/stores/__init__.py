@@ -14,27 +14,35 @@ class Store(Protocol):
 
     def get(self, key: str) -> bytes | None:
         """Return the record under *key*, or None if there certainly is none."""
+        ...
 
     def add(self, key: str, value: bytes) -> bool:
         """Write a record unless there is one; return whether it was written. Atomic, and durable when it returns."""
+        ...
 
     def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
         """Write a record if the present one is *expected*; return whether it was written. Atomic and durable."""
+        ...
 
     def put(self, key: str, value: bytes) -> None:
         """Write a record that may be lost; the last writer wins, and no reader sees half of it."""
+        ...
 
     def delete(self, key: str) -> None:
         """Remove the record under *key*, if there is one."""
+        ...
 
     def keys(self) -> Iterator[str]:
         """Yield the keys of all records."""
+        ...
 
     def lock(self, key: str, *, wait: float) -> AbstractContextManager[None]:
         """Keep others from renewing *key* meanwhile; raise `dcrauth.StoreUnavailable` after *wait* seconds.
 
         It saves calls only: what must not go wrong rests on `add` and `replace`.
         """
+        ...
 
     def healthcheck(self) -> None:
         """Raise unless a record could be written now."""
+        ...

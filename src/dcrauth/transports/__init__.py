@@ -27,6 +27,7 @@ class Transport(Protocol):
         Raises:
             dcrauth.Unavailable: there was none, or not in time; the error holds nothing of the request.
         """
+        ...
 
 
 def default_transport() -> Transport:
@@ -41,4 +42,6 @@ def default_transport() -> Transport:
         except ImportError:
             continue
         return cast("Transport", getattr(module, name)())
-    raise ConfigurationError("No HTTP library is installed; run: pip install dcrauth[requests], or [httpx] or [aiohttp]")
+    raise ConfigurationError(
+        "No HTTP library is installed; run: pip install dcrauth[requests], or [httpx] or [aiohttp]"
+    )

@@ -34,7 +34,9 @@ class HttpxFamilyTransport(TransportOptions):
                     intake.take(part)
             finally:
                 answer.close()
-        return Response(answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, intake.body)
+        return Response(
+            answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, intake.body
+        )
 
     def _transport(self, url: str) -> Any:
         verify = str(self.ca_bundle) if self.ca_bundle else True
