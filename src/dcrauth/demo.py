@@ -1,0 +1,280 @@
+"""``dcrauth demo``: the life of a client, step by step, with every HTTP library, and what each step cost."""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+try:
+    import aiohttp
+    import httpx
+    import httpx2
+    import requests
+    from rich.console import Console
+    from rich.table import Table
+
+    import dcrauth.aiohttp
+    import dcrauth.httpx
+    import dcrauth.httpx2
+    import dcrauth.requests
+    from dcrauth.simulator import Behaviour, Counts, Simulator
+except ImportError as missing:
+    raise ImportError(f"dcrauth demo needs {missing.name}; run: pip install dcrauth[demo]") from missing
+
+from dcrauth import events
+from dcrauth.adobe import AdobePass
+from dcrauth.clock import Clock
+from dcrauth.device import DeviceInfo
+from dcrauth.errors import DCRAuthError
+from dcrauth.source import TokenSource
+from dcrauth.stores.file import FileStore
+
+HOUR = 3600.0
+THREADS, TASKS = 64, 500
+
+Get = Callable[[TokenSource, str, int], list[int]]
+
+
+def with_requests(source: TokenSource, url: str, times: int) -> list[int]:
+    """Get *url* so many times at once with requests; return the statuses."""
+    with requests.Session() as session:
+        session.auth = dcrauth.requests.DCRAuth(source)
+        return _in_threads(lambda: session.get(url, timeout=30).status_code, times)
+
+
+def with_httpx(source: TokenSource, url: str, times: int) -> list[int]:
+    """The same with httpx."""
+    with httpx.Client(auth=dcrauth.httpx.DCRAuth(source), timeout=30) as client:
+        return _in_threads(lambda: client.get(url).status_code, times)
+
+
+def with_async_httpx(source: TokenSource, url: str, times: int) -> list[int]:
+    """The same with httpx, asynchronously."""
+
+    async def main() -> list[int]:
+        async with httpx.AsyncClient(auth=dcrauth.httpx.DCRAuth(source), timeout=30) as client:
+            return [answer.status_code for answer in await asyncio.gather(*(client.get(url) for _ in range(times)))]
+
+    return asyncio.run(main())
+
+
+def with_httpx2(source: TokenSource, url: str, times: int) -> list[int]:
+    """The same with httpx2, asynchronously."""
+
+    async def main() -> list[int]:
+        async with httpx2.AsyncClient(auth=dcrauth.httpx2.DCRAuth(source), timeout=30) as client:
+            return [answer.status_code for answer in await asyncio.gather(*(client.get(url) for _ in range(times)))]
+
+    return asyncio.run(main())
+
+
+def with_aiohttp(source: TokenSource, url: str, times: int) -> list[int]:
+    """The same with aiohttp."""
+
+    async def main() -> list[int]:
+        async with aiohttp.ClientSession(middlewares=[dcrauth.aiohttp.DCRAuth(source)]) as session:
+
+            async def get() -> int:
+                async with session.get(url) as answer:
+                    return answer.status
+
+            return await asyncio.gather(*(get() for _ in range(times)))
+
+    return asyncio.run(main())
+
+
+def _in_threads(get: Callable[[], int], times: int) -> list[int]:
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(lambda _: get(), range(times)))
+
+
+CLIENTS: dict[str, tuple[Get, int]] = {
+    "requests": (with_requests, THREADS),
+    "httpx": (with_httpx, THREADS),
+    "httpx (async)": (with_async_httpx, TASKS),
+    "httpx2 (async)": (with_httpx2, TASKS),
+    "aiohttp": (with_aiohttp, TASKS),
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a step costs: registrations, token calls, API calls, 401 answers among them, good answers."""
+
+    register: int
+    token: int
+    api: int
+    refused: int
+    good: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One step of one client: what was expected, and what was counted."""
+
+    client: str
+    step: str
+    expected: Cost
+    counted: Cost
+    seconds: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether the step cost what it should."""
+        return self.expected == self.counted
+
+
+class Hours:
+    """A clock that can be put forward, for the simulator and the library alike."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+        self.clock = Clock(wall=lambda: time.time() + self._ahead, monotonic=lambda: time.monotonic() + self._ahead)
+
+    def pass_(self, hours: float) -> None:
+        """Let so many hours pass."""
+        self._ahead += hours * HOUR
+
+
+class Stage:
+    """One client on stage: it plays its steps, and each is counted.
+
+    Parameters:
+        name: the client's name.
+        adobe: the simulator.
+        hours: the clock that both go by.
+        folder: where the client's store is.
+    """
+
+    def __init__(self, name: str, adobe: Simulator, hours: Hours, folder: Path) -> None:
+        self._name, self._adobe, self._hours = name, adobe, hours
+        self._get, self._crowd = CLIENTS[name]
+        self._store = FileStore(folder / name)
+        self._provider = AdobePass(adobe.software_statement, base_url=adobe.url, device_info=DeviceInfo.detect())
+        self._url = f"{adobe.url}/api/v2/REF30/configuration"
+        self._source = self._start("alone")
+
+    def _start(self, instance: str) -> TokenSource:
+        """Return what a process has when it has just started: nothing but the store."""
+        return TokenSource(self._provider, store=self._store, instance=instance, clock=self._hours.clock)
+
+    def play(self) -> Iterator[Outcome]:
+        """Play all steps."""
+        yield self._step("first call", Cost(1, 1, 1, 0, 1))
+        yield self._step("second call", Cost(0, 0, 1, 0, 1))
+        self._hours.pass_(7)
+        yield self._step("token expired", Cost(0, 1, 1, 0, 1))
+        self._hours.pass_(1)
+        self._adobe.revoke_tokens()
+        yield self._step("token revoked", Cost(0, 1, 2, 1, 1))
+        self._source = self._start("alone")
+        yield self._step("process restarted", Cost(0, 0, 1, 0, 1))
+        self._source = self._start("crowd")
+        kind = "threads" if self._crowd == THREADS else "tasks"
+        yield self._step(f"{self._crowd} {kind} at once, cold", Cost(1, 1, self._crowd, 0, self._crowd), self._crowd)
+
+    def _step(self, step: str, expected: Cost, times: int = 1) -> Outcome:
+        self._adobe.reset_counts()
+        start = time.perf_counter()
+        statuses = self._get(self._source, self._url, times)
+        seconds = time.perf_counter() - start
+        return Outcome(self._name, step, expected, _cost(self._adobe.counts, statuses), seconds)
+
+
+def _cost(counts: Counts, statuses: list[int]) -> Cost:
+    return Cost(counts.register, counts.token, counts.api, counts.refused, statuses.count(200))
+
+
+def against_simulator() -> int:
+    """Play the life of a client with every library against the simulator; return 0 if every step cost what it should."""
+    console, hours = Console(), Hours()
+    outcomes: list[Outcome] = []
+    console.print("The simulator of Adobe Pass answers on loopback; each client starts with an empty store.\n", soft_wrap=True)
+    behaviour = Behaviour(register_delay=0.1, token_delay=0.1)
+    with Simulator(behaviour, clock=hours.clock.wall) as adobe, tempfile.TemporaryDirectory() as folder:
+        for name in CLIENTS:
+            console.print(f"[bold]{name}[/bold]")
+            for outcome in Stage(name, adobe, hours, Path(folder)).play():
+                console.print(_told(outcome), soft_wrap=True)
+                outcomes.append(outcome)
+    console.print(_table(outcomes))
+    failed = [outcome for outcome in outcomes if not outcome.fits]
+    console.print("[red]Some steps did not cost what they should.[/red]" if failed else "[green]All as it should be.[/green]")
+    return 1 if failed else 0
+
+
+def _told(outcome: Outcome) -> str:
+    mark = "[green]✓[/green]" if outcome.fits else "[red]✗[/red]"
+    counted = outcome.counted
+    calls = [
+        f"{counted.register} registration" * bool(counted.register),
+        f"{counted.token} token call" * bool(counted.token),
+        f"{counted.refused} refusal (401)" * bool(counted.refused),
+        f"{counted.good} good answer" + "s" * (counted.good != 1),
+    ]
+    return f"  {mark} {outcome.step:<30} {outcome.seconds * 1000:6.0f} ms   " + ", ".join(filter(None, calls))
+
+
+def _table(outcomes: list[Outcome]) -> Table:
+    table = Table(title="Calls that the server counted", caption="as counted, and as expected where that differs")
+    for heading in ("client", "step"):
+        table.add_column(heading)
+    for heading in ("register", "token", "API", "401", "good"):
+        table.add_column(heading, justify="right")
+    for number, outcome in enumerate(outcomes):
+        pairs = zip(vars(outcome.counted).values(), vars(outcome.expected).values(), strict=True)
+        cells = [str(found) if found == wanted else f"[red]{found} ≠ {wanted}[/red]" for found, wanted in pairs]
+        last = number + 1 == len(outcomes) or outcomes[number + 1].client != outcome.client
+        table.add_row(outcome.client, outcome.step, *cells, end_section=last)
+    return table
+
+
+def against_service(statement: str, environment: str, service_provider: str, store: str | None) -> int:
+    """Play the safe part against the real service: register once, get a token, ask for a configuration, restart.
+
+    Parameters:
+        statement: path of the software statement's file.
+        environment: which of Adobe's environments.
+        service_provider: whose configuration to ask for.
+        store: directory of the store; a temporary one by default, which wastes the registration.
+
+    Returns:
+        0 if every call was answered with 200 and nothing was asked for twice.
+    """
+    console = Console()
+    try:
+        provider = AdobePass(statement, environment=environment, device_info=DeviceInfo.detect())
+        base = provider.token_url.removesuffix("/o/client/token")
+        url = f"{base}/api/v2/{service_provider}/configuration"
+        with _folder(store) as folder:
+            return _safe_part(console, provider, FileStore(folder), url)
+    except DCRAuthError as error:
+        console.print(f"[red]{type(error).__name__}[/red]: {error}")
+        return 1
+
+
+def _safe_part(console: Console, provider: AdobePass, store: FileStore, url: str) -> int:
+    good = True
+    for name, (get, _) in CLIENTS.items():
+        told: list[events.Event] = []
+        source = TokenSource(provider, store=store, on_event=told.append)
+        statuses = get(source, url, 1) + get(source, url, 1)
+        names = ", ".join(type(event).__name__ for event in told) or "nothing: the store had it all"
+        console.print(f"[bold]{name}[/bold]: answered {statuses}; {names}")
+        good = good and statuses == [200, 200]
+    return 0 if good else 1
+
+
+@contextmanager
+def _folder(store: str | None) -> Iterator[str]:
+    if store is not None:
+        yield store
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield folder
+
+
