@@ -67,6 +67,9 @@ class App:
     def get(self, url: str, **options: Any) -> Answer:
         return self.send("GET", url, **options)
 
+    give_up_after: Callable[[float, str], bool]
+    """Send a GET and cancel it after so many seconds; return whether it was cancelled. Asynchronous clients only."""
+
 
 def _of_requests(response: requests.Response) -> Answer:
     return Answer(response.status_code, response.content, tuple(r.status_code for r in response.history), response)
@@ -186,7 +189,14 @@ def _portal(backend: str, client: Any, send: Callable[..., Any]) -> Iterator[App
         def send_many_now(*arguments: Any, **options: Any) -> list[Answer]:
             return portal.call(lambda: send_many(*arguments, **options))
 
-        yield App(send_now, send_many_now, native)
+        async def give_up_after(seconds: float, url: str) -> bool:
+            with anyio.move_on_after(seconds) as scope:
+                await send("GET", url)
+            return scope.cancelled_caught
+
+        app = App(send_now, send_many_now, native)
+        app.give_up_after = lambda seconds, url: portal.call(give_up_after, seconds, url)
+        yield app
 
 
 KINDS = (

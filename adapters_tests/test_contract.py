@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import io
+import ssl
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from adapters_tests.bodies import CASES, Body
 from adapters_tests.clients import KINDS, App, Kind
 from adapters_tests.conftest import ManualClock
-from dcrauth import DCRAuthError, Policy, ServerUnavailable, TokenSource
+from dcrauth import AdobePass, DCRAuthError, FileStore, Policy, ServerUnavailable, StoreError, TokenSource
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
 HOUR = 3600.0
@@ -301,3 +306,101 @@ def test_device_headers_go_where_they_belong(
     assert adobe.calls[3].headers["x-device-info"] == "mine"
     assert foreign.calls[0].headers.get("x-device-info") is None
     assert foreign.calls[0].headers.get("x-forwarded-for") is None
+
+
+def test_a_leader_that_gives_up_harms_nobody(kind: Kind, source: TokenSource, adobe: Simulator, api: str) -> None:
+    """A request that is cancelled or timed out while its renewal is under way leaves a token for the next one."""
+    adobe.behaviour = Behaviour(token_delay=0.5)
+    with kind.open(kind.auth(source)) as app:
+        if kind.is_async:
+            assert app.give_up_after(0.2, api)
+        else:
+            with pytest.raises(kind.host_error, match="within"), patience(source, 0.2):
+                app.get(api)
+        assert app.get(api).status == 200
+    assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+
+
+@contextmanager
+def patience(source: TokenSource, seconds: float) -> Iterator[None]:
+    """Let callers wait no longer than so many seconds meanwhile."""
+    policy = source._policy
+    source._policy = replace(policy, timeout=seconds)
+    yield
+    source._policy = policy
+
+
+@pytest.mark.parametrize("library", ["requests", "httpx", "httpx2", "aiohttp"])
+def test_one_instance_serves_threads_loops_and_runs(
+    library: str, source: TokenSource, adobe: Simulator, api: str
+) -> None:
+    """One auth object shared by two threads, two asyncio loops and two trio runs at once makes one renewal."""
+    kinds = [kind for kind in KINDS if kind.library == library] * 2
+    auth = kinds[0].auth(source)
+    adobe.behaviour = Behaviour(register_delay=0.3)
+
+    def use(kind: Kind) -> list[int]:
+        with kind.open(auth) as app:
+            return [answer.status for answer in app.send_many(3, "GET", api)]
+
+    with ThreadPoolExecutor(len(kinds)) as pool:
+        assert list(pool.map(use, kinds)) == [[200] * 3] * len(kinds)
+    assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+
+
+def test_nothing_is_registered_without_a_store(
+    kind: Kind, make_source: Callable[..., TokenSource], adobe: Simulator, api: str, tmp_path: Path
+) -> None:
+    """A store directory that cannot be written is an error before any registration is attempted."""
+    (tmp_path / "store").write_text("in the way")
+    source = make_source(store=FileStore(tmp_path / "store"))
+    with kind.open(kind.auth(source)) as app, pytest.raises(kind.host_error) as caught:
+        app.get(api)
+    assert isinstance(caught.value, StoreError)
+    assert (adobe.counts.register, adobe.counts.api) == (0, 0)
+
+
+@pytest.mark.parametrize("attempt", ["token_body", "register_body", "unknown_type"])
+def test_malformed_answers_are_clear_errors(
+    kind: Kind, source: TokenSource, adobe: Simulator, api: str, attempt: str
+) -> None:
+    """An answer that cannot be read is an error with its status, after which nothing is stored that is not good."""
+    endpoint, body = {
+        "token_body": ("token", b"<html>"),
+        "register_body": ("register", b'{"client_id":"only"}'),
+        "unknown_type": ("token", b'{"access_token":"t","token_type":"mac"}'),
+    }[attempt]
+    adobe.inject(endpoint, Fault(status=201, body=body), times=None)
+    with kind.open(kind.auth(source)) as app, pytest.raises(kind.host_error, match="HTTP 201 with") as caught:
+        app.get(api)
+    assert isinstance(caught.value, ServerUnavailable)
+    assert caught.value.status == 201
+    assert adobe.counts.api == 0
+
+
+def test_over_tls_only_the_protected_origin_gets_the_token(
+    kind: Kind, make_source: Callable[..., TokenSource], tmp_path: Path, time: ManualClock
+) -> None:
+    """With real TLS, another port and plain HTTP of the same host are foreign, and their redirect targets too."""
+    authority = trustme.CA()
+    context, trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(trust)
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    with (
+        Simulator(ssl_context=context, clock=time.wall) as adobe,
+        Simulator(ssl_context=context) as neighbour,
+        Simulator() as plain,
+    ):
+        transport = kind.auth._own_transport(ca_bundle=bundle)
+        provider = AdobePass(adobe.software_statement, base_url=adobe.url)
+        source = make_source(provider=provider, transport=transport)
+        verify = str(bundle) if kind.library == "requests" else trust
+        with kind.open(kind.auth(source), verify=verify) as app:
+            assert app.get(f"{adobe.url}/api/v2/REF30/configuration").status == 200
+            for other in (neighbour, plain):
+                app.get(f"{other.url}/api/v2/REF30/configuration")
+                app.get(f"{adobe.url}/api/v2/REF30/redirect?to={other.url}/api/v2/REF30/echo")
+                assert tokens_seen(other) == [None, None]
+        assert (adobe.counts.register, adobe.counts.token) == (1, 1)

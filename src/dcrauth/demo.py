@@ -190,10 +190,12 @@ def _cost(counts: Counts, statuses: list[int]) -> Cost:
 
 
 def against_simulator() -> int:
-    """Play the life of a client with every library against the simulator; return 0 if every step cost what it should."""
+    """Play the life of a client with every library against the simulator; return 0 if each step cost what it should."""
     console, hours = Console(), Hours()
     outcomes: list[Outcome] = []
-    console.print("The simulator of Adobe Pass answers on loopback; each client starts with an empty store.\n", soft_wrap=True)
+    console.print(
+        "The simulator of Adobe Pass answers on loopback; each client starts with an empty store.\n", soft_wrap=True
+    )
     behaviour = Behaviour(register_delay=0.1, token_delay=0.1)
     with Simulator(behaviour, clock=hours.clock.wall) as adobe, tempfile.TemporaryDirectory() as folder:
         for name in CLIENTS:
@@ -203,7 +205,9 @@ def against_simulator() -> int:
                 outcomes.append(outcome)
     console.print(_table(outcomes))
     failed = [outcome for outcome in outcomes if not outcome.fits]
-    console.print("[red]Some steps did not cost what they should.[/red]" if failed else "[green]All as it should be.[/green]")
+    console.print(
+        "[red]Some steps did not cost what they should.[/red]" if failed else "[green]All as it should be.[/green]"
+    )
     return 1 if failed else 0
 
 
@@ -276,5 +280,3 @@ def _folder(store: str | None) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory() as folder:
         yield folder
-
-

@@ -39,8 +39,7 @@ class HttpxFamilyTransport(TransportOptions):
         )
 
     def _transport(self, url: str) -> Any:
-        verify = str(self.ca_bundle) if self.ca_bundle else True
-        context = self.with_client_certificate(self._library.create_ssl_context(verify=verify))
+        context = self.own_context() or self.with_client_certificate(self._library.create_ssl_context())
         return self._library.HTTPTransport(verify=context, proxy=self.proxy_for(url))
 
     def _post(self, request: Request) -> Any:

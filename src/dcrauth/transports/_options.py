@@ -45,6 +45,12 @@ class TransportOptions:
         found = urllib.request.getproxies()
         return found.get(parts.scheme) or found.get("all")
 
+    def own_context(self) -> ssl.SSLContext | None:
+        """Return what trusts *ca_bundle*, or None if the HTTP library's own context is to be used."""
+        if self.ca_bundle is None:
+            return None
+        return self.with_client_certificate(ssl.create_default_context(cafile=os.fspath(self.ca_bundle)))
+
     def with_client_certificate(self, context: ssl.SSLContext) -> ssl.SSLContext:
         """Return *context* with the client certificate loaded, if there is one."""
         if isinstance(self.client_certificate, str):
@@ -102,7 +108,8 @@ def _chain(reason: BaseException) -> Iterator[BaseException]:
 
 def _words(reason: BaseException) -> str | None:
     """What the operating system or the TLS library says; other texts may quote the URL."""
-    if isinstance(reason, ssl.SSLCertVerificationError):
+    # aiohttp has a class of its own under this one, which lacks the attribute; the original is behind it.
+    if isinstance(reason, ssl.SSLCertVerificationError) and hasattr(reason, "verify_message"):
         return f"certificate verify failed: {reason.verify_message}"
     if type(reason).__module__ in {"builtins", "socket", "ssl"} and isinstance(reason, OSError):
         return reason.strerror

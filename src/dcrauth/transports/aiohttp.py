@@ -32,7 +32,7 @@ class AiohttpTransport(TransportOptions):
                 headers=request.headers,
                 allow_redirects=False,
                 proxy=self.proxy_for(request.url),
-                ssl=self._context(),
+                ssl=self.own_context() or self.with_client_certificate(ssl.create_default_context()),
             )
             async with answering as answer:
                 async for part in answer.content.iter_any():
@@ -44,7 +44,3 @@ class AiohttpTransport(TransportOptions):
         return aiohttp.ClientTimeout(
             total=self.total_timeout, sock_connect=self.connect_timeout, sock_read=self.read_timeout
         )
-
-    def _context(self) -> ssl.SSLContext:
-        bundle = str(self.ca_bundle) if self.ca_bundle else None
-        return self.with_client_certificate(ssl.create_default_context(cafile=bundle))

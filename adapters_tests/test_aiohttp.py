@@ -1,0 +1,208 @@
+"""What only aiohttp does: middlewares on every hop, early refusals, jars, timeouts that cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from adapters_tests.test_contract import tokens_seen
+from dcrauth import AdobePass, TokenSource
+from dcrauth.aiohttp import DCRAuth
+from dcrauth.simulator import Behaviour, Fault, Simulator
+
+Main = Callable[[aiohttp.ClientSession], Coroutine[Any, Any, None]]
+
+
+def run(auth: DCRAuth, main: Main, **options: Any) -> None:
+    """Run *main* with a session that has *auth* among its middlewares."""
+
+    async def opened() -> None:
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(middlewares=[auth], cookie_jar=jar, **options) as session:
+            await main(session)
+
+    asyncio.run(opened())
+
+
+@pytest.fixture
+def api(adobe: Simulator) -> str:
+    """A protected API."""
+    return f"{adobe.url}/api/v2/REF30/configuration"
+
+
+def test_each_hop_is_looked_at_anew(
+    adobe: Simulator, foreign: Simulator, make_source: Callable[..., TokenSource], api: str
+) -> None:
+    """On the way from a protected origin over a foreign one and back, the foreign one alone gets no token."""
+    source = make_source(provider=AdobePass(adobe.software_statement, base_url=adobe.url))
+    back = Fault(status=302, headers=(("Location", api),))
+    foreign.inject("api", back)
+
+    async def main(session: aiohttp.ClientSession) -> None:
+        async with session.get(f"{adobe.url}/api/v2/REF30/redirect?to={foreign.url}/away") as response:
+            assert response.status == 200
+
+    run(DCRAuth(source), main)
+    assert tokens_seen(foreign) == [None]
+    assert None not in tokens_seen(adobe)
+
+
+def test_raise_for_status_sees_the_final_answer(source: TokenSource, adobe: Simulator, api: str) -> None:
+    """With raise_for_status on the session, a refusal that was mended raises nothing, nor do our own calls."""
+
+    async def main(session: aiohttp.ClientSession) -> None:
+        await (await session.get(api)).read()
+        adobe.revoke_tokens()
+        await (await session.get(api)).read()
+
+    run(DCRAuth(source), main, raise_for_status=True)
+    assert adobe.counts.token == 2
+
+
+def test_our_calls_do_not_use_the_session(source: TokenSource, adobe: Simulator, api: str) -> None:
+    """Registration and token call carry none of the session's headers and cookies, and do not recurse."""
+
+    async def main(session: aiohttp.ClientSession) -> None:
+        await (await session.get(api)).read()
+
+    run(DCRAuth(source), main, headers={"X-Api-Key": "canary"}, cookies={"canary": "1"})
+    ours = [call for call in adobe.calls if call.path.startswith("/o/")]
+    assert len(ours) == 2
+    assert not any("x-api-key" in call.headers or "cookie" in call.headers for call in ours)
+
+
+def test_a_timeout_of_the_caller_harms_nobody(source: TokenSource, adobe: Simulator, api: str) -> None:
+    """A caller whose total timeout ends during the renewal leaves it to the others, who get its token."""
+    adobe.behaviour = Behaviour(token_delay=0.5)
+
+    async def main(session: aiohttp.ClientSession) -> None:
+        async def get(seconds: float) -> int:
+            async with session.get(api, timeout=aiohttp.ClientTimeout(total=seconds)) as response:
+                return response.status
+
+        results = await asyncio.gather(get(0.1), get(20), return_exceptions=True)
+        assert isinstance(results[0], TimeoutError)
+        assert results[1] == 200
+
+    run(DCRAuth(source), main)
+    assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+
+
+def test_a_refusal_that_comes_early_is_sent_again_whole(source: TokenSource) -> None:
+    """A 401 that arrives while a large body is still on its way is followed by the whole body, not by its rest."""
+    received: list[int] = []
+
+    async def main() -> None:
+        refusals = iter([True, False])
+
+        async def upload(request: web.Request) -> web.Response:
+            if next(refusals):
+                return web.Response(status=401)
+            received.append(len(await request.read()))
+            return web.Response()
+
+        app = web.Application(client_max_size=1 << 26)
+        app.router.add_post("/upload", upload)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        guarded = TokenSource(
+            _protecting(source, url),
+            store=source._driver.store,
+            transport=source._driver.transport,
+            policy=source._policy,
+        )
+        async with (
+            aiohttp.ClientSession(middlewares=[DCRAuth(guarded)]) as session,
+            session.post(f"{url}/upload", data=io.BytesIO(b"x" * 8_000_000)) as response,
+        ):
+            assert response.status == 200
+        await runner.cleanup()
+
+    asyncio.run(main())
+    assert received == [8_000_000]
+
+
+def _protecting(source: TokenSource, url: str) -> AdobePass:
+    adobe = source.provider
+    assert isinstance(adobe, AdobePass)
+    base = adobe.token_url.removesuffix("/o/client/token")
+    return AdobePass(adobe._statement, base_url=base, protects=[url])
+
+
+def test_an_async_generator_is_never_sent_empty(source: TokenSource, adobe: Simulator, api: str) -> None:
+    """Aiohttp sends an empty body in the place of one that is used up, without a word: so it is not sent again."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"hello"
+
+    async def main(session: aiohttp.ClientSession) -> None:
+        await (await session.get(api)).read()
+        adobe.revoke_tokens()
+        async with session.post(f"{adobe.url}/api/v2/REF30/echo", data=parts()) as response:
+            assert response.status == 401
+
+    run(DCRAuth(source), main)
+    assert [call.body for call in adobe.calls if call.path.endswith("echo")] == [b"hello"]
+
+
+def test_a_multipart_stream_is_never_sent_empty(source: TokenSource, adobe: Simulator, api: str) -> None:
+    """The same for a multipart body with a stream as one of its parts."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"hello"
+
+    async def main(session: aiohttp.ClientSession) -> None:
+        await (await session.get(api)).read()
+        adobe.revoke_tokens()
+        with aiohttp.MultipartWriter() as writer:
+            writer.append(parts())
+        async with session.post(f"{adobe.url}/api/v2/REF30/echo", data=writer) as response:
+            assert response.status == 401
+
+    run(DCRAuth(source), main)
+    (call,) = [call for call in adobe.calls if call.path.endswith("echo")]
+    assert b"hello" in call.body
+
+
+def test_one_instance_in_two_runs_of_asyncio(source: TokenSource, adobe: Simulator, api: str) -> None:
+    """An instance made outside of any loop serves one asyncio.run after the other."""
+    auth = DCRAuth(source)
+
+    async def main(session: aiohttp.ClientSession) -> None:
+        answers = await asyncio.gather(*(session.get(api) for _ in range(5)))
+        assert {answer.status for answer in answers} == {200}
+        for answer in answers:
+            answer.release()
+
+    run(auth, main)
+    adobe.revoke_tokens()
+    run(auth, main)
+    assert adobe.counts.token == 2
+
+
+def test_websockets_are_authorized() -> None:
+    """ws:// and http:// of one host and port are one origin, so that a websocket handshake carries the token."""
+    from dcrauth.origins import origin_of
+
+    assert origin_of("ws://127.0.0.1:80/x") == origin_of("http://127.0.0.1")
+    assert origin_of("wss://127.0.0.1/x") == origin_of("https://127.0.0.1:443")
+
+
+def test_an_instance_can_be_replaced_for_one_call(source: TokenSource, adobe: Simulator, api: str) -> None:
+    """middlewares=() of a call switches the session's off, as always in aiohttp: the request goes without a token."""
+
+    async def main(session: aiohttp.ClientSession) -> None:
+        async with session.get(api, middlewares=()) as response:
+            assert response.status == 401
+
+    run(DCRAuth(source), main)
+    assert tokens_seen(adobe) == [None]

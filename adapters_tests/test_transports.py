@@ -1,0 +1,243 @@
+"""How our two calls travel: every transport, against real sockets that misbehave."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from dcrauth import ConfigurationError, ServerUnavailable, Unavailable
+from dcrauth.provider import Request
+from dcrauth.simulator import Behaviour, Fault, Simulator
+from dcrauth.transports import default_transport
+from dcrauth.transports.aiohttp import AiohttpTransport
+from dcrauth.transports.httpx import HttpxTransport
+from dcrauth.transports.httpx2 import Httpx2Transport
+from dcrauth.transports.requests import RequestsTransport
+
+TRANSPORTS = [RequestsTransport, HttpxTransport, Httpx2Transport, AiohttpTransport]
+CANARY = b"client_secret=canary"
+
+
+@pytest.fixture(params=TRANSPORTS, ids=lambda kind: kind.__name__)
+def kind(request: pytest.FixtureRequest) -> Any:
+    """Each transport."""
+    return request.param
+
+
+def post(url: str, body: bytes = CANARY, query: str = "") -> Request:
+    return Request(url + query, {"Content-Type": "text/plain", "X-Device-Info": "e30="}, body, endpoint=url)
+
+
+class Raw:
+    """A server that answers one connection with given bytes, whatever it is asked."""
+
+    def __init__(self, answer: bytes, *, endless: bytes = b"", keep: bool = False) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(20)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/o/client/token"
+        self._answer, self._endless, self._keep = answer, endless, keep
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Raw:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._done.set()
+        self._thread.join(20)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection:
+            connection.recv(65_536)
+            try:
+                connection.sendall(self._answer)
+                while self._endless and not self._done.wait(0.01):
+                    connection.sendall(self._endless)
+            except OSError:
+                return
+            if self._keep:
+                self._done.wait(20)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+def test_request_and_answer_arrive_as_they_are(kind: Any, adobe: Simulator) -> None:
+    """URL, headers and body are sent as given; status, lower-case headers and body come back."""
+    adobe.inject("token", Fault(status=418, body=b"{}", headers=(("Retry-After", "7"), ("X-Odd", "yes"))))
+    answer = kind().send(post(f"{adobe.url}/o/client/token", query="?a=1%2B2&b=%20"))
+    assert (answer.status, answer.body) == (418, b"{}")
+    assert (answer.headers["retry-after"], answer.headers["x-odd"]) == ("7", "yes")
+    (call,) = adobe.calls
+    assert (call.method, call.query, call.body) == ("POST", "a=1%2B2&b=%20", CANARY)
+    assert call.headers["x-device-info"] == "e30="
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(kind: Any, status: int, adobe: Simulator, foreign: Simulator) -> None:
+    """A redirect of our calls is an answer like any other: its target is never contacted."""
+    adobe.inject("token", Fault(status=status, headers=(("Location", f"{foreign.url}/o/client/token"),)))
+    assert kind().send(post(f"{adobe.url}/o/client/token")).status == status
+    assert foreign.calls == ()
+    assert adobe.counts.token == 1
+
+
+def test_nothing_of_the_users_goes_along(
+    kind: Any, adobe: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No netrc password, no cookie of an earlier answer, no Authorization header."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login canary password canary\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    transport = kind()
+    for _ in range(2):
+        adobe.inject("token", Fault(status=200, headers=(("Set-Cookie", "AWSALB=1; Path=/"),)))
+        transport.send(post(f"{adobe.url}/o/client/token"))
+    assert not any({"authorization", "cookie"} & set(call.headers) for call in adobe.calls)
+
+
+def test_one_call_is_one_attempt(kind: Any, adobe: Simulator) -> None:
+    """A registration is not idempotent: a reset connection is an error, never a silent second attempt."""
+    adobe.inject("register", Fault(reset=True), times=None)
+    with pytest.raises(ServerUnavailable):
+        kind().send(post(f"{adobe.url}/o/client/register"))
+    assert adobe.counts.register == 1
+
+
+@pytest.mark.parametrize("query", ["", "?client_secret=canary"])
+@pytest.mark.parametrize("trouble", ["refused", "reset", "truncated", "garbage", "unknown host"])
+def test_faults_are_told_without_the_request(kind: Any, trouble: str, query: str, adobe: Simulator) -> None:
+    """Every fault of the network is Unavailable with the endpoint in its text, and nothing of URL query or body."""
+    url = f"{adobe.url}/o/client/token"
+    if trouble == "refused":
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            url = f"http://127.0.0.1:{closed.getsockname()[1]}/o/client/token"
+    elif trouble == "unknown host":
+        url = "http://nowhere.invalid/o/client/token"
+    else:
+        fault = {"reset": Fault(reset=True), "truncated": Fault(status=200, body=b"x" * 100, truncate=5)}
+        adobe.inject("token", fault.get(trouble, Fault(status=200, headers=(("Transfer-Encoding", "nonsense"),))))
+    try:
+        answer = kind().send(post(url, query=query))
+    except Unavailable as error:
+        assert url in str(error)
+        assert "canary" not in str(error) + repr(error.__cause__) + repr(error.__context__)
+    else:
+        assert trouble == "garbage"
+        assert answer.status == 200
+
+
+def test_an_endless_answer_is_cut_off(kind: Any) -> None:
+    """More than a mebibyte is no answer."""
+    with Raw(HEAD + b"\r\n", endless=b"x" * 65_536) as server, pytest.raises(ServerUnavailable, match="more than"):
+        kind().send(post(server.url))
+
+
+def test_a_compressed_bomb_is_cut_off(kind: Any) -> None:
+    """A small compressed answer that unfolds to a large one is no answer either."""
+    bomb = gzip.compress(b"x" * 20_000_000)
+    head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+    with Raw(head + bomb) as server, pytest.raises(ServerUnavailable):
+        kind().send(post(server.url))
+
+
+def test_a_dripping_answer_runs_out_of_time(kind: Any) -> None:
+    """An answer that comes byte by byte, each in time, does not take longer than the whole may take."""
+    with (
+        Raw(HEAD + b"Content-Length: 100000\r\n\r\n", endless=b"x") as server,
+        pytest.raises(ServerUnavailable),
+    ):
+        kind(total_timeout=0.3).send(post(server.url))
+
+
+def test_a_silent_server_runs_out_of_time(kind: Any) -> None:
+    """A server that accepts the connection and says nothing is given up."""
+    with Raw(b"", keep=True) as server, pytest.raises(ServerUnavailable, match=r"Time(d)?[oO]ut"):
+        kind(read_timeout=0.2, total_timeout=5.0).send(post(server.url))
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """A certificate authority that nobody trusts by default."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure(authority: trustme.CA) -> Iterator[Simulator]:
+    """A simulator that speaks HTTPS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with Simulator(Behaviour(), ssl_context=context) as simulator:
+        yield simulator
+
+
+def test_certificates_are_verified(kind: Any, secure: Simulator) -> None:
+    """A certificate of an unknown authority ends the call before anything is sent, and the error says why."""
+    with pytest.raises(ServerUnavailable, match="certificate verify failed"):
+        kind().send(post(f"{secure.url}/o/client/token"))
+    assert secure.calls == ()
+
+
+def test_another_authority_can_be_trusted(kind: Any, secure: Simulator, authority: trustme.CA, tmp_path: Path) -> None:
+    """With the authority's certificate as ca_bundle the call goes through."""
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    assert kind(ca_bundle=bundle).send(post(f"{secure.url}/o/client/token")).status == 400
+    assert secure.counts.token == 1
+
+
+def test_a_client_certificate_is_shown(kind: Any, authority: trustme.CA, tmp_path: Path) -> None:
+    """A server that asks for a client certificate gets it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    bundle, mine = tmp_path / "ca.pem", tmp_path / "mine.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    authority.issue_cert("client@example.com").private_key_and_cert_chain_pem.write_to_path(str(mine))
+    with Simulator(ssl_context=context) as server:
+        url = f"{server.url}/o/client/token"
+        with pytest.raises(ServerUnavailable):
+            kind(ca_bundle=bundle).send(post(url))
+        assert kind(ca_bundle=bundle, client_certificate=str(mine)).send(post(url)).status == 400
+        assert server.counts.token == 1
+
+
+@pytest.mark.parametrize("how", ["option", "environment"])
+def test_a_proxy_is_used(kind: Any, how: str, adobe: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls go through the proxy that is given or that the environment names; "" means none."""
+    proxy = f"http://{adobe.url.removeprefix('http://')}"
+    monkeypatch.setenv("HTTP_PROXY", proxy if how == "environment" else "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", proxy if how == "environment" else "http://127.0.0.1:1")
+    options = {"proxy": proxy} if how == "option" else {}
+    kind(**options).send(post("http://sp.auth.invalid/o/client/token"))
+    assert "sp.auth.invalid" in adobe.calls[0].headers["host"]
+    assert kind(proxy="").send(post(f"{adobe.url}/o/client/token")).status == 400
+
+
+def test_there_is_a_default() -> None:
+    """Without a word about it, a transport on an installed library is found."""
+    assert type(default_transport()) is RequestsTransport
+
+
+def test_without_any_library_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no HTTP library at all, the error says what to install."""
+
+    def missing(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    with pytest.raises(ConfigurationError, match=r"dcrauth\[requests\]"):
+        default_transport()
