@@ -81,14 +81,13 @@ def open_requests(
 ) -> Iterator[App]:
     with requests.Session() as session:
         session.auth = auth
-        session.verify = verify
         session.cookies.update(cookies or {})
         adapter = HTTPAdapter(pool_connections=pool, pool_maxsize=pool, pool_block=True)
         session.mount("http://", adapter)
         session.mount("https://", adapter)
 
         def send(method: str, url: str, *, follow: bool = True, **options: Any) -> Answer:
-            options.setdefault("timeout", TIMEOUT)
+            options = {"timeout": TIMEOUT, "verify": verify} | options
             return _of_requests(session.request(method, url, allow_redirects=follow, **options))
 
         yield App(send, _in_threads(send), session)

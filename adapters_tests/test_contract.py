@@ -65,10 +65,13 @@ def test_reuses_the_token(app: App, adobe: Simulator, api: str) -> None:
     assert len(set(tokens_seen(adobe))) == 1
 
 
-def test_renews_in_the_background_when_due(app: App, adobe: Simulator, api: str, time: ManualClock) -> None:
+def test_renews_in_the_background_when_due(
+    app: App, adobe: Simulator, api: str, time: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A due token is still used, and is renewed meanwhile, without a refusal and without a new registration."""
+    monkeypatch.setattr("random.random", lambda: 0.0)  # the earliest moment at which it can be due
     assert app.get(api).status == 200
-    time.advance(6 * HOUR - 70)  # between due (15 min before expiry, at the most) and mandatory (60 s)
+    time.advance(6 * HOUR - 600)
     assert app.get(api).status == 200
     assert adobe.wait_for(lambda counts: counts.token == 2)
     first, second = tokens_seen(adobe)
@@ -326,8 +329,10 @@ def patience(source: TokenSource, seconds: float) -> Iterator[None]:
     """Let callers wait no longer than so many seconds meanwhile."""
     policy = source._policy
     source._policy = replace(policy, timeout=seconds)
-    yield
-    source._policy = policy
+    try:
+        yield
+    finally:
+        source._policy = policy
 
 
 @pytest.mark.parametrize("library", ["requests", "httpx", "httpx2", "aiohttp"])
