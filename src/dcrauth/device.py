@@ -6,10 +6,14 @@ Every key of the header stands once, in `KEYS`; all else follows from that table
 import base64
 import binascii
 import json
+import math
+import os
 import platform
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import unquote
@@ -29,6 +33,37 @@ class Key(NamedTuple):
     required: bool = False
     types: tuple[type, ...] = (str,)
     allowed: tuple[str | bool, ...] = ()
+
+
+class Problem(NamedTuple):
+    """One thing Adobe may object to: its name of the key, the value (None if missing), and what to do."""
+
+    key: str
+    value: Any
+    reason: str
+
+    def __str__(self) -> str:
+        found = "missing" if self.value is None else f"{self.value!r:.60}"
+        return f"{self.key} is {found}: {self.reason}"
+
+
+class _Frozen(Mapping[str, Any]):
+    """A mapping that stays as it is; unlike a mappingproxy, it can be copied and pickled."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(self._values)
 
 
 _HARDWARE = (
@@ -85,7 +120,9 @@ KEYS = (
 )
 """All keys (Adobe Pass documentation: X-Device-Info header)."""
 
-_BY_ADOBE_NAME = {key.adobe: key for key in KEYS} | {"type": KEYS[0]}
+# Adobe's code samples for iOS and tvOS say "type".
+_ALIASES = {"type": KEYS[0]}
+_BY_ADOBE_NAME = {key.adobe: key for key in KEYS} | _ALIASES
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -103,7 +140,7 @@ class DeviceInfo:
         display_width, display_height, display_ppi, diagonal_screen_size: the screen (pixels, pixels/inch, inches).
         connection_ip, connection_port, connection_type, connection_secure: how the device is connected.
         application_id: the application.
-        extra: further keys by Adobe's names, as pairs.
+        extra: further keys, by Adobe's names.
     """
 
     primary_hardware_type: str | None = None
@@ -128,49 +165,70 @@ class DeviceInfo:
     connection_type: str | None = None
     connection_secure: bool | None = None
     application_id: str | None = None
-    extra: tuple[tuple[str, Any], ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)  # its values may be unhashable
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "extra", _Frozen(self.extra))
         for problem in self.problems():
-            warnings.warn(f"{problem}; Adobe Pass may class the device as unknown", DeviceInfoWarning, stacklevel=3)
+            text = f"{problem}; Adobe Pass may class the device as unknown"
+            warnings.warn(text, DeviceInfoWarning, stacklevel=_outside())
 
     def __repr__(self) -> str:
-        known = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return f"DeviceInfo({', '.join(f'{name}={value!r}' for name, value in known if value not in (None, ()))})"
+        known = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return f"DeviceInfo({', '.join(f'{name}={value!r}' for name, value in known if value not in (None, {}))})"
 
     @classmethod
     def strict(cls, **values: Any) -> Self:
-        """Return a device of *values*; raise `ConfigurationError` for what would only be warned of otherwise."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeviceInfoWarning)
-            return cls(**values).check()
+        """Return a device of *values*, all of which Adobe accepts (Adobe Pass documentation: X-Device-Info header).
+
+        Parameters:
+            values: what `DeviceInfo` takes.
+
+        Raises:
+            ConfigurationError: there is something that `DeviceInfo` would warn of.
+        """
+        # Asked first, because silencing warnings is not safe among threads.
+        _insist(tuple(_found(values)))
+        return cls(**values)
 
     @classmethod
     def detect(cls, **values: Any) -> Self:
-        """Return the desktop or server that runs this program, with *values* in the place of what was found.
+        """Return the desktop or server that runs this program (Adobe Pass documentation: X-Device-Info header).
 
         Not for servers that act for devices: those have to describe the device.
+
+        Parameters:
+            values: what `DeviceInfo` takes, in the place of what was found.
         """
+        system, release, machine = _host()
         found: dict[str, Any] = {
             "primary_hardware_type": "Desktop",
-            "model": _first_line("/sys/devices/virtual/dmi/id/product_name") or platform.machine() or "unknown",
+            "model": _first_line("/sys/devices/virtual/dmi/id/product_name") or machine or "unknown",
             "version": _first_line("/sys/devices/virtual/dmi/id/product_version") or "1",
-            "os_version": platform.release() or "unknown",
+            "os_version": release or "unknown",
             "connection_type": "LAN",
-            **_operating_system(platform.system()),
+            **_operating_system(system),
         }
         return cls(**(found | values))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the device described by *values* under Adobe's names; unknown ones are kept in *extra*."""
-        known = {_BY_ADOBE_NAME[name].name: value for name, value in values.items() if name in _BY_ADOBE_NAME}
-        extra = tuple((name, value) for name, value in values.items() if name not in _BY_ADOBE_NAME)
-        return cls(**known, extra=extra)
+        """Return the device described under Adobe's names (Adobe Pass documentation: X-Device-Info header).
+
+        Parameters:
+            values: a JSON object; keys that are not known are kept in *extra*.
+        """
+        aliases = {_ALIASES[name].name: values[name] for name in _ALIASES if name in values}
+        known = {key.name: values[key.adobe] for key in KEYS if key.adobe in values}
+        extra = {name: value for name, value in values.items() if name not in _BY_ADOBE_NAME}
+        return cls(**(aliases | known), extra=extra)
 
     @classmethod
     def from_header(cls, text: str) -> Self:
-        """Return the device described by the value of a header, with or without padding or URL quoting.
+        """Return the device described by a header (Adobe Pass documentation: X-Device-Info header).
+
+        Parameters:
+            text: the value of the header, with or without padding or URL quoting.
 
         Raises:
             ConfigurationError: it is not Base64 of a JSON object.
@@ -187,43 +245,91 @@ class DeviceInfo:
     def to_json(self) -> dict[str, Any]:
         """Return what is known under Adobe's names."""
         known = {key.adobe: getattr(self, key.name) for key in KEYS}
-        return {name: value for name, value in known.items() if value is not None} | dict(self.extra)
+        return {**self.extra, **{name: value for name, value in known.items() if value is not None}}
 
-    @property
+    @cached_property
     def header(self) -> str:
-        """The value of the header: one line of padded Base64 of JSON."""
-        text = json.dumps(self.to_json(), ensure_ascii=False, separators=(",", ":"))
+        """The value of the header: one line of padded Base64 of JSON.
+
+        Raises:
+            ConfigurationError: there is a value that JSON has no word for.
+        """
+        try:
+            text = json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"The device information cannot be written as JSON: {error}") from error
         return base64.b64encode(text.encode("utf-8", "replace")).decode()
 
-    def problems(self) -> Iterator[str]:
-        """Yield what Adobe may object to, key by key."""
-        for key in KEYS:
-            yield from _problems(key, getattr(self, key.name))
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what Adobe may object to, key by key."""
+        return tuple(_found(vars(self)))
 
     def check(self) -> Self:
-        """Return this device; raise `ConfigurationError` if Adobe may object to anything."""
-        found = list(self.problems())
-        if found:
-            raise ConfigurationError("The device information is not what Adobe Pass asks for: " + "; ".join(found))
+        """Return this device if Adobe accepts it (Adobe Pass documentation: X-Device-Info header).
+
+        Raises:
+            ConfigurationError: there are `problems`.
+        """
+        _insist(self.problems())
         return self
 
 
-def _problems(key: Key, value: Any) -> Iterator[str]:
+def _found(values: Mapping[str, Any]) -> Iterator[Problem]:
+    for key in KEYS:
+        value = values.get(key.name)
+        reason = _objection(key, value)
+        if reason:
+            yield Problem(key.adobe, value, reason)
+    for name, value in dict(values.get("extra", ())).items():
+        if name in _BY_ADOBE_NAME:
+            yield Problem(name, value, f"give {_BY_ADOBE_NAME[name].name} instead of extra")
+
+
+def _objection(key: Key, value: Any) -> str | None:
     if value is None:
-        if key.required:
-            yield f"{key.adobe} is missing: give {key.name}"
-    elif not isinstance(value, key.types) or (isinstance(value, bool) and bool not in key.types):
-        yield f"{key.adobe} is {type(value).__name__}: give {' or '.join(each.__name__ for each in key.types)}"
-    elif key.allowed and value not in key.allowed:
-        yield f"{key.adobe} is {value!r}: give one of {', '.join(map(str, key.allowed))}"
+        return f"give {key.name}" if key.required else None
+    if not isinstance(value, key.types) or (isinstance(value, bool) and bool not in key.types):
+        return f"give {' or '.join(each.__name__ for each in key.types)}, not {type(value).__name__}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "give a finite number"
+    if key.allowed and value not in key.allowed:
+        return f"give one of {', '.join(map(str, key.allowed))}"
+    return None
+
+
+def _insist(problems: tuple[Problem, ...]) -> None:
+    if problems:
+        text = "; ".join(map(str, problems))
+        raise ConfigurationError(f"The device information is not what Adobe Pass asks for: {text}")
+
+
+def _outside() -> int:
+    """The ``stacklevel`` of whoever called this module, through whichever constructor."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_globals is globals() and frame.f_back:
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _host() -> tuple[str, str, str]:
+    """Operating system, its version, and machine."""
+    if sys.platform == "win32":
+        # Not from `platform`, which may start a process or wait for WMI there.
+        windows = sys.getwindowsversion()
+        release = f"{windows.major}.{windows.minor}.{windows.build}"
+        return "Windows", release, os.environ.get("PROCESSOR_ARCHITECTURE", "")
+    # On macOS, platform.release() is the version of the kernel.
+    return platform.system(), platform.mac_ver()[0] or platform.release(), platform.machine()
 
 
 def _operating_system(system: str) -> dict[str, str]:
+    """What comes nearest among the values that Adobe lists."""
     known = {
         "Darwin": {"os_name": "Mac OS", "os_family": "macOS", "os_vendor": "Apple"},
         "Windows": {"os_name": "Windows", "os_family": "Windows", "os_vendor": "Microsoft"},
-        "OpenBSD": {"os_name": "OpenBSD", "os_family": "BSD"},
     }
+    if system.endswith("BSD"):
+        return {"os_name": "OpenBSD", "os_family": "BSD"}
     return known.get(system, {"os_name": "Linux", "os_family": "Linux"})
 
 
