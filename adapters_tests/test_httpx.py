@@ -187,6 +187,41 @@ def test_the_wrong_library_is_an_error(other: str, source: TokenSource, adobe: S
     assert adobe.counts.api == 0
 
 
+def test_an_upgrade_to_https_is_another_origin(pair: tuple[Any, Any], make_source: Any, adobe: Simulator) -> None:
+    """Httpx itself keeps the header from http to https of one host; a 401 from there renews and repeats nothing."""
+    library, auth = pair
+    source = make_source(
+        provider=dcrauth.AdobePass(adobe.software_statement, base_url=adobe.url, protects=["http://127.0.0.1"])
+    )
+    seen: list[str] = []
+
+    def answer(request: Any) -> Any:
+        seen.append(str(request.url))
+        upgrade = {"Location": "https://127.0.0.1/"}
+        return library.Response(302, headers=upgrade) if request.url.scheme == "http" else library.Response(401)
+
+    transport = library.MockTransport(answer)
+    with library.Client(auth=auth(source), transport=transport, follow_redirects=True) as client:
+        assert client.get("http://127.0.0.1/").status_code == 401
+    assert seen == ["http://127.0.0.1/", "https://127.0.0.1/"]
+    assert adobe.counts.token == 1
+
+
+def test_a_hop_without_our_token_is_not_ours(
+    pair: tuple[Any, Any], make_source: Any, adobe: Simulator, foreign: Simulator
+) -> None:
+    """httpx drops the header on the way to another origin, even to a protected one; a 401 from there is the caller's."""
+    library, auth = pair
+    source = make_source(
+        provider=dcrauth.AdobePass(adobe.software_statement, base_url=adobe.url, protects=[foreign.url])
+    )
+    with library.Client(auth=auth(source), follow_redirects=True) as client:
+        url = f"{adobe.url}/api/v2/REF30/redirect?status=302&to={foreign.url}/api/v2/REF30/echo"
+        assert client.get(url).status_code == 401
+    assert tokens_seen(foreign) == [None]
+    assert (adobe.counts.token, adobe.counts.api) == (1, 1)
+
+
 class Refuser:
     """A protected API that answers as it is told, without any I/O."""
 

@@ -271,3 +271,19 @@ def _run(main: Callable[[], Any]) -> None:
     import asyncio
 
     asyncio.run(main())
+
+
+def test_a_session_that_strips_nothing_does_not_get_a_new_token_abroad(
+    auth: DCRAuth, adobe: Simulator, foreign: Simulator
+) -> None:
+    """Where the caller's session keeps headers on foreign redirects, a 401 from there renews and sends nothing."""
+
+    class Careless(requests.Session):
+        def should_strip_auth(self, old_url: str, new_url: str) -> bool:
+            return False
+
+    with Careless() as session:
+        session.auth = auth
+        url = f"{adobe.url}/api/v2/REF30/redirect?status=302&to={foreign.url}/api/v2/REF30/echo"
+        assert session.get(url, timeout=20).status_code == 401
+    assert (len(foreign.calls), adobe.counts.token) == (1, 1)

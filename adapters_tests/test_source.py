@@ -203,8 +203,11 @@ def test_every_wait_is_bounded(make: Callable[..., TokenSource], gate: Gate) -> 
     assert gate.calls == ["register", "token"]
 
 
-def test_nobody_waits_while_a_token_is_due(source: TokenSource, gate: Gate, time: ManualClock) -> None:
+def test_nobody_waits_while_a_token_is_due(
+    source: TokenSource, gate: Gate, time: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A due token is handed out at once while its renewal hangs."""
+    monkeypatch.setattr("random.random", lambda: 0.0)  # the earliest moment at which it can be due
     first = source.token()
     time.advance(3600 - 300)
     with gate.held():

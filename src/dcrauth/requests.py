@@ -94,9 +94,7 @@ def _rewound(request: requests.PreparedRequest) -> bool:
     """Take the body back to where it was when the request was prepared; return whether that can be relied on."""
     if request.body is None or isinstance(request.body, bytes | str):
         return True
-    # requests notes the position of files only; a generator has none, and cannot be sent twice.
-    if not isinstance(getattr(request, "_body_position", None), int):
-        return False
+    # requests noted the position of a file when it prepared the request; a generator or a pipe has none.
     try:
         rewind_body(request)
     except Exception:  # whatever a file-like object of the caller's may raise: it cannot be sent again

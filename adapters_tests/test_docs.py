@@ -1,0 +1,45 @@
+"""Every block of Python in the README and the docs runs, in order, in an empty folder with a statement in it."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+import dcrauth
+from adapters_tests.world import STATEMENT
+from dcrauth import events
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a reader copies from a page works, from its first block to its last."""
+    (tmp_path / "statement.txt").write_text(STATEMENT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # examples leave sessions open, as programs do
+        for example in Sybil([PythonCodeBlockParser()]).parse(page).examples():
+            example.evaluate()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page is a file of the project."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert all((page.parent / link).exists() for link in links)
+
+
+def test_the_reference_knows_every_name() -> None:
+    """Each public name, and each event, is in the reference."""
+    text = (ROOT / "docs" / "reference.md").read_text()
+    classes = {name: value for name, value in vars(events).items() if isinstance(value, type)}
+    names = {*dcrauth.__all__, *(name for name, value in classes.items() if issubclass(value, events.Event))}
+    assert not {name for name in names if f"`{name}" not in text and f".{name}`" not in text}

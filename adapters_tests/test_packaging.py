@@ -1,0 +1,43 @@
+"""What is promised by name: exports, version, types."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from importlib.resources import files
+
+import pytest
+
+import dcrauth
+import dcrauth.simulator
+from adapters_tests.test_bare import LIBRARIES
+
+
+def test_every_exported_name_is_there_and_sorted() -> None:
+    """__all__ names what is there, once and in order."""
+    assert list(dcrauth.__all__) == sorted(set(dcrauth.__all__))
+    assert all(hasattr(dcrauth, name) for name in dcrauth.__all__)
+
+
+def test_nothing_public_is_forgotten() -> None:
+    """Every class of the package that its namespace holds is exported."""
+    public = {name for name, value in vars(dcrauth).items() if isinstance(value, type)}
+    assert public <= set(dcrauth.__all__)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_each_adapter_exports_one_name(library: str) -> None:
+    """Every adapter module exports DCRAuth, and only that."""
+    assert importlib.import_module(f"dcrauth.{library}").__all__ == ["DCRAuth"]
+
+
+def test_the_version_is_the_packages() -> None:
+    """The version is that of the installed distribution, and is sent as part of the user agent."""
+    from dcrauth.adobe import _USER_AGENT
+
+    assert f"dcrauth/{version('dcrauth')}" == _USER_AGENT
+
+
+def test_the_package_is_typed() -> None:
+    """py.typed is installed, so that type checkers read the annotations."""
+    assert files("dcrauth").joinpath("py.typed").is_file()
