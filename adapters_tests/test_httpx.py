@@ -210,7 +210,7 @@ def test_an_upgrade_to_https_is_another_origin(pair: tuple[Any, Any], make_sourc
 def test_a_hop_without_our_token_is_not_ours(
     pair: tuple[Any, Any], make_source: Any, adobe: Simulator, foreign: Simulator
 ) -> None:
-    """httpx drops the header on the way to another origin, even to a protected one; a 401 from there is the caller's."""
+    """The client drops the header on the way to another origin, protected or not; a 401 from there is the caller's."""
     library, auth = pair
     source = make_source(
         provider=dcrauth.AdobePass(adobe.software_statement, base_url=adobe.url, protects=[foreign.url])
