@@ -402,3 +402,25 @@ def test_a_behaviour_is_a_value() -> None:
     """Behaviours are compared and changed as values."""
     assert replace(Behaviour(), expires_in=5) == Behaviour(expires_in=5)
     assert Behaviour(expires_in="nonsense").real_life == 21_600
+
+
+def test_the_controls_work_over_http(adobe: Simulator) -> None:
+    """A program in another process can do with the simulator what a test can, and is told what it did wrong."""
+
+    def control(name: str, **fields: Any) -> requests.Response:
+        return requests.post(f"{adobe.url}/control/{name}", json=fields, timeout=20)
+
+    value = granted(adobe)
+    assert control("revoke-tokens").json()["issued"] == 1
+    assert call(adobe, value).status_code == 401
+    control("inject", endpoint="api", times=2, fault={"status": 503, "body": "busy", "headers": {"Retry-After": "1"}})
+    answers = [call(adobe, None) for _ in range(3)]
+    assert [(answer.status_code, answer.text) for answer in answers[:2]] == [(503, "busy")] * 2
+    assert (answers[0].headers["Retry-After"], answers[2].status_code) == ("1", 401)
+    control("behaviour", refusals="bare")
+    assert call(adobe, None).content == b""
+    assert requests.get(f"{adobe.url}/control/counts", timeout=20).json()["refused"] == 3
+    assert control("reset-counts").json()["api"] == 0
+    for wrong in (control("nothing"), control("inject", endpoint="apis", fault={}), control("behaviour", colour="red")):
+        assert wrong.status_code == 400
+        assert wrong.json()["error"]

@@ -33,7 +33,9 @@ class Call:
 
     @property
     def endpoint(self) -> str:
-        """Which group of paths it belongs to: "register", "token" or "api"."""
+        """Which group of paths it belongs to: "register", "token", "control" or "api"."""
+        if self.path.startswith("/control/"):
+            return "control"
         return {"/o/client/register": "register", "/o/client/token": "token"}.get(self.path, "api")
 
 

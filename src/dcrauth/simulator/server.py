@@ -1,26 +1,21 @@
-"""The HTTP server: sockets, threads, faults, and the record of calls."""
+"""The simulator itself: what it knows, what it is told to do, and the record of calls."""
 
-import socket
 import ssl
-import struct
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import Self
 
-from dcrauth.simulator import api, dcr
+from dcrauth.simulator import api, control, dcr
 from dcrauth.simulator.behaviour import Behaviour, Fault
+from dcrauth.simulator.http import Handler, Server
 from dcrauth.simulator.messages import Call, Counts, Reply
 from dcrauth.simulator.registry import Registry
 from dcrauth.simulator.throttle import Throttle, too_many
 
 _KEPT_CALLS = 10_000
-_KEPT_BODY = 1 << 20
-_LONGEST_PAUSE = 60.0
 _APPLICATION = "c46ab0ba-7b7a-4a5f-8d2f-5a5e1d9a6f10"
 
 
@@ -51,7 +46,7 @@ class Simulator:
         self._calls: deque[Call] = deque(maxlen=_KEPT_CALLS)
         self._counts = Counts()
         self._changed = threading.Condition()
-        self._server = _Server((host, port), self._handler(), ssl_context)
+        self._server = Server((host, port), type("BoundHandler", (Handler,), {"site": self}), ssl_context)
         self._thread: threading.Thread | None = None
         scheme = "http" if ssl_context is None else "https"
         self.url = f"{scheme}://{host}:{self._server.server_address[1]}"
@@ -159,11 +154,10 @@ class Simulator:
         with self._changed:
             self._faults.clear()
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        return type("Handler", (_Handler,), {"simulator": self})
-
     def receive(self, call: Call) -> Fault:
         """Note that *call* has come in; return what goes wrong with it."""
+        if call.endpoint == "control":
+            return Fault()
         with self._changed:
             self._count(call.endpoint)
             waiting = self._faults.get(call.endpoint)
@@ -176,6 +170,8 @@ class Simulator:
 
     def answer(self, call: Call, fault: Fault) -> Reply | None:
         """Return the answer to *call*, or None where there is none to be."""
+        if call.endpoint == "control":
+            return control.answer(call, self)
         reply = self._fault_reply(fault) if fault.takes_over else self._regular(call)
         status = 0 if reply is None or fault.reset else reply.status
         with self._changed:
@@ -184,6 +180,15 @@ class Simulator:
                 self._count("refused")
             self._changed.notify_all()
         return None if fault.reset else reply
+
+    def delay(self, call: Call) -> float:
+        """Return how many seconds to wait before *call* is answered, when nothing goes wrong."""
+        delays = {
+            "register": self.behaviour.register_delay,
+            "token": self.behaviour.token_delay,
+            "api": self.behaviour.api_delay,
+        }
+        return delays.get(call.endpoint, 0.0)
 
     def _fault_reply(self, fault: Fault) -> Reply | None:
         return None if fault.reset else Reply(fault.status or 200, fault.body or b"", fault.headers)
@@ -208,112 +213,3 @@ class Simulator:
         with self._changed:
             self._counts = replace(self._counts, **{name: getattr(self._counts, name) + 1})
             self._changed.notify_all()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 2048
-
-    def __init__(self, address: tuple[str, int], handler: type, context: ssl.SSLContext | None) -> None:
-        self._context = context
-        self._open: set[socket.socket] = set()
-        super().__init__(address, handler)
-
-    def get_request(self) -> tuple[Any, Any]:
-        connection, address = super().get_request()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.settimeout(_LONGEST_PAUSE)
-        self._open.add(connection)
-        return connection, address
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """Serve one connection, on its own thread; the TLS handshake belongs there too."""
-        if self._context is None:
-            super().finish_request(request, client_address)
-            return
-        with self._context.wrap_socket(request, server_side=True) as secured:
-            super().finish_request(secured, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def close_connections(self) -> None:
-        """Close the connections that clients keep open."""
-        for connection in list(self._open):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                """It is closed already."""
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients of tests break connections all the time."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    simulator: Simulator
-
-    def handle_one_request(self) -> None:
-        """Read one request and answer it, whatever its method."""
-        self.raw_requestline = self.rfile.readline(65_537)
-        if not self.raw_requestline or not self.parse_request():
-            self.close_connection = True
-            return
-        call = self._call()
-        fault = self.simulator.receive(call)
-        time.sleep(min(fault.delay + self._usual_delay(call), _LONGEST_PAUSE))
-        reply = self.simulator.answer(call, fault)
-        if reply is None:
-            self._reset()
-        else:
-            self._send(replace(reply, headers=reply.headers + (() if fault.takes_over else fault.headers)), fault)
-
-    def _call(self) -> Call:
-        parts = urlsplit(self.path)
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        body = self._body(headers)
-        return Call(self.command, parts.path, parts.query, headers, body[:_KEPT_BODY], self.client_address[0])
-
-    def _body(self, headers: dict[str, str]) -> bytes:
-        if headers.get("transfer-encoding", "").lower() != "chunked":
-            return self.rfile.read(int(headers.get("content-length", 0)))
-        parts = []
-        while size := int(self.rfile.readline().partition(b";")[0], 16):
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        while self.rfile.readline().strip():
-            """A trailer field, of no interest."""
-        return b"".join(parts)
-
-    def _usual_delay(self, call: Call) -> float:
-        delay: float = getattr(self.simulator.behaviour, f"{call.endpoint}_delay")
-        return delay
-
-    def _send(self, reply: Reply, fault: Fault) -> None:
-        self.send_response(reply.status)
-        for name, value in reply.headers:
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(reply.body)))
-        self.end_headers()
-        body = b"" if self.command == "HEAD" else reply.body[: fault.truncate]
-        self._write(body, fault.drip)
-        if fault.truncate is not None:
-            self.close_connection = True
-
-    def _write(self, body: bytes, drip: float) -> None:
-        if not drip:
-            self.wfile.write(body)
-            return
-        for byte in body:
-            time.sleep(drip)
-            self.wfile.write(bytes([byte]))
-
-    def _reset(self) -> None:
-        """Close the connection the hard way (SO_LINGER of zero sends RST)."""
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
-        self.close_connection = True
-
-    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002  # the name is the base class's
-        """Say nothing."""
