@@ -22,7 +22,7 @@ class Origin(NamedTuple):
 def origin(scheme: str, host: str, port: int | None) -> Origin:
     """Return the origin of a URL's parts; *port* may be None for the scheme's own."""
     scheme = _SAME_AS.get(scheme, scheme)
-    return Origin(scheme, host.lower(), port or _PORTS.get(scheme, 0))
+    return Origin(scheme, _ascii(host.lower()), port or _PORTS.get(scheme, 0))
 
 
 def origin_of(url: str) -> Origin:
@@ -77,6 +77,14 @@ def spellings(origins: Iterable[Origin]) -> frozenset[tuple[str, str, int | None
     """Return *origins* as the parts of a URL, where a default port may be given as None."""
     usual = {(each.scheme, each.host, None) for each in origins if each.port == _PORTS[each.scheme]}
     return frozenset(usual.union(origins))
+
+
+def _ascii(host: str) -> str:
+    """Return *host* as it is looked up: some HTTP libraries show an international name, others its ASCII form."""
+    try:
+        return host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return host
 
 
 def _prefix(each: Origin) -> str:

@@ -1,0 +1,77 @@
+"""Where a secret may go."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dcrauth import ConfigurationError
+from dcrauth.origins import Origin, is_loopback, origin, origin_of, prefixes, secure_url, spellings
+
+
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        ("https://sp.auth.adobe.com", "https://SP.auth.Adobe.com:443/path?query#fragment"),
+        ("http://localhost", "ws://localhost:80/socket"),
+        ("https://localhost", "wss://localhost/socket"),
+        ("https://user:password@example.com", "https://example.com"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("http://[::1]:8080", "http://[::1]:8080/x"),
+    ],
+)
+def test_spellings_of_one_origin(url: str, same: str) -> None:
+    """Case, default ports, user information, paths and international names do not make another origin."""
+    assert origin_of(url) == origin_of(same)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://sp.auth.adobe.com",
+        "https://sp.auth.adobe.com:8443",
+        "https://sp.auth.adobe.com.evil.example",
+        "https://evil.example/sp.auth.adobe.com",
+        "https://sp.auth.adobe.com@evil.example",
+        "https://sp-auth.adobe.com",
+    ],
+)
+def test_lookalikes_are_other_origins(url: str) -> None:
+    """Another scheme, port or host is another origin, however much the URL resembles the first."""
+    assert origin_of(url) != origin_of("https://sp.auth.adobe.com")
+    assert not url.startswith(prefixes([origin_of("https://sp.auth.adobe.com")]))
+
+
+@given(st.text(max_size=40))
+def test_a_prefix_never_matches_another_origin(rest: str) -> None:
+    """Whatever follows the prefix of an origin, the URL is of that origin."""
+    mine = Origin("https", "sp.auth.adobe.com", 443)
+    url = prefixes([mine])[0] + rest
+    try:
+        assert origin_of(url) == mine
+    except ConfigurationError:
+        """No URL at all."""
+
+
+def test_default_ports_may_be_left_out() -> None:
+    """The parts of a URL are found with the default port and without it, others with their port only."""
+    found = spellings([origin("https", "a", None), origin("http", "b", 8080)])
+    assert found == {("https", "a", 443), ("https", "a", None), ("http", "b", 8080)}
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.8.8.8", "::1"])
+def test_loopback_is_this_machine(host: str) -> None:
+    """Loopback names and addresses may be spoken to without TLS."""
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "localhost.evil.example", "10.0.0.1", "0.0.0.0", "128.0.0.1", "::2"])  # noqa: S104
+def test_anything_else_is_not(host: str) -> None:
+    """Private networks and names that begin like loopback are not this machine."""
+    assert not is_loopback(host)
+
+
+def test_a_secure_url_loses_its_last_slash() -> None:
+    """A base URL may end with a slash, and may have a path."""
+    assert secure_url("https://example.com/adobe/", "base_url") == "https://example.com/adobe"
