@@ -94,8 +94,20 @@ def test_a_timeout_of_the_caller_harms_nobody(source: TokenSource, adobe: Simula
     assert (adobe.counts.register, adobe.counts.token) == (1, 1)
 
 
-def test_a_refusal_that_comes_early_is_sent_again_whole(source: TokenSource) -> None:
-    """A 401 that arrives while a large body is still on its way is followed by the whole body, not by its rest."""
+async def _large_stream() -> AsyncIterator[bytes]:
+    for _ in range(1000):
+        yield b"x" * 8_000
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "lengths"),
+    [(lambda: io.BytesIO(b"x" * 8_000_000), 200, [8_000_000]), (_large_stream, 401, [])],
+    ids=["file", "async generator"],
+)
+def test_a_refusal_that_comes_early_is_followed_by_all_or_nothing(
+    source: TokenSource, body: Callable[[], Any], status: int, lengths: list[int]
+) -> None:
+    """A 401 that arrives while a large body is on its way is followed by the whole body or none, never by its rest."""
     received: list[int] = []
 
     async def main() -> None:
@@ -122,13 +134,13 @@ def test_a_refusal_that_comes_early_is_sent_again_whole(source: TokenSource) -> 
         )
         async with (
             aiohttp.ClientSession(middlewares=[DCRAuth(guarded)]) as session,
-            session.post(f"{url}/upload", data=io.BytesIO(b"x" * 8_000_000)) as response,
+            session.post(f"{url}/upload", data=body()) as response,
         ):
-            assert response.status == 200
+            assert response.status == status
         await runner.cleanup()
 
     asyncio.run(main())
-    assert received == [8_000_000]
+    assert received == lengths
 
 
 def _protecting(source: TokenSource, url: str) -> AdobePass:

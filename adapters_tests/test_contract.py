@@ -203,10 +203,12 @@ def test_bodies_are_replayed_exactly_or_not_at_all(
 @contextmanager
 def closing_files(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Close what a body was made of, as its caller does."""
-    yield options
-    for value in options.values():
-        if isinstance(value, io.IOBase):
-            value.close()
+    try:
+        yield options
+    finally:
+        for value in options.values():
+            if isinstance(value, io.IOBase):
+                value.close()
 
 
 def test_many_at_once_make_one_renewal(kind: Kind, source: TokenSource, adobe: Simulator, api: str) -> None:

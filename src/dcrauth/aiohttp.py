@@ -8,7 +8,8 @@ from typing import Any
 
 try:
     import aiohttp
-    from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+    from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, MultipartWriter
+    from aiohttp.payload import AsyncIterablePayload
 except ImportError as missing:
     raise ImportError("dcrauth.aiohttp needs aiohttp; run: pip install dcrauth[aiohttp]") from missing
 
@@ -46,14 +47,14 @@ class DCRAuth(Attachment):
         body = await _body(response)
         if not self._asks_for_renewal(body or b""):
             return response
-        replayable = not _is_consumed(request)
+        replayable = not _is_used_up(request.body)
         if replayable and body is None:
             response.close()
         if replayable:
             # An early refusal may find the request's body still on its way.
             await request.close()
         fresh = await self._token_async(instead_of=token)
-        if not replayable or fresh == token or _is_consumed(request):
+        if not replayable or fresh == token or _is_used_up(request.body):
             return response
         _carry_cookies(request, response)
         request.headers["Authorization"] = fresh.authorization
@@ -66,9 +67,12 @@ async def _body(response: ClientResponse) -> bytes | None:
     return await response.read() if length is None or length <= LARGEST_REFUSAL else None
 
 
-def _is_consumed(request: ClientRequest) -> bool:
-    """Whether the body is gone: aiohttp would send an empty one in its place, without a word."""
-    return bool(getattr(request.body, "consumed", False))
+def _is_used_up(body: Any) -> bool:
+    """Whether *body* may be gone: aiohttp would send an empty one or the rest of it in its place, without a word."""
+    # Older releases notice a stream's end only, and let a multipart body not speak for its parts.
+    if isinstance(body, AsyncIterablePayload) or getattr(body, "consumed", False):
+        return True
+    return isinstance(body, MultipartWriter) and any(_is_used_up(part) for part, *_ in body)
 
 
 def _carry_cookies(request: ClientRequest, response: ClientResponse) -> None:
