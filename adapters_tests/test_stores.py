@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import stat
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -235,13 +236,36 @@ def test_things_in_a_records_place_are_refused(files: FileStore, tmp_path: Path)
     assert victim.read_bytes() == b"untouched"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
-def test_an_unreadable_record_is_not_absent(files: FileStore) -> None:
+NOBODY = 65_534
+
+
+def _read_as_nobody(directory: str, results: Any) -> None:
+    """Read in a process without privileges, since root may read everything."""
+    if os.geteuid() == 0:
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    try:
+        results.put(repr(FileStore(directory).get("key")))
+    except DCRAuthError as error:
+        results.put(type(error).__name__)
+
+
+@pytest.mark.parametrize(("mode", "outcome"), [(0o600, repr(b"value")), (0, "StoreUnavailable")])
+def test_an_unreadable_record_is_not_absent(mode: int, outcome: str) -> None:
     """A record without read permission is StoreUnavailable."""
-    files.add("key", b"value")
-    record_of(files, "key").chmod(0)
-    with pytest.raises(StoreUnavailable):
-        files.get("key")
+    context: Any = multiprocessing.get_context("fork")
+    results = context.Queue()
+    with tempfile.TemporaryDirectory() as directory:
+        files = FileStore(Path(directory) / "store")
+        files.add("key", b"value")
+        record_of(files, "key").chmod(mode)
+        if os.geteuid() == 0:
+            for path in (Path(directory), *Path(directory).rglob("*")):
+                os.chown(path, NOBODY, NOBODY)
+        process = context.Process(target=_read_as_nobody, args=(f"{directory}/store", results))
+        process.start()
+        assert results.get(timeout=30) == outcome
+        process.join(30)
 
 
 @pytest.mark.parametrize("folder", ["", "records", "locks"])
