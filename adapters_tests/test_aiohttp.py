@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import socket
+import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import aiohttp
@@ -141,6 +146,60 @@ def test_a_refusal_that_comes_early_is_followed_by_all_or_nothing(
 
     asyncio.run(main())
     assert received == lengths
+
+
+def _refuse_slowly(connection: socket.socket) -> None:
+    """Refuse an upload at once and go on to read it, slowly."""
+    with connection, contextlib.suppress(OSError):
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+        while connection.recv(65_536):
+            time.sleep(0.001)
+
+
+def _take(connection: socket.socket, length: int) -> bytes:
+    """Read an upload whole and accept it."""
+    with connection, connection.makefile("rb") as file:
+        while file.readline().strip():
+            """A header field."""
+        body = file.read(length)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        return body
+
+
+def _refuse_then_take(listener: socket.socket, length: int) -> bytes:
+    """Refuse a first upload and accept a second one; return what came with that."""
+    first, _ = listener.accept()
+    refusing = threading.Thread(target=_refuse_slowly, args=(first,))
+    refusing.start()
+    second, _ = listener.accept()
+    body = _take(second, length)
+    refusing.join(20)
+    return body
+
+
+def test_a_slow_upload_is_not_mixed_with_its_second_attempt(source: TokenSource) -> None:
+    """An upload that is refused while it is still being written, and read from the same file again, arrives whole."""
+    content = b"".join(number.to_bytes(4, "big") for number in range(1_000_000))
+
+    async def upload(url: str) -> int:
+        guarded = TokenSource(
+            _protecting(source, url),
+            store=source._driver.store,
+            transport=source._driver.transport,
+            policy=source._policy,
+        )
+        async with (
+            aiohttp.ClientSession(middlewares=[DCRAuth(guarded)]) as session,
+            session.post(f"{url}/upload", data=io.BytesIO(content)) as response,
+        ):
+            return response.status
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(20)
+        taken = pool.submit(_refuse_then_take, listener, len(content))
+        assert asyncio.run(upload(f"http://127.0.0.1:{listener.getsockname()[1]}")) == 200
+        assert taken.result(20) == content
 
 
 def _protecting(source: TokenSource, url: str) -> AdobePass:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from adapters_tests.bodies import CASES, Body
+from adapters_tests.bodies import BODIES, CASES, Body
 from adapters_tests.clients import KINDS, App, Kind
 from adapters_tests.conftest import ManualClock
 from dcrauth import AdobePass, DCRAuthError, FileStore, Policy, ServerUnavailable, StoreError, TokenSource
@@ -251,6 +251,19 @@ def test_a_large_refusal_does_not_hold_the_connection(
         assert app.get(api).status == 200
         adobe.inject("api", Fault(status=401, body=b"x" * 3_000_000))
         assert app.get(api).status == 200
+    assert adobe.counts.token == 2
+
+
+def test_a_large_refusal_of_a_stream_is_handed_over_whole(
+    kind: Kind, source: TokenSource, adobe: Simulator, api: str
+) -> None:
+    """A 401 that is handed over because its request cannot be sent again is complete, however large."""
+    stream = next(body for body in BODIES if body.name == ("async generator" if kind.is_async else "generator"))
+    with kind.open(kind.auth(source)) as app:
+        assert app.get(api).status == 200
+        adobe.inject("api", Fault(status=401, body=b"x" * 3_000_000))
+        answer = app.send("POST", f"{adobe.url}/api/v2/REF30/echo", **stream.make(kind))
+    assert (answer.status, len(answer.content)) == (401, 3_000_000)
     assert adobe.counts.token == 2
 
 
