@@ -7,6 +7,7 @@ import copy
 import multiprocessing
 import os
 import pickle
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -344,6 +345,7 @@ def test_works_after_a_fork_in_the_middle_of_a_renewal(source: TokenSource, gate
         source._lock.acquire()  # the worst moment: another thread holds the lock
         pid = os.fork()
         if pid == 0:
+            signal.alarm(20)  # ends the child if it waits for ever
             gate.opened = threading.Event()
             gate.opened.set()
             value = source.token().value
