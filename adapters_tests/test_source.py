@@ -345,7 +345,8 @@ def test_works_after_a_fork_in_the_middle_of_a_renewal(source: TokenSource, gate
         source._lock.acquire()  # the worst moment: another thread holds the lock
         pid = os.fork()
         if pid == 0:
-            signal.alarm(20)  # ends the child if it waits for ever
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(10)  # ends the child if it waits for ever
             gate.opened = threading.Event()
             gate.opened.set()
             value = source.token().value
