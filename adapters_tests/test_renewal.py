@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from adapters_tests.world import BROKEN, Process, World
 from dcrauth import (
+    ClientCredentials,
     CredentialsRejected,
     Policy,
     RegistrationRejected,
@@ -21,7 +22,7 @@ from dcrauth import (
     Throttled,
     events,
 )
-from dcrauth.records import read_credentials
+from dcrauth.records import read_credentials, write_credentials
 from dcrauth.renewal import Add, Check, Get, Put, Replace, Send, Sleep
 
 POLICY = Policy()
@@ -187,6 +188,21 @@ def test_one_invalid_client_is_not_believed(world: World, process: Process) -> N
     world.clients.update(kept)
     process.run()
     assert process.token is not None
+    assert world.registrations == 1
+
+
+def test_credentials_that_a_peer_has_replaced_are_adopted(world: World, process: Process) -> None:
+    """When the refused client is no longer the stored one, the stored one is used, and nothing is registered."""
+    process.run()
+    while not isinstance(process.step(), Get):
+        pass
+    process.step()  # the credentials have been read by now
+    world.clients = {"client-x": "secret-x"}
+    successor = write_credentials(world.identity.credentials, ClientCredentials("client-x", "secret-x"), 2)
+    world.records[world.identity.credentials] = successor.data
+    process.run()
+    assert process.error is None
+    assert world.used[-2:] == ["client-1", "client-x"]
     assert world.registrations == 1
 
 

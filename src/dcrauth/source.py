@@ -154,8 +154,6 @@ class TokenSource(Confidential):
         if self._flight is not None:
             return self._flight, None
         flight: Future[AccessToken] = Future()
-        # From here on no waiter can cancel it for the others.
-        flight.set_running_or_notify_cancel()
         self._flight = flight
         return flight, partial(self._fly, flight, holding)
 

@@ -25,7 +25,7 @@ class AiohttpTransport(TransportOptions):
 
     async def _send(self, request: Request) -> Response:
         intake = Intake(request, self.total_timeout)
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=self._timeout()) as session:
+        async with aiohttp.ClientSession(timeout=self._timeout()) as session:
             answering = session.post(
                 URL(request.url, encoded=True),
                 data=request.body,
