@@ -280,7 +280,8 @@ class Histories(RuleBasedStateMachine):
     @rule(which=st.integers(0, 2))
     def finish(self, which: int) -> None:
         process = self.processes[which % len(self.processes)]
-        process.run()
+        while process.step() is not None:
+            self.look()
         self.look()
 
     @rule(which=st.integers(0, 2))

@@ -231,8 +231,11 @@ def test_a_revoked_statement_stops_everything_until_it_is_reinstated(adobe: Simu
 def test_scopes_and_service_providers_are_checked(adobe: Simulator) -> None:
     """A token without the scope, or of an application that is not linked to the service provider, is refused."""
     assert call(adobe, granted(adobe, sub="old", scopes=["config:client"])).status_code == 401
-    answer = call(adobe, granted(adobe, sub="other", service_providers=["OTHER"]))
-    assert answer.json()["code"] == "invalid_access_token_service_provider"
+    value = granted(adobe, sub="other", service_providers=["OTHER"])
+    assert call(adobe, value, "OTHER/profiles").status_code == 200
+    assert call(adobe, value).json()["code"] == "invalid_access_token_service_provider"
+    adobe.behaviour = Behaviour(refusals="bare")
+    assert (call(adobe, value).status_code, call(adobe, value).content) == (401, b"")
 
 
 @pytest.mark.parametrize(
@@ -244,6 +247,8 @@ def test_scopes_and_service_providers_are_checked(adobe: Simulator) -> None:
         ("REF30/profiles/Cablevision", "GET", 200),
         ("REF30/configuration", "POST", 405),
         ("REF30/nothing", "GET", 404),
+        ("UNKNOWN/configuration", "GET", 400),
+        ("REF30/redirect?status=x&to=y", "GET", 400),
         ("REF30/echo", "PATCH", 200),
     ],
 )
@@ -319,6 +324,8 @@ def test_faults_are_used_up_in_order(adobe: Simulator) -> None:
     assert call(adobe, None).status_code == 401
     with pytest.raises(ValueError, match="no endpoint 'apis'"):
         adobe.inject("apis", Fault())
+    with pytest.raises(ValueError, match="at least 1"):
+        adobe.inject("api", Fault(), times=0)
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -362,6 +369,13 @@ def test_chunked_bodies_are_read(adobe: Simulator) -> None:
             )
             assert answer.json()["length"] == 6
     assert adobe.calls[-1].body == b"onetwo"
+
+
+def test_large_bodies_are_echoed_whole(adobe: Simulator) -> None:
+    """The echo counts and digests all of a body, of which the record keeps the first mebibyte."""
+    answer = call(adobe, granted(adobe), "REF30/echo", method="POST", data=b"x" * 3_000_000)
+    assert answer.json()["length"] == 3_000_000
+    assert len(adobe.calls[-1].body) == 1 << 20
 
 
 def test_counts_are_exact_under_load(adobe: Simulator) -> None:

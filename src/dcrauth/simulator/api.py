@@ -9,7 +9,6 @@ from dcrauth.simulator.behaviour import Behaviour
 from dcrauth.simulator.messages import Call, Reply
 from dcrauth.simulator.registry import Grant, Registry
 
-SERVICE_PROVIDER = "REF30"
 SCOPE = "api:client:v2"
 
 _PATH = re.compile(r"/api/v2/(?P<provider>[^/]+)/(?P<what>configuration|profiles|echo|redirect)(?:/(?P<rest>[^/]+))?/?")
@@ -22,6 +21,7 @@ _LEGACY = {
     "client": ("invalid_client_id", "application-registration"),
     "statement": ("unknown_software_statement", "configuration"),
     "scope": ("invalid_client_id", "application-registration"),
+    "provider": ("invalid_access_token_service_provider", "application-registration"),
 }
 
 
@@ -32,15 +32,23 @@ def answer(call: Call, registry: Registry, behaviour: Behaviour) -> Reply:
         return _enhanced(404, "not_found", "none")
     if route["what"] in {"configuration", "profiles"} and call.method not in {"GET", "HEAD"}:
         return _enhanced(405, "method_not_allowed", "none")
+    denial = _denial(call, route["provider"], registry, behaviour)
+    return _ROUTES[route["what"]](call, route["provider"]) if denial is None else denial
+
+
+def _denial(call: Call, provider: str, registry: Registry, behaviour: Behaviour) -> Reply | None:
+    """Return the answer to a call that is not let through."""
     grant = registry.grant(_bearer(call) or "")
     wrong = _wrong_with(call, grant, registry, behaviour)
     if wrong is not None:
         return _refusal(wrong, behaviour)
-    if grant is not None and not grant.client.application.may_use(route["provider"]):
-        return _unauthorized("invalid_access_token_service_provider", "application-registration", behaviour)
+    if not registry.knows_provider(provider):
+        return _enhanced(400, "invalid_parameter_service_provider", "none")
+    if grant is not None and not grant.client.application.may_use(provider):
+        return _refusal("provider", behaviour)
     if behaviour.strict_device_headers and not {"x-device-info", "ap-device-identifier"} <= set(call.headers):
         return _enhanced(400, "invalid_header_device_info", "none")
-    return _ROUTES[route["what"]](call, route["provider"])
+    return None
 
 
 def _bearer(call: Call) -> str | None:
@@ -72,7 +80,8 @@ def _refusal(wrong: str, behaviour: Behaviour) -> Reply:
         gone = wrong in {"client", "statement"}
         code, status = ("invalid_client", 403) if gone else ("access_denied", 401)
         return Reply.json(status, {"error": code}, *_challenge(behaviour))
-    return _unauthorized("invalid_access_token_client_application", "application-registration", behaviour)
+    party = "service_provider" if wrong == "provider" else "client_application"
+    return _unauthorized(f"invalid_access_token_{party}", "application-registration", behaviour)
 
 
 def _unauthorized(code: str, action: str, behaviour: Behaviour) -> Reply:
@@ -110,8 +119,11 @@ def _echo(call: Call, provider: str) -> Reply:
 
 
 def _redirect(call: Call, provider: str) -> Reply:
-    wanted = parse_qs(call.query)
-    return Reply(int(wanted.get("status", ["302"])[0]), headers=(("Location", wanted["to"][0]),))
+    wanted = {name: values[0] for name, values in parse_qs(call.query).items()}
+    status = wanted.get("status", "302")
+    if "to" not in wanted or status not in {"301", "302", "303", "307", "308"}:
+        return _enhanced(400, "invalid_parameter_redirect_url", "none")
+    return Reply(int(status), headers=(("Location", wanted["to"]),))
 
 
 _ROUTES = {"configuration": _configuration, "profiles": _profiles, "echo": _echo, "redirect": _redirect}

@@ -58,11 +58,13 @@ def error(code: str, behaviour: Behaviour) -> Reply:
             return Reply.json(status, enhanced, *NEVER_STORE)
         case "xml":
             fields = "".join(f"<{name}>{value}</{name}>" for name, value in enhanced.items())
-            return Reply(status, f"<error>{fields}</error>".encode(), (("Content-Type", "application/xml"),))
+            return Reply(
+                status, f"<error>{fields}</error>".encode(), (("Content-Type", "application/xml"), *NEVER_STORE)
+            )
         case "html":
-            return Reply(status, b"<html><h1>400 Bad Request</h1></html>", (("Content-Type", "text/html"),))
+            return Reply(status, b"<html><h1>No</h1></html>", (("Content-Type", "text/html"), *NEVER_STORE))
         case "empty":
-            return Reply(status)
+            return Reply(status, headers=NEVER_STORE)
 
 
 def _registered(client: Client, redirect_uri: str | None, now: float, behaviour: Behaviour) -> Reply:

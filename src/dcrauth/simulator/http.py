@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from dcrauth.simulator.behaviour import Fault
 from dcrauth.simulator.messages import Call, Reply
 
-_KEPT_BODY = 1 << 20
 _LONGEST_PAUSE = 60.0
 
 
@@ -101,7 +100,7 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self._body(headers)
-        return Call(self.command, parts.path, parts.query, headers, body[:_KEPT_BODY], self.client_address[0])
+        return Call(self.command, parts.path, parts.query, headers, body, self.client_address[0])
 
     def _body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding", "").lower() != "chunked":

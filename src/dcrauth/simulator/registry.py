@@ -16,12 +16,23 @@ try:
 except ImportError as missing:
     raise ImportError("dcrauth.simulator needs joserfc; run: pip install dcrauth[simulator]") from missing
 
+SERVICE_PROVIDER = "REF30"
+"""The service provider that is always there."""
+
 _HEADER = {"alg": "RS256"}
 
 
-@cache
+_making_the_key = threading.Lock()
+
+
 def signing_key() -> RSAKey:
     """The key that signs statements and tokens; made once for each process."""
+    with _making_the_key:
+        return _new_key()
+
+
+@cache
+def _new_key() -> RSAKey:
     return RSAKey.generate_key(2048, private=True)
 
 
@@ -87,6 +98,12 @@ class Registry:
         # Each download of a statement is another one: here the identifier sees to that.
         claims = {"sub": sub, "nbf": now, "iat": now, "iss": "auth.adobe.com", "jti": uuid.uuid4().hex}
         return jwt.encode(_HEADER, claims, signing_key())
+
+    def knows_provider(self, service_provider: str) -> bool:
+        """Whether *service_provider* is the usual one, or one that an application was linked to."""
+        with self._lock:
+            linked = (each.service_providers or () for each in self._applications.values())
+            return service_provider == SERVICE_PROVIDER or any(service_provider in each for each in linked)
 
     def application_of(self, statement: str) -> tuple[Application | None, bool]:
         """Return the application that *statement* names, if it is known, and whether its signature is good."""

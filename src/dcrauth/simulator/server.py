@@ -16,6 +16,7 @@ from dcrauth.simulator.registry import Registry
 from dcrauth.simulator.throttle import Throttle, too_many
 
 _KEPT_CALLS = 10_000
+_KEPT_BODY = 1 << 20
 _APPLICATION = "c46ab0ba-7b7a-4a5f-8d2f-5a5e1d9a6f10"
 
 
@@ -101,7 +102,7 @@ class Simulator:
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """The latest calls, in the order in which they came in."""
+        """The latest calls, in the order in which they were answered."""
         with self._changed:
             return tuple(self._calls)
 
@@ -146,6 +147,8 @@ class Simulator:
         """
         if endpoint not in {"register", "token", "api"}:
             raise ValueError(f'there is no endpoint {endpoint!r}; it must be "register", "token" or "api"')
+        if times is not None and times < 1:
+            raise ValueError(f"times must be at least 1, or None for all calls, not {times}")
         with self._changed:
             self._faults.setdefault(endpoint, deque()).append((fault, times))
 
@@ -175,7 +178,7 @@ class Simulator:
         reply = self._fault_reply(fault) if fault.takes_over else self._regular(call)
         status = 0 if reply is None or fault.reset else reply.status
         with self._changed:
-            self._calls.append(replace(call, status=status))
+            self._calls.append(replace(call, status=status, body=call.body[:_KEPT_BODY]))
             if call.endpoint == "api" and status == 401:
                 self._count("refused")
             self._changed.notify_all()
