@@ -13,7 +13,10 @@ DCRAuthError
     ├── StoreCorrupt              holds something that is not ours
     ├── StoreTooNew               written by a later version
     ├── StoreLost                 was initialised and is empty now
-    └── InsecureStore             others may read or write it
+    ├── InsecureStore             others may read or write it
+    └── DecryptionFailed          the key for it is missing or wrong
+
+StoreWarning is a warning: the store works, but its settings may lose what it keeps.
 """
 
 from typing import Any
@@ -109,6 +112,14 @@ class StoreLost(StoreError):
 
 class InsecureStore(StoreError):
     """Other users of the machine could read or write the store."""
+
+
+class DecryptionFailed(StoreError):
+    """A record is encrypted with a key that is not at hand; it is left as it is."""
+
+
+class StoreWarning(UserWarning):
+    """The store works, but the way it is set up may lose what it keeps."""
 
 
 def another(error: DCRAuthError) -> DCRAuthError:
