@@ -1,0 +1,194 @@
+"""What the stores ask of the file system, call by call, relative to directories that are held open.
+
+A directory that is held open cannot be exchanged for another one between a look at it and its use. Windows has no
+descriptors of directories: there names are resolved anew each time, in directories that only their owner can change.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dcrauth.errors import InsecureStore, StoreCorrupt, StoreUnavailable
+
+T = TypeVar("T")
+
+_COMMON = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
+# O_NONBLOCK: opening a FIFO that somebody put in a record's place must not hang.
+_OLD = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _COMMON
+_LARGEST = 1 << 20
+
+OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+# Windows refuses to replace a file that a reader or a virus scanner has open: ERROR_ACCESS_DENIED,
+# ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION. It passes within moments; two seconds in all are waited.
+_HELD_ON_WINDOWS = (5, 32, 33)
+_PAUSES = (0.01, 0.05, 0.1, 0.2, 0.4, 0.5, 0.74)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A directory: its path and, where there is such a thing, its open descriptor."""
+
+    path: str
+    fd: int | None
+
+    def at(self, name: str) -> str:
+        """Return what a call that is given ``dir_fd=self.fd`` takes for *name*."""
+        return name if self.fd is not None else os.path.join(self.path, name)
+
+
+class Disk:
+    """The file system of this machine; tests put one in its place that records, or fails.
+
+    Parameters:
+        by_descriptor: whether directories are held open.
+    """
+
+    def __init__(self, by_descriptor: bool = os.open in os.supports_dir_fd) -> None:
+        self._by_descriptor = by_descriptor
+
+    @contextmanager
+    def folder(self, path: str, within: Folder | None = None, forbidden: int = OPEN_TO_OTHERS) -> Iterator[Folder]:
+        """Open a directory after a look at whose it is.
+
+        Parameters:
+            path: its path, or its name *within* another one.
+            forbidden: permissions that nobody may have on it.
+
+        Raises:
+            InsecureStore: it belongs to another user, is open to others, or is no directory.
+        """
+        full = os.path.join(within.path, path) if within else path
+        if not self._by_descriptor:
+            _check(full, os.lstat(full), forbidden)
+            yield Folder(full, None)
+            return
+        try:
+            fd = os.open(path, _FOLDER, dir_fd=within.fd if within else None)
+        except NotADirectoryError:
+            raise InsecureStore(f"{full} is not a directory; move it away") from None
+        try:
+            _check(full, os.fstat(fd), forbidden)
+            yield Folder(full, fd)
+        finally:
+            os.close(fd)
+
+    def make_folder(self, within: Folder, name: str) -> None:
+        """Make a directory that only its owner can enter, unless it is there."""
+        try:
+            os.mkdir(within.at(name), 0o700, dir_fd=within.fd)
+        except FileExistsError:
+            return
+
+    def read(self, folder: Folder, name: str) -> bytes:
+        """Return the content of a regular file.
+
+        Raises:
+            StoreCorrupt: it is something else, or larger than any record.
+        """
+        with open(os.open(folder.at(name), _OLD, dir_fd=folder.fd), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+                raise StoreCorrupt(f"{folder.path}/{name} is not a record of this store; it was left as it is")
+            return file.read()
+
+    def create(self, folder: Folder, name: str, content: bytes, *, durable: bool) -> None:
+        """Write a new file that only its owner can read; leave nothing behind if that fails."""
+        try:
+            with open(os.open(folder.at(name), _NEW, 0o600, dir_fd=folder.fd), "wb") as file:
+                file.write(content)
+                file.flush()
+                if durable:
+                    self.sync_file(file.fileno())
+        except FileExistsError:
+            raise
+        except BaseException:
+            self.unlink(folder, name)
+            raise
+
+    def sync_file(self, fd: int) -> None:
+        """Wait until a file's content is on the disk; macOS has a call of its own for that (fcntl(2))."""
+        if hasattr(os, "O_DIRECTORY"):
+            import fcntl  # noqa: PLC0415  # there is none on Windows
+
+            if hasattr(fcntl, "F_FULLFSYNC"):
+                fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+                return
+        os.fsync(fd)
+
+    def sync(self, folder: Folder) -> None:
+        """Wait until the names in a directory are on the disk; Windows has no such call and needs none."""
+        if folder.fd is not None:
+            os.fsync(folder.fd)
+
+    def link(self, source: Folder, name: str, folder: Folder, new_name: str) -> bool:
+        """Give a file a second name unless that name is taken; return whether it was free."""
+        try:
+            os.link(source.at(name), folder.at(new_name), src_dir_fd=source.fd, dst_dir_fd=folder.fd)
+        except FileExistsError:
+            return False
+        return True
+
+    def rename(self, source: Folder, name: str, folder: Folder, new_name: str) -> None:
+        """Move a file, in one step, to a name that may be taken."""
+        _patiently(
+            lambda: os.replace(source.at(name), folder.at(new_name), src_dir_fd=source.fd, dst_dir_fd=folder.fd)
+        )
+
+    def unlink(self, folder: Folder, name: str) -> None:
+        """Remove a name, if it is there."""
+        try:
+            os.unlink(folder.at(name), dir_fd=folder.fd)
+        except FileNotFoundError:
+            return
+
+    def status(self, folder: Folder, name: str) -> os.stat_result | None:
+        """Return what is known of *name*, or None if there is no such name."""
+        try:
+            return os.stat(folder.at(name), dir_fd=folder.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def names(self, folder: Folder) -> Iterator[str]:
+        """Yield the names in a directory, in no order."""
+        with os.scandir(folder.fd if folder.fd is not None else folder.path) as entries:
+            for entry in entries:
+                yield entry.name
+
+
+@contextmanager
+def told(doing: str) -> Iterator[None]:
+    """Turn what the operating system says into an error that says what could not be done."""
+    try:
+        yield
+    except OSError as reason:
+        raise StoreUnavailable(f"The store cannot {doing}: {reason.strerror or type(reason).__name__}") from reason
+
+
+def _check(path: str, found: os.stat_result, forbidden: int) -> None:
+    if not stat.S_ISDIR(found.st_mode):
+        raise InsecureStore(f"{path} is not a directory; move it away")
+    if os.name != "posix":
+        return
+    if found.st_uid != os.geteuid():
+        raise InsecureStore(f"{path} belongs to another user (uid {found.st_uid}); choose another directory")
+    if found.st_mode & forbidden:
+        raise InsecureStore(f"{path} is open to others (mode {found.st_mode & 0o777:o}); run: chmod 700 {path}")
+
+
+def _patiently(act: Callable[[], T]) -> T:
+    for pause in _PAUSES:
+        try:
+            return act()
+        except PermissionError as refusal:
+            if getattr(refusal, "winerror", None) not in _HELD_ON_WINDOWS:
+                raise
+        time.sleep(pause)
+    return act()
