@@ -22,8 +22,8 @@ from dcrauth import (
     Throttled,
     events,
 )
+from dcrauth.effects import Add, Check, Get, Put, Replace, Send, Sleep
 from dcrauth.records import read_credentials, write_credentials
-from dcrauth.renewal import Add, Check, Get, Put, Replace, Send, Sleep
 
 POLICY = Policy()
 
@@ -49,14 +49,14 @@ def kinds_of_effects(process: Process) -> list[type]:
 
 def test_the_order_of_a_first_renewal(process: Process) -> None:
     """Credentials are stored and read back before use, and the store is tried before anything is registered."""
-    assert kinds_of_effects(process) == [Get, Get, Check, Send, Add, Get, Send, Put]
+    assert kinds_of_effects(process) == [Get, Get, Check, Send, Add, Get, Send, Get, Put]
 
 
 def test_the_order_with_stored_credentials(world: World, process: Process) -> None:
     """With credentials in the store, a renewal is one token call."""
     process.run()
     world.records.pop(world.identity.token)
-    assert kinds_of_effects(process) == [Get, Get, Send, Put]
+    assert kinds_of_effects(process) == [Get, Get, Send, Get, Put]
     assert world.registrations == 1
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from adapters_tests.conftest import ManualClock
 from adapters_tests.world import STATEMENT, World
+from dcrauth.stores._locks import digest
 from dcrauth import (
     AdobePass,
     DCRAuthError,
@@ -23,6 +24,7 @@ from dcrauth import (
     MemoryStore,
     Store,
     StoreCorrupt,
+    StoreError,
     StoreUnavailable,
     TokenSource,
 )
@@ -173,7 +175,7 @@ def files(tmp_path: Path) -> FileStore:
 
 
 def record_of(files: FileStore, key: str) -> Path:
-    return files._path(key)
+    return Path(files._path(digest(key)))
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
@@ -198,8 +200,8 @@ def test_nothing_is_left_lying_around(files: FileStore, tmp_path: Path) -> None:
     files.add("key", b"two")
     files.replace("key", b"three", expected=b"none")
     files.put("key", b"four")
-    records = [path for path in (tmp_path / "store" / "records").rglob("*") if path.is_file()]
-    assert records == [record_of(files, "key")]
+    found = [path for path in (tmp_path / "store").rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert {path.name for path in found} == {"store.json", record_of(files, "key").name}
 
 
 def test_file_names_tell_nothing(files: FileStore, tmp_path: Path) -> None:
@@ -291,7 +293,7 @@ def test_a_directory_that_is_a_file_stops_everything(tmp_path: Path, time: Manua
     source = TokenSource(
         AdobePass(STATEMENT), store=FileStore(tmp_path / "store"), transport=Counting(), clock=time.clock
     )
-    with pytest.raises(StoreUnavailable, match="cannot"):
+    with pytest.raises(StoreError, match="not a directory"):
         source.token()
     assert calls == []
 

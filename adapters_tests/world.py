@@ -17,8 +17,9 @@ from dcrauth.adobe import AdobePass
 from dcrauth.credentials import AccessToken
 from dcrauth.identity import Identity
 from dcrauth.provider import Request, Response
-from dcrauth.records import read_credentials
-from dcrauth.renewal import Add, Effect, Errand, Get, Now, Put, Replace, Send, Sleep, Tell, renewal
+from dcrauth.records import StoredCredentials, read_credentials
+from dcrauth.effects import Add, Delete, Effect, Errand, Get, Memory, Now, Put, Replace, Send, Sleep, Tell
+from dcrauth.renewal import renewal
 from dcrauth.rules import Instant
 
 STATEMENT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpYXQiOjF9.c2ln"
@@ -42,7 +43,8 @@ class World:
 
     def stored_client(self) -> str | None:
         data = self.records.get(self.identity.credentials)
-        return None if data is None else read_credentials(self.identity.credentials, data).credentials.client_id
+        found = None if data is None else read_credentials(self.identity.credentials, data)
+        return found.credentials.client_id if isinstance(found, StoredCredentials) else None
 
     def answer(self, request: Request) -> Response:
         """What the server says when nothing is wrong with it."""
@@ -86,6 +88,7 @@ class Process:
         self.world, self.policy, self.chance = world, policy, chance
         self.token: AccessToken | None = None
         self.error: DCRAuthError | None = None
+        self.memory = Memory()
         self._story: Any = None
         self._result: Any = None
         self._thrown: DCRAuthError | None = None
@@ -98,12 +101,14 @@ class Process:
 
     def start(self) -> None:
         deadline = self.world.now + self.policy.timeout
-        errand = Errand(self.world.identity, self.world.provider, self.policy, self.token, deadline, self.chance)
+        errand = Errand(
+            self.world.identity, self.world.provider, self.policy, self.token, deadline, self.chance, self.memory
+        )
         self._story, self._result, self._thrown, self.sends = renewal(errand), None, None, 0
 
     def kill(self) -> None:
         """Die here and now, with everything that is only in memory."""
-        self._story, self.token = None, None
+        self._story, self.token, self.memory = None, None, Memory()
 
     def step(self, fault: str = "") -> Effect | None:
         """Perform one effect, with a fault if there is one for it; return the effect, or None at the end."""
@@ -184,6 +189,8 @@ class Process:
                 return fits
             case Put():
                 records[effect.key] = effect.value
+            case Delete():
+                records.pop(effect.key, None)
             case _:
                 """The store is well."""
         return None

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken
-from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreUnavailable
-from dcrauth.events import Event
-from dcrauth.renewal import (
+from dcrauth.custody import forgotten
+from dcrauth.effects import (
     Add,
     Check,
+    Delete,
     Effect,
     Errand,
     Get,
@@ -22,9 +22,10 @@ from dcrauth.renewal import (
     Sleep,
     Story,
     Tell,
-    adopted,
-    renewal,
 )
+from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreUnavailable
+from dcrauth.events import Event
+from dcrauth.renewal import renewal, unlocked
 from dcrauth.stores import Store
 from dcrauth.transports import Transport
 
@@ -52,12 +53,14 @@ class Driver:
         with ExitStack() as held:
             try:
                 held.enter_context(self.store.lock(errand.identity.key, wait=errand.policy.timeout))
-            except StoreUnavailable:
-                token = self.run(adopted(errand))
-                if token is None:
-                    raise
-                return token
+            except StoreUnavailable as error:
+                return self.run(unlocked(errand, error))
             return self.run(renewal(errand))
+
+    def forget(self, errand: Errand) -> bool:
+        """Delete the credentials of *errand* on purpose, under the store's lock; return whether there were any."""
+        with self.store.lock(errand.identity.key, wait=errand.policy.timeout):
+            return self.run(forgotten(errand))
 
     def run(self, story: Story[T]) -> T:
         """Perform the effects of *story* in order and return its result."""
@@ -89,7 +92,7 @@ class Driver:
             case _:
                 return _guarded(StoreUnavailable, "store", lambda: self._in_store(effect))
 
-    def _in_store(self, effect: Get | Add | Replace | Put | Check) -> Any:
+    def _in_store(self, effect: Get | Add | Replace | Put | Delete | Check) -> Any:
         match effect:
             case Get():
                 return self.store.get(effect.key)
@@ -99,6 +102,8 @@ class Driver:
                 return self.store.replace(effect.key, effect.value, expected=effect.expected)
             case Put():
                 return self.store.put(effect.key, effect.value)
+            case Delete():
+                return self.store.delete(effect.key)
             case Check():
                 return self.store.healthcheck()
 

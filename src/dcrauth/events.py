@@ -53,6 +53,16 @@ class CredentialsReplaced(Event):
 
 
 @dataclass(frozen=True)
+class StoreRepaired(Event):
+    """The store had lost the client credentials, or held older ones; this process put those that it knows back."""
+
+
+@dataclass(frozen=True)
+class CredentialsForgotten(Event):
+    """The client credentials were deleted on purpose: the next request registers anew."""
+
+
+@dataclass(frozen=True)
 class StoreProblem(Event):
     """The store failed in a way that could be passed over: *error*."""
 

@@ -33,6 +33,26 @@ class StoredCredentials(Confidential):
     data: bytes = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Forgotten:
+    """What a store holds in place of client credentials that were deleted on purpose.
+
+    Without it, another process that has them in memory would take them for lost and put them back.
+
+    Parameters:
+        generation: one more than that of the deleted pair.
+        data: the record's bytes, which a replacement has to name.
+    """
+
+    generation: int
+    data: bytes = field(repr=False)
+
+
+def write_forgotten(key: str, generation: int, now: float) -> Forgotten:
+    """Return the record to store under *key* in place of credentials deleted *now* (seconds since the epoch)."""
+    return Forgotten(generation, _framed(key, generation, {"forgotten_at": now}))
+
+
 def write_credentials(key: str, credentials: ClientCredentials, generation: int = 1) -> StoredCredentials:
     """Return *credentials* as the record to store under *key*."""
     payload = {
@@ -45,8 +65,8 @@ def write_credentials(key: str, credentials: ClientCredentials, generation: int 
     return StoredCredentials(credentials, generation, _framed(key, generation, payload))
 
 
-def read_credentials(key: str, data: bytes) -> StoredCredentials:
-    """Return the credentials in the record *data* found under *key*.
+def read_credentials(key: str, data: bytes) -> StoredCredentials | Forgotten:
+    """Return the credentials in the record *data* found under *key*, or that they were deleted on purpose.
 
     Raises:
         StoreCorrupt: the record is damaged or belongs to another key.
@@ -54,8 +74,10 @@ def read_credentials(key: str, data: bytes) -> StoredCredentials:
     """
     frame = _unframed(key, data)
     try:
-        credentials = ClientCredentials(**frame["payload"])
         generation = int(frame["generation"])
+        if "forgotten_at" in frame["payload"]:
+            return Forgotten(generation, data)
+        credentials = ClientCredentials(**frame["payload"])
     except (KeyError, TypeError, ValueError):
         raise _corrupt(key, "its fields are not those of client credentials") from None
     if not (credentials.client_id and credentials.client_secret):

@@ -11,120 +11,28 @@ throws the error that came of it. So a simulation can interleave many renewals a
 """
 
 import itertools
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
 
 from dcrauth import events, rules
 from dcrauth.credentials import AccessToken, ClientCredentials
+from dcrauth.custody import kept_aside, read, stored
+from dcrauth.effects import Add, Check, Errand, Get, Now, Put, Replace, Send, Sleep, Story, Tell
 from dcrauth.errors import (
     CredentialsRejected,
+    DecryptionFailed,
     StoreCorrupt,
     StoreError,
     StoreTooNew,
     StoreUnavailable,
     Unavailable,
 )
-from dcrauth.identity import Identity
-from dcrauth.policy import Policy
-from dcrauth.provider import Problem, Provider, Request, Response
-from dcrauth.records import StoredCredentials, read_credentials, read_token, write_credentials, write_token
+from dcrauth.provider import Problem, Request, Response
+from dcrauth.records import Forgotten, StoredCredentials, read_token, write_credentials, write_token
 from dcrauth.rules import Instant
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Get:
-    """Read a record; the result is its bytes, or None if it is authoritatively absent."""
-
-    key: str
-
-
-@dataclass(frozen=True)
-class Add:
-    """Write a record durably unless there is one; the result is whether it was written."""
-
-    key: str
-    value: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Replace:
-    """Write a record durably if the present one is *expected*; the result is whether it was written."""
-
-    key: str
-    value: bytes = field(repr=False)
-    expected: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Put:
-    """Write a disposable record; the last writer wins."""
-
-    key: str
-    value: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Check:
-    """Make sure that the store can be written."""
-
-
-@dataclass(frozen=True)
-class Send:
-    """Call the provider; the result is its `Response`, or an `Unavailable` error is thrown."""
-
-    request: Request
-
-
-@dataclass(frozen=True)
-class Sleep:
-    """Wait for so many seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Now:
-    """Read the clocks; the result is an `Instant`."""
-
-
-@dataclass(frozen=True)
-class Tell:
-    """Tell the application of an event."""
-
-    event: events.Event
-
-
-Effect = Get | Add | Replace | Put | Check | Send | Sleep | Now | Tell
-Story = Generator[Effect, Any, T]
-
-
-@dataclass(frozen=True)
-class Errand:
-    """What one renewal is about.
-
-    Parameters:
-        identity: whose token.
-        provider: whom to ask.
-        policy: how often and how long.
-        instead_of: the token to replace, if there is one: finding it in the store is no news.
-        deadline: monotonic time, in seconds, after which no further attempt is begun.
-        chance: returns a random number in [0, 1) for jitter.
-    """
-
-    identity: Identity
-    provider: Provider
-    policy: Policy
-    instead_of: AccessToken | None
-    deadline: float
-    chance: Callable[[], float]
-
-    @property
-    def name(self) -> str:
-        """How events call the identity."""
-        return self.identity.key[:8]
 
 
 def renewal(errand: Errand) -> Story[AccessToken]:
@@ -138,7 +46,7 @@ def renewal(errand: Errand) -> Story[AccessToken]:
     token = yield from adopted(errand)
     if token is not None:
         return token
-    client = (yield from stored(errand)) or (yield from registered(errand))
+    client = yield from client_of(errand)
     try:
         token = yield from fetched(errand, client.credentials)
     except CredentialsRejected as refusal:
@@ -147,36 +55,57 @@ def renewal(errand: Errand) -> Story[AccessToken]:
     return token
 
 
+def unlocked(errand: Errand, lock_error: StoreUnavailable) -> Story[AccessToken]:
+    """Tell how a token is renewed when the lock cannot be had: in the same way, but nothing is registered.
+
+    Two token calls at once do no harm. Two registrations would leave a client behind that nobody uses.
+
+    Raises:
+        StoreUnavailable: *lock_error*, where there are no credentials yet; and whatever `renewal` raises.
+    """
+    token = yield from adopted(errand)
+    if token is not None:
+        return token
+    client = yield from stored(errand)
+    if not isinstance(client, StoredCredentials):
+        raise lock_error
+    token = yield from fetched(errand, client.credentials)
+    yield from shared(errand, token)
+    return token
+
+
 def adopted(errand: Errand) -> Story[AccessToken | None]:
     """Take over the token that a peer has written, if it is any better than the one to replace."""
-    key = errand.identity.token
-    data = yield Get(key)
-    if data is None:
-        return None
     try:
-        token = read_token(key, data)
-    except (StoreCorrupt, StoreTooNew) as problem:
+        data = yield Get(errand.identity.token)
+        token = None if data is None else read_token(errand.identity.token, data)
+    except StoreError as problem:
+        # A token can be had anew: whatever is wrong with its record, or with the store, stops no renewal by itself.
         yield Tell(events.StoreProblem(errand.name, problem))
         return None
     now = yield Now()
-    if not rules.adoptable(token, errand.instead_of, now, errand.policy):
+    if token is None or not rules.adoptable(token, errand.instead_of, now, errand.policy):
         return None
     yield Tell(events.TokenAdopted(errand.name, token.expires_at))
     return token
 
 
-def stored(errand: Errand) -> Story[StoredCredentials | None]:
-    """Read the client credentials; damaged ones raise, because unreadable is not absent."""
-    key = errand.identity.credentials
-    data = yield Get(key)
-    return None if data is None else read_credentials(key, data)
+def client_of(errand: Errand) -> Story[StoredCredentials]:
+    """Return the client credentials in the store, or register if there are none."""
+    found = yield from stored(errand)
+    return found if isinstance(found, StoredCredentials) else (yield from registered(errand, found))
 
 
-def registered(errand: Errand) -> Story[StoredCredentials]:
+def registered(errand: Errand, forgotten: Forgotten | None) -> Story[StoredCredentials]:
     """Register, persist, read back, and only then use: the first write wins, whoever made it."""
     credentials = yield from new_credentials(errand)
-    fresh = write_credentials(errand.identity.credentials, credentials)
-    won = yield Add(errand.identity.credentials, fresh.data)
+    key = errand.identity.credentials
+    if forgotten is None:
+        fresh = write_credentials(key, credentials)
+        won = yield Add(key, fresh.data)
+    else:
+        fresh = write_credentials(key, credentials, forgotten.generation + 1)
+        won = yield Replace(key, fresh.data, forgotten.data)
     return (yield from confirmed(errand, fresh, won))
 
 
@@ -191,7 +120,7 @@ def new_credentials(errand: Errand) -> Story[ClientCredentials]:
 def confirmed(errand: Errand, fresh: StoredCredentials, won: bool) -> Story[StoredCredentials]:
     """Read back what is stored now and use that: our own pair, or the one that came first."""
     found = yield from stored(errand)
-    if found is None or (won and found.data != fresh.data):
+    if not isinstance(found, StoredCredentials) or (won and found.data != fresh.data):
         raise StoreUnavailable(
             "The store does not give back the client credentials that it has just acknowledged; "
             "they were not used. Check that the store keeps what is written to it"
@@ -214,8 +143,8 @@ def fetched(errand: Errand, credentials: ClientCredentials) -> Story[AccessToken
 
 def recovered(errand: Errand, client: StoredCredentials, refusal: CredentialsRejected) -> Story[AccessToken]:
     """Get a token although the server did not recognise the client: first doubt, then confirm, then register anew."""
-    latest = yield from stored(errand)
-    if latest is not None and latest.data != client.data:
+    latest = yield from client_of(errand)
+    if latest.data != client.data:
         return (yield from fetched(errand, latest.credentials))
     yield Sleep(errand.policy.least_pause * (1.0 + errand.chance()))
     try:
@@ -231,11 +160,11 @@ def recovered(errand: Errand, client: StoredCredentials, refusal: CredentialsRej
 
 def succeeded(errand: Errand, client: StoredCredentials) -> Story[StoredCredentials]:
     """Put a new registration in the place of a refused one, and keep the old pair aside."""
+    yield from read(errand)  # what cannot be read cannot be replaced: then nothing is registered
     credentials = yield from new_credentials(errand)
     credentials = replace(credentials, replaced_at=credentials.registered_at)
     key = errand.identity.credentials
-    aside = errand.identity.replaced(client.generation)
-    yield Add(aside, write_credentials(aside, client.credentials, client.generation).data)
+    yield from kept_aside(errand, client)
     fresh = write_credentials(key, credentials, client.generation + 1)
     won = yield Replace(key, fresh.data, client.data)
     found = yield from confirmed(errand, fresh, won)
@@ -248,22 +177,36 @@ def shared(errand: Errand, token: AccessToken) -> Story[None]:
     """Leave the token to other processes; a store that fails here spoils nothing."""
     key = errand.identity.token
     try:
-        yield Put(key, write_token(key, token))
+        if (yield from disposable(key)):
+            yield Put(key, write_token(key, token))
     except StoreError as problem:
         yield Tell(events.StoreProblem(errand.name, problem))
 
 
+def disposable(key: str) -> Story[bool]:
+    """Return whether the token record under *key* may be written over: not if a peer can read it though we cannot."""
+    try:
+        data = yield Get(key)
+        if data is not None:
+            read_token(key, data)
+    except StoreCorrupt:
+        return True
+    except (StoreTooNew, DecryptionFailed):
+        return False
+    return True
+
+
 def answered(
-    errand: Errand, request: Request, read: Callable[[Response], T | Problem], registering: bool
+    errand: Errand, request: Request, understand: Callable[[Response], T | Problem], registering: bool
 ) -> Story[tuple[T, Instant]]:
     """Call an endpoint until it answers something that settles the matter, or it is time to give up.
 
     Returns:
-        What *read* made of the answer, and when the request was sent.
+        What *understand* made of the answer, and when the request was sent.
     """
     for attempt in itertools.count(1):
         sent = yield Now()
-        outcome = yield from called(request, read)
+        outcome = yield from called(request, understand)
         if not isinstance(outcome, Problem):
             return outcome, sent
         now = yield Now()
@@ -274,10 +217,10 @@ def answered(
     raise AssertionError("unreachable: the loop only ends by returning or raising")
 
 
-def called(request: Request, read: Callable[[Response], T | Problem]) -> Story[T | Problem]:
+def called(request: Request, understand: Callable[[Response], T | Problem]) -> Story[T | Problem]:
     """Send *request* once; no answer is a problem like any other."""
     try:
         response = yield Send(request)
     except Unavailable as fault:
         return Problem(reason=fault.message)
-    return read(response)
+    return understand(response)

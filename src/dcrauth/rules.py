@@ -23,6 +23,7 @@ from dcrauth.errors import (
 )
 from dcrauth.policy import Policy
 from dcrauth.provider import Problem, TokenGrant, Verdict
+from dcrauth.records import Forgotten, StoredCredentials
 
 LONGEST_LIFE = 366 * 86_400.0
 """A token that claims to live longer than a year, in seconds, claims something absurd."""
@@ -248,6 +249,14 @@ def may_register_again(credentials: ClientCredentials, now: Instant, policy: Pol
     if policy.reregister == "never":
         return False
     return credentials.replaced_at is None or now.wall - credentials.replaced_at >= policy.reregister
+
+
+def is_outdated(found: StoredCredentials | Forgotten | None, known: StoredCredentials) -> bool:
+    """Return whether the store has lost the *known* credentials, or gone back to older ones.
+
+    Of two records of one generation the stored one wins: that is what the other processes use.
+    """
+    return found is None or found.generation < known.generation
 
 
 def is_ours(verdict: Verdict) -> bool:

@@ -13,12 +13,12 @@ from dcrauth._confidential import Confidential
 from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken
 from dcrauth.driver import Driver
+from dcrauth.effects import Errand, Memory
 from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable, another
 from dcrauth.flight import take_off, wait, wait_async
 from dcrauth.identity import Identity
 from dcrauth.policy import Policy
 from dcrauth.provider import Provider
-from dcrauth.renewal import Errand
 from dcrauth.rules import Course, Held, Instant
 from dcrauth.stores import Store
 from dcrauth.stores.file import FileStore
@@ -30,6 +30,8 @@ _LEVELS = {
     events.Registered: logging.INFO,
     events.RenewalFailed: logging.WARNING,
     events.CredentialsReplaced: logging.WARNING,
+    events.CredentialsForgotten: logging.INFO,
+    events.StoreRepaired: logging.WARNING,
     events.StoreProblem: logging.WARNING,
 }
 
@@ -80,6 +82,7 @@ class TokenSource(Confidential):
         self._wall, self._monotonic = self._clock.wall, self._clock.monotonic
         self._on_event = on_event
         self._driver = Driver(store or FileStore(), transport or default_transport(), self._clock, self._tell)
+        self._memory = Memory()
         self._hold(None)
         self._failure: Failure | None = None
         self.after_fork()
@@ -123,6 +126,23 @@ class TokenSource(Confidential):
         await wait_async(found, self._policy.timeout)
         return self._after(found, instead_of)
 
+    def forget(self) -> bool:
+        """Delete the client credentials and tokens of this identity from the store, on purpose; may block.
+
+        Its end users are logged out, and the next request registers anew. To delete a record from the store by hand
+        does not do: a process that knows the credentials takes them for lost and puts them back.
+
+        Returns:
+            Whether there were any credentials.
+
+        Raises:
+            StoreError: the store failed; nothing was deleted.
+        """
+        found = self._driver.forget(self._errand(None))
+        with self._lock:
+            self._hold(None)
+        return found
+
     def after_fork(self) -> None:
         """Forget the renewal under way, which went on in the parent process only."""
         self._lock = threading.Lock()
@@ -158,20 +178,23 @@ class TokenSource(Confidential):
         return flight, partial(self._fly, flight, holding)
 
     def _fly(self, flight: Future[AccessToken], holding: Held | None) -> None:
-        errand = Errand(
-            identity=self._identity,
-            provider=self.provider,
-            policy=self._policy,
-            instead_of=holding.token if holding else None,
-            deadline=self._monotonic() + self._policy.timeout,
-            chance=random.random,
-        )
         try:
-            token = self._driver.renew(errand)
+            token = self._driver.renew(self._errand(holding.token if holding else None))
         except BaseException as reason:
             self._fail(flight, _ours(reason))
         else:
             self._land(flight, token)
+
+    def _errand(self, instead_of: AccessToken | None) -> Errand:
+        return Errand(
+            identity=self._identity,
+            provider=self.provider,
+            policy=self._policy,
+            instead_of=instead_of,
+            deadline=self._monotonic() + self._policy.timeout,
+            chance=random.random,
+            memory=self._memory,
+        )
 
     def _land(self, flight: Future[AccessToken], token: AccessToken) -> None:
         with self._lock:

@@ -21,7 +21,8 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
 # O_NONBLOCK: opening a FIFO that somebody put in a record's place must not hang.
 _OLD = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _COMMON
-_LARGEST = 1 << 20
+LARGEST = 1 << 20
+"""The most bytes that a file of a store has; anything larger in its place is not ours."""
 
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -80,6 +81,31 @@ class Disk:
         finally:
             os.close(fd)
 
+    def make_path(self, path: str) -> None:
+        """Make a directory that only its owner can enter, and those above it that are missing, for good."""
+        if os.path.isdir(path):
+            return
+        above = os.path.dirname(path)
+        self.make_path(above)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            return
+        self.sync_path(above)
+
+    def sync_path(self, path: str) -> None:
+        """Wait until the names in the directory *path* are on the disk, as far as we may ask for that."""
+        if os.name != "posix":
+            return
+        try:
+            fd = os.open(path, _FOLDER & ~getattr(os, "O_NOFOLLOW", 0))
+        except PermissionError:
+            return  # one may be allowed to make a directory in another one that one must not read
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
     def make_folder(self, within: Folder, name: str) -> None:
         """Make a directory that only its owner can enter, unless it is there."""
         try:
@@ -95,7 +121,7 @@ class Disk:
         """
         with open(os.open(folder.at(name), _OLD, dir_fd=folder.fd), "rb") as file:
             found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+            if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
                 raise StoreCorrupt(f"{folder.path}/{name} is not a record of this store; it was left as it is")
             return file.read()
 
@@ -138,9 +164,7 @@ class Disk:
 
     def rename(self, source: Folder, name: str, folder: Folder, new_name: str) -> None:
         """Move a file, in one step, to a name that may be taken."""
-        _patiently(
-            lambda: os.replace(source.at(name), folder.at(new_name), src_dir_fd=source.fd, dst_dir_fd=folder.fd)
-        )
+        _patiently(lambda: os.replace(source.at(name), folder.at(new_name), src_dir_fd=source.fd, dst_dir_fd=folder.fd))
 
     def unlink(self, folder: Folder, name: str) -> None:
         """Remove a name, if it is there."""

@@ -25,7 +25,7 @@ def digest(key: str) -> str:
 
 @contextmanager
 def locked(path: str, wait: float) -> Iterator[None]:
-    """Hold the lock file *path*, in a directory that only its owner can change, against all other threads and processes.
+    """Hold the lock file *path*, in a directory that only its owner can change, against all threads and processes.
 
     Raises:
         StoreUnavailable: somebody else held it for *wait* seconds.

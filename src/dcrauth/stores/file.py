@@ -1,33 +1,39 @@
 """Records in files, one each, for one host and any number of processes.
 
-    DIRECTORY/records/4f/4f2c…      a record: its key on the first line, then its bytes
-    DIRECTORY/locks/4f2c….lock      held while an identity is renewed; never deleted, as that would split the waiters
-    DIRECTORY/locks/replace-4f.lock held for the moment of a compare-and-swap
+    DIRECTORY/records/4f/4f2c…    a record: its key on the first line, then its bytes
+    DIRECTORY/records/store.json  the mark that goes when the records go …
+    DIRECTORY/store.json          … and one of two that stay: where only these stand, the records were lost
+    DIRECTORY/new/                records that are being written; what a killed writer left goes after an hour
+    DIRECTORY/locks/4f2.lock      held while an identity is renewed
+    DIRECTORY/locks/swap-4f.lock  held for the moment of a compare-and-swap
+    DIRECTORY/trash/              records that were deleted: files are moved, never removed
 
 A record is written to a new file first, which then takes its name in one step: a reader sees the old record or the
 new one, whatever happens to the writer.
 """
 
-import hashlib
 import json
 import os
 import secrets
-import stat
+import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 
-from filelock import FileLock, Timeout
 from platformdirs import user_data_dir
 
-from dcrauth.errors import InsecureStore, StoreCorrupt, StoreUnavailable
+from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreWarning
+from dcrauth.stores._disk import LARGEST, WRITABLE_BY_OTHERS, Disk, Folder, told
+from dcrauth.stores._locks import digest, locked, stripe
+from dcrauth.stores._mounts import network_filesystem
+from dcrauth.stores._sentinel import Sentinel, check_mark, write_mark
 
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-# O_NONBLOCK: opening a FIFO that somebody put in a record's place must not hang.
-_OLD = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
-_LARGEST = 1 << 20
-_POLL = 0.01
+_RECORDS, _NEW, _LOCKS, _TRASH, _MARK = "records", "new", "locks", "trash", "store.json"
 _SWAP_WAIT = 10.0
+_ABANDONED = 3600.0
+
+Publish = Callable[[Folder, str, Folder, str], bool]
+"""A way to give a new file in one folder its name in another one; returns whether it has it."""
 
 
 class FileStore:
@@ -38,193 +44,258 @@ class FileStore:
             dcrauth, as the platform has it.
 
     Anybody who can run programs as the same user can read the records. Network file systems do not keep the promises
-    that this store builds on.
+    that this store builds on; a `dcrauth.StoreWarning` says so.
     """
 
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
-        self._directory = Path(directory or user_data_dir("dcrauth", appauthor=False)).absolute()
+        chosen = directory or user_data_dir("dcrauth", appauthor=False)
+        self._directory = os.path.realpath(os.fspath(chosen))
+        self._disk = Disk()
+        above, name = os.path.split(self._directory)
+        marks = (os.path.join(self._directory, _MARK), os.path.join(above, f".{name}.dcrauth"))
+        self._sentinel = Sentinel(f"The store in {self._directory}", marks)
+        self._swept = False
+        self._layout_known = False
+        if kind := network_filesystem(_existing(self._directory)):
+            warnings.warn(
+                f"{self._directory} is on a network file system ({kind}): its locks may not exclude other hosts. "
+                "Use a local directory for each host, or a RedisStore for all of them",
+                StoreWarning,
+                stacklevel=2,
+            )
 
     def __repr__(self) -> str:
-        return f"FileStore({str(self._directory)!r})"
+        return f"FileStore({self._directory!r})"
 
     def get(self, key: str) -> bytes | None:
-        """Return the record under *key*, or None if there is no file for it."""
-        path = self._path(key)
-        with _told(f"read {path}"):
+        """Return the record under *key*, or None if there is no file for it and the store has not lost its files."""
+        name = digest(key)
+        with told(f"read {self._path(name)}"):
+            self._check_layout()
             try:
-                content = _read(path)
+                with self._opened(_RECORDS, name[:2]) as shard:
+                    content = self._disk.read(shard, name)
             except FileNotFoundError:
+                self._check_not_lost()
                 return None
-        first, _, value = content.partition(b"\n")
-        if first != _heading(key):
-            raise StoreCorrupt(f"{path} is damaged or not a record of this store; it was left as it is")
+        heading, _, value = content.partition(b"\n")
+        if heading != _heading(key):
+            raise self._damaged(name)
         return value
 
     def add(self, key: str, value: bytes) -> bool:
         """Write a record unless there is one; return whether it was written."""
-        return self._write(key, value, _link, durable=True)
+        return self._write(key, value, self._linked, durable=True)
 
     def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
         """Write a record if the present one is *expected*; return whether it was written."""
-        name = f"replace-{_digest(key)[:2]}"
-        with self._locked(name, _SWAP_WAIT):
-            return self.get(key) == expected and self._write(key, value, _rename, durable=True)
+        with self._swapping(key):
+            return self.get(key) == expected and self._write(key, value, self._swapped, durable=True)
 
     def put(self, key: str, value: bytes) -> None:
         """Write a record that a power failure may undo; the last writer wins."""
-        self._write(key, value, _rename, durable=False)
+        self._write(key, value, self._renamed, durable=False)
 
     def delete(self, key: str) -> None:
-        """Remove the record under *key*, if there is one."""
-        path = self._path(key)
-        with _told(f"remove {path}"), suppress(FileNotFoundError):
-            path.unlink()
+        """Move the record under *key* to the folder ``trash``, if there is one."""
+        name = digest(key)
+        with told(f"remove {self._path(name)}"), self._swapping(key):
+            try:
+                with self._opened(_RECORDS, name[:2]) as shard, self._made(_TRASH) as trash:
+                    self._disk.rename(shard, name, trash, f"{name}-{secrets.token_hex(4)}")
+                    self._disk.sync(trash)
+                    self._disk.sync(shard)
+            except FileNotFoundError:
+                return
 
     def keys(self) -> Iterator[str]:
-        """Yield the keys of all records."""
-        for path in sorted(self._directory.glob("records/??/" + "?" * 64)):
-            with _told(f"read {path}"):
-                first, _, _ = _read(path).partition(b"\n")
-            yield _key_in(first, path)
+        """Yield the keys of all records; one folder of 256 at a time is read."""
+        found = False
+        for number in range(256):
+            for key in self._keys_in(f"{number:02x}"):
+                found = True
+                yield key
+        if not found:
+            self._check_not_lost()
 
     @contextmanager
     def lock(self, key: str, *, wait: float) -> Iterator[None]:
         """Keep other processes and threads from renewing *key* meanwhile; wait for at most *wait* seconds."""
-        with self._locked(_digest(key), wait):
+        with self._locked(f"{stripe(key, 3)}.lock", wait):
             yield
 
     def healthcheck(self) -> None:
         """Raise unless a file can be written to the directory now."""
-        with _told(f"write to {self._directory}"):
-            folder = self._folder("records")
-            temporary = _write_new(folder, b"?" * 4096, durable=False)
-            temporary.unlink()
+        with told(f"write to {self._directory}"), self._made(_NEW) as new:
+            self._sweep(new)
+            name = secrets.token_hex(8)
+            self._disk.create(new, name, b"?" * 4096, durable=True)
+            self._disk.unlink(new, name)
 
-    def _write(self, key: str, value: bytes, publish: Callable[[Path, Path], bool], *, durable: bool) -> bool:
-        path = self._path(key)
-        with _told(f"write {path}"):
-            folder = self._folder("records", path.parent.name)
-            temporary = _write_new(folder, _heading(key) + b"\n" + value, durable=durable)
-            try:
-                written = publish(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
-            if durable:
-                _sync_folder(folder)
+    def _write(self, key: str, value: bytes, publish: Publish, *, durable: bool) -> bool:
+        name, content = digest(key), _heading(key) + b"\n" + value
+        if len(content) > LARGEST:
+            raise ConfigurationError(f"A record of {len(content)} bytes is too large for a FileStore ({LARGEST} bytes)")
+        with told(f"write {self._path(name)}"):
+            self._check_layout()
+            with self._made(_NEW) as new, self._shard(name[:2]) as shard:
+                if not self._swept:
+                    self._sweep(new)
+                temporary = secrets.token_hex(8)
+                self._disk.create(new, temporary, content, durable=durable)
+                try:
+                    return publish(new, temporary, shard, name)
+                finally:
+                    self._disk.unlink(new, temporary)
+
+    def _linked(self, new: Folder, temporary: str, shard: Folder, name: str) -> bool:
+        written = self._disk.link(new, temporary, shard, name)
+        try:
+            # Who comes second syncs as well: it is going to use a record that the first one may not have synced yet.
+            self._disk.sync(shard)
+        except OSError:
+            if written:
+                self._disk.unlink(shard, name)  # not acknowledged, so nobody may find it and take it for durable
+            raise
         return written
 
-    def _path(self, key: str) -> Path:
-        digest = _digest(key)
-        return self._directory / "records" / digest[:2] / digest
+    def _renamed(self, new: Folder, temporary: str, shard: Folder, name: str) -> bool:
+        self._disk.rename(new, temporary, shard, name)
+        return True
+
+    def _swapped(self, new: Folder, temporary: str, shard: Folder, name: str) -> bool:
+        self._disk.rename(new, temporary, shard, name)
+        self._disk.sync(shard)
+        return True
+
+    def _keys_in(self, folder: str) -> Iterator[str]:
+        with told(f"read {self._directory}/{_RECORDS}/{folder}"):
+            try:
+                with self._opened(_RECORDS, folder) as shard:
+                    names = sorted(self._disk.names(shard))
+            except FileNotFoundError:
+                return
+        for name in names:
+            if (key := self._key_of(folder, name)) is not None:
+                yield key
+
+    def _key_of(self, folder: str, name: str) -> str | None:
+        with told(f"read {self._path(name)}"):
+            try:
+                with self._opened(_RECORDS, folder) as shard:
+                    heading, _, _ = self._disk.read(shard, name).partition(b"\n")
+            except FileNotFoundError:
+                return None
+        try:
+            key = json.loads(heading)
+        except ValueError:
+            raise self._damaged(name) from None
+        if not isinstance(key, str) or digest(key) != name:
+            raise self._damaged(name)
+        return key
+
+    @contextmanager
+    def _swapping(self, key: str) -> Iterator[None]:
+        with self._locked(f"swap-{stripe(key, 2)}.lock", _SWAP_WAIT):
+            yield
 
     @contextmanager
     def _locked(self, name: str, wait: float) -> Iterator[None]:
-        with _told(f"lock {self._directory}"):
-            path = self._folder("locks") / f"{name}.lock"
-            # A new one for each claim: an instance re-enters, and does not survive a fork.
-            lock = FileLock(path, timeout=wait, mode=0o600, poll_interval=_POLL, fallback_to_soft=False)
-            try:
-                lock.acquire()
-            except Timeout:
-                raise StoreUnavailable(
-                    f"Another process has held {path} for {wait:g} s; if it is stopped, end it or let it go on"
-                ) from None
-        try:
+        with ExitStack() as held:
+            with told(f"lock {self._directory}"):
+                with self._made(_LOCKS) as locks:
+                    path = os.path.join(locks.path, name)
+                held.enter_context(locked(path, wait))
             yield
-        finally:
-            lock.release()
 
-    def _folder(self, *names: str) -> Path:
-        """Return a folder of the store, made if need be, in which nobody else can plant anything."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # The directory itself may be one that an administrator made, readable by others; what we make in it is not.
-        _check_owner(self._directory.resolve(), forbidden=stat.S_IWGRP | stat.S_IWOTH)
-        folder = self._directory
-        for name in names:
-            folder = folder / name
-            with suppress(FileExistsError):
-                folder.mkdir(mode=0o700)
-            _check_owner(folder, forbidden=stat.S_IRWXG | stat.S_IRWXO)
-        return folder
+    @contextmanager
+    def _opened(self, *names: str) -> Iterator[Folder]:
+        """Open a folder of the store in which nobody else can plant anything; raise FileNotFoundError without one."""
+        with ExitStack() as open_ones:
+            # The directory itself may be one that an administrator made, readable by others; what we make in it is not.
+            folder = open_ones.enter_context(self._disk.folder(self._directory, forbidden=WRITABLE_BY_OTHERS))
+            for name in names:
+                folder = open_ones.enter_context(self._disk.folder(name, folder))
+            yield folder
 
+    @contextmanager
+    def _made(self, name: str) -> Iterator[Folder]:
+        """Open a folder right below the directory, and make both if need be."""
+        with ExitStack() as opened:
+            try:
+                folder = opened.enter_context(self._opened(name))
+            except FileNotFoundError:
+                self._make(name)
+                folder = opened.enter_context(self._opened(name))
+            yield folder
 
-def _check_owner(folder: Path, forbidden: int) -> None:
-    found = os.stat(folder, follow_symlinks=False)
-    if not stat.S_ISDIR(found.st_mode):
-        raise InsecureStore(f"{folder} is not a directory; move it away")
-    if os.name != "posix":
-        return
-    if found.st_uid != os.geteuid():
-        raise InsecureStore(f"{folder} belongs to another user (uid {found.st_uid}); choose another directory")
-    if found.st_mode & forbidden:
-        raise InsecureStore(f"{folder} is open to others (mode {found.st_mode & 0o777:o}); run: chmod 700 {folder}")
+    def _make(self, name: str) -> None:
+        self._disk.make_path(self._directory)
+        with self._opened() as root:
+            self._disk.make_folder(root, name)
+            self._disk.sync(root)
 
+    @contextmanager
+    def _shard(self, name: str) -> Iterator[Folder]:
+        """Open one of the 256 folders of records, and make it if need be."""
+        with ExitStack() as opened:
+            try:
+                folder = opened.enter_context(self._opened(_RECORDS, name))
+            except FileNotFoundError:
+                self._make_shard(name)
+                folder = opened.enter_context(self._opened(_RECORDS, name))
+            yield folder
 
-@contextmanager
-def _told(doing: str) -> Iterator[None]:
-    """Turn what the operating system says into an error that says what could not be done."""
-    try:
-        yield
-    except OSError as reason:
-        raise StoreUnavailable(f"The store cannot {doing}: {reason.strerror or type(reason).__name__}") from reason
+    def _make_shard(self, name: str) -> None:
+        with self._made(_RECORDS) as records:
+            # A store that was lost is not marked anew: it takes records back, but goes on saying that it was lost.
+            if self._disk.status(records, _MARK) is not None or not self._sentinel.found():
+                write_mark(self._disk, records, _MARK)
+                self._sentinel.write(self._disk)
+            self._disk.make_folder(records, name)
+            self._disk.sync(records)
 
+    def _check_not_lost(self) -> None:
+        try:
+            with self._opened(_RECORDS) as records:
+                if self._disk.status(records, _MARK) is not None:
+                    return
+        except FileNotFoundError:
+            pass  # no records at all: the marks outside say whether there were any
+        self._sentinel.check()
 
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    def _check_layout(self) -> None:
+        """Raise if a later version has laid out the directory; one look is enough for the life of this object."""
+        if self._layout_known:
+            return
+        try:
+            with self._opened(_RECORDS) as records:
+                check_mark(self._disk.read(records, _MARK), self._directory)
+        except FileNotFoundError:
+            return
+        self._layout_known = True
+
+    def _sweep(self, new: Folder) -> None:
+        """Remove what writers that were killed have left behind."""
+        for name in list(self._disk.names(new)):
+            found = self._disk.status(new, name)
+            if found is not None and time.time() - found.st_mtime > _ABANDONED:
+                self._disk.unlink(new, name)
+        self._swept = True
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._directory, _RECORDS, name[:2], name)
+
+    def _damaged(self, name: str) -> StoreCorrupt:
+        return StoreCorrupt(f"{self._path(name)} is damaged or not a record of this store; it was left as it is")
 
 
 def _heading(key: str) -> bytes:
     return json.dumps(key).encode()
 
 
-def _key_in(heading: bytes, path: Path) -> str:
-    try:
-        return str(json.loads(heading))
-    except ValueError:
-        raise StoreCorrupt(f"{path} is damaged or not a record of this store; it was left as it is") from None
-
-
-def _read(path: Path) -> bytes:
-    with open(os.open(path, _OLD), "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
-            raise StoreCorrupt(f"{path} is not a record of this store; it was left as it is")
-        return file.read()
-
-
-def _write_new(folder: Path, content: bytes, *, durable: bool) -> Path:
-    path = folder / f"new-{secrets.token_hex(8)}"
-    try:
-        with open(os.open(path, _NEW, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+def _existing(path: str) -> str:
+    """Return *path* or the nearest directory above it that exists."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
     return path
-
-
-def _link(temporary: Path, path: Path) -> bool:
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _rename(temporary: Path, path: Path) -> bool:
-    os.replace(temporary, path)
-    return True
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name durable (fsync(2)); Windows has no such call and needs none."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

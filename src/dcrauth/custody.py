@@ -1,0 +1,83 @@
+"""Reading client credentials so that none are ever lost: what a store has forgotten is put back from memory.
+
+A store may lose what it has acknowledged: a Redis fails over, a directory is deleted, an old backup is restored. Every
+process that uses a client holds a copy of its credentials, and so can put them back, where a registration would log end
+users out. A record of a later generation always wins; credentials that were deleted on purpose have one too.
+"""
+
+from dcrauth import events, rules
+from dcrauth.effects import Add, Delete, Errand, Get, Now, Replace, Story, Tell
+from dcrauth.errors import InsecureStore, StoreError, StoreLost, StoreUnavailable
+from dcrauth.records import Forgotten, StoredCredentials, read_credentials, write_credentials, write_forgotten
+
+
+def stored(errand: Errand) -> Story[StoredCredentials | Forgotten | None]:
+    """Read the client credentials, and repair the store if it has lost them; None if there never were any.
+
+    Raises:
+        StoreError: they cannot be read, which is not absence, and this process does not know them.
+    """
+    known = errand.memory.client
+    try:
+        found = yield from read(errand)
+        if known is not None and rules.is_outdated(found, known):
+            found = yield from repaired(errand, found, known)
+    except StoreError as problem:
+        if known is None or isinstance(problem, InsecureStore):
+            raise
+        # They were stored when they were read. Should a peer have replaced them since, the server will not know them.
+        yield Tell(events.StoreProblem(errand.name, problem))
+        return known
+    errand.memory.client = found if isinstance(found, StoredCredentials) else None
+    return found
+
+
+def read(errand: Errand) -> Story[StoredCredentials | Forgotten | None]:
+    """Read the record of client credentials; a lost store is an empty one to a process that can repair it."""
+    key = errand.identity.credentials
+    try:
+        data = yield Get(key)
+    except StoreLost:
+        if errand.memory.client is None:
+            raise
+        return None
+    return None if data is None else read_credentials(key, data)
+
+
+def repaired(
+    errand: Errand, found: StoredCredentials | Forgotten | None, known: StoredCredentials
+) -> Story[StoredCredentials | Forgotten | None]:
+    """Put the *known* credentials in the place of older ones, or of none, unless a peer was faster."""
+    key = errand.identity.credentials
+    if found is None:
+        won = yield Add(key, known.data)
+    else:
+        yield from kept_aside(errand, found)
+        won = yield Replace(key, known.data, found.data)
+    if won:
+        yield Tell(events.StoreRepaired(errand.name))
+    return (yield from read(errand))
+
+
+def kept_aside(errand: Errand, client: StoredCredentials | Forgotten) -> Story[None]:
+    """Keep a copy of credentials that are about to be replaced."""
+    if isinstance(client, StoredCredentials):
+        key = errand.identity.replaced(client.generation)
+        yield Add(key, write_credentials(key, client.credentials, client.generation).data)
+
+
+def forgotten(errand: Errand) -> Story[bool]:
+    """Delete the credentials and tokens of an identity on purpose; return whether there were any credentials."""
+    found = yield from stored(errand)
+    if not isinstance(found, StoredCredentials):
+        return False
+    now = yield Now()
+    key = errand.identity.credentials
+    if not (yield Replace(key, write_forgotten(key, found.generation + 1, now.wall).data, found.data)):
+        raise StoreUnavailable("The client credentials were replaced meanwhile by another process; they were kept")
+    errand.memory.client = None
+    for generation in range(1, found.generation):
+        yield Delete(errand.identity.replaced(generation))
+    yield Delete(errand.identity.token)
+    yield Tell(events.CredentialsForgotten(errand.name))
+    return True

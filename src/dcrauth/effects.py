@@ -1,0 +1,130 @@
+"""What a renewal asks of whoever drives it, and what it is told at its start.
+
+A story yields effects and is sent their results; it does no I/O and reads no clock of its own.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from dcrauth import events
+from dcrauth.credentials import AccessToken
+from dcrauth.identity import Identity
+from dcrauth.policy import Policy
+from dcrauth.provider import Provider, Request
+from dcrauth.records import StoredCredentials
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Get:
+    """Read a record; the result is its bytes, or None if it is authoritatively absent."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Add:
+    """Write a record durably unless there is one; the result is whether it was written."""
+
+    key: str
+    value: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Write a record durably if the present one is *expected*; the result is whether it was written."""
+
+    key: str
+    value: bytes = field(repr=False)
+    expected: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Put:
+    """Write a disposable record; the last writer wins."""
+
+    key: str
+    value: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Remove a record, if there is one."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """Make sure that the store can be written."""
+
+
+@dataclass(frozen=True)
+class Send:
+    """Call the provider; the result is its `Response`, or an `Unavailable` error is thrown."""
+
+    request: Request
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """Wait for so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Now:
+    """Read the clocks; the result is an `Instant`."""
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Tell the application of an event."""
+
+    event: events.Event
+
+
+Effect = Get | Add | Replace | Put | Delete | Check | Send | Sleep | Now | Tell
+Story = Generator[Effect, Any, T]
+
+
+@dataclass
+class Memory:
+    """What this process knows of an identity, from one renewal to the next.
+
+    Parameters:
+        client: the client credentials as they were last read from the store.
+    """
+
+    client: StoredCredentials | None = None
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What one renewal is about.
+
+    Parameters:
+        identity: whose token.
+        provider: whom to ask.
+        policy: how often and how long.
+        instead_of: the token to replace, if there is one: finding it in the store is no news.
+        deadline: monotonic time, in seconds, after which no further attempt is begun.
+        chance: returns a random number in [0, 1) for jitter.
+        memory: what earlier renewals in this process came to know.
+    """
+
+    identity: Identity
+    provider: Provider
+    policy: Policy
+    instead_of: AccessToken | None
+    deadline: float
+    chance: Callable[[], float]
+    memory: Memory = field(default_factory=Memory)
+
+    @property
+    def name(self) -> str:
+        """How events call the identity."""
+        return self.identity.key[:8]
