@@ -12,13 +12,24 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
-from dcrauth import DCRAuthError, Policy, ServerUnavailable, StoreUnavailable, events
+from dcrauth import (
+    DCRAuthError,
+    DecryptionFailed,
+    InsecureStore,
+    Policy,
+    ServerUnavailable,
+    StoreCorrupt,
+    StoreLost,
+    StoreTooNew,
+    StoreUnavailable,
+    events,
+)
 from dcrauth.adobe import AdobePass
 from dcrauth.credentials import AccessToken
+from dcrauth.effects import Add, Delete, Effect, Errand, Get, Memory, Now, Put, Replace, Send, Sleep, Tell
 from dcrauth.identity import Identity
 from dcrauth.provider import Request, Response
 from dcrauth.records import StoredCredentials, read_credentials
-from dcrauth.effects import Add, Delete, Effect, Errand, Get, Memory, Now, Put, Replace, Send, Sleep, Tell
 from dcrauth.renewal import renewal
 from dcrauth.rules import Instant
 
@@ -81,12 +92,23 @@ BROKEN = {
 }
 
 
+STORE_FAULTS = {
+    "store down": StoreUnavailable,
+    "corrupt": StoreCorrupt,
+    "too new": StoreTooNew,
+    "lost": StoreLost,
+    "insecure": InsecureStore,
+    "no key": DecryptionFailed,
+}
+
+
 class Process:
     """One process of the application, renewing its token over and over; it can be killed at any step."""
 
     def __init__(self, world: World, policy: Policy, chance: Callable[[], float]) -> None:
         self.world, self.policy, self.chance = world, policy, chance
         self.token: AccessToken | None = None
+        self.outcome: Any = None
         self.error: DCRAuthError | None = None
         self.memory = Memory()
         self._story: Any = None
@@ -106,6 +128,10 @@ class Process:
         )
         self._story, self._result, self._thrown, self.sends = renewal(errand), None, None, 0
 
+    def tell(self, story: Any) -> None:
+        """Begin another story than a renewal."""
+        self._story, self._result, self._thrown, self.sends = story, None, None, 0
+
     def kill(self) -> None:
         """Die here and now, with everything that is only in memory."""
         self._story, self.token, self.memory = None, None, Memory()
@@ -119,7 +145,9 @@ class Process:
                 self._story.throw(self._thrown) if self._thrown is not None else self._story.send(self._result)
             )
         except StopIteration as end:
-            self._story, self.token, self.error = None, end.value, None
+            self._story, self.outcome, self.error = None, end.value, None
+            if isinstance(end.value, AccessToken):
+                self.token = end.value
             return None
         except DCRAuthError as error:
             self._story, self.error = None, error
@@ -173,8 +201,8 @@ class Process:
 
     def _store(self, effect: Effect, fault: str) -> Any:
         records = self.world.records
-        if fault == "store down":
-            raise StoreUnavailable("the store is down")
+        if fault in STORE_FAULTS:
+            raise STORE_FAULTS[fault]("the store says no")
         match effect:
             case Get():
                 return records.get(effect.key)

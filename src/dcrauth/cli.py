@@ -1,12 +1,17 @@
-"""The ``dcrauth`` command: try the library out, and run the simulator on its own."""
+"""The ``dcrauth`` command: try the library out, run the simulator on its own, move client credentials."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
 
 from dcrauth.adobe import ENVIRONMENTS
+from dcrauth.errors import ConfigurationError, DCRAuthError
+from dcrauth.stores import Store
+from dcrauth.stores.file import FileStore
+from dcrauth.transfer import export_credentials, import_credentials
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError as missing:
         print(missing, file=sys.stderr)
         return 2
+    except DCRAuthError as error:
+        print(f"dcrauth: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     return status
@@ -32,6 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands.add_parser("demo", help="show the life of a client, against the simulator or the real service"))
     _add_simulate(commands.add_parser("simulate", help="run the simulator of Adobe Pass on loopback"))
+    _add_export(commands.add_parser("export", help="write the client credentials of a store to a new file"))
+    _add_import(commands.add_parser("import", help="read client credentials from an exported file into a store"))
     return parser
 
 
@@ -47,6 +57,29 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any that is free)")
     parser.add_argument("--seconds", type=float, help="stop after so many seconds (default: at Ctrl-C)")
     parser.set_defaults(run=_simulate)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    _add_store(parser)
+    parser.add_argument(
+        "file", metavar="FILE", help="a file that does not exist yet; it will hold secrets in plain text"
+    )
+    parser.set_defaults(run=_export)
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    _add_store(parser)
+    parser.add_argument("--overwrite", action="store_true", help="replace credentials that differ; they are kept aside")
+    parser.add_argument("file", metavar="FILE", help="what dcrauth export wrote")
+    parser.set_defaults(run=_import)
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    where = "a directory, sqlite:FILE or redis://…; default: $DCRAUTH_STORE, or else the user's data directory"
+    parser.add_argument("--store", metavar="WHERE", help=where)
+    parser.add_argument(
+        "--key-file", metavar="FILE", action="append", help="the key of an encrypted store; may be repeated"
+    )
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -72,3 +105,39 @@ def _simulate(options: argparse.Namespace) -> int:
         while time.monotonic() < end:
             time.sleep(min(1.0, max(0.0, end - time.monotonic())))
     return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    count = export_credentials(_store(options), options.file)
+    print(f"{count} client credentials written to {options.file}, in plain text")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    done = import_credentials(_store(options), options.file, overwrite=options.overwrite)
+    print(f"{done.written} written, {done.present} already there, {done.kept} different ones kept as they are")
+    return 0
+
+
+def _store(options: argparse.Namespace) -> Store:
+    if options.store and "@" in options.store.partition("://")[2]:
+        raise ConfigurationError("A password in an argument can be seen by others: put the URL into $DCRAUTH_STORE")
+    store = _store_at(options.store or os.environ.get("DCRAUTH_STORE"))
+    if not options.key_file:
+        return store
+    from dcrauth.stores.encrypted import EncryptedStore  # noqa: PLC0415  # needs an extra
+    from dcrauth.stores.keys import key_from_file  # noqa: PLC0415
+
+    return EncryptedStore(store, keys=[key_from_file(path) for path in options.key_file])
+
+
+def _store_at(where: str | None) -> Store:
+    if where and where.startswith(("redis://", "rediss://", "unix://")):
+        from dcrauth.stores.redis import RedisStore  # noqa: PLC0415  # needs an extra
+
+        return RedisStore(where)
+    if where and where.startswith("sqlite:"):
+        from dcrauth.stores.sqlite import SQLiteStore  # noqa: PLC0415  # needs sqlite3, which some Pythons lack
+
+        return SQLiteStore(where.removeprefix("sqlite:"))
+    return FileStore(where)

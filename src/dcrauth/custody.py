@@ -22,6 +22,8 @@ def stored(errand: Errand) -> Story[StoredCredentials | Forgotten | None]:
         found = yield from read(errand)
         if known is not None and rules.is_outdated(found, known):
             found = yield from repaired(errand, found, known)
+        if known is not None and rules.is_divided(found, known):
+            yield from gave_way(errand, known)
     except StoreError as problem:
         if known is None or isinstance(problem, InsecureStore):
             raise
@@ -57,6 +59,16 @@ def repaired(
     if won:
         yield Tell(events.StoreRepaired(errand.name))
     return (yield from read(errand))
+
+
+def gave_way(errand: Errand, known: StoredCredentials) -> Story[None]:
+    """Keep the *known* credentials aside, since the store lost them and another process has registered since."""
+    yield from kept_aside(errand, known)
+    problem = StoreLost(
+        "The store had lost the client credentials of this process and holds others by now, which are used from here "
+        "on: end users must log in again. The lost ones were kept aside in the store"
+    )
+    yield Tell(events.StoreProblem(errand.name, problem))
 
 
 def kept_aside(errand: Errand, client: StoredCredentials | Forgotten) -> Story[None]:

@@ -1,7 +1,10 @@
 """Who is renewing: the key under which credentials and tokens are kept."""
 
 import hashlib
+import re
 from dataclasses import dataclass
+
+_KEY = re.compile(r"[0-9a-f]{64}\.(credentials|replaced-[0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,14 @@ class Identity:
     def replaced(self, generation: int) -> str:
         """The key under which the credentials of *generation* are kept once they were replaced."""
         return f"{self.key}.replaced-{generation}"
+
+
+def is_of_credentials(key: str) -> bool:
+    """Return whether *key* is that of client credentials, in use or kept aside."""
+    return _KEY.fullmatch(key) is not None
+
+
+def kept_aside_as(key: str, generation: int) -> str | None:
+    """Return where credentials that are replaced under *key* are kept; None if they are kept aside already."""
+    name, _, kind = key.partition(".")
+    return Identity(name).replaced(generation) if kind == "credentials" else None

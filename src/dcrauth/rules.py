@@ -252,11 +252,16 @@ def may_register_again(credentials: ClientCredentials, now: Instant, policy: Pol
 
 
 def is_outdated(found: StoredCredentials | Forgotten | None, known: StoredCredentials) -> bool:
-    """Return whether the store has lost the *known* credentials, or gone back to older ones.
-
-    Of two records of one generation the stored one wins: that is what the other processes use.
-    """
+    """Return whether the store has lost the *known* credentials, or gone back to older ones."""
     return found is None or found.generation < known.generation
+
+
+def is_divided(found: StoredCredentials | Forgotten | None, known: StoredCredentials) -> bool:
+    """Return whether the store holds another pair than the *known* one, which nobody has meant to replace.
+
+    The stored one wins: that is what the other processes use.
+    """
+    return found is not None and found.generation == known.generation and found.data != known.data
 
 
 def is_ours(verdict: Verdict) -> bool:

@@ -13,6 +13,9 @@ from dcrauth.errors import StoreUnavailable
 class MemoryStore(Confidential):
     """A store that ends with the process: each start registers anew, which logs end users out. For tests and trials."""
 
+    single_writer = True
+    """It promises nothing to other processes, which have a memory of their own."""
+
     def __init__(self) -> None:
         self._records: dict[str, bytes] = {}
         self.after_fork()

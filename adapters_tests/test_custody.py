@@ -1,0 +1,355 @@
+"""Credentials that a store has lost, or that were deleted on purpose: what processes with a memory make of it."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from adapters_tests.world import STATEMENT, Process, World
+from dcrauth import (
+    AdobePass,
+    ClientCredentials,
+    InsecureStore,
+    MemoryStore,
+    Policy,
+    StoreError,
+    StoreLost,
+    StoreTooNew,
+    StoreUnavailable,
+    TokenSource,
+    events,
+)
+from dcrauth.custody import forgotten
+from dcrauth.effects import Errand, Get
+from dcrauth.records import Forgotten, StoredCredentials, read_credentials, write_credentials
+from dcrauth.renewal import unlocked
+
+POLICY = Policy()
+HALF = 0.5
+
+
+def process_in(world: World) -> Process:
+    return Process(world, POLICY, lambda: HALF)
+
+
+@pytest.fixture
+def world() -> World:
+    """A world without a client."""
+    return World()
+
+
+@pytest.fixture
+def process(world: World) -> Process:
+    """A process that has registered and holds its credentials in memory."""
+    made = process_in(world)
+    made.run()
+    world.now += 7200
+    return made
+
+
+def told(world: World, kind: type[events.Event]) -> list[Any]:
+    return [event for event in world.told if isinstance(event, kind)]
+
+
+def test_what_the_store_lost_is_put_back(world: World, process: Process) -> None:
+    """A process that knows the credentials puts them back byte for byte where the store has none."""
+    before = world.records[world.identity.credentials]
+    world.records.clear()
+    process.run()
+    assert process.error is None
+    assert world.records[world.identity.credentials] == before
+    assert (world.registrations, len(told(world, events.StoreRepaired))) == (1, 1)
+
+
+def test_a_store_that_says_it_was_lost_is_repaired_by_who_knows(world: World, process: Process) -> None:
+    """StoreLost stops a process that knows no credentials, and makes one that does put them back."""
+    world.records.clear()
+    stranger = process_in(world)
+    stranger.run({Get: ["", "lost"]})
+    assert isinstance(stranger.error, StoreLost)
+    process.run({Get: ["", "lost"]})
+    assert process.error is None
+    assert world.stored_client() == "client-1"
+    assert world.registrations == 1
+
+
+def test_an_older_pair_from_a_backup_gives_way(world: World, process: Process) -> None:
+    """Where an old backup was restored, the pair that had replaced the older one comes back, and that is kept aside."""
+    old = world.records[world.identity.credentials]
+    world.clients.clear()
+    process.run()
+    new = world.records[world.identity.credentials]
+    world.records.clear()
+    world.records[world.identity.credentials] = old
+    world.now += 7200
+    process.run()
+    assert process.error is None
+    assert world.records[world.identity.credentials] == new
+    aside = read_credentials(world.identity.replaced(1), world.records[world.identity.replaced(1)])
+    assert isinstance(aside, StoredCredentials)
+    assert aside.credentials.client_id == "client-1"
+    assert world.registrations == 2
+
+
+def test_of_two_pairs_of_one_generation_the_stored_one_wins(world: World, process: Process) -> None:
+    """Where a peer has registered since the loss, its pair is used, and the one in memory is kept aside and told of."""
+    world.records.clear()
+    process_in(world).run()
+    world.now += 7200
+    process.run()
+    assert world.used[-1] == world.stored_client() == "client-2"
+    aside = read_credentials(world.identity.replaced(1), world.records[world.identity.replaced(1)])
+    assert isinstance(aside, StoredCredentials)
+    assert aside.credentials.client_id == "client-1"
+    assert [type(event.error) for event in told(world, events.StoreProblem)] == [StoreLost]
+
+
+def test_a_peer_that_repairs_first_is_believed(world: World, process: Process) -> None:
+    """Of two processes that find the record gone, both end with what the faster one has put back."""
+    peer = process_in(world)
+    peer.run()
+    world.now += 7200
+    world.records.clear()
+    while not isinstance(process.step(), Get) or process.memory.client is None:
+        pass
+    peer.run()
+    process.run()
+    assert world.used == ["client-1"] * len(world.used)
+    assert world.registrations == 1
+
+
+@pytest.mark.parametrize("fault", ["store down", "corrupt", "too new"])
+def test_a_store_that_fails_stops_nobody_who_knows_the_credentials(world: World, process: Process, fault: str) -> None:
+    """While the store cannot be read, a process renews its token with the credentials it has read before."""
+    before = dict(world.records)
+    process.run({Get: [fault] * 9})
+    assert process.error is None
+    assert process.token is not None
+    assert process.token.value == "token-2"
+    assert world.registrations == 1
+    assert world.records[world.identity.credentials] == before[world.identity.credentials]
+    assert told(world, events.StoreProblem)
+
+
+@pytest.mark.parametrize("fault", ["store down", "corrupt", "too new", "lost"])
+def test_a_store_that_fails_stops_who_does_not_know_them(world: World, process: Process, fault: str) -> None:
+    """A process that knows no credentials gets the store's error, and registers nothing."""
+    stranger = process_in(world)
+    stranger.run({Get: [fault] * 9})
+    assert isinstance(stranger.error, StoreError)
+    assert world.registrations == 1
+
+
+def test_an_insecure_store_stops_everybody(world: World, process: Process) -> None:
+    """A store that others can write to is not passed over."""
+    process.run({Get: ["", "insecure"]})
+    assert isinstance(process.error, InsecureStore)
+
+
+def test_a_refused_client_in_an_unreadable_store_is_not_replaced(world: World, process: Process) -> None:
+    """When the server has forgotten the client and the record cannot be read, nothing is registered for it."""
+    world.clients.clear()
+    process.run({Get: ["corrupt"] * 9})
+    assert isinstance(process.error, StoreError)
+    assert world.registrations == 1
+
+
+def test_a_token_of_a_later_version_is_left_alone(world: World, process: Process) -> None:
+    """A token record of a later schema is neither used nor written over; the process fetches its own."""
+    future = b'{"format":"dcrauth","schema":2}'
+    world.records[world.identity.token] = future
+    process.run()
+    assert process.token is not None
+    assert world.records[world.identity.token] == future
+    assert isinstance(told(world, events.StoreProblem)[0].error, StoreTooNew)
+
+
+def test_a_token_that_cannot_be_decrypted_is_left_alone(world: World, process: Process) -> None:
+    """A token record under a key that is not at hand is not written over: a peer may be able to read it."""
+    world.records[world.identity.token] = b"sealed"
+    process.run({Get: ["no key", "", "no key"]})
+    assert process.token is not None
+    assert world.records[world.identity.token] == b"sealed"
+
+
+def errand_of(process: Process) -> Errand:
+    world = process.world
+    deadline = world.now + POLICY.timeout
+    return Errand(world.identity, world.provider, POLICY, process.token, deadline, lambda: HALF, process.memory)
+
+
+def test_without_the_lock_a_token_is_fetched_with_stored_credentials(world: World, process: Process) -> None:
+    """Where the lock cannot be had, a stored client is used; its token is shared."""
+    stranger = process_in(world)
+    stranger.tell(unlocked(errand_of(stranger), StoreUnavailable("locked")))
+    stranger.run()
+    assert stranger.token is not None
+    assert (world.registrations, world.token_calls) == (1, 2)
+
+
+def test_without_the_lock_nothing_is_registered(world: World) -> None:
+    """Where the lock cannot be had and there is no client, the error of the lock is raised and nothing is sent."""
+    stranger = process_in(world)
+    stranger.tell(unlocked(errand_of(stranger), StoreUnavailable("locked")))
+    stranger.run()
+    assert isinstance(stranger.error, StoreUnavailable)
+    assert (world.registrations, world.token_calls) == (0, 0)
+
+
+def test_without_the_lock_a_peers_token_is_adopted(world: World) -> None:
+    """Where the holder of the lock has stored its token just now, that is used."""
+    process_in(world).run()
+    stranger = process_in(world)
+    stranger.tell(unlocked(errand_of(stranger), StoreUnavailable("locked")))
+    stranger.run()
+    assert stranger.token is not None
+    assert world.token_calls == 1
+
+
+def test_forgetting_deletes_every_record(world: World, process: Process) -> None:
+    """Credentials, tokens and pairs that were kept aside go; a note stays, without any secret."""
+    world.clients.clear()
+    process.run()
+    assert world.identity.replaced(1) in world.records
+    process.tell(forgotten(errand_of(process)))
+    process.run()
+    assert list(world.records) == [world.identity.credentials]
+    assert isinstance(
+        read_credentials(world.identity.credentials, world.records[world.identity.credentials]), Forgotten
+    )
+    assert b"secret" not in world.records[world.identity.credentials]
+
+
+def test_what_was_forgotten_is_not_put_back(world: World, process: Process) -> None:
+    """A peer that still knows deleted credentials registers anew with everybody else, and puts nothing back."""
+    peer = process_in(world)
+    peer.run()
+    process.tell(forgotten(errand_of(process)))
+    process.run()
+    world.now += 7200
+    peer.run()
+    process.run()
+    assert world.registrations == 2
+    assert world.used[-1] == world.stored_client() == "client-2"
+    assert not told(world, events.StoreRepaired)
+    found = read_credentials(world.identity.credentials, world.records[world.identity.credentials])
+    assert found.generation == 3
+
+
+def test_forgetting_nothing_is_no_error(world: World) -> None:
+    """Where there are no credentials there is nothing to delete, and nothing is written."""
+    process = process_in(world)
+    process.tell(forgotten(errand_of(process)))
+    process.run()
+    assert process.outcome is False
+    assert world.records == {}
+
+
+def test_forgetting_does_not_touch_what_was_replaced_meanwhile(world: World, process: Process) -> None:
+    """Credentials that a peer replaced at the last moment are not deleted unseen."""
+    process.tell(forgotten(errand_of(process)))
+    while not isinstance(process.step(), Get):
+        pass
+    successor = write_credentials(world.identity.credentials, ClientCredentials("client-x", "secret-x"), 2)
+    world.records[world.identity.credentials] = successor.data
+    process.run()
+    assert isinstance(process.error, StoreUnavailable)
+    assert world.stored_client() == "client-x"
+
+
+def test_a_source_forgets(world: World) -> None:
+    """TokenSource.forget deletes what it has stored; the next token is that of a new client."""
+
+    class Direct:
+        def send(self, request: Any) -> Any:
+            return world.answer(request)
+
+    told: list[events.Event] = []
+    source = TokenSource(AdobePass(STATEMENT), store=MemoryStore(), transport=Direct(), on_event=told.append)
+    first = source.token().value
+    assert source.forget() is True
+    assert source.forget() is False
+    assert source.fresh() is None
+    assert source.token().value != first
+    assert world.used == ["client-1", "client-2"]
+    assert any(isinstance(event, events.CredentialsForgotten) for event in told)
+
+
+class Losses(RuleBasedStateMachine):
+    """Random histories in which the store loses records, goes back to older ones, and fails."""
+
+    @initialize(seed=st.integers(0, 2**32))
+    def begin(self, seed: int) -> None:
+        self.world = World()
+        chance = random.Random(seed)
+        self.processes = [Process(self.world, POLICY, chance.random) for _ in range(3)]
+        self.processes[0].run()
+        self.backups = [dict(self.world.records)]
+        self.generation = 1
+
+    def keepers(self) -> list[Process]:
+        """The processes that know the latest pair."""
+        return [
+            each for each in self.processes if each.memory.client and each.memory.client.generation == self.generation
+        ]
+
+    def note(self) -> None:
+        data = self.world.records.get(self.world.identity.credentials)
+        if data is not None:
+            self.generation = max(self.generation, read_credentials(self.world.identity.credentials, data).generation)
+
+    @rule(which=st.integers(0, 2), fault=st.sampled_from(["", "", "store down", "corrupt"]))
+    def renew(self, which: int, fault: str) -> None:
+        self.world.now += 7200
+        self.processes[which].run({Get: ["", fault]})
+        self.note()
+
+    @rule(which=st.integers(0, 2))
+    def restart(self, which: int) -> None:
+        if self.keepers() != [self.processes[which]]:
+            self.processes[which].kill()
+
+    @rule()
+    def back_up(self) -> None:
+        self.backups.append(dict(self.world.records))
+
+    @rule(which=st.integers(0, 9))
+    def restore(self, which: int) -> None:
+        """Restore a backup, or nothing at all; whoever knows the latest pair is the first to look."""
+        keeper = (self.keepers() or [None])[0]
+        if keeper is None:
+            return
+        self.world.records.clear()
+        self.world.records.update([{}, *self.backups][which % (len(self.backups) + 1)])
+        self.world.now += 7200
+        keeper.run()
+        self.note()
+
+    @rule()
+    def server_forgets(self) -> None:
+        self.world.clients.clear()
+        self.world.now += 100_000
+
+    @invariant()
+    def generations_never_go_back(self) -> None:
+        """Whatever the store loses, what it holds after a look by who knows better is the latest pair."""
+        if hasattr(self, "world"):
+            data = self.world.records[self.world.identity.credentials]
+            assert read_credentials(self.world.identity.credentials, data).generation == self.generation
+
+    @invariant()
+    def registrations_are_only_for_forgotten_clients(self) -> None:
+        """No loss of the store ever costs a registration while a process knows the credentials."""
+        if hasattr(self, "world"):
+            assert self.world.registrations == self.generation
+
+
+TestLosses = Losses.TestCase
+TestLosses.settings = settings(
+    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

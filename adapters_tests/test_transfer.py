@@ -1,0 +1,300 @@
+"""Moving client credentials between stores: all of them, unchanged, and nothing is overwritten unasked."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters_tests.world import STATEMENT, World
+from dcrauth import (
+    AccessToken,
+    AdobePass,
+    ClientCredentials,
+    ConfigurationError,
+    FileStore,
+    MemoryStore,
+    Store,
+    StoreCorrupt,
+    StoreError,
+    StoreUnavailable,
+    TokenSource,
+    cli,
+)
+from dcrauth.identity import Identity
+from dcrauth.records import (
+    Forgotten,
+    StoredCredentials,
+    read_credentials,
+    write_credentials,
+    write_forgotten,
+    write_token,
+)
+from dcrauth.transfer import Transferred, copy_credentials, export_credentials, import_credentials
+
+
+def identity(number: int) -> Identity:
+    return Identity.of("https://a/register", "https://a/token", "app", f"instance {number}")
+
+
+def pair(number: int, name: str = "client", at: float = 1.0) -> ClientCredentials:
+    return ClientCredentials(f"{name}-{number}", f"secret-{number}", registered_at=at, metadata={"scopes": ["é"]})
+
+
+def filled(store: Store, count: int = 3, name: str = "client") -> Store:
+    """Put credentials and tokens of so many identities into *store*."""
+    for number in range(count):
+        key = identity(number).credentials
+        store.add(key, write_credentials(key, pair(number, name)).data)
+        token = AccessToken(f"token-{number}", 1.0, 2.0)
+        store.put(identity(number).token, write_token(identity(number).token, token))
+    return store
+
+
+def clients(store: Store) -> dict[str, str]:
+    found = {}
+    for key in store.keys():
+        if key.endswith(".token"):
+            continue
+        record = read_credentials(key, store.get(key) or b"")
+        found[key] = record.credentials.client_id if isinstance(record, StoredCredentials) else "forgotten"
+    return found
+
+
+def test_all_credentials_are_copied_and_no_token() -> None:
+    """Credentials arrive byte for byte, with those kept aside; tokens stay behind."""
+    source, target = filled(MemoryStore()), MemoryStore()
+    aside = identity(0).replaced(1)
+    source.add(aside, write_credentials(aside, pair(9)).data)
+    assert copy_credentials(source, target) == Transferred(written=4, present=0, kept=0)
+    assert set(target.keys()) == {key for key in source.keys() if not key.endswith(".token")}
+    assert all(target.get(key) == source.get(key) for key in target.keys())
+
+
+def test_copying_twice_does_no_harm() -> None:
+    """What is there already is left as it is and counted."""
+    source, target = filled(MemoryStore()), MemoryStore()
+    copy_credentials(source, target)
+    before = {key: target.get(key) for key in target.keys()}
+    assert copy_credentials(source, target, overwrite=True) == Transferred(written=0, present=3, kept=0)
+    assert {key: target.get(key) for key in target.keys()} == before
+
+
+def test_nothing_is_overwritten_unless_asked() -> None:
+    """Different credentials in the target stay, and are counted."""
+    source, target = filled(MemoryStore()), filled(MemoryStore(), 1, "other")
+    assert copy_credentials(source, target) == Transferred(written=2, present=0, kept=1)
+    assert clients(target)[identity(0).credentials] == "other-0"
+
+
+def test_what_is_overwritten_is_kept_aside() -> None:
+    """When asked to, the target takes the arriving pair as a later generation, and keeps its own aside."""
+    source, target = filled(MemoryStore()), filled(MemoryStore(), 1, "other")
+    assert copy_credentials(source, target, overwrite=True) == Transferred(written=3, present=0, kept=0)
+    assert clients(target)[identity(0).credentials] == "client-0"
+    assert clients(target)[identity(0).replaced(1)] == "other-0"
+    key = identity(0).credentials
+    assert read_credentials(key, target.get(key) or b"").generation == 2
+
+
+def test_what_was_forgotten_stays_forgotten() -> None:
+    """A note that credentials were deleted on purpose is not copied, and gives way only when asked to."""
+    key = identity(0).credentials
+    source, target = filled(MemoryStore(), 1), MemoryStore()
+    target.add(key, write_forgotten(key, 2, 1.0).data)
+    assert copy_credentials(target, MemoryStore()) == Transferred(0, 0, 0)
+    assert copy_credentials(source, target) == Transferred(written=0, present=0, kept=1)
+    assert isinstance(read_credentials(key, target.get(key) or b""), Forgotten)
+    assert copy_credentials(source, target, overwrite=True) == Transferred(written=1, present=0, kept=0)
+    assert clients(target) == {key: "client-0"}
+
+
+def test_a_pair_kept_aside_is_never_overwritten() -> None:
+    """Even when asked to overwrite, what was kept aside in the target stays."""
+    source, target = MemoryStore(), MemoryStore()
+    aside = identity(0).replaced(1)
+    source.add(aside, write_credentials(aside, pair(1)).data)
+    target.add(aside, write_credentials(aside, pair(2)).data)
+    assert copy_credentials(source, target, overwrite=True) == Transferred(written=0, present=0, kept=1)
+    assert clients(target) == {aside: "client-2"}
+
+
+def test_a_damaged_record_stops_the_copy_and_loses_nothing() -> None:
+    """A record that cannot be read is an error; both stores keep what they have."""
+    source, target = filled(MemoryStore()), filled(MemoryStore(), 1, "other")
+    source.put(identity(1).credentials, b"garbage")
+    with pytest.raises(StoreCorrupt):
+        copy_credentials(source, target, overwrite=True)
+    assert source.get(identity(1).credentials) == b"garbage"
+    assert "other-0" in clients(target).values()
+
+
+def test_a_target_that_cannot_be_written_is_found_first(tmp_path: Path) -> None:
+    """A target that cannot be written to is an error before anything is read."""
+
+    class Unreadable(MemoryStore):
+        def keys(self) -> Iterator[str]:
+            raise AssertionError("read too early")
+
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError):
+        copy_credentials(Unreadable(), FileStore(tmp_path / "file" / "store"))
+
+
+def test_a_race_for_the_target_is_told() -> None:
+    """When another process replaces a pair at the same moment, the transfer stops and says so."""
+
+    class Busy(MemoryStore):
+        def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
+            return False
+
+    with pytest.raises(StoreUnavailable, match="again"):
+        copy_credentials(filled(MemoryStore()), filled(Busy(), 1, "other"), overwrite=True)
+
+
+def test_export_and_import(tmp_path: Path) -> None:
+    """An exported file, readable by its owner only, brings everything into another store."""
+    source, target = filled(MemoryStore()), MemoryStore()
+    path = tmp_path / "export"
+    before = os.umask(0)
+    try:
+        assert export_credentials(source, path) == 3
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert import_credentials(target, path) == Transferred(written=3, present=0, kept=0)
+    assert all(target.get(key) == source.get(key) for key in target.keys())
+
+
+def test_an_export_overwrites_no_file(tmp_path: Path) -> None:
+    """A file that exists, or a link, is left as it is."""
+    path, link = tmp_path / "export", tmp_path / "link"
+    path.write_text("precious")
+    link.symlink_to(tmp_path / "nowhere")
+    for each in (path, link):
+        with pytest.raises(ConfigurationError, match="exists already"):
+            export_credentials(filled(MemoryStore()), each)
+    assert path.read_text() == "precious"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_export_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    """Half an export is none: the file is removed."""
+    store = filled(MemoryStore())
+    store.put(identity(1).credentials, b"garbage")
+    with pytest.raises(StoreCorrupt):
+        export_credentials(store, tmp_path / "export")
+    assert not (tmp_path / "export").exists()
+
+
+def heading() -> str:
+    return json.dumps({"format": "dcrauth-export", "schema": 1})
+
+
+RECORD = {"key": identity(0).credentials, "record": write_credentials(identity(0).credentials, pair(0)).data.decode()}
+TOKEN = {"key": identity(0).token, "record": write_token(identity(0).token, AccessToken("t", 1.0, 2.0)).decode()}
+MOVED = RECORD | {"key": identity(1).credentials}
+FORGOTTEN = RECORD | {"record": write_forgotten(identity(0).credentials, 2, 1.0).data.decode()}
+
+
+@pytest.mark.parametrize(
+    ("lines", "error", "text"),
+    [
+        (["secret"], ConfigurationError, "line 1"),
+        (['{"format":"dcrauth-export","schema":2}'], ConfigurationError, "this version"),
+        ([heading(), "secret"], ConfigurationError, "line 2"),
+        ([heading(), "{}"], ConfigurationError, "line 2"),
+        ([heading(), json.dumps(TOKEN)], ConfigurationError, "line 2"),
+        ([heading(), json.dumps(RECORD), json.dumps(MOVED)], StoreCorrupt, "another key"),
+        ([heading(), json.dumps(FORGOTTEN)], StoreCorrupt, "line 2"),
+        ([heading(), json.dumps(RECORD)[:-9] + '"}'], StoreCorrupt, "damaged"),
+        ([heading(), "\udcff"], ConfigurationError, "UnicodeDecodeError"),
+    ],
+)
+def test_a_file_that_is_no_export_is_refused(tmp_path: Path, lines: list[str], error: type, text: str) -> None:
+    """Whatever is wrong with a file is told with its line, and without its content."""
+    path = tmp_path / "export"
+    path.write_text("\n".join(lines), errors="surrogateescape")
+    with pytest.raises(error, match=text) as caught:
+        import_credentials(MemoryStore(), path)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    """There being no file is an error with its name."""
+    with pytest.raises(ConfigurationError, match="nothing-here"):
+        import_credentials(MemoryStore(), tmp_path / "nothing-here")
+
+
+def test_a_moved_client_is_used_on(tmp_path: Path) -> None:
+    """After a move to another store the application goes on with the same client, and does not register."""
+    world = World()
+
+    class Direct:
+        def send(self, request: Any) -> Any:
+            return world.answer(request)
+
+    old, new = FileStore(tmp_path / "old"), FileStore(tmp_path / "new")
+    TokenSource(AdobePass(STATEMENT), store=old, transport=Direct()).token()
+    copy_credentials(old, new)
+    TokenSource(AdobePass(STATEMENT), store=new, transport=Direct()).token()
+    assert world.used == ["client-1", "client-1"]
+    assert world.registrations == 1
+
+
+def test_the_command_exports_and_imports(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commands export and import move credentials, overwrite nothing unasked, and say what they did."""
+    filled(FileStore(tmp_path / "old"))
+    filled(FileStore(tmp_path / "new"), 1, "other")
+    exported = str(tmp_path / "export")
+    assert cli.main(["export", "--store", str(tmp_path / "old"), exported]) == 0
+    monkeypatch.setenv("DCRAUTH_STORE", str(tmp_path / "new"))
+    assert cli.main(["import", exported]) == 0
+    assert "2 written, 0 already there, 1 different" in capsys.readouterr().out
+    assert cli.main(["import", "--overwrite", exported]) == 0
+    assert "1 written, 2 already there, 0 different" in capsys.readouterr().out
+    assert clients(FileStore(tmp_path / "new"))[identity(0).credentials] == "client-0"
+
+
+def test_the_command_knows_every_store(tmp_path: Path, capsys: pytest.CaptureFixture[str], redis_server: Any) -> None:
+    """The command takes a directory, an SQLite file, a Redis and an encrypted store."""
+    key_file = tmp_path / "key"
+    key_file.touch(0o600)
+    key_file.write_text("00" * 32)
+    sealed = ["--store", str(tmp_path / "sealed"), "--key-file", str(key_file)]
+    stores = [["--store", f"sqlite:{tmp_path}/records.db"], ["--store", redis_server.url], sealed]
+    filled(FileStore(tmp_path / "old"))
+    before = ["--store", str(tmp_path / "old")]
+    for number, store in enumerate(stores):
+        assert cli.main(["export", *before, str(tmp_path / str(number))]) == 0
+        assert cli.main(["import", *store, str(tmp_path / str(number))]) == 0
+        assert "3 written" in capsys.readouterr().out
+        before = store
+    with pytest.raises(StoreCorrupt):
+        list(clients(FileStore(tmp_path / "sealed")))
+
+
+def test_a_password_in_an_argument_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Arguments can be seen by every user of the machine, so a URL with a password belongs into the environment."""
+    assert cli.main(["export", "--store", "redis://:canary@127.0.0.1:1/0", str(tmp_path / "export")]) == 1
+    said = capsys.readouterr().err
+    assert "DCRAUTH_STORE" in said
+    assert "canary" not in said
+
+
+def test_an_error_of_the_command_is_a_sentence(tmp_path: Path) -> None:
+    """What goes wrong is told in a line on stderr, with status 1 and without a traceback."""
+    command = [sys.executable, "-m", "dcrauth", "import", "--store", str(tmp_path / "store"), str(tmp_path / "nothing")]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert found.returncode == 1
+    assert found.stderr.startswith("dcrauth: ")
+    assert "Traceback" not in found.stderr
