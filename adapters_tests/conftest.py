@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dcrauth import AdobePass, Clock, FileStore, MemoryStore, Policy, Store, TokenSource
+from adapters_tests.redis_server import RedisServer
+from dcrauth import AdobePass, Clock, MemoryStore, Policy, TokenSource
 from dcrauth.simulator import Behaviour, Simulator
 
 EAGER = Policy(young=0.0, least_pause=0.01)
@@ -86,7 +86,8 @@ def source(make_source: Callable[..., TokenSource]) -> TokenSource:
     return make_source()
 
 
-@pytest.fixture(params=["memory", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Each of the stores, empty."""
-    return MemoryStore() if request.param == "memory" else FileStore(tmp_path / "store")
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real Redis server, for all tests that want one; each uses a prefix of its own."""
+    with RedisServer(tmp_path_factory.mktemp("redis"), journal=True) as server:
+        yield server

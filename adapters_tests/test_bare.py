@@ -28,7 +28,7 @@ def run(code: str, *blocked: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_bare_import_imports_no_client() -> None:
     """Importing dcrauth imports no HTTP client, no asynchronous framework and nothing of the extras."""
-    watched = (*LIBRARIES, "trio", "anyio", "rich", "joserfc")
+    watched = (*LIBRARIES, "trio", "anyio", "rich", "joserfc", "redis", "cryptography", "keyring", "sqlite3", "pytest")
     found = run(f"import dcrauth; print([name for name in {watched} if name in sys.modules])")
     assert (found.returncode, found.stdout.strip()) == (0, "[]"), found.stderr
 
@@ -51,6 +51,8 @@ except ConfigurationError as error:
     ("module", "blocked", "extra"),
     [
         *((f"dcrauth.{library}", library, library) for library in LIBRARIES),
+        ("dcrauth.stores.redis", "redis", "redis"),
+        ("dcrauth.stores.encrypted", "cryptography", "encryption"),
         ("dcrauth.simulator", "joserfc", "simulator"),
         ("dcrauth.demo", "rich", "demo"),
     ],

@@ -2,7 +2,11 @@
 
 The adapters are modules of their own, named after the library they attach to: ``dcrauth.requests``, ``dcrauth.httpx``,
 ``dcrauth.httpx2`` and ``dcrauth.aiohttp``. Each exports ``DCRAuth``. Importing ``dcrauth`` imports none of them.
+Stores that need more than the package itself are imported when they are first named.
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from dcrauth import events
 from dcrauth.adobe import AdobePass
@@ -35,6 +39,11 @@ from dcrauth.stores import Store
 from dcrauth.stores.file import FileStore
 from dcrauth.stores.memory import MemoryStore
 from dcrauth.transports import Transport
+
+if TYPE_CHECKING:
+    from dcrauth.stores.encrypted import EncryptedStore as EncryptedStore
+    from dcrauth.stores.redis import RedisStore as RedisStore
+    from dcrauth.stores.sqlite import SQLiteStore as SQLiteStore
 
 __all__ = [
     "AccessToken",
@@ -69,3 +78,12 @@ __all__ = [
     "Unavailable",
     "events",
 ]
+
+_LATER = {"EncryptedStore": "encrypted", "RedisStore": "redis", "SQLiteStore": "sqlite"}
+"""Names that are not in ``__all__``, since each needs something that may not be installed."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'dcrauth' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"dcrauth.stores.{_LATER[name]}"), name)

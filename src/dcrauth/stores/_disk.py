@@ -85,12 +85,9 @@ class Disk:
         """Make a directory that only its owner can enter, and those above it that are missing, for good."""
         if os.path.isdir(path):
             return
-        above = os.path.dirname(path)
+        above, name = os.path.split(path)
         self.make_path(above)
-        try:
-            os.mkdir(path, 0o700)
-        except FileExistsError:
-            return
+        self.make_folder(Folder(above, None), name)
         self.sync_path(above)
 
     def sync_path(self, path: str) -> None:
@@ -119,25 +116,38 @@ class Disk:
         Raises:
             StoreCorrupt: it is something else, or larger than any record.
         """
-        with open(os.open(folder.at(name), _OLD, dir_fd=folder.fd), "rb") as file:
-            found = os.fstat(file.fileno())
+        fd = os.open(folder.at(name), _OLD, dir_fd=folder.fd)
+        try:
+            found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
                 raise StoreCorrupt(f"{folder.path}/{name} is not a record of this store; it was left as it is")
-            return file.read()
+            with open(fd, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(fd)
 
     def create(self, folder: Folder, name: str, content: bytes, *, durable: bool) -> None:
         """Write a new file that only its owner can read; leave nothing behind if that fails."""
+        fd = self.make_file(folder, name)
         try:
-            with open(os.open(folder.at(name), _NEW, 0o600, dir_fd=folder.fd), "wb") as file:
-                file.write(content)
-                file.flush()
+            try:
+                self.write(fd, content)
                 if durable:
-                    self.sync_file(file.fileno())
-        except FileExistsError:
-            raise
+                    self.sync_file(fd)
+            finally:
+                os.close(fd)
         except BaseException:
             self.unlink(folder, name)
             raise
+
+    def make_file(self, folder: Folder, name: str) -> int:
+        """Make an empty file that only its owner can read, under a name that is free; return its descriptor."""
+        return os.open(folder.at(name), _NEW, 0o600, dir_fd=folder.fd)
+
+    def write(self, fd: int, content: bytes) -> None:
+        """Write all of *content* to a file."""
+        with open(fd, "wb", closefd=False) as file:
+            file.write(content)
 
     def sync_file(self, fd: int) -> None:
         """Wait until a file's content is on the disk; macOS has a call of its own for that (fcntl(2))."""

@@ -1,0 +1,97 @@
+"""The stores under test behind one face: how to open each, again and elsewhere, and how to damage what it keeps."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import redis
+from dcrauth.stores.encrypted import EncryptedStore
+from dcrauth.stores.redis import RedisStore
+from dcrauth.stores.sqlite import SQLiteStore
+
+from dcrauth import FileStore, MemoryStore, Store
+from dcrauth.stores._disk import Disk
+from dcrauth.stores._locks import digest
+
+KEY = bytes(range(32))
+
+Factory = Callable[[], Store]
+Damage = Callable[[str, bytes], None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of store on storage of its own.
+
+    Parameters:
+        open: opens it; picklable, unless the store ends with the process.
+        damage: puts bytes in the place of the stored form of a record, behind the store's back.
+    """
+
+    open: Factory
+    damage: Damage = field(repr=False)
+
+
+def memory() -> Kind:
+    store = MemoryStore()
+    return Kind(lambda: store, store.put)
+
+
+def file(directory: Path) -> Kind:
+    return Kind(partial(FileStore, directory / "store"), partial(_damage_file, directory / "store"))
+
+
+def file_by_path(directory: Path) -> Kind:
+    """The file store as it works where directories have no descriptors."""
+    return Kind(partial(_file_store_by_path, directory / "store"), partial(_damage_file, directory / "store"))
+
+
+def sqlite(directory: Path) -> Kind:
+    path = directory / "store" / "records.db"
+    return Kind(partial(SQLiteStore, path), partial(_damage_sqlite, path))
+
+
+def in_redis(url: str) -> Kind:
+    prefix = f"{secrets.token_hex(8)}:"
+    return Kind(partial(RedisStore, url, prefix=prefix), partial(_damage_redis, url, prefix))
+
+
+def encrypted(inner: Kind) -> Kind:
+    return Kind(partial(_encrypted_store, inner.open), inner.damage)
+
+
+def _file_store_by_path(path: Path) -> FileStore:
+    store = FileStore(path)
+    store._disk = Disk(by_descriptor=False)
+    return store
+
+
+def _encrypted_store(inner: Factory) -> EncryptedStore:
+    return EncryptedStore(inner(), keys=[KEY])
+
+
+def _damage_file(directory: Path, key: str, content: bytes) -> None:
+    name = digest(key)
+    (directory / "records" / name[:2] / name).write_bytes(content)
+
+
+def _damage_sqlite(path: Path, key: str, content: bytes) -> None:
+    connection = sqlite3.connect(path, timeout=20)
+    try:
+        with connection:
+            changed = connection.execute("UPDATE records SET value = ? WHERE key = ?", (content, os.fsencode(key)))
+            assert changed.rowcount == 1
+    finally:
+        connection.close()
+
+
+def _damage_redis(url: str, prefix: str, key: str, content: bytes) -> None:
+    with redis.Redis.from_url(url) as client:
+        (name,) = client.scan_iter(f"{prefix}*{key}")
+        client.set(name, content)

@@ -1,0 +1,448 @@
+"""What a record costs to read and to write, by the number of identities in the store: ours and two peers, in one run.
+
+Each figure comes from a process of its own that opens the store cold. A *get* or *put* is of one identity, chosen at
+random. The peers keep all identities in one file and in memory: their gets are quick until another process writes,
+which the column *get, after a write elsewhere* shows. Run:
+
+    python benchmarks/stores.py [--sizes 1 1000 10000] [--no-writers]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import secrets
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from machine import described
+
+SIZES = (1, 1_000, 10_000, 100_000, 1_000_000)
+WRITERS = (1, 16, 64)
+WRITING = 2.0
+PATIENCE = 3_600
+BUDGET = 2.0
+"""Seconds that the repetitions of one figure may take; there are at least three and at most 2 000."""
+
+
+def key_of(number: int) -> str:
+    """The key of an identity's credentials, as dcrauth makes it."""
+    from dcrauth.identity import Identity
+
+    return Identity.of("https://sp.auth.adobe.com/o/client/register", "token", "app", str(number)).credentials
+
+
+def value_of(number: int) -> bytes:
+    """A credentials record with what Adobe Pass answers."""
+    from dcrauth import ClientCredentials
+    from dcrauth.records import write_credentials
+
+    chance = random.Random(number)
+    uuids = [str(uuid.UUID(int=chance.getrandbits(128))) for _ in range(2)]
+    metadata = {
+        "client_id_issued_at": 1700725699585,
+        "redirect_uris": [],
+        "grant_types": ["client_credentials"],
+        "scopes": ["api:client:v2"],
+    }
+    pair = ClientCredentials(*uuids, registered_at=1700725699.58, metadata=metadata)
+    return write_credentials(key_of(number), pair).data
+
+
+class Contestant:
+    """A store, filled with so many identities."""
+
+    name = ""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def prepare(self) -> None:
+        """Import what is needed, so that opening it is measured alone."""
+
+    def fill(self, count: int) -> None:
+        raise NotImplementedError
+
+    def open(self) -> Any:
+        raise NotImplementedError
+
+    def get(self, store: Any, number: int) -> bytes | str | None:
+        return store.get(key_of(number))
+
+    def put(self, store: Any, number: int, value: bytes) -> None:
+        store.put(key_of(number), value)
+
+    def close(self, store: Any) -> None:
+        """Close it, where it can be closed."""
+
+    def size(self) -> int:
+        """Bytes on the disk, in whole blocks as the file system gives them out."""
+        paths = [self.folder, *self.folder.rglob("*")]
+        return sum(path.lstat().st_blocks * 512 for path in paths)
+
+
+class InFiles(Contestant):
+    """Our files."""
+
+    name = "FileStore"
+
+    def prepare(self) -> None:
+        import dcrauth.stores.file  # noqa: F401
+
+    def fill(self, count: int) -> None:
+        store = self.open()
+        for number in range(count):
+            store.put(key_of(number), value_of(number))
+
+    def open(self) -> Any:
+        from dcrauth import FileStore
+
+        return FileStore(self.folder / "store")
+
+
+class InSQLite(Contestant):
+    """Our SQLite file."""
+
+    name = "SQLiteStore"
+
+    def prepare(self) -> None:
+        import dcrauth.stores.sqlite  # noqa: F401
+
+    def fill(self, count: int) -> None:
+        store = self.open()
+        for number in range(count):
+            store.put(key_of(number), value_of(number))
+        store.close()
+
+    def open(self) -> Any:
+        from dcrauth import SQLiteStore
+
+        return SQLiteStore(self.folder / "store" / "records.db")
+
+    def close(self, store: Any) -> None:
+        store.close()
+
+
+class InRedis(Contestant):
+    """Our records in a Redis on a local socket."""
+
+    name = "RedisStore"
+
+    @property
+    def socket(self) -> str:
+        return f"unix://{self.folder}/redis.sock"
+
+    def prepare(self) -> None:
+        import dcrauth.stores.redis  # noqa: F401
+
+    def fill(self, count: int) -> None:
+        store = self.open()
+        for number in range(count):
+            store.put(key_of(number), value_of(number))
+
+    def open(self) -> Any:
+        from dcrauth import RedisStore
+
+        return RedisStore(self.socket)
+
+    def size(self) -> int:
+        import redis
+
+        with redis.Redis.from_url(self.socket) as client:
+            return int(client.info("memory")["used_memory"])
+
+
+class Encrypted(InFiles):
+    """Our files, encrypted."""
+
+    name = "EncryptedStore, FileStore"
+
+    def open(self) -> Any:
+        from dcrauth import EncryptedStore
+
+        return EncryptedStore(super().open(), keys=[bytes(32)])
+
+
+class HttpxAuth(Contestant):
+    """The peer JsonTokenFileCache."""
+
+    name = "httpx-auth"
+
+    def prepare(self) -> None:
+        import httpx_auth  # noqa: F401
+
+    def fill(self, count: int) -> None:
+        tokens = {key_of(number): (value_of(number).decode(), 4e9, None) for number in range(count)}
+        (self.folder / "tokens.json").write_text(json.dumps(tokens))
+
+    def open(self) -> Any:
+        from httpx_auth import JsonTokenFileCache
+
+        return JsonTokenFileCache(str(self.folder / "tokens.json"))
+
+    def get(self, store: Any, number: int) -> str:
+        return store.get_token(key_of(number))
+
+    def put(self, store: Any, number: int, value: bytes) -> None:
+        store._add_access_token(key_of(number), value.decode(), 80_000)
+
+
+class MsalExtensions(Contestant):
+    """The peer PersistedTokenCache."""
+
+    name = "msal-extensions"
+
+    def prepare(self) -> None:
+        import msal_extensions  # noqa: F401
+
+    def entry(self, number: int, value: bytes) -> dict[str, str]:
+        return {
+            "credential_type": "AccessToken",
+            "home_account_id": key_of(number),
+            "environment": "e",
+            "client_id": "c",
+            "realm": "r",
+            "target": "s",
+            "secret": value.decode(),
+            "cached_at": "1",
+            "expires_on": "4000000000",
+            "extended_expires_on": "4000000000",
+        }
+
+    def fill(self, count: int) -> None:
+        from msal import TokenCache
+
+        name = TokenCache().key_makers[TokenCache.CredentialType.ACCESS_TOKEN]
+        entries = (self.entry(number, value_of(number)) for number in range(count))
+        (self.folder / "cache").write_text(json.dumps({"AccessToken": {name(**entry): entry for entry in entries}}))
+
+    def open(self) -> Any:
+        from msal_extensions import FilePersistence, PersistedTokenCache
+
+        return PersistedTokenCache(FilePersistence(str(self.folder / "cache")))
+
+    def get(self, store: Any, number: int) -> str:
+        query = {"home_account_id": key_of(number), "environment": "e", "client_id": "c", "realm": "r"}
+        return next(iter(store.search("AccessToken", target=["s"], query=query)))["secret"]
+
+    def put(self, store: Any, number: int, value: bytes) -> None:
+        entry = self.entry(number, value)
+        store.modify("AccessToken", entry, entry)
+
+
+CONTESTANTS = {each.name: each for each in (InFiles, InSQLite, InRedis, Encrypted, HttpxAuth, MsalExtensions)}
+
+
+def median_of(act: Callable[[int], Any], count: int) -> float:
+    """Median seconds of *act* on random identities."""
+    chance, times, start = random.Random(count), [], time.perf_counter()
+    while len(times) < 3 or (len(times) < 2_000 and time.perf_counter() - start < BUDGET):
+        number = chance.randrange(count)
+        before = time.perf_counter()
+        act(number)
+        times.append(time.perf_counter() - before)
+    return statistics.median(times)
+
+
+def resident() -> int:
+    """Resident memory of this process, in bytes."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def measured(contestant: Contestant, count: int) -> dict[str, float]:
+    """Measure one filled store, in this process, which has not touched it yet."""
+    contestant.prepare()
+    keys = {number: key_of(number) for number in random.Random(count).sample(range(count), min(count, 2_000))}
+    globals()["key_of"] = lambda number: keys[number]
+    known = list(keys)
+    before, start = resident(), time.perf_counter()
+    store = contestant.open()
+    assert contestant.get(store, known[0]), "the store was not filled"
+    cold = time.perf_counter() - start
+    value = value_of(known[0])
+
+    def random_get(number: int) -> None:
+        contestant.get(store, known[number])
+
+    get = median_of(random_get, len(known))
+    memory = resident() - before
+    size = contestant.size()
+    put = median_of(lambda number: contestant.put(store, known[number], value), len(known))
+    elsewhere = contestant.open()
+    after = []
+    start = time.perf_counter()
+    while len(after) < 3 or (len(after) < 200 and time.perf_counter() - start < BUDGET):
+        contestant.put(elsewhere, known[len(after) % len(known)], value)
+        begun = time.perf_counter()
+        contestant.get(store, known[len(after) % len(known)])
+        after.append(time.perf_counter() - begun)
+    contestant.close(store)
+    contestant.close(elsewhere)
+    return {
+        "get": get,
+        "after": statistics.median(after),
+        "put": put,
+        "cold": cold,
+        "size": size,
+        "memory": memory,
+    }
+
+
+@contextmanager
+def folder_of(contestant: type[Contestant]) -> Iterator[Path]:
+    """A folder for one store, with a Redis in it for the one that needs it."""
+    folder = Path(tempfile.mkdtemp(prefix="dcrauth-bench-"))
+    server = None
+    try:
+        if contestant is InRedis:
+            server = started_redis(folder)
+        yield folder
+    finally:
+        if server is not None:
+            server.terminate()
+            server.wait(60)
+        shutil.rmtree(folder)
+
+
+def started_redis(folder: Path) -> subprocess.Popen[bytes]:
+    """A redis-server that listens on a socket in *folder* and ends with this process at the latest."""
+    options = {"port": 0, "unixsocket": folder / "redis.sock", "dir": folder, "appendonly": "yes", "save": ""}
+    command = ["redis-server", *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not (folder / "redis.sock").exists():
+        assert time.monotonic() < deadline, "redis-server does not start"
+        time.sleep(0.05)
+    return server
+
+
+def in_a_process_of_its_own(step: str, name: str, count: int, folder: Path) -> dict[str, float]:
+    """Run one step of this program in a new process and return what it prints."""
+    command = [sys.executable, __file__, "--step", step, name, str(count), str(folder)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=PATIENCE)
+    return json.loads(done.stdout or b"{}")
+
+
+def by_size(sizes: list[int]) -> None:
+    """Print what each size costs."""
+    heads = (
+        "get µs",
+        "get µs, after a write elsewhere",
+        "put µs",
+        "open + first get ms",
+        "disk B/identity",
+        "memory MB",
+    )
+    print("\n| store | identities | " + " | ".join(heads) + " |\n| --- | ---: " + "| ---: " * len(heads) + "|")
+    for contestant in CONTESTANTS.values():
+        for count in sizes:
+            with folder_of(contestant) as folder:
+                in_a_process_of_its_own("fill", contestant.name, count, folder)
+                found = in_a_process_of_its_own("measure", contestant.name, count, folder)
+            cells = (
+                f"{found['get'] * 1e6:,.0f}",
+                f"{found['after'] * 1e6:,.0f}",
+                f"{found['put'] * 1e6:,.0f}",
+                f"{found['cold'] * 1e3:,.1f}",
+                f"{found['size'] / count:,.0f}",
+                f"{found['memory'] / 1e6:,.1f}",
+            )
+            print(f"| {contestant.name} | {count:,} | " + " | ".join(cells) + " |", flush=True)
+
+
+def by_writers() -> None:
+    """Print what many writers at once get done, with 1 000 identities."""
+    print(
+        "\n| store | writers | puts/s | median ms | 99 % ms | longest ms |\n| --- | ---: | ---: | ---: | ---: | ---: |"
+    )
+    for contestant in CONTESTANTS.values():
+        for writers in WRITERS:
+            with folder_of(contestant) as folder:
+                in_a_process_of_its_own("fill", contestant.name, 1_000, folder)
+                times = sorted(written(contestant, folder, writers))
+            cells = (
+                f"{len(times) / WRITING:,.0f}",
+                f"{statistics.median(times) * 1e3:,.2f}",
+                f"{times[int(len(times) * 0.99)] * 1e3:,.1f}",
+                f"{times[-1] * 1e3:,.0f}",
+            )
+            print(f"| {contestant.name} | {writers} | " + " | ".join(cells) + " |", flush=True)
+
+
+def written(contestant: type[Contestant], folder: Path, writers: int) -> list[float]:
+    """Let so many processes write at once for a while; return what each put took, in seconds."""
+    context = multiprocessing.get_context("fork")
+    barrier, results = context.Barrier(writers), context.Queue()
+    processes = [
+        context.Process(target=write, args=(contestant, folder, barrier, results), daemon=True) for _ in range(writers)
+    ]
+    for process in processes:
+        process.start()
+    times = [each for _ in processes for each in results.get(timeout=PATIENCE)]
+    for process in processes:
+        process.join(60)
+    return times
+
+
+def write(contestant: type[Contestant], folder: Path, barrier: Any, results: Any) -> None:
+    chance, made, times = random.Random(secrets.randbits(64)), contestant(folder), []
+    value = value_of(0)
+    store = made.open()
+    barrier.wait(120)
+    end = time.monotonic() + WRITING
+    while time.monotonic() < end:
+        number = chance.randrange(1_000)
+        before = time.perf_counter()
+        try:
+            made.put(store, number, value)
+        except Exception as reason:
+            print(f"{made.name}: {type(reason).__name__}", file=sys.stderr)
+            continue
+        times.append(time.perf_counter() - before)
+    made.close(store)
+    results.put(times)
+
+
+def step(name: str, contestant: str, count: str, folder: str) -> None:
+    """Fill or measure one store, and print what came of it as JSON."""
+    made = CONTESTANTS[contestant](Path(folder))
+    found = made.fill(int(count)) if name == "fill" else measured(made, int(count))
+    print(json.dumps(found or {}))
+
+
+def main() -> None:
+    """Measure and print everything."""
+    warnings.simplefilter("ignore")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--no-writers", action="store_true")
+    parser.add_argument("--step", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.step:
+        step(*options.step)
+        return
+    import sqlite3
+
+    print(described("dcrauth", "filelock", "redis", "cryptography", "httpx-auth", "msal-extensions"))
+    print(f"SQLite {sqlite3.sqlite_version}; {len(value_of(1))} bytes a record, {len(key_of(1))} bytes a key")
+    by_size(options.sizes)
+    if not options.no_writers:
+        by_writers()
+
+
+if __name__ == "__main__":
+    main()
