@@ -1,0 +1,269 @@
+"""Real Redis servers on loopback ports, each with its own directory, and a line to them that can be cut."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import pytest
+import redis
+
+PATIENCE = 20.0
+
+# The parent of the server, which says its number, lives as long as it does, and ends it when nobody is left who could:
+# when this end of its standard input is closed, as it is when the tests are killed.
+_KEEPER = """
+import os, subprocess, sys, threading
+server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+print(server.pid, flush=True)
+threading.Thread(target=lambda: (os.read(0, 1), server.kill()), daemon=True).start()
+os._exit(server.wait() & 0x7f)
+"""
+
+
+def program() -> str:
+    """Return the path of a Redis or Valkey server; without one skip the test, or fail where CI promises one."""
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    if os.environ.get("CI"):
+        pytest.fail("CI is set, and neither redis-server nor valkey-server is installed")
+    pytest.skip("neither redis-server nor valkey-server is installed")
+
+
+class RedisServer:
+    """A server that runs from `start` to `stop`, and no longer than the tests.
+
+    Parameters:
+        directory: where it keeps its files; made if it is not there.
+        options: more of them, as on its command line.
+        journal: whether it writes each command to disk at once (appendonly).
+        replica_of: the server to follow.
+        password: what it asks for.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *options: str,
+        journal: bool = False,
+        replica_of: RedisServer | None = None,
+        password: str | None = None,
+    ) -> None:
+        self._program = program()
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._options = ["--save", "", "--appendonly", "yes" if journal else "no", "--appendfsync", "always"]
+        self._options += ["--repl-diskless-sync-delay", "0", *options]
+        if replica_of is not None:
+            self._options += ["--replicaof", "127.0.0.1", str(replica_of.port)]
+        if password is not None:
+            self._options += ["--requirepass", password]
+        self._password = password
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self.port = 0
+        self.pid = 0
+
+    @property
+    def url(self) -> str:
+        """Where it is, with its password."""
+        return f"redis://{f':{self._password}@' if self._password else ''}127.0.0.1:{self.port}/0"
+
+    def client(self, **settings: Any) -> redis.Redis:
+        """Return a client of it, to be closed."""
+        return redis.Redis(
+            host="127.0.0.1", port=self.port, password=self._password, **{"socket_timeout": 5.0} | settings
+        )
+
+    def ask(self, *command: Any) -> Any:
+        """Return the answer to one command."""
+        with self.client() as client:
+            return client.execute_command(*command)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *failure: object) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Run it until it answers; on the same port if it has run before."""
+        deadline = time.monotonic() + PATIENCE
+        while not self._started(self.port or free_port()):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self._program} does not start: {self._log()[-2000:]}")
+        return self
+
+    def stop(self) -> None:
+        """End it in an orderly way, or after a while by force."""
+        if self._ended_by(signal.SIGTERM):
+            return
+        self.kill()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if not self._ended_by(signal.SIGKILL):
+            raise RuntimeError(f"server {self.pid} does not end")
+
+    def restart(self) -> None:
+        """Stop it and start it again."""
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Let it say nothing more until `resume`."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def _started(self, port: int) -> bool:
+        command = [self._program, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(self._directory)]
+        command += ["--logfile", "server.log", *self._options]
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _KEEPER, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert self._keeper.stdout is not None
+        self.pid = int(self._keeper.stdout.readline())
+        if self._answers(port):
+            self.port = port
+            return True
+        self._closed()
+        return False
+
+    def _answers(self, port: int) -> bool:
+        """Wait until this server answers on *port*, or has ended, as it does when another one was faster."""
+        assert self._keeper is not None
+        deadline = time.monotonic() + PATIENCE
+        with redis.Redis(
+            host="127.0.0.1", port=port, password=self._password, socket_timeout=5.0, retry=None
+        ) as client:
+            while self._keeper.poll() is None and time.monotonic() < deadline:
+                with contextlib.suppress(redis.RedisError):
+                    facts: Any = client.info()
+                    if facts["process_id"] == self.pid and not facts["loading"]:
+                        return True
+                time.sleep(0.01)
+        return False
+
+    def _ended_by(self, number: signal.Signals) -> bool:
+        if self._keeper is None:
+            return True
+        # Its keeper has not been waited for, so the number is still that of the server, even if it has ended.
+        if self._keeper.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+                os.kill(self.pid, signal.SIGCONT)
+        try:
+            self._keeper.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            return False
+        self._closed()
+        return True
+
+    def _closed(self) -> None:
+        keeper, self._keeper = self._keeper, None
+        assert keeper is not None
+        assert keeper.stdin is not None
+        assert keeper.stdout is not None
+        keeper.stdin.close()
+        keeper.stdout.close()
+        keeper.wait(PATIENCE)
+
+    def _log(self) -> str:
+        path = self._directory / "server.log"
+        return path.read_text(errors="replace") if path.exists() else "it has written no log"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+Moment = Literal["before", "after"]
+
+
+class Line:
+    """What forwards connections to a server, and cuts them around chosen commands.
+
+    Parameters:
+        server: where to.
+    """
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server = server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._cuts: list[tuple[bytes, Moment]] = []
+        self._open = True
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def cut(self, command: str, moment: Moment, times: int = 1) -> None:
+        """Cut the connection on which *command* comes next: before it has gone on, or after it was carried out."""
+        self._cuts += [(b"$%d\r\n%s\r\n" % (len(command), command.encode()), moment)] * times
+
+    @property
+    def cuts_left(self) -> int:
+        """How many cuts are still to be made."""
+        return len(self._cuts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._open = False
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), 5).close()
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+    def _accept(self) -> None:
+        while True:
+            client, _ = self._listener.accept()
+            if not self._open:
+                client.close()
+                return
+            thread = threading.Thread(target=self._forward, args=(client,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _forward(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.server.port), 5) as far:
+            while self._open:
+                readable, _, _ = select.select([client, far], [], [], 0.05)
+                if far in readable and not _passed_on(far.recv(65536), client):
+                    return
+                if client in readable:
+                    data = client.recv(65536)
+                    moment = self._moment(data)
+                    if moment == "before" or not _passed_on(data, far):
+                        return
+                    if moment == "after":
+                        far.recv(65536)  # the answer, which shows that it was carried out, and which nobody gets
+                        return
+
+    def _moment(self, data: bytes) -> Moment | None:
+        """Return when to cut the connection on which *data* comes, if that is to be done."""
+        if self._cuts and self._cuts[0][0] in data:
+            return self._cuts.pop(0)[1]
+        return None
+
+
+def _passed_on(data: bytes, to: socket.socket) -> bool:
+    to.sendall(data)
+    return bool(data)

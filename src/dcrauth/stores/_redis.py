@@ -1,0 +1,152 @@
+"""Clients of Redis: how they are made, what they say of a server, and how their errors are told."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ChildDeadlockedError, NoPermissionError
+from redis.lock import Lock
+from redis.retry import Retry
+
+from dcrauth.errors import ConfigurationError, StoreWarning
+
+LOST = (redis.ConnectionError, redis.TimeoutError)
+"""What a client raises when no answer came, so that its command may have been carried out or not."""
+
+FAULTS = (redis.RedisError, ChildDeadlockedError)
+"""All that a client raises."""
+
+_TIMEOUT = 5.0
+_CODE = re.compile(r"[A-Z]{2,}(?= )")
+
+_REMEDIES: tuple[tuple[type[Exception], str], ...] = (
+    (redis.AuthenticationError, "; check the user name and the password"),
+    (NoPermissionError, "; grant this to its user"),
+    (redis.OutOfMemoryError, "; give it more memory (maxmemory)"),
+    (redis.ReadOnlyError, "; it is a replica, so name its primary"),
+)
+
+_UNREADABLE = (
+    "redis-py cannot read the URL of the store. It goes rediss://user:password@host:6379/0?option=value, "
+    "with each of @ / ? # % in the user name and in the password percent-encoded"
+)
+
+
+class Lease(Lock):
+    """A lock that knows its own claim again where the answer was lost, or where the claim was sent twice."""
+
+    def do_acquire(self, token: Any) -> bool:
+        """Claim the lock; return whether it is ours."""
+        with suppress(*LOST):  # what became of the claim is read below
+            if super().do_acquire(token):
+                return True
+        return bool(self.redis.get(self.name) == token)
+
+
+def client_of(server: str | redis.Redis) -> redis.Redis:
+    """Return the client that *server* is, or is the URL of.
+
+    Raises:
+        ConfigurationError: it is of no use to a store.
+    """
+    client = _dialled(server) if isinstance(server, str) else server
+    if not isinstance(client, redis.Redis):
+        raise ConfigurationError("A RedisStore takes a URL (redis://, rediss://, unix://) or a redis.Redis client")
+    if client.get_encoder().decode_responses:
+        raise ConfigurationError("Records are bytes: a RedisStore needs a client without decode_responses")
+    if _unconnected(client).socket_timeout is None:
+        warnings.warn(
+            "The client of a RedisStore has no socket_timeout: a server that falls silent would stop all renewals. "
+            "Make it with socket_timeout=5",
+            StoreWarning,
+            stacklevel=3,
+        )
+    return client
+
+
+def address_of(client: redis.Redis) -> str:
+    """Return where the server of *client* is: a host and a port, a path, or the name of a service."""
+    pool = client.connection_pool
+    options = pool.connection_kwargs
+    if service := getattr(pool, "service_name", None):
+        return f"the primary of {service}"
+    return str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")
+
+
+def reason(fault: Exception) -> str:
+    """Return what kind of fault it is; its text is left out, which may quote a command and with it a secret."""
+    cause = fault.__context__
+    if isinstance(fault, redis.ConnectionError) and isinstance(cause, OSError) and cause.strerror:
+        detail = f" ({cause.strerror})"
+    else:
+        code = _CODE.match(str(fault))
+        detail = f" ({code[0]})" if code else ""
+    return type(fault).__name__ + detail + "".join(remedy for kind, remedy in _REMEDIES if isinstance(fault, kind))
+
+
+def facts_of(client: Any) -> dict[str, Any]:
+    """Return what the server says of itself, which is nothing where it refuses to."""
+    try:
+        return dict(client.info())
+    except redis.ResponseError:
+        return {}  # not every user may ask; `doubts_of` says what is not known then
+
+
+def doubts_of(client: Any, facts: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the settings of a server, each with what to do about it.
+
+    Parameters:
+        client: a client of the server.
+        facts: what it says of itself.
+    """
+    policy, journal = facts.get("maxmemory_policy"), facts.get("aof_enabled")
+    if policy is None:
+        yield "does not tell its maxmemory-policy; see to it that it is noeviction"
+    elif policy.startswith("allkeys-"):
+        yield f"may evict client credentials (maxmemory-policy {policy}), which logs end users out; set noeviction"
+    snapshots = None if journal else _setting(client, "save")
+    if journal or snapshots:
+        return
+    if journal is None or snapshots is None:
+        yield "does not tell whether it keeps its data on disk; see to it that it does (appendonly yes)"
+    else:
+        yield "keeps nothing on disk, so that a restart loses client credentials; set appendonly yes"
+
+
+def _setting(client: Any, name: str) -> str | None:
+    """Return a setting of the server, or None where it does not tell, as is usual where it is rented."""
+    try:
+        found = client.config_get(name).get(name)
+    except redis.ResponseError:
+        return None
+    return None if found is None else str(found)
+
+
+def _dialled(url: str) -> redis.Redis:
+    """Return a client for *url*; what is wrong with one is not quoted, since it may be a piece of a password."""
+    try:
+        client = redis.Redis.from_url(
+            url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, retry=Retry(NoBackoff(), 0)
+        )
+        _unconnected(client)
+    except Exception:  # redis-py raises a TypeError, a ValueError or even a NameError
+        raise ConfigurationError(_UNREADABLE) from None
+    if _is_torn(url):
+        raise ConfigurationError(_UNREADABLE)
+    return client
+
+
+def _is_torn(url: str) -> bool:
+    """Return whether a / or # in a password has made the rest of it, and the host, a path that redis-py ignores."""
+    parts = urlsplit(url)
+    return parts.scheme != "unix" and "@" in parts.path + parts.fragment
+
+
+def _unconnected(client: redis.Redis) -> Any:
+    """Return a connection as the client makes them; redis-py looks at most options only then."""
+    return client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)

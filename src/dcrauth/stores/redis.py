@@ -1,0 +1,293 @@
+"""Records in Redis or Valkey, for any number of hosts.
+
+    PREFIX record:KEY   a record: 32 hexadecimal digits drawn for this writing, a newline, then its bytes
+    PREFIX lock:KEY     stands while an identity is renewed, for as long as a lease lasts
+    PREFIX scratch      written to see whether the server takes writes, and whether its replicas follow; soon gone
+
+An answer may be lost after its command was carried out, and a client may send a command twice. So only a plain yes is
+believed: the digits of the record that is there tell whether we have written it.
+"""
+
+import re
+import secrets
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+try:
+    import redis
+except ImportError as missing:
+    raise ImportError("RedisStore needs redis; run: pip install dcrauth[redis]") from missing
+
+from dcrauth._confidential import Confidential
+from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable, StoreWarning
+from dcrauth.stores._redis import FAULTS, LOST, Lease, address_of, client_of, doubts_of, facts_of, reason
+
+__all__ = ["RedisStore"]
+
+_SHORTEST_LEASE = 0.001
+_POLL = 0.05
+_ATTEMPTS = 2
+_PAGE = 1000
+_SCRATCH_LIFE = 60
+_REPLICATION = 1000
+"""How long replicas may take to follow, in milliseconds."""
+
+_HEADING = re.compile(rb"[0-9a-f]{32}\n")
+_HEADING_LENGTH = 33
+_GLOB = re.compile(rb"([\\*?\[\]])")
+_UNKNOWN = "whether a record was written is not known, and the next reading will tell"
+
+# The heading is looked at here as well: what is no record of ours is left as it is.
+_SWAP = f"""
+local found = redis.call('GET', KEYS[1])
+if not found then return 0 end
+local _, heading = string.find(found, '^[0-9a-f]+\\n')
+if heading ~= {_HEADING_LENGTH} or string.sub(found, {_HEADING_LENGTH + 1}) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A record as the server holds it.
+
+    Parameters:
+        mark: 32 hexadecimal digits that no other writing has.
+        value: what was to be kept.
+    """
+
+    mark: bytes
+    value: bytes = field(repr=False)
+
+    @classmethod
+    def new(cls, value: bytes) -> Self:
+        return cls(secrets.token_hex(16).encode(), value)
+
+    @property
+    def content(self) -> bytes:
+        return self.mark + b"\n" + self.value
+
+
+class RedisStore(Confidential):
+    """A store in a Redis (6 or later) or Valkey server, for all hosts that can reach it.
+
+    Parameters:
+        server: a URL, ``redis://``, ``rediss://`` or ``unix://``, with redis-py's own options for TLS and
+            authentication, or a `redis.Redis` client. One that is made from a URL waits for 5 s each time and repeats
+            nothing, unless the URL says otherwise.
+        prefix: what the names of all keys begin with; applications with different prefixes share nothing.
+        lease: after how long a lock ends by itself, in seconds. It should be longer than a renewal takes: of two that
+            register at once only the first is ever used, but the other one was in vain.
+        replicas: how many replicas must have a record of client credentials before it counts as written.
+
+    Anybody who can read the server's memory, its files or its traffic can read the records. None ever expires.
+
+    Raises:
+        ConfigurationError: the URL or the client cannot be used.
+    """
+
+    def __init__(
+        self, server: str | redis.Redis, *, prefix: str = "dcrauth:", lease: float = 60.0, replicas: int = 0
+    ) -> None:
+        if lease < _SHORTEST_LEASE or replicas < 0:
+            raise ConfigurationError(
+                f"The lease of a RedisStore is {_SHORTEST_LEASE} s or more, and replicas are 0 or more"
+            )
+        self._client: Any = client_of(server)
+        self._where = address_of(self._client)
+        self._prefix = prefix
+        self._records, self._locks, self._scratch = (
+            _encoded(prefix + kind) for kind in ("record:", "lock:", "scratch")
+        )
+        self._lease = lease
+        self._replicas = replicas
+
+    def __repr__(self) -> str:
+        return f"<RedisStore at {self._where} with prefix {self._prefix!r}>"
+
+    def get(self, key: str) -> bytes | None:
+        """Return the record under *key*, or None if the server has none."""
+        found = self._read(key)
+        return None if found is None else found.value
+
+    def add(self, key: str, value: bytes) -> bool:
+        """Write a record unless there is one; return whether it was written."""
+        name, record = self._name(key), _Record.new(value)
+        written = self._decided(
+            key,
+            record,
+            lambda: self._client.set(name, record.content, nx=True),
+            lambda found: found is None,
+        )
+        self._await_replicas()
+        return written
+
+    def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
+        """Write a record if the present one is *expected*; return whether it was written."""
+        name, record = self._name(key), _Record.new(value)
+        written = self._decided(
+            key,
+            record,
+            lambda: self._client.eval(_SWAP, 1, name, expected, record.content),
+            lambda found: found is not None and found.value == expected,
+        )
+        self._await_replicas()
+        return written
+
+    def put(self, key: str, value: bytes) -> None:
+        """Write a record that the server may lose when it fails; the last writer wins."""
+        with self._told("write a record"):
+            self._client.set(self._name(key), _Record.new(value).content)
+
+    def delete(self, key: str) -> None:
+        """Remove the record under *key*, if there is one."""
+        with self._told("delete a record"):
+            self._client.delete(self._name(key))
+
+    def keys(self) -> Iterator[str]:
+        """Yield the keys of all records, one perhaps twice; the server looks through everything it has for them."""
+        pattern = _GLOB.sub(rb"\\\1", self._records) + b"*"
+        with self._told("list the records"):
+            for name in self._client.scan_iter(match=pattern, count=_PAGE):
+                yield self._key(name)
+
+    @contextmanager
+    def lock(self, key: str, *, wait: float) -> Iterator[None]:
+        """Keep all others from renewing *key* until the lease ends; wait for at most *wait* seconds."""
+        name: Any = self._locks + _encoded(key)
+        lease = Lease(self._client, name, self._lease, _POLL, blocking_timeout=wait, thread_local=False)
+        with self._told("lock an identity"):
+            held = lease.acquire()
+        if not held:
+            raise StoreUnavailable(f"Another process has been renewing this identity for {wait:g} s; try again")
+        try:
+            yield
+        finally:
+            # A lease that has ended meanwhile is no error: locks save calls only, `add` and `replace` decide. Nor is a
+            # server that cannot be told: the lease ends by itself.
+            with suppress(*FAULTS):
+                lease.release()
+
+    def healthcheck(self) -> None:
+        """Raise unless a record could be written now; warn of settings with which records may be lost.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached, is a replica, refuses writes, or has too few replicas.
+        """
+        with self._told("be asked about itself"):
+            facts = facts_of(self._client)
+            doubts = list(doubts_of(self._client, facts))
+        if facts.get("role") == "slave":
+            raise StoreUnavailable(f"Redis at {self._where} is a replica; name its primary")
+        if facts.get("connected_slaves", self._replicas) < self._replicas:
+            raise StoreUnavailable(f"Redis at {self._where} has fewer than {self._replicas} replicas; connect more")
+        self._try_out()
+        for doubt in doubts:
+            warnings.warn(f"Redis at {self._where} {doubt}", StoreWarning, stacklevel=2)
+
+    def _decided(
+        self, key: str, record: _Record, attempt: Callable[[], object], open_still: Callable[[_Record | None], bool]
+    ) -> bool:
+        """Write on a condition, and find out what came of it.
+
+        Parameters:
+            key: where to write.
+            record: what to write.
+            attempt: writes it, and is true if it has.
+            open_still: whether another attempt might succeed, by what is there after one that has not.
+        """
+        for _ in range(_ATTEMPTS):
+            refusal = None
+            try:
+                if attempt():
+                    return True
+            except LOST:
+                pass  # whether it was carried out is read below
+            except FAULTS as fault:
+                refusal = self._failure("write a record", fault)
+            # Even a refusal may be that of a second sending, after a first one that was carried out.
+            found = self._read_after_writing(key)
+            if found is not None and found.mark == record.mark:
+                return True
+            if refusal is not None:
+                raise refusal
+            if not open_still(found):
+                return False
+        raise StoreUnavailable(f"Redis at {self._where} cannot write a record: no answer; {_UNKNOWN}")
+
+    def _read_after_writing(self, key: str) -> _Record | None:
+        try:
+            return self._read(key)
+        except StoreUnavailable as silence:
+            raise StoreUnavailable(f"{silence}; {_UNKNOWN}") from None
+
+    def _read(self, key: str) -> _Record | None:
+        name = self._name(key)
+        with self._told("read a record"):
+            try:
+                content = self._client.get(name)
+            except redis.ResponseError as refusal:
+                if not str(refusal).startswith("WRONGTYPE"):
+                    raise
+                content = b""  # it is a list, a hash or the like, and so no more a record than this
+        if content is None:
+            return None
+        if not _HEADING.match(content):
+            raise self._not_ours(name)
+        return _Record(content[: _HEADING_LENGTH - 1], content[_HEADING_LENGTH:])
+
+    def _await_replicas(self) -> None:
+        """Raise unless enough replicas have everything that was written before."""
+        if not self._replicas:
+            return
+        # WAIT counts from the last write on its own connection; that is why one goes with it. Replicas keep the order.
+        with self._told("say whether its replicas have a record"), self._client.pipeline(transaction=False) as both:
+            both.set(self._scratch, b"", ex=_SCRATCH_LIFE)
+            both.wait(self._replicas, _REPLICATION)
+            _, followed = both.execute()
+        if followed < self._replicas:
+            raise StoreUnavailable(
+                f"Redis at {self._where} has the record, but only {followed} of {self._replicas} replicas have it as "
+                "well; see to the replicas and try again"
+            )
+
+    def _try_out(self) -> None:
+        """Do what writing a record takes, where there are no records."""
+        before, after = _Record.new(b""), _Record.new(b"")
+        with self._told("be written to"):
+            self._client.set(self._scratch, before.content, nx=True)
+            self._client.eval(_SWAP, 1, self._scratch, before.value, after.content)
+            self._client.delete(self._scratch)
+
+    @contextmanager
+    def _told(self, doing: str) -> Iterator[None]:
+        """Turn what redis-py raises into an error that says what could not be done, where, and why."""
+        try:
+            yield
+        except FAULTS as fault:
+            raise self._failure(doing, fault) from None
+
+    def _failure(self, doing: str, fault: Exception) -> StoreUnavailable:
+        return StoreUnavailable(f"Redis at {self._where} cannot {doing}: {reason(fault)}")
+
+    def _name(self, key: str) -> bytes:
+        return self._records + _encoded(key)
+
+    def _key(self, name: bytes) -> str:
+        try:
+            return name.removeprefix(self._records).decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            raise self._not_ours(name) from None
+
+    def _not_ours(self, name: bytes) -> StoreCorrupt:
+        return StoreCorrupt(
+            f"{name[:80]!r} in Redis at {self._where} is damaged or not a record of this store; it was left as it is"
+        )
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogatepass")
