@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -81,9 +82,8 @@ class RedisServer:
 
     def client(self, **settings: Any) -> redis.Redis:
         """Return a client of it, to be closed."""
-        return redis.Redis(
-            host="127.0.0.1", port=self.port, password=self._password, **{"socket_timeout": 5.0} | settings
-        )
+        settings.setdefault("socket_timeout", PATIENCE)
+        return redis.Redis(host="127.0.0.1", port=self.port, password=self._password, **settings)
 
     def ask(self, *command: Any) -> Any:
         """Return the answer to one command."""
@@ -106,13 +106,15 @@ class RedisServer:
 
     def stop(self) -> None:
         """End it in an orderly way, or after a while by force."""
-        if self._ended_by(signal.SIGTERM):
-            return
-        self.kill()
+        deadline = time.monotonic() + PATIENCE
+        # A server that is about to rewrite its journal refuses to end, and has to be told again.
+        while not self._ended_by(signal.SIGTERM, 0.5):
+            if time.monotonic() > deadline:
+                self.kill()
 
     def kill(self) -> None:
         """End it at once."""
-        if not self._ended_by(signal.SIGKILL):
+        if not self._ended_by(signal.SIGKILL, PATIENCE):
             raise RuntimeError(f"server {self.pid} does not end")
 
     def restart(self) -> None:
@@ -157,16 +159,16 @@ class RedisServer:
                 time.sleep(0.01)
         return False
 
-    def _ended_by(self, number: signal.Signals) -> bool:
+    def _ended_by(self, number: signal.Signals, wait: float) -> bool:
         if self._keeper is None:
             return True
-        # Its keeper has not been waited for, so the number is still that of the server, even if it has ended.
+        # As long as its keeper runs, which waits for it, the number is that of the server.
         if self._keeper.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
                 os.kill(self.pid, signal.SIGCONT)
         try:
-            self._keeper.wait(PATIENCE)
+            self._keeper.wait(wait)
         except subprocess.TimeoutExpired:
             return False
         self._closed()
@@ -207,14 +209,22 @@ class Line:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._cuts: list[tuple[bytes, Moment]] = []
+        self._cuts: list[tuple[bytes, Moment, Callable[[], object]]] = []
         self._open = True
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
-    def cut(self, command: str, moment: Moment, times: int = 1) -> None:
-        """Cut the connection on which *command* comes next: before it has gone on, or after it was carried out."""
-        self._cuts += [(b"$%d\r\n%s\r\n" % (len(command), command.encode()), moment)] * times
+    def cut(self, command: str, moment: Moment, times: int = 1, then: Callable[[], object] = lambda: None) -> None:
+        """Cut the connection on which *command* comes next.
+
+        Parameters:
+            command: its name.
+            moment: before it has gone on to the server, or after it was carried out.
+            times: how many times that is done.
+            then: what to do before the client can notice.
+        """
+        pattern = b"$%d\r\n%s\r\n" % (len(command), command.encode())
+        self._cuts.extend([(pattern, moment, then)] * times)
 
     @property
     def cuts_left(self) -> int:
@@ -228,9 +238,9 @@ class Line:
         self._open = False
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", self.port), 5).close()
-        self._listener.close()
         for thread in self._threads:
             thread.join(PATIENCE)
+        self._listener.close()
 
     def _accept(self) -> None:
         while True:
@@ -248,20 +258,19 @@ class Line:
                 readable, _, _ = select.select([client, far], [], [], 0.05)
                 if far in readable and not _passed_on(far.recv(65536), client):
                     return
-                if client in readable:
-                    data = client.recv(65536)
-                    moment = self._moment(data)
-                    if moment == "before" or not _passed_on(data, far):
-                        return
-                    if moment == "after":
-                        far.recv(65536)  # the answer, which shows that it was carried out, and which nobody gets
-                        return
+                if client in readable and not self._sent(client.recv(65536), far):
+                    return
 
-    def _moment(self, data: bytes) -> Moment | None:
-        """Return when to cut the connection on which *data* comes, if that is to be done."""
-        if self._cuts and self._cuts[0][0] in data:
-            return self._cuts.pop(0)[1]
-        return None
+    def _sent(self, data: bytes, far: socket.socket) -> bool:
+        """Pass a command on; return whether the connection stays."""
+        if not (self._cuts and self._cuts[0][0] in data):
+            return _passed_on(data, far)
+        _, moment, then = self._cuts.pop(0)
+        if moment == "after":
+            far.sendall(data)
+            far.recv(65536)  # the answer, which shows that it was carried out, and which nobody gets
+        then()
+        return False
 
 
 def _passed_on(data: bytes, to: socket.socket) -> bool:

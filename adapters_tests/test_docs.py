@@ -41,5 +41,9 @@ def test_the_reference_knows_every_name() -> None:
     """Each public name, and each event, is in the reference."""
     text = (ROOT / "docs" / "reference.md").read_text()
     classes = {name: value for name, value in vars(events).items() if isinstance(value, type)}
-    names = {*dcrauth.__all__, *dcrauth._LATER, *(name for name, value in classes.items() if issubclass(value, events.Event))}
+    names = {
+        *dcrauth.__all__,
+        *dcrauth._LATER,
+        *(name for name, value in classes.items() if issubclass(value, events.Event)),
+    }
     assert not {name for name in names if f"`{name}" not in text and f".{name}`" not in text}

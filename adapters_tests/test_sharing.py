@@ -1,4 +1,4 @@
-"""One client for everybody who shares a store: processes with different HTTP libraries, and hosts that share a Redis."""
+"""One client for all who share a store: processes with different HTTP libraries, and hosts that share a Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every store against a dictionary: random histories with reopening, death in the middle of a write, damage, clock steps."""
+"""Every store against a dictionary: histories with reopening, death in the middle of a write, damage, clock steps."""
 
 from __future__ import annotations
 

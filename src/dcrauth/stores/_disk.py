@@ -103,6 +103,16 @@ class Disk:
         finally:
             os.close(fd)
 
+    def sync_above(self, path: str) -> None:
+        """Wait until the name of the directory *path* is on the disk, and of those above it that we may have made.
+
+        These are the ones that only we can enter. One that is there need not be on the disk yet: whoever made it may
+        have been killed.
+        """
+        while os.name == "posix" and path != os.path.dirname(path) and _is_private(os.lstat(path)):
+            path = os.path.dirname(path)
+            self.sync_path(path)
+
     def make_folder(self, within: Folder, name: str) -> None:
         """Make a directory that only its owner can enter, unless it is there."""
         try:
@@ -167,7 +177,13 @@ class Disk:
     def link(self, source: Folder, name: str, folder: Folder, new_name: str) -> bool:
         """Give a file a second name unless that name is taken; return whether it was free."""
         try:
-            os.link(source.at(name), folder.at(new_name), src_dir_fd=source.fd, dst_dir_fd=folder.fd)
+            os.link(
+                source.at(name),
+                folder.at(new_name),
+                src_dir_fd=source.fd,
+                dst_dir_fd=folder.fd,
+                follow_symlinks=os.link not in os.supports_follow_symlinks,
+            )
         except FileExistsError:
             return False
         return True
@@ -215,6 +231,10 @@ def _check(path: str, found: os.stat_result, forbidden: int) -> None:
         raise InsecureStore(f"{path} belongs to another user (uid {found.st_uid}); choose another directory")
     if found.st_mode & forbidden:
         raise InsecureStore(f"{path} is open to others (mode {found.st_mode & 0o777:o}); run: chmod 700 {path}")
+
+
+def _is_private(found: os.stat_result) -> bool:
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & OPEN_TO_OTHERS
 
 
 def _patiently(act: Callable[[], T]) -> T:

@@ -12,7 +12,9 @@ NETWORK = frozenset(
 
 
 def network_filesystem(path: str) -> str | None:
-    """Return the type of the file system that *path* is on if it is one of `NETWORK`, else None."""
+    """Return the type of the file system that *path* is on, or will be when it is made, if it is one of `NETWORK`."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
     kind = filesystem(path)
     return kind if kind in NETWORK else None
 

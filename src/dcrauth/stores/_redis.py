@@ -80,13 +80,12 @@ def address_of(client: redis.Redis) -> str:
 
 def reason(fault: Exception) -> str:
     """Return what kind of fault it is; its text is left out, which may quote a command and with it a secret."""
-    cause = fault.__context__
+    kind, cause, detail = type(fault).__name__, fault.__context__, ""
     if isinstance(fault, redis.ConnectionError) and isinstance(cause, OSError) and cause.strerror:
         detail = f" ({cause.strerror})"
-    else:
-        code = _CODE.match(str(fault))
-        detail = f" ({code[0]})" if code else ""
-    return type(fault).__name__ + detail + "".join(remedy for kind, remedy in _REMEDIES if isinstance(fault, kind))
+    elif type(fault) is redis.ResponseError and (code := _CODE.match(str(fault))):
+        detail = f" ({code[0]})"
+    return kind + detail + "".join(remedy for each, remedy in _REMEDIES if isinstance(fault, each))
 
 
 def facts_of(client: Any) -> dict[str, Any]:

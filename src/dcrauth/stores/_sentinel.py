@@ -8,11 +8,12 @@ import json
 import os
 import stat
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from dcrauth._strict import json_object
 from dcrauth.errors import StoreLost, StoreTooNew
-from dcrauth.stores._disk import Disk, Folder
+from dcrauth.stores._disk import Disk, Folder, told
 
 SCHEMA = 1
 
@@ -64,11 +65,9 @@ class Sentinel:
 def write_mark(disk: Disk, folder: Folder, name: str) -> None:
     """Write one mark, durably, unless there is one."""
     content = {"format": "dcrauth", "schema": SCHEMA, "created_at": time.time()}
-    try:
+    with suppress(FileExistsError):
         disk.create(folder, name, json.dumps(content).encode() + b"\n", durable=True)
-    except FileExistsError:
-        return
-    disk.sync(folder)
+    disk.sync(folder)  # in any case: who wrote one that is there may have been killed before this
 
 
 def check_mark(content: bytes, where: str) -> None:
@@ -83,8 +82,9 @@ def check_mark(content: bytes, where: str) -> None:
 
 def _stands(path: str) -> bool:
     """Whether there is a file of our own: anybody else's, in a directory that others can write to, says nothing."""
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return False
+    with told(f"look for {path}"):
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            return False
     return stat.S_ISREG(found.st_mode) and (os.name != "posix" or found.st_uid == os.geteuid())

@@ -14,10 +14,8 @@ new one, whatever happens to the writer.
 
 import json
 import os
-import secrets
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from platformdirs import user_data_dir
@@ -26,14 +24,12 @@ from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreWarning
 from dcrauth.stores._disk import LARGEST, WRITABLE_BY_OTHERS, Disk, Folder, told
 from dcrauth.stores._locks import digest, locked, stripe
 from dcrauth.stores._mounts import network_filesystem
+from dcrauth.stores._placing import Publish, linked, renamed, set_aside, swapped, sweep, written
 from dcrauth.stores._sentinel import Sentinel, check_mark, write_mark
 
 _RECORDS, _NEW, _LOCKS, _TRASH, _MARK = "records", "new", "locks", "trash", "store.json"
+_PROBE = "probe"
 _SWAP_WAIT = 10.0
-_ABANDONED = 3600.0
-
-Publish = Callable[[Folder, str, Folder, str], bool]
-"""A way to give a new file in one folder its name in another one; returns whether it has it."""
 
 
 class FileStore:
@@ -55,8 +51,9 @@ class FileStore:
         marks = (os.path.join(self._directory, _MARK), os.path.join(above, f".{name}.dcrauth"))
         self._sentinel = Sentinel(f"The store in {self._directory}", marks)
         self._swept = False
+        self._settled: set[str] = set()
         self._layout_known = False
-        if kind := network_filesystem(_existing(self._directory)):
+        if kind := network_filesystem(self._directory):
             warnings.warn(
                 f"{self._directory} is on a network file system ({kind}): its locks may not exclude other hosts. "
                 "Use a local directory for each host, or a RedisStore for all of them",
@@ -85,38 +82,40 @@ class FileStore:
 
     def add(self, key: str, value: bytes) -> bool:
         """Write a record unless there is one; return whether it was written."""
-        return self._write(key, value, self._linked, durable=True)
+        return self._write(key, value, linked)
 
     def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
         """Write a record if the present one is *expected*; return whether it was written."""
         with self._swapping(key):
-            return self.get(key) == expected and self._write(key, value, self._swapped, durable=True)
+            return self.get(key) == expected and self._write(key, value, swapped)
 
     def put(self, key: str, value: bytes) -> None:
         """Write a record that a power failure may undo; the last writer wins."""
-        self._write(key, value, self._renamed, durable=False)
+        self._write(key, value, renamed)
 
     def delete(self, key: str) -> None:
         """Move the record under *key* to the folder ``trash``, if there is one."""
         name = digest(key)
         with told(f"remove {self._path(name)}"), self._swapping(key):
+            self._check_layout()
             try:
                 with self._opened(_RECORDS, name[:2]) as shard, self._made(_TRASH) as trash:
-                    self._disk.rename(shard, name, trash, f"{name}-{secrets.token_hex(4)}")
-                    self._disk.sync(trash)
-                    self._disk.sync(shard)
+                    set_aside(self._disk, shard, name, trash)
             except FileNotFoundError:
                 return
 
     def keys(self) -> Iterator[str]:
         """Yield the keys of all records; one folder of 256 at a time is read."""
+        with told(f"read {self._directory}"):
+            self._check_layout()
         found = False
         for number in range(256):
             for key in self._keys_in(f"{number:02x}"):
                 found = True
                 yield key
         if not found:
-            self._check_not_lost()
+            with told(f"read {self._directory}"):
+                self._check_not_lost()
 
     @contextmanager
     def lock(self, key: str, *, wait: float) -> Iterator[None]:
@@ -125,14 +124,17 @@ class FileStore:
             yield
 
     def healthcheck(self) -> None:
-        """Raise unless a file can be written to the directory now."""
-        with told(f"write to {self._directory}"), self._made(_NEW) as new:
-            self._sweep(new)
-            name = secrets.token_hex(8)
-            self._disk.create(new, name, b"?" * 4096, durable=True)
-            self._disk.unlink(new, name)
+        """Raise unless a record could be added now: everything that this takes is done once, and undone."""
+        with told(f"write to {self._directory}"), self._made(_NEW) as new, self._made(_RECORDS) as records:
+            self._check_layout()
+            self._sync_root()
+            sweep(self._disk, new)
+            with written(self._disk, new, b"?" * 4096) as temporary:
+                self._disk.link(new, temporary, records, _PROBE)
+                self._disk.sync(records)
+                self._disk.unlink(records, _PROBE)
 
-    def _write(self, key: str, value: bytes, publish: Publish, *, durable: bool) -> bool:
+    def _write(self, key: str, value: bytes, publish: Publish) -> bool:
         name, content = digest(key), _heading(key) + b"\n" + value
         if len(content) > LARGEST:
             raise ConfigurationError(f"A record of {len(content)} bytes is too large for a FileStore ({LARGEST} bytes)")
@@ -140,33 +142,10 @@ class FileStore:
             self._check_layout()
             with self._made(_NEW) as new, self._shard(name[:2]) as shard:
                 if not self._swept:
-                    self._sweep(new)
-                temporary = secrets.token_hex(8)
-                self._disk.create(new, temporary, content, durable=durable)
-                try:
-                    return publish(new, temporary, shard, name)
-                finally:
-                    self._disk.unlink(new, temporary)
-
-    def _linked(self, new: Folder, temporary: str, shard: Folder, name: str) -> bool:
-        written = self._disk.link(new, temporary, shard, name)
-        try:
-            # Who comes second syncs as well: it is going to use a record that the first one may not have synced yet.
-            self._disk.sync(shard)
-        except OSError:
-            if written:
-                self._disk.unlink(shard, name)  # not acknowledged, so nobody may find it and take it for durable
-            raise
-        return written
-
-    def _renamed(self, new: Folder, temporary: str, shard: Folder, name: str) -> bool:
-        self._disk.rename(new, temporary, shard, name)
-        return True
-
-    def _swapped(self, new: Folder, temporary: str, shard: Folder, name: str) -> bool:
-        self._disk.rename(new, temporary, shard, name)
-        self._disk.sync(shard)
-        return True
+                    sweep(self._disk, new)
+                    self._swept = True
+                with written(self._disk, new, content) as temporary:
+                    return publish(self._disk, new, temporary, shard, name)
 
     def _keys_in(self, folder: str) -> Iterator[str]:
         with told(f"read {self._directory}/{_RECORDS}/{folder}"):
@@ -240,29 +219,47 @@ class FileStore:
         """Open one of the 256 folders of records, and make it if need be."""
         with ExitStack() as opened:
             try:
+                if name not in self._settled:
+                    self._settle(name)
                 folder = opened.enter_context(self._opened(_RECORDS, name))
-            except FileNotFoundError:
-                self._make_shard(name)
+            except FileNotFoundError:  # somebody has removed the directory while it was in use
+                self._settled.clear()
+                self._settle(name)
                 folder = opened.enter_context(self._opened(_RECORDS, name))
             yield folder
 
-    def _make_shard(self, name: str) -> None:
+    def _settle(self, name: str) -> None:
+        """Make a folder of records, and see to it that it and all above it outlast a power failure.
+
+        What is there already is synced as well: whoever made it may have been killed before doing that.
+        """
         with self._made(_RECORDS) as records:
+            if not self._settled:
+                self._sync_root()
             # A store that was lost is not marked anew: it takes records back, but goes on saying that it was lost.
             if self._disk.status(records, _MARK) is not None or not self._sentinel.found():
                 write_mark(self._disk, records, _MARK)
                 self._sentinel.write(self._disk)
             self._disk.make_folder(records, name)
             self._disk.sync(records)
+        self._settled.add(name)
+
+    def _sync_root(self) -> None:
+        self._disk.sync_above(self._directory)
+        with self._opened() as root:
+            self._disk.sync(root)
 
     def _check_not_lost(self) -> None:
+        # Outside first: those marks are the last ones that a store in the making gets, and that is not a lost one.
+        if self._sentinel.found() and not self._marked():
+            self._sentinel.check()
+
+    def _marked(self) -> bool:
         try:
             with self._opened(_RECORDS) as records:
-                if self._disk.status(records, _MARK) is not None:
-                    return
+                return self._disk.status(records, _MARK) is not None
         except FileNotFoundError:
-            pass  # no records at all: the marks outside say whether there were any
-        self._sentinel.check()
+            return False
 
     def _check_layout(self) -> None:
         """Raise if a later version has laid out the directory; one look is enough for the life of this object."""
@@ -275,14 +272,6 @@ class FileStore:
             return
         self._layout_known = True
 
-    def _sweep(self, new: Folder) -> None:
-        """Remove what writers that were killed have left behind."""
-        for name in list(self._disk.names(new)):
-            found = self._disk.status(new, name)
-            if found is not None and time.time() - found.st_mtime > _ABANDONED:
-                self._disk.unlink(new, name)
-        self._swept = True
-
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, _RECORDS, name[:2], name)
 
@@ -292,10 +281,3 @@ class FileStore:
 
 def _heading(key: str) -> bytes:
     return json.dumps(key).encode()
-
-
-def _existing(path: str) -> str:
-    """Return *path* or the nearest directory above it that exists."""
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    return path

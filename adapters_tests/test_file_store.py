@@ -1,0 +1,180 @@
+"""What the file store promises beyond what every store does: its files, their modes, and what stands in their place."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters_tests.conftest import ManualClock
+from adapters_tests.world import STATEMENT, World
+from dcrauth import (
+    AdobePass,
+    DCRAuthError,
+    FileStore,
+    InsecureStore,
+    StoreCorrupt,
+    StoreError,
+    StoreUnavailable,
+    TokenSource,
+)
+from dcrauth.stores._locks import digest
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> FileStore:
+    """A file store in a directory that does not exist yet."""
+    return FileStore(tmp_path / "store")
+
+
+def record_of(files: FileStore, key: str) -> Path:
+    return Path(files._path(digest(key)))
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_only_the_owner_can_read(files: FileStore, tmp_path: Path, umask: int) -> None:
+    """Directories are 0700 and files 0600 from the moment they exist, whatever the umask."""
+    before = os.umask(umask)
+    try:
+        with files.lock("key", wait=1):
+            files.add("key", b"value")
+            files.put("other", b"value")
+            files.replace("key", b"new", expected=b"value")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "store").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+    assert stat.S_IMODE((tmp_path / "store").stat().st_mode) == 0o700
+
+
+def test_nothing_is_left_lying_around(files: FileStore, tmp_path: Path) -> None:
+    """After writes that win and writes that lose there are the records and no temporary file."""
+    files.add("key", b"one")
+    files.add("key", b"two")
+    files.replace("key", b"three", expected=b"none")
+    files.put("key", b"four")
+    found = [path for path in (tmp_path / "store").rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert {path.name for path in found} == {"store.json", record_of(files, "key").name}
+
+
+def test_file_names_tell_nothing(files: FileStore, tmp_path: Path) -> None:
+    """Neither keys nor values appear in file names."""
+    files.add("canary-key", b"canary-value")
+    assert not [path for path in tmp_path.rglob("*") if "canary" in path.name]
+
+
+def test_things_in_a_records_place_are_refused(files: FileStore, tmp_path: Path) -> None:
+    """A link, a FIFO or a directory where a record should be is an error: nothing is followed, nothing hangs."""
+    files.add("key", b"value")
+    path = record_of(files, "key")
+    victim = tmp_path / "victim"
+    victim.write_bytes(path.read_bytes())
+    for plant in (lambda: path.symlink_to(victim), lambda: os.mkfifo(path), path.mkdir):
+        path.unlink()
+        plant()
+        with pytest.raises((StoreCorrupt, StoreUnavailable)):
+            files.get("key")
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+            path.touch()
+    assert victim.read_bytes().endswith(b"value")
+
+
+NOBODY = 65_534
+
+
+def _read_as_nobody(directory: str, results: Any) -> None:
+    """Read in a process without privileges, since root may read everything."""
+    if os.geteuid() == 0:
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    try:
+        results.put(repr(FileStore(directory).get("key")))
+    except DCRAuthError as error:
+        results.put(type(error).__name__)
+
+
+@pytest.mark.parametrize(("mode", "outcome"), [(0o600, repr(b"value")), (0, "StoreUnavailable")])
+def test_an_unreadable_record_is_not_absent(mode: int, outcome: str) -> None:
+    """A record without read permission is StoreUnavailable."""
+    context: Any = multiprocessing.get_context("fork")
+    results = context.Queue()
+    with tempfile.TemporaryDirectory() as directory:
+        files = FileStore(Path(directory) / "store")
+        files.add("key", b"value")
+        record_of(files, "key").chmod(mode)
+        if os.geteuid() == 0:
+            for path in (Path(directory), *Path(directory).rglob("*")):
+                os.chown(path, NOBODY, NOBODY)
+        process = context.Process(target=_read_as_nobody, args=(f"{directory}/store", results))
+        process.start()
+        assert results.get(timeout=30) == outcome
+        process.join(30)
+
+
+@pytest.mark.parametrize("folder", ["", "records", "locks"])
+def test_a_directory_open_to_others_is_refused(files: FileStore, tmp_path: Path, folder: str) -> None:
+    """A directory that others can write to is refused before anything is written to it, with the command that helps."""
+    with files.lock("key", wait=1):
+        files.add("key", b"value")
+    (tmp_path / "store" / folder).chmod(0o777)
+    with pytest.raises(InsecureStore, match="chmod 700"), files.lock("key", wait=1):
+        files.add("other", b"value")
+
+
+def test_a_directory_that_is_a_file_stops_everything(tmp_path: Path, time: ManualClock) -> None:
+    """A store that cannot be made is an error before any registration is attempted."""
+    (tmp_path / "store").write_text("a file")
+    calls: list[Any] = []
+
+    class Counting:
+        def send(self, request: Any) -> Any:
+            calls.append(request)
+            return World().answer(request)
+
+    source = TokenSource(
+        AdobePass(STATEMENT), store=FileStore(tmp_path / "store"), transport=Counting(), clock=time.clock
+    )
+    with pytest.raises(StoreError, match="not a directory"):
+        source.token()
+    assert calls == []
+
+
+def test_a_full_disk_keeps_the_old_record(files: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the disk is full the old record stays, no half of a new one appears, and the error says so."""
+    import resource
+    import signal
+
+    files.add("key", b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        with pytest.raises(StoreUnavailable, match="File too large"):
+            files.replace("key", b"x" * 10_000, expected=b"old")
+        with pytest.raises(StoreUnavailable, match="File too large"):
+            files.put("key", b"x" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert files.get("key") == b"old"
+    assert list(files.keys()) == ["key"]
+
+
+def test_the_default_is_the_users_data_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a directory the store is where the platform keeps a user's data, never in a cache."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert repr(FileStore()) == f"FileStore({str(tmp_path / 'dcrauth')!r})"
+
+
+def test_store_errors_are_ours(files: FileStore, tmp_path: Path) -> None:
+    """Whatever the file system says arrives as a StoreError with the path and the reason."""
+    (tmp_path / "store").mkdir(0o700)
+    (tmp_path / "store" / "records").write_text("in the way")
+    with pytest.raises(DCRAuthError, match="records"):
+        files.add("key", b"value")

@@ -1,0 +1,703 @@
+"""What the Redis store promises beyond the contract of all stores, against real servers that fail in real ways."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import multiprocessing
+import os
+import pickle
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import trustme
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from adapters_tests.conftest import EAGER, ManualClock
+from adapters_tests.redis_server import PATIENCE, Line, Moment, RedisServer, free_port
+from adapters_tests.world import STATEMENT, World
+from dcrauth import (
+    AdobePass,
+    ConfigurationError,
+    StoreCorrupt,
+    StoreUnavailable,
+    StoreWarning,
+    TokenSource,
+)
+from dcrauth.stores.redis import RedisStore
+
+CANARY = "canary-that-nobody-may-see"
+
+WRITES: dict[str, Callable[[RedisStore], Any]] = {
+    "add": lambda store: store.add("new", b"value"),
+    "replace": lambda store: store.replace("key", b"value", expected=b"old"),
+    "put": lambda store: store.put("key", b"value"),
+    "delete": lambda store: store.delete("key"),
+    "healthcheck": lambda store: store.healthcheck(),
+}
+READS: dict[str, Callable[[RedisStore], Any]] = {
+    "get": lambda store: store.get("key"),
+    "keys": lambda store: list(store.keys()),
+}
+
+
+def lock(store: RedisStore) -> None:
+    with store.lock("key", wait=0.05):
+        pass
+
+
+EVERYTHING = WRITES | READS | {"lock": lock}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server of the test's own, which loses nothing when it is restarted."""
+    with RedisServer(tmp_path / "server", journal=True) as server:
+        yield server
+
+
+@pytest.fixture
+def store(server: RedisServer) -> RedisStore:
+    """A store in that server, which holds one record."""
+    store = RedisStore(server.url)
+    assert store.add("key", b"old") is True
+    return store
+
+
+@pytest.fixture
+def line(server: RedisServer) -> Iterator[Line]:
+    """A line to that server that can be cut."""
+    with Line(server) as line:
+        yield line
+
+
+def test_a_restart_loses_nothing(server: RedisServer, store: RedisStore) -> None:
+    """A server that writes all to disk gives every record back after a kill, and the store goes on by itself."""
+    store.replace("key", b"new", expected=b"old")
+    server.kill()
+    with pytest.raises(StoreUnavailable):
+        store.get("key")
+    server.start()
+    assert store.get("key") == b"new"
+    assert store.add("key", b"again") is False
+
+
+def test_a_flushed_server_is_empty(server: RedisServer, store: RedisStore) -> None:
+    """After FLUSHALL there are no records, no error and no memory of them in the store."""
+    server.ask("FLUSHALL")
+    assert store.get("key") is None
+    assert list(store.keys()) == []
+    assert store.replace("key", b"new", expected=b"old") is False
+    assert store.add("key", b"new") is True
+
+
+class Direct:
+    """A transport that is the server."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def send(self, request: Any) -> Any:
+        return self._world.answer(request)
+
+
+def test_what_a_server_lost_is_put_back(server: RedisServer, time: ManualClock) -> None:
+    """A process that renews after a FLUSHALL puts its credentials back into the server and registers no second time."""
+    store, world = RedisStore(server.url), World()
+    source = TokenSource(AdobePass(STATEMENT), store=store, transport=Direct(world), policy=EAGER, clock=time.clock)
+    token = source.token()
+    before = {key: store.get(key) for key in store.keys() if "credentials" in key}
+    server.ask("FLUSHALL")
+    assert source.token(instead_of=token) != token
+    assert before
+    assert {key: store.get(key) for key in before} == before
+    assert world.registrations == 1
+
+
+def test_a_failover_may_lose_the_last_write(server: RedisServer, line: Line, tmp_path: Path) -> None:
+    """A replica that takes over without the last write says that there is none, which can then be written again."""
+    with RedisServer(tmp_path / "replica", replica_of=server) as replica:
+        store = RedisStore(line.url)
+        store.add("old", b"old")
+        assert server.ask("WAIT", 1, 10_000) == 1
+        replica.ask("REPLICAOF", "NO", "ONE")
+        store.add("new", b"new")
+        line.server = replica
+        server.kill()
+        store = RedisStore(line.url)
+        assert (store.get("old"), store.get("new")) == (b"old", None)
+        assert store.add("new", b"new") is True
+
+
+def test_a_server_that_evicts_is_doubtful(server: RedisServer, store: RedisStore) -> None:
+    """The health check warns of a server that evicts records, which it does once its memory is full."""
+    server.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    with pytest.warns(StoreWarning, match=r"maxmemory-policy allkeys-lru.*set noeviction"):
+        store.healthcheck()
+    server.ask("CONFIG", "SET", "maxmemory", "3mb")
+    for number in range(200):
+        store.put(f"token {number}", b"x" * 50_000)
+    assert store.get("key") is None
+
+
+def test_a_server_that_evicts_what_expires_is_fine(server: RedisServer, store: RedisStore) -> None:
+    """Records never expire, so that a policy for keys that do is none to warn of."""
+    server.ask("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+    store.healthcheck()
+    store.put("key", b"new")
+    assert server.ask("TTL", "dcrauth:record:key") == -1
+
+
+@pytest.mark.parametrize("write", [name for name in WRITES if name != "delete"])
+def test_a_full_server_keeps_what_it_has(server: RedisServer, store: RedisStore, write: str) -> None:
+    """When the server has no memory left each write is an error that says so, and the old record stands."""
+    server.ask("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(StoreUnavailable, match=r"OutOfMemory|OOM"):
+        WRITES[write](store)
+    assert store.get("key") == b"old"
+    assert list(store.keys()) == ["key"]
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_replica_is_only_read(server: RedisServer, store: RedisStore, tmp_path: Path, write: str) -> None:
+    """A replica gives its records; each write to it, and its health check, is an error that says what it is."""
+    with RedisServer(tmp_path / "replica", replica_of=server) as replica:
+        assert server.ask("WAIT", 1, 10_000) == 1
+        astray = RedisStore(replica.url)
+        assert astray.get("key") == b"old"
+        with pytest.raises(StoreUnavailable, match="name its primary"):
+            WRITES[write](astray)
+    assert list(store.keys()) == ["key"]
+    assert store.get("key") == b"old"
+
+
+def test_a_replica_that_takes_writes_is_unhealthy(server: RedisServer, store: RedisStore, tmp_path: Path) -> None:
+    """A replica that can be written to would lose it all again: the health check says so."""
+    options = ("--replica-read-only", "no")
+    with (
+        RedisServer(tmp_path / "replica", *options, replica_of=server) as replica,
+        pytest.raises(StoreUnavailable, match="is a replica"),
+    ):
+        RedisStore(replica.url).healthcheck()
+
+
+def test_a_server_that_lacks_replicas_refuses(server: RedisServer, store: RedisStore) -> None:
+    """What the server refuses for a reason of its own is an error with its code, and was not written."""
+    server.ask("CONFIG", "SET", "min-replicas-to-write", "1")
+    with pytest.raises(StoreUnavailable, match=r"cannot write a record: \w+ \(NOREPLICAS\)"):
+        store.add("new", b"value")
+    assert store.get("new") is None
+
+
+FOREIGN = {
+    "list": ("RPUSH", "old"),
+    "hash": ("HSET", "field", "old"),
+    "empty": ("SET", ""),
+    "no heading": ("SET", "old"),
+    "short heading": ("SET", "abc\nold"),
+    "long heading": ("SET", "a" * 33 + "\nold"),
+    "heading in capitals": ("SET", "A" * 32 + "\nold"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_what_is_no_record_is_left_alone(server: RedisServer, store: RedisStore, kind: str) -> None:
+    """Whatever else stands in a record's place is StoreCorrupt, neither absent nor replaced, and stays as it is."""
+    name, (command, *content) = "dcrauth:record:other", FOREIGN[kind]
+    server.ask(command, name, *content)
+    before = server.ask("DUMP", name)
+    for act in (
+        lambda: store.get("other"),
+        lambda: store.add("other", b"new"),
+        lambda: store.replace("other", b"new", expected=b"old"),
+        lambda: store.replace("other", b"new", expected=b""),
+    ):
+        with pytest.raises(StoreCorrupt, match=r"dcrauth:record:other.*left as it is"):
+            act()
+    assert server.ask("DUMP", name) == before
+    assert sorted(store.keys()) == ["key", "other"]
+
+
+def test_a_name_that_is_no_key_is_told(server: RedisServer, store: RedisStore) -> None:
+    """A name that no record of ours can have is StoreCorrupt when keys are listed."""
+    server.ask("SET", b"dcrauth:record:\xff", "value")
+    with pytest.raises(StoreCorrupt, match=r"xff.*left as it is"):
+        list(store.keys())
+
+
+def by_url(line: Line) -> RedisStore:
+    return RedisStore(line.url)
+
+
+def by_default(line: Line) -> RedisStore:
+    """A store with a client as redis-py makes them, which repeats commands in its later versions."""
+    return RedisStore(redis.Redis(host="127.0.0.1", port=line.port, socket_timeout=5.0))
+
+
+def by_stubborn(line: Line) -> RedisStore:
+    """A store with a client that repeats commands in every version."""
+    settings: Any = {"retry": Retry(NoBackoff(), 3), "retry_on_error": [redis.ConnectionError]}
+    return RedisStore(redis.Redis(host="127.0.0.1", port=line.port, socket_timeout=5.0, **settings))
+
+
+CLIENTS = pytest.mark.parametrize("connected", [by_url, by_default, by_stubborn])
+MOMENTS = pytest.mark.parametrize("moment", ["before", "after"])
+
+
+@CLIENTS
+@MOMENTS
+def test_a_cut_line_leaves_no_doubt(line: Line, connected: Callable[[Line], RedisStore], moment: Moment) -> None:
+    """Whether the line is cut before a write was carried out or after, the caller hears what has become of it."""
+    store = connected(line)
+    line.cut("SET", moment)
+    assert store.add("key", b"old") is True
+    line.cut("SET", moment)
+    assert store.add("key", b"old") is False
+    line.cut("EVAL", moment)
+    assert store.replace("key", b"new", expected=b"old") is True
+    line.cut("EVAL", moment)
+    assert store.replace("key", b"new", expected=b"old") is False
+    line.cut("EVAL", moment)
+    assert store.replace("none", b"new", expected=b"old") is False
+    assert line.cuts_left == 0
+    assert store.get("key") == b"new"
+    assert list(store.keys()) == ["key"]
+
+
+@CLIENTS
+@MOMENTS
+def test_a_cut_line_costs_no_lock(line: Line, connected: Callable[[Line], RedisStore], moment: Moment) -> None:
+    """A lock whose answer was lost, or which was claimed twice, is held at once, excludes others and is given back."""
+    store = connected(line)
+    line.cut("SET", moment)
+    with store.lock("key", wait=5):
+        assert line.cuts_left == 0
+        with pytest.raises(StoreUnavailable, match=r"0\.1 s"), store.lock("key", wait=0.1):
+            pass
+    with store.lock("key", wait=0):
+        pass
+
+
+ACTS: dict[str, Callable[[RedisStore], bool]] = {
+    "SET": lambda store: store.add("key", b"new"),
+    "EVAL": lambda store: store.replace("key", b"new", expected=b"old"),
+}
+
+
+@pytest.mark.parametrize("command", ACTS)
+def test_a_line_that_stays_cut_is_told(server: RedisServer, line: Line, command: str) -> None:
+    """A write that does not get through twice is an error, nothing was written, and a client by URL sent it twice."""
+    direct, store = RedisStore(server.url), by_url(line)
+    before = b"old" if command == "EVAL" and direct.add("key", b"old") else None
+    line.cut(command, "before", times=3)
+    with pytest.raises(StoreUnavailable, match=r"not known, and the next reading will tell"):
+        ACTS[command](store)
+    assert line.cuts_left == 1
+    assert direct.get("key") == before
+
+
+@pytest.mark.parametrize("command", ACTS)
+@MOMENTS
+def test_an_unknown_outcome_is_told(server: RedisServer, line: Line, command: str, moment: Moment) -> None:
+    """When not even reading tells whether a write took place the error says so, and the next reading tells."""
+    direct, store = RedisStore(server.url), by_url(line)
+    before = b"old" if command == "EVAL" and direct.add("key", b"old") else None
+    line.cut(command, moment)
+    line.cut("GET", "before")
+    with pytest.raises(StoreUnavailable, match=r"not known, and the next reading will tell"):
+        ACTS[command](store)
+    assert store.get("key") == (b"new" if moment == "after" else before)
+
+
+def test_a_refusal_after_a_lost_answer_is_no_refusal(server: RedisServer, line: Line) -> None:
+    """A write that was carried out counts as such even if the server has refused to carry it out once more."""
+    store = by_stubborn(line)
+    line.cut("SET", "after", then=lambda: server.ask("CONFIG", "SET", "maxmemory", "1"))
+    assert store.add("key", b"value") is True
+    with pytest.raises(StoreUnavailable, match=r"OutOfMemory|OOM"):
+        store.add("other", b"value")
+
+
+@pytest.mark.parametrize("act", EVERYTHING)
+def test_a_server_that_is_down_is_unavailable(server: RedisServer, store: RedisStore, act: str) -> None:
+    """Whatever is asked of a server that is not there is StoreUnavailable, with its address and the reason."""
+    server.stop()
+    with pytest.raises(StoreUnavailable, match=rf"127\.0\.0\.1:{server.port}.*Connection refused"):
+        EVERYTHING[act](store)
+
+
+def test_a_server_that_is_silent_is_unavailable(server: RedisServer, store: RedisStore) -> None:
+    """A server that accepts connections and says nothing is waited for as long as the URL says."""
+    impatient = RedisStore(f"{server.url}?socket_timeout=0.2")
+    server.pause()
+    with pytest.raises(StoreUnavailable, match="TimeoutError"):
+        impatient.get("key")
+    with pytest.raises(StoreUnavailable, match="TimeoutError"):
+        impatient.add("new", b"value")
+    server.resume()
+    assert store.get("key") == b"old"
+
+
+def test_a_client_by_url_has_limits(server: RedisServer) -> None:
+    """A client that is made from a URL waits for 5 s at most, or for as long as the URL says."""
+    found = [
+        RedisStore(f"{server.url}{options}")._client.connection_pool.connection_kwargs["socket_timeout"]
+        for options in ("", "?socket_timeout=1.5")
+    ]
+    assert found == [5.0, 1.5]
+
+
+def test_a_client_without_limits_is_doubtful(server: RedisServer) -> None:
+    """A client that would wait for ever is warned of where the store is made."""
+    with server.client(socket_timeout=None) as client, pytest.warns(StoreWarning, match="socket_timeout=5") as told:
+        RedisStore(client)
+    assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize("password", ["", f":{CANARY}@"])
+def test_a_password_is_needed_and_not_shown(tmp_path: Path, password: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Without the right password each call is an error that says so, and no password is shown anywhere."""
+    caplog.set_level(logging.DEBUG)
+    with RedisServer(tmp_path / "server", password=f"{CANARY}-indeed") as server:
+        assert RedisStore(server.url).add("key", b"value") is True
+        store = RedisStore(f"redis://{password}127.0.0.1:{server.port}")
+        for act in EVERYTHING.values():
+            with pytest.raises(StoreUnavailable, match="AuthenticationError; check") as caught:
+                act(store)
+            assert CANARY not in f"{caught.value!r} {caught.value} {caplog.text} {store!r} {RedisStore(server.url)!r}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://:{CANARY}@127.0.0.1",
+        f"redis://:a/{CANARY}@127.0.0.1",
+        f"redis://:7/{CANARY}@127.0.0.1",
+        f"redis://:7#{CANARY}@127.0.0.1",
+        f"redis://:{CANARY}@127.0.0.1:{CANARY}",
+        f"redis://127.0.0.1?pasword={CANARY}",
+        f"redis://:{CANARY}@127.0.0.1?socket_timeout={CANARY}",
+        f"redis://:{CANARY}@127.0.0.1?protocol={CANARY}",
+        CANARY,
+    ],
+)
+def test_a_wrong_url_is_refused(url: str) -> None:
+    """A URL that redis-py refuses, or reads in another way than it was meant, is an error that quotes none of it."""
+    with pytest.raises(ConfigurationError, match="percent-encoded") as caught:
+        RedisStore(url)
+    assert CANARY not in f"{caught.value!r}"
+
+
+def test_a_client_that_decodes_is_refused(server: RedisServer) -> None:
+    """Records are bytes: a client that takes them for text is refused, whichever way it came to that."""
+    with server.client(decode_responses=True) as client, pytest.raises(ConfigurationError, match="decode_responses"):
+        RedisStore(client)
+    with pytest.raises(ConfigurationError, match="decode_responses"):
+        RedisStore(f"{server.url}?decode_responses=yes")
+
+
+NONSENSE: list[dict[str, Any]] = [
+    {"server": "redis://127.0.0.1", "lease": 0},
+    {"server": "redis://127.0.0.1", "lease": -1.0},
+    {"server": "redis://127.0.0.1", "replicas": -1},
+    {"server": 6379},
+]
+
+
+@pytest.mark.parametrize("settings", NONSENSE)
+def test_nonsense_is_refused(settings: dict[str, Any]) -> None:
+    """Settings that cannot work are refused when the store is made."""
+    with pytest.raises(ConfigurationError):
+        RedisStore(**settings)
+
+
+def test_a_clients_own_protocol_does(server: RedisServer) -> None:
+    """A user's client may speak either version of Redis's protocol."""
+    for protocol in (2, 3):
+        with server.client(protocol=protocol) as client:
+            store = RedisStore(client, prefix=f"{protocol}:")
+            store.healthcheck()
+            assert store.add("key", b"old") is True
+            assert store.add("key", b"new") is False
+            assert store.replace("key", b"new", expected=b"old") is True
+            assert (store.get("key"), list(store.keys())) == (b"new", ["key"])
+
+
+def test_tls_is_redis_pys(tmp_path: Path) -> None:
+    """With rediss:// the certificate is checked against what the URL names, and a foreign one is an error."""
+    authority, port = trustme.CA(), free_port()
+    certificate, trusted = authority.issue_cert("127.0.0.1"), tmp_path / "authority.pem"
+    (tmp_path / "key.pem").write_bytes(certificate.private_key_pem.bytes())
+    (tmp_path / "certificate.pem").write_bytes(certificate.cert_chain_pems[0].bytes())
+    authority.cert_pem.write_to_path(str(trusted))
+    options = ["--tls-port", str(port), "--tls-auth-clients", "no", "--tls-ca-cert-file", str(trusted)]
+    options += ["--tls-key-file", f"{tmp_path}/key.pem", "--tls-cert-file", f"{tmp_path}/certificate.pem"]
+    with RedisServer(tmp_path / "server", *options):
+        assert RedisStore(f"rediss://127.0.0.1:{port}?ssl_ca_certs={trusted}").add("key", b"value") is True
+        with pytest.raises(StoreUnavailable, match="certificate verify failed"):
+            RedisStore(f"rediss://127.0.0.1:{port}").get("key")
+
+
+def test_a_socket_file_does(tmp_path: Path) -> None:
+    """A server may be reached by a socket file, whose path is its address."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/redis.sock"
+        with RedisServer(tmp_path / "server", "--unixsocket", path):
+            store = RedisStore(f"unix://{path}")
+            assert store.add("key", b"value") is True
+            assert repr(store) == f"<RedisStore at {path} with prefix 'dcrauth:'>"
+
+
+@contextmanager
+def running(method: str, work: Callable[..., None], *given: Any) -> Iterator[Any]:
+    """Run *work* in another process, and end it."""
+    context: Any = multiprocessing.get_context(method)
+    process = context.Process(target=work, args=given, daemon=True)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.join(PATIENCE)
+        process.kill()
+        process.join(PATIENCE)
+        process.close()
+
+
+def _add_all(url: str, number: int, barrier: Any, results: Any) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        os.environ.update(HOME=home, TMPDIR=home)
+        os.chdir(home)
+        store = RedisStore(url)
+        barrier.wait(PATIENCE)
+        results.put([(store.add(f"{turn}", b"%d" % number), store.get(f"{turn}")) for turn in range(100)])
+        os.chdir("/")
+
+
+def test_two_hosts_agree(server: RedisServer) -> None:
+    """Of two processes that share nothing but the server exactly one adds each record, and both read the same."""
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(2), context.Queue()
+    with (
+        running("spawn", _add_all, server.url, 0, barrier, results),
+        running("spawn", _add_all, server.url, 1, barrier, results),
+    ):
+        one, other = results.get(timeout=PATIENCE), results.get(timeout=PATIENCE)
+    for (won, value), (other_won, other_value) in zip(one, other, strict=True):
+        assert won is not other_won
+        assert value == other_value
+
+
+def _read_much(store: RedisStore, name: str, results: Any) -> None:
+    results.put({store.get(name) for _ in range(300)})
+
+
+def test_a_fork_shares_no_connection(store: RedisStore) -> None:
+    """A child that is forked in the middle of use and its parent each get their own answers."""
+    results = multiprocessing.get_context("fork").Queue()
+    store.put("parent", b"of the parent")
+    store.put("child", b"of the child")
+    busy = threading.Thread(target=lambda: [store.get("parent") for _ in range(300)])
+    busy.start()
+    with running("fork", _read_much, store, "child", results):
+        found = {store.get("parent") for _ in range(300)}
+        assert results.get(timeout=PATIENCE) == {b"of the child"}
+    busy.join(PATIENCE)
+    assert found == {b"of the parent"}
+
+
+def test_a_lease_ends(server: RedisServer) -> None:
+    """A lock outlives its lease for nobody: the next one gets it, and the first one's release leaves it to them."""
+    first, second = RedisStore(server.url, lease=0.2), RedisStore(server.url)
+    with first.lock("key", wait=0):
+        held = second.lock("key", wait=PATIENCE)
+        held.__enter__()
+    with pytest.raises(StoreUnavailable, match=r"for 0 s"), first.lock("key", wait=0):
+        pass
+    held.__exit__(None, None, None)
+    with first.lock("key", wait=0):
+        pass
+
+
+def _hold(url: str, taken: Any) -> None:
+    with RedisStore(url, lease=0.5).lock("key", wait=0):
+        taken.set()
+        threading.Event().wait(PATIENCE)
+
+
+def test_a_killed_holder_is_outlived(server: RedisServer) -> None:
+    """The lock of a process that was killed is free when its lease ends."""
+    taken = multiprocessing.get_context("spawn").Event()
+    with running("spawn", _hold, server.url, taken) as process:
+        assert taken.wait(PATIENCE)
+        process.kill()
+        with RedisStore(server.url).lock("key", wait=PATIENCE):
+            pass
+
+
+def test_a_lock_may_outlive_its_server(server: RedisServer, store: RedisStore) -> None:
+    """What was done under a lock is not undone by a server that cannot be told of the end of it."""
+    with store.lock("key", wait=0):
+        server.stop()
+    server.start()
+    with pytest.raises(StoreUnavailable, match="Another process"), store.lock("key", wait=0):
+        pass
+
+
+KEYS = ["", "a", "A", "*", "?", "[a]", "\\", "../x", "nul\0", "line\nbreak", "é", "e\u0301", "\udc80", "x" * 10_000]
+
+
+@pytest.mark.parametrize("prefix", ["", "*", "dcr?uth:", "[a-z]*:", "a\\", "^{a}\n\0é\udc80:"])
+def test_prefixes_are_kept_apart(server: RedisServer, prefix: str) -> None:
+    """Two stores with different prefixes see nothing of each other, whatever is in the prefixes and the keys."""
+    store, other = RedisStore(server.url, prefix=prefix), RedisStore(server.url, prefix="dcrauth:")
+    for key in KEYS:
+        assert store.add(key, b"one") is True
+        assert other.add(key, b"other") is True
+    with store.lock("", wait=0), other.lock("", wait=0):
+        assert sorted(set(store.keys())) == sorted(KEYS)
+    assert {store.get(key) for key in KEYS} == {b"one"}
+    for key in KEYS:
+        store.delete(key)
+    assert list(store.keys()) == []
+    assert {other.get(key) for key in KEYS} == {b"other"}
+
+
+def test_keys_are_read_page_by_page(store: RedisStore, server: RedisServer) -> None:
+    """Thousands of keys are listed while others are written, those that were there all along among them."""
+    with server.client() as client, client.pipeline(transaction=False) as many:
+        for number in range(3000):
+            many.set(f"dcrauth:record:{number}", f"{'0' * 32}\nvalue")
+        many.execute()
+    found = set()
+    for number, key in enumerate(store.keys()):
+        found.add(key)
+        if number % 100 == 0:
+            store.put(f"new {number}", b"value")
+    assert {"key", *map(str, range(3000))} <= found
+
+
+def test_a_healthy_server_is_not_doubted(server: RedisServer, store: RedisStore) -> None:
+    """A server that keeps all it has, in memory and on disk, is warned of in no way; nothing is left in it."""
+    store.healthcheck()
+    assert server.ask("KEYS", "*") == [b"dcrauth:record:key"]
+
+
+@pytest.mark.parametrize("saves", [False, True])
+def test_a_server_that_keeps_nothing_is_doubtful(tmp_path: Path, saves: bool) -> None:
+    """A server without any persistence is warned of, with what to set; snapshots are persistence."""
+    with RedisServer(tmp_path / "server") as server:
+        server.ask("CONFIG", "SET", "save", "3600 1" if saves else "")
+        store = RedisStore(server.url)
+        if saves:
+            store.healthcheck()
+        else:
+            with pytest.warns(StoreWarning, match="set appendonly yes") as told:
+                store.healthcheck()
+            assert [warning.filename for warning in told] == [__file__]
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_a_server_without_config_is_asked_otherwise(tmp_path: Path, journal: bool) -> None:
+    """Where CONFIG is forbidden only what nothing else tells is left open, and the warning says what that is."""
+    with RedisServer(tmp_path / "server", "--rename-command", "CONFIG", "", journal=journal) as server:
+        store = RedisStore(server.url)
+        if journal:
+            store.healthcheck()
+        else:
+            with pytest.warns(StoreWarning, match="does not tell whether it keeps its data on disk"):
+                store.healthcheck()
+
+
+def test_a_user_with_few_rights_will_do(server: RedisServer) -> None:
+    """A user who may run no dangerous command, below its prefix only, has a store that says what it cannot see."""
+    rights = ["on", ">secret", "~mine:*", "+@all", "-@dangerous", "-@admin"]
+    server.ask("ACL", "SETUSER", "limited", *rights)
+    url = f"redis://limited:secret@127.0.0.1:{server.port}"
+    store = RedisStore(url, prefix="mine:")
+    with pytest.warns(StoreWarning) as told:
+        store.healthcheck()
+    assert sorted(str(warning.message).partition("does not tell ")[2][:18] for warning in told) == [
+        "its maxmemory-poli",
+        "whether it keeps i",
+    ]
+    assert store.add("key", b"old") is True
+    assert store.replace("key", b"new", expected=b"old") is True
+    assert list(store.keys()) == ["key"]
+    with store.lock("key", wait=0):
+        pass
+    with pytest.raises(StoreUnavailable, match="NoPermissionError; grant"):
+        RedisStore(url, prefix="other:").get("key")
+
+
+def test_a_user_without_scripts_is_unhealthy(server: RedisServer) -> None:
+    """A user who may not run what a replacement takes is told before anything is registered."""
+    server.ask("ACL", "SETUSER", "limited", "on", ">secret", "~*", "+@all", "-@scripting")
+    with pytest.raises(StoreUnavailable, match="NoPermissionError"):
+        RedisStore(f"redis://limited:secret@127.0.0.1:{server.port}").healthcheck()
+
+
+def test_replicas_are_waited_for(server: RedisServer, tmp_path: Path) -> None:
+    """With replicas=1 a write counts once a replica has it; without one it is kept, and an error says so."""
+    with RedisServer(tmp_path / "replica", replica_of=server) as replica:
+        assert server.ask("WAIT", 1, 10_000) == 1
+        store = RedisStore(server.url, replicas=1)
+        store.healthcheck()
+        assert store.add("key", b"old") is True
+        assert RedisStore(replica.url).get("key") == b"old"
+        replica.pause()
+        with pytest.raises(StoreUnavailable, match="only 0 of 1 replicas"):
+            store.replace("key", b"new", expected=b"old")
+        with pytest.raises(StoreUnavailable, match="only 0 of 1 replicas"):
+            store.add("key", b"another")
+        replica.resume()
+        assert store.get("key") == b"new"
+        assert store.add("key", b"another") is False
+    with pytest.raises(StoreUnavailable, match="fewer than 1 replicas"):
+        store.healthcheck()
+
+
+def test_nothing_is_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither errors nor log lines at DEBUG nor a repr quote a record, not even where the server's answer does."""
+    caplog.set_level(logging.DEBUG)
+    options = ("--rename-command", "SET", "", "--rename-command", "EVAL", "")
+    shown = []
+    with RedisServer(tmp_path / "server", *options, password=CANARY) as server:
+        store, value = RedisStore(server.url), CANARY.encode()
+        with server.client() as client, pytest.raises(redis.ResponseError, match=CANARY):
+            client.set("key", CANARY)
+        for act in (
+            lambda: store.put("key", value),
+            lambda: store.add("key", value),
+            lambda: store.replace("key", value, expected=value),
+            lambda: RedisStore(server.url, replicas=1)._await_replicas(),
+            lambda: lock(store),
+        ):
+            with pytest.raises(StoreUnavailable) as caught:
+                act()
+            shown.append(f"{caught.value!r}")
+    shown += [caplog.text, f"{store} {store!r}", *(f"{vars(record)}" for record in caplog.records)]
+    assert CANARY not in "".join(shown)
+
+
+def test_a_store_is_not_pickled(store: RedisStore) -> None:
+    """A store holds a password maybe: pickling it is refused, a copy of it is the store itself."""
+    with pytest.raises(TypeError, match="holds a secret"):
+        pickle.dumps(store)
+    assert copy.deepcopy(store) is store
+
+
+def test_a_missing_library_is_named() -> None:
+    """Without redis-py the import says what to install."""
+    import subprocess
+    import sys
+
+    program = "import sys; sys.modules['redis'] = None; import dcrauth.stores.redis"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert "pip install dcrauth[redis]" in found.stderr
