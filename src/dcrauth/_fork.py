@@ -1,4 +1,4 @@
-"""Objects that hold locks or threads, made anew in the child of a fork."""
+"""Objects that hold locks, threads or connections, around a fork."""
 
 import os
 import weakref
@@ -13,7 +13,21 @@ class Forkable(Protocol):
         ...
 
 
+class Suspendable(Protocol):
+    """An object that has something which no two processes may share."""
+
+    def suspend(self) -> None:
+        """Let go of it before a fork, and hold still."""
+        ...
+
+    def resume(self, *, in_child: bool) -> None:
+        """Go on after a fork."""
+        ...
+
+
 _living: "weakref.WeakSet[Forkable]" = weakref.WeakSet()
+_suspendable: "weakref.WeakSet[Suspendable]" = weakref.WeakSet()
+_suspended: list[Suspendable] = []
 
 
 def watch(each: Forkable) -> None:
@@ -21,10 +35,30 @@ def watch(each: Forkable) -> None:
     _living.add(each)
 
 
-def _after_fork() -> None:
+def suspend(each: Suspendable) -> None:
+    """See to it that *each* is suspended during every fork for as long as it lives."""
+    _suspendable.add(each)
+
+
+def _before_fork() -> None:
+    for each in list(_suspendable):
+        each.suspend()
+        _suspended.append(each)
+
+
+def _after_fork_in_parent() -> None:
+    while _suspended:
+        _suspended.pop().resume(in_child=False)
+
+
+def _after_fork_in_child() -> None:
+    while _suspended:
+        _suspended.pop().resume(in_child=True)
     for each in list(_living):
         each.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )

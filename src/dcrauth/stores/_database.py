@@ -1,0 +1,314 @@
+"""One SQLite file and the one connection that a process has to it, as safe as a file of secrets has to be.
+
+SQLite keeps notes on its open files for the whole process, locks among them, which a forked child inherits though the
+locks themselves stay with the parent (sqlite.org: "How To Corrupt An SQLite Database File", 2.6). So the connection is
+closed before every fork, and each side opens its own. It would also go on with a file that somebody has removed; so
+each use looks whether the files are still the same.
+"""
+
+import logging
+import os
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+from dcrauth import _fork
+from dcrauth.errors import InsecureStore, StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
+from dcrauth.stores._disk import OPEN_TO_OTHERS, WRITABLE_BY_OTHERS, Disk, Folder, told
+from dcrauth.stores._locks import locked
+from dcrauth.stores._sentinel import Sentinel
+
+APPLICATION = int.from_bytes(b"dcra", "big")
+"""What ``PRAGMA application_id`` says of a file of ours."""
+
+SCHEMA = 1
+_TABLES = {"records", "store"}
+_COLUMNS = "number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, key BLOB NOT NULL, value BLOB NOT NULL"
+_LAYOUT = (
+    f"CREATE TABLE IF NOT EXISTS records ({_COLUMNS})",
+    "CREATE TABLE IF NOT EXISTS store (created_at REAL NOT NULL)",
+    f"PRAGMA application_id = {APPLICATION}",
+    f"PRAGMA user_version = {SCHEMA}",
+)
+_SETTINGS = ("trusted_schema = OFF", "fullfsync = ON", "checkpoint_fullfsync = ON")
+
+_WAIT = 30.0
+_WAIT_BEFORE_FORK = 5.0
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
+
+_MENDED = ((3, 44, 6), (3, 50, 7))
+"""Versions of SQLite before 3.51.3 that have got its mended write-ahead log."""
+
+_logger = logging.getLogger("dcrauth")
+_inherited: list[sqlite3.Connection] = []
+
+
+class Database:
+    """The file at *path*, opened when it is first needed.
+
+    Parameters:
+        path: an absolute path.
+        sentinel: the marks that tell that it was in use before.
+    """
+
+    def __init__(self, path: str, sentinel: Sentinel) -> None:
+        self.path = path
+        self._sentinel = sentinel
+        self._disk = Disk()
+        self._mutex = threading.Lock()
+        self._held_for_fork = False
+        self._connection: sqlite3.Connection | None = None
+        self._files: object = None
+        _fork.suspend(self)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection | None]:
+        """Yield the connection, or None while there is nothing to read."""
+        with self._mutex, self._told("read"):
+            yield self._opened()
+
+    @contextmanager
+    def writing(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
+        """Yield the connection for one statement, or one transaction, while no other process writes.
+
+        Parameters:
+            durable: whether it has to be on the disk afterwards.
+        """
+        with self._mutex, self._told("write to"):
+            self._disk.make_path(os.path.dirname(self.path))
+            with self._locked(_WAIT):
+                connection = self._opened() or self._made()
+                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                yield connection
+                if durable:
+                    _checkpoint(connection)
+
+    def is_marked(self) -> bool:
+        """Return whether the file is the one that the marks speak of: not if it was made anew after a loss."""
+        with self.reading() as connection:
+            return connection is not None and connection.execute("SELECT 1 FROM store").fetchone() is not None
+
+    def back_up(self, path: str) -> None:
+        """Write a copy to a new file that only its owner can read."""
+        with self.reading() as connection:
+            if connection is None:
+                raise StoreUnavailable(f"There is no database in {self.path} to make a backup of")
+            with told(f"write a backup to {path}"), self._disk.folder(os.path.dirname(path), forbidden=0) as folder:
+                os.close(self._disk.make_file(folder, os.path.basename(path)))
+                try:
+                    _copy(connection, path)
+                    self._disk.sync(folder)
+                except BaseException:
+                    os.unlink(path)
+                    raise
+
+    def close(self) -> None:
+        """Close the connection; the next use opens it again."""
+        with self._mutex, self._told("close"):
+            self._close(_WAIT)
+
+    def __del__(self) -> None:
+        if getattr(self, "_connection", None) is not None:
+            self._close(0.0)
+
+    def suspend(self) -> None:
+        """Close the connection before a fork, and hold all other threads off until that is over."""
+        self._held_for_fork = self._mutex.acquire(timeout=_WAIT_BEFORE_FORK)
+        if self._held_for_fork:
+            self._close(_WAIT_BEFORE_FORK)
+
+    def resume(self, *, in_child: bool) -> None:
+        """Go on after a fork."""
+        if self._held_for_fork:
+            self._held_for_fork = False
+            self._mutex.release()
+        elif in_child:
+            # A thread of the parent is in the middle of something: what it uses is the parent's, and is not closed.
+            self._mutex = threading.Lock()
+            _inherited.extend([self._connection] if self._connection else [])
+            self._connection = None
+
+    @contextmanager
+    def _told(self, doing: str) -> Iterator[None]:
+        """Turn what SQLite and the operating system say into an error that says what could not be done."""
+        try:
+            with told(f"{doing} {self.path}"):
+                yield
+        except sqlite3.Error as fault:
+            code = getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF
+            if code not in _PASSING:
+                self._let_go()
+            raise _failure(f"{doing} {self.path}", self.path, code, fault) from None
+
+    def _opened(self) -> sqlite3.Connection | None:
+        """Return the connection to a file that is laid out, or None while there is none."""
+        if self._connection is not None and self._files == _identities(self.path):
+            return self._connection
+        self._let_go()
+        if not _is_there(self.path):
+            return None
+        with self._folder(), _connecting(self.path) as connection:
+            if _is_laid_out(connection, self.path):
+                return self._kept(connection)
+            connection.close()
+            return None
+
+    def _made(self) -> sqlite3.Connection:
+        """Lay the file out, and make it if need be: empty, before SQLite does, which would go by the umask."""
+        with self._folder() as folder:
+            if not _is_there(self.path):
+                os.close(self._disk.make_file(folder, os.path.basename(self.path)))
+            self._disk.sync_above(folder.path)
+            self._disk.sync(folder)
+        with _connecting(self.path) as connection:
+            self._lay_out(connection)
+            return self._kept(connection)
+
+    def _kept(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        connection.execute("SELECT count(*) FROM store").fetchone()  # from here on its log is there as well
+        self._connection, self._files = connection, _identities(self.path)
+        return connection
+
+    def _lay_out(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            for statement in _LAYOUT:
+                connection.execute(statement)
+            # A store that was lost is not marked anew: it takes records back, but goes on saying that it was lost.
+            if not self._sentinel.found():
+                connection.execute("INSERT INTO store VALUES (?)", (time.time(),))
+        _checkpoint(connection)
+        self._sentinel.write(self._disk)
+
+    @contextmanager
+    def _folder(self) -> Iterator[Folder]:
+        with self._disk.folder(os.path.dirname(self.path), forbidden=WRITABLE_BY_OTHERS) as folder:
+            yield folder
+
+    @contextmanager
+    def _locked(self, wait: float) -> Iterator[None]:
+        with locked(f"{self.path}.lock", wait):
+            yield
+
+    def _close(self, wait: float) -> None:
+        """Close the connection; SQLite may then empty its log, so no other process should write meanwhile."""
+        if self._connection is not None:
+            # Where the lock cannot be had, SQLite's own locks have to do.
+            with suppress(StoreError, OSError), self._locked(wait):
+                self._let_go()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+@contextmanager
+def _connecting(path: str) -> Iterator[sqlite3.Connection]:
+    """Open the file, and close it again if it turns out to be of no use."""
+    connection = _connect(path)
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    _warn_of_version(sqlite3.sqlite_version_info)
+    uri = f"{Path(path).as_uri()}?{'immutable=1' if _is_read_only(path) else 'mode=rw'}"
+    connection = sqlite3.connect(uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+    for setting in _SETTINGS:
+        connection.execute(f"PRAGMA {setting}")
+    return connection
+
+
+def _is_read_only(path: str) -> bool:
+    """Return whether the file system can only be read: SQLite then has to be told to do without its log."""
+    if not (hasattr(os, "statvfs") and os.statvfs(path).f_flag & os.ST_RDONLY):
+        return False
+    with suppress(FileNotFoundError):
+        if os.stat(f"{path}-wal").st_size:
+            raise StoreUnavailable(
+                f"{path}-wal is on a read-only file system, and has to be worked off; make it writable"
+            )
+    return True
+
+
+def _is_there(path: str) -> bool:
+    """Return whether there is a file; never open it: closing it would drop SQLite's own locks on it (fcntl(2))."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(found.st_mode):
+        raise InsecureStore(f"{path} is not a regular file; move it away")
+    if os.name == "posix" and found.st_uid != os.geteuid():
+        raise InsecureStore(f"{path} belongs to another user (uid {found.st_uid}); choose another file")
+    if os.name == "posix" and found.st_mode & OPEN_TO_OTHERS:
+        raise InsecureStore(f"{path} is open to others (mode {found.st_mode & 0o777:o}); run: chmod 600 {path}*")
+    return True
+
+
+def _identities(path: str) -> object:
+    """Return what tells the file and its log from others that may take their names."""
+    try:
+        found = [os.stat(each) for each in (path, f"{path}-wal")]
+    except FileNotFoundError:
+        return None
+    return [(each.st_dev, each.st_ino) for each in found]
+
+
+def _is_laid_out(connection: sqlite3.Connection, path: str) -> bool:
+    """Return whether our tables are there; an empty file is none of anybody's."""
+    ((application,), (schema,)) = (
+        connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
+    )
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if application != APPLICATION and (application or tables):
+        raise StoreCorrupt(f"{path} is a database of another application; it was left as it is. Choose another file")
+    if schema > SCHEMA:
+        raise StoreTooNew(f"{path} was laid out by a later version of dcrauth (schema {schema}); upgrade")
+    return tables >= _TABLES
+
+
+def _checkpoint(connection: sqlite3.Connection) -> None:
+    """Move what is in the log into the file, so that losing the log alone would lose no credentials."""
+    # What was written is on the disk already, in the log; a checkpoint that fails is made up for by the next one.
+    with suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
+def _copy(connection: sqlite3.Connection, path: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as copy:
+        copy.execute("PRAGMA synchronous = FULL")
+        connection.backup(copy)
+
+
+def _failure(doing: str, path: str, code: int, fault: sqlite3.Error) -> StoreError:
+    if code in _DAMAGED:
+        return StoreCorrupt(
+            f"{path} is damaged or is not a database ({fault}); it was left as it is. Restore it from a backup"
+        )
+    return StoreUnavailable(f"The store cannot {doing}: {fault}")
+
+
+@cache
+def _warn_of_version(version: tuple[int, ...]) -> None:
+    """Say once that another program should not write to the file while it is in use (sqlite.org/wal.html, 11)."""
+    line = version[:2]
+    if version < (3, 51, 3) and not any(line == mended[:2] and version >= mended for mended in _MENDED):
+        _logger.warning(
+            "SQLite %s may damage a database when two connections write and checkpoint at the same time. SQLiteStore "
+            "keeps its own from doing that; let no other program write to its file, or upgrade SQLite to 3.51.3",
+            ".".join(map(str, version)),
+        )
