@@ -1,0 +1,94 @@
+"""A caller: a thread or task of the application that wants to call a protected API over and over."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from adapters_tests.simulation.server import PROVIDER
+from dcrauth import DCRAuthError, rules
+from dcrauth.credentials import AccessToken
+
+if TYPE_CHECKING:
+    from adapters_tests.simulation.process import Process
+    from adapters_tests.simulation.world import World
+
+_LATENCY = 0.2
+
+
+class Caller:
+    """Does what every adapter does: a token, a request, and after a 401 once more with another token.
+
+    Parameters:
+        process: the process that it lives in.
+        name: what it is called in the trace.
+    """
+
+    def __init__(self, process: Process, name: str) -> None:
+        self.process, self.name = process, name
+        self.world: World = process.world
+        self.rest(self.world.rng.random())
+
+    def rest(self, seconds: float) -> None:
+        """Forget the request under way, if there is one, and make the next one in so many seconds."""
+        self.flight: Future[AccessToken] | None = None
+        self.refused: AccessToken | None = None
+        self.disturbed = False
+        self.ready = self.world.now + seconds
+
+    def wake(self) -> None:
+        """Look at once whether the renewal that was waited for has ended."""
+        if self.flight is not None and self.flight.done():
+            self.ready = self.world.now
+
+    def step(self) -> None:
+        """Ask for a token, or look what has become of the one that was asked for."""
+        if self.flight is None:
+            self._ask()
+        else:
+            self._look(self.flight)
+
+    def _ask(self) -> None:
+        source, self.disturbed, self.asked_at = self.process.source, False, self.world.now
+        owed = self.world.watch.owed(self)
+        try:
+            token = source.fresh() if self.refused is None else None
+            found = token or source._token_or_flight(self.refused)
+        except DCRAuthError as error:
+            self._failed(error, owed)
+            return
+        if isinstance(found, AccessToken):
+            self._use(found)
+        else:
+            self.flight = found
+            self.ready = self.world.now if found.done() else self.world.now + self.world.policy.timeout
+
+    def _look(self, flight: Future[AccessToken]) -> None:
+        self.flight = None
+        owed = self.world.watch.owed(self)
+        self.world.watch.waited(self)
+        try:
+            token = self.process.source._after(flight, self.refused)
+        except DCRAuthError as error:
+            self._failed(error, owed)
+        else:
+            self._use(token)
+
+    def _failed(self, error: DCRAuthError, owed: Any) -> None:
+        self.world.note(self.name, "fails", error)
+        self.world.watch.denied(self, error, owed)
+        self.world.request_over(self, error=error)
+
+    def _use(self, token: AccessToken) -> None:
+        self.world.watch.handed_out(self, token)
+        if self.refused is not None and token.value == self.refused.value:
+            self.world.note(self.name, "passes the refusal on", token)
+            self.world.request_over(self)
+            return
+        body = self.world.refusal(token)
+        self.world.note(self.name, "is refused" if body else "is served", token)
+        if body is not None and self.refused is None and rules.is_ours(PROVIDER.verdict(body)):
+            self.refused = token
+            self.ready = self.world.now + _LATENCY
+            return
+        self.world.request_over(self, served=None if body else token)

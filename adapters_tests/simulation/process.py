@@ -1,0 +1,263 @@
+"""One process of the application: a real token source, some callers, and the renewal under way, effect by effect."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from adapters_tests.simulation.server import PROVIDER
+from dcrauth import Clock, DCRAuthError, Policy, StoreUnavailable, TokenSource, custody, renewal
+from dcrauth.credentials import AccessToken
+from dcrauth.effects import Effect, Errand, Story, Tell
+from dcrauth.events import Event
+from dcrauth.records import StoredCredentials
+from dcrauth.rules import Instant
+
+if TYPE_CHECKING:
+    from adapters_tests.simulation.callers import Caller
+    from adapters_tests.simulation.world import World
+
+NEVER = math.inf
+
+
+class SimulatedSource(TokenSource):
+    """The real thing, except that a renewal is not run on a thread but handed to the simulated process."""
+
+    def __init__(self, process: Process, policy: Policy) -> None:
+        unused: Any = object()
+        clock = Clock(wall=process.wall, monotonic=process.monotonic)
+        super().__init__(PROVIDER, store=unused, transport=unused, policy=policy, clock=clock)
+        self.process = process
+
+    def _fly(self, flight: Future[AccessToken], holding: Any) -> None:
+        self.process.asked(Task(self._errand(holding.token if holding else None), flight))
+
+    def _tell(self, event: Event) -> None:
+        self.process.told(event)
+
+
+@dataclass
+class Task:
+    """A story to be told: a renewal for those who wait on *flight*, or without one the deletion of the credentials."""
+
+    errand: Errand
+    flight: Future[AccessToken] | None
+    lock_until: float = NEVER
+    locked: bool = False
+    story: Story[Any] | None = None
+    evidence: Evidence = field(default_factory=lambda: Evidence())  # noqa: PLW0108  # it is defined below
+
+
+@dataclass
+class Evidence:
+    """What a story has seen so far, for the invariants to judge what it does.
+
+    Parameters:
+        began: when it began, in simulated seconds.
+        losses: how often the store had lost something by then.
+        known: the credentials that the process knew by then.
+        disturbed: whether the process was held up or its clock was set meanwhile.
+        read: the latest reading of the credentials record, as a tuple of one; None if it failed.
+        refusals: when each client was refused, in simulated seconds.
+        reread: clients whose record was read again after they were refused.
+        calls: how many calls it has made.
+        unsaved: a client that was registered and not stored yet.
+    """
+
+    began: float = 0.0
+    losses: int = 0
+    known: StoredCredentials | None = None
+    disturbed: bool = False
+    read: tuple[Any] | None = None
+    refusals: dict[str, list[float]] = field(default_factory=dict)
+    reread: list[str] = field(default_factory=list)
+    calls: int = 0
+    unsaved: str | None = None
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What a process holds, and when it is dead by each of its clocks, reckoned without the rules."""
+
+    token: AccessToken
+    landed: float
+    expiry: Instant
+    obtained_monotonic: float
+    fetched: bool
+
+    def alive(self, now: Instant) -> bool:
+        """Whether neither clock says that it has expired."""
+        return now.wall < self.expiry.wall and now.monotonic < self.expiry.monotonic
+
+
+class Process:
+    """A state machine: it waits for the lock, then performs one effect at each step.
+
+    Parameters:
+        world: everything outside.
+        number: which process it is.
+    """
+
+    def __init__(self, world: World, number: int) -> None:
+        self.world, self.name = world, f"p{number}"
+        self.clock_error = world.rng.choice((0.0, 0.0, -3.0, 40.0))
+        self._boot = world.rng.random() * 1e5
+        self.frozen_until = 0.0
+        self.callers: list[Caller] = []
+        self.incarnation = 0
+        self.renewed: list[float] = []
+        self._start()
+
+    def _start(self) -> None:
+        self.incarnation += 1
+        self.ready = NEVER
+        self.task: Task | None = None
+        self._queue: list[Task] = []
+        self.held: Holding | None = None
+        self.failed_at: float | None = None
+        self.throttled_until: float | None = None
+        self._pending: Effect | None = None
+        self._result: Any = None
+        self._error: DCRAuthError | None = None
+        self.ticket = (self.incarnation, 0)
+        self.source = SimulatedSource(self, self.world.policy)
+
+    def wall(self) -> float:
+        return self.world.now + 1.7e9 + self.clock_error
+
+    def monotonic(self) -> float:
+        return self.world.now + self._boot
+
+    def instant(self) -> Instant:
+        return Instant(self.wall(), self.monotonic())
+
+    def told(self, event: Event) -> None:
+        """Hear of an event, whatever it is."""
+        self.world.note(self.name, "tells", event)
+        self.world.watch.told(event)
+
+    def freeze(self, seconds: float, *, suspended: bool = False) -> None:
+        """Stand still; the monotonic clock of a suspended machine stands still as well."""
+        self.frozen_until = max(self.frozen_until, self.world.now + seconds)
+        self._boot -= seconds if suspended else 0.0
+        self.disturb()
+
+    def set_clock(self, error: float) -> None:
+        """Set the wall clock so that it differs by so many seconds from the truth."""
+        self.clock_error = error
+        self.failed_at = self.throttled_until = None
+        self.disturb()
+
+    def disturb(self) -> None:
+        """Note that the story under way cannot be held to its times."""
+        if self.task is not None:
+            self.task.evidence.disturbed = True
+        for caller in self.callers:
+            caller.disturbed = True
+
+    def crash(self, pause: float) -> None:
+        """Die, and start anew after a while with nothing in memory."""
+        if self.task is not None:
+            self.world.watch.cut_short(self.task.evidence)
+        self.world.abandoned(self)
+        self._start()
+        for caller in self.callers:
+            caller.rest(pause)
+
+    def asked(self, task: Task) -> None:
+        """Begin a story, or put it off until the present one has ended."""
+        self.world.watch.begins(self, task)
+        if self.task is None:
+            self._begin(task)
+        else:
+            self._queue.append(task)
+
+    def _begin(self, task: Task) -> None:
+        self.task = task
+        task.lock_until = self.world.now + task.errand.policy.timeout
+        task.evidence = Evidence(self.world.now, self.world.store.losses, task.errand.memory.client)
+        self.ready = self.world.now
+
+    def step(self) -> None:
+        """Do the next thing."""
+        assert self.task is not None
+        if self.task.story is None:
+            self._enter(self.task)
+        else:
+            self._go_on(self.task)
+
+    def receives(self, result: Any, error: DCRAuthError | None, delay: float) -> None:
+        """Be given the outcome of the pending effect in *delay* seconds."""
+        self._result, self._error = result, error
+        self.ready = self.world.now + delay
+
+    def _enter(self, task: Task) -> None:
+        """Tell the story under the lock, or without it where that cannot be had; deletion insists on it."""
+        try:
+            task.locked = self.world.acquired(self)
+            if not task.locked and self.world.now < task.lock_until:
+                self.ready = min(task.lock_until, self.world.lease_until)
+                return
+            if not task.locked:
+                raise StoreUnavailable("somebody else holds the simulated lock")
+        except StoreUnavailable as error:
+            if task.flight is None:
+                return self._end(task)
+            task.story = renewal.unlocked(task.errand, error)
+        else:
+            forgetting = task.flight is None
+            task.story = custody.forgotten(task.errand) if forgetting else renewal.renewal(task.errand)
+        self.ready = self.world.now
+
+    def _go_on(self, task: Task) -> None:
+        assert task.story is not None
+        result, error, pending = self._result, self._error, self._pending
+        if pending is not None:
+            self.world.note(self.name, pending, error or result)
+            self.world.watch.performed(self, task, pending, result, error)
+        self._result = self._error = None
+        try:
+            effect = task.story.send(result) if error is None else task.story.throw(error)
+            while isinstance(effect, Tell):
+                self.told(effect.event)
+                effect = task.story.send(None)
+        except StopIteration as end:
+            return self._end(task, end.value)
+        except DCRAuthError as failure:
+            return self._end(task, error=failure)
+        self._pending = effect
+        self.ticket = (self.incarnation, self.ticket[1] + 1)
+        self.world.perform(self, task, effect)
+
+    def _end(self, task: Task, result: Any = None, error: DCRAuthError | None = None) -> None:
+        self.world.note(self.name, "ends", error or result)
+        self.task, self._pending, self.ready = None, None, NEVER
+        self.world.released(self)
+        self.world.watch.ends(self, task, result, error)
+        if task.flight is None:
+            self._forgot(result)
+        elif error is not None:
+            self.failed_at = self.world.now
+            self.source._fail(task.flight, error)
+        else:
+            self._hold(task, result)
+            self.source._land(task.flight, result)
+        for caller in self.callers:
+            caller.wake()
+        if self._queue:
+            self._begin(self._queue.pop(0))
+
+    def _hold(self, task: Task, token: AccessToken) -> None:
+        now, fetched = self.instant(), task.evidence.calls > 0
+        left = min(token.expires_at - now.wall, token.life)
+        obtained = now.monotonic - (now.wall - token.obtained_at)
+        self.held = Holding(token, self.world.now, now.later(left), obtained, fetched)
+        self.failed_at = None
+        self.renewed.append(task.evidence.began)
+
+    def _forgot(self, deleted: Any) -> None:
+        if deleted is not None:
+            self.source._hold(None)
+            self.held = None

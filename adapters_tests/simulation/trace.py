@@ -1,0 +1,58 @@
+"""The trace of a simulation in words, without any secret that a real one might hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dcrauth import DCRAuthError
+from dcrauth.credentials import AccessToken
+from dcrauth.effects import Now, Send, Sleep
+from dcrauth.events import Event
+from dcrauth.provider import Response
+from dcrauth.rules import Instant
+
+
+def words(line: tuple[float, str, Any, Any]) -> str:
+    """Return one line of a trace as text."""
+    now, who, what, outcome = line
+    return f"{now:12.3f}  {who:<6}{_effect(what)}" + ("" if outcome is None else f" → {_outcome(outcome)}")
+
+
+def _effect(what: Any) -> str:
+    if isinstance(what, str):
+        return what
+    match what:
+        case Send():
+            return f"Send {what.request.endpoint.rpartition('/')[2]} {_client(what.request.body)}".rstrip()
+        case Sleep():
+            return f"Sleep {what.seconds:.3f}"
+        case Now():
+            return "Now"
+        case _:
+            key = getattr(what, "key", "")
+            value = getattr(what, "value", b"")
+            return f"{type(what).__name__} {key.partition('.')[2]} {_client(value)}".rstrip()
+
+
+def _client(data: bytes) -> str:
+    """Which client a record or a request is about."""
+    at = data.find(b"client-")
+    return data[at : at + 12].partition(b'"')[0].partition(b"&")[0].decode() if at >= 0 else ""
+
+
+def _outcome(outcome: Any) -> str:
+    match outcome:
+        case DCRAuthError():
+            return f"{type(outcome).__name__}: {outcome.message}"
+        case Response():
+            return f"{outcome.status} {outcome.body[:80].decode('latin-1')}"
+        case AccessToken():
+            return f"{outcome.value} until {outcome.expires_at:.3f}"
+        case Instant():
+            return f"wall {outcome.wall:.3f}, monotonic {outcome.monotonic:.3f}"
+        case bytes():
+            return f"{len(outcome)} bytes {_client(outcome)}".rstrip()
+        case Event():
+            return repr(outcome)
+        case _:
+            return str(outcome)

@@ -1,0 +1,288 @@
+"""Everything outside the simulated processes: time, store, server, network, and what goes wrong with them."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+from typing import Any
+
+from adapters_tests.simulation.callers import Caller
+from adapters_tests.simulation.faults import Faults
+from adapters_tests.simulation.invariants import Watch
+from adapters_tests.simulation.process import Process, Task
+from adapters_tests.simulation.recovery import Recovery
+from adapters_tests.simulation.server import SimulatedServer
+from adapters_tests.simulation.store import TROUBLES, SimulatedStore
+from dcrauth import DCRAuthError, Policy, ServerUnavailable, StoreUnavailable
+from dcrauth.credentials import AccessToken
+from dcrauth.effects import Add, Check, Delete, Effect, Get, Now, Put, Replace, Send, Sleep
+from dcrauth.provider import Request, Response
+from dcrauth.records import StoredCredentials
+
+PATIENCE = 15.0
+"""After how many seconds a transport gives up."""
+
+_PAGES = (
+    Response(200, {}, b"<html>please log in</html>"),
+    Response(201, {}, b'{"access_tok'),
+    Response(401, {}, b"<html>blocked</html>"),
+    Response(400, {}, b'{"status": 400, "code": "invalid_client", "message": "not an OAuth answer"}'),
+    Response(200, {}, b"[]"),
+)
+_BUSY = Response(503, {}, b"<html>busy</html>")
+_DURATIONS = (2.0, 20.0, 90.0, 700.0, 5000.0)
+
+
+class World:
+    """One simulation's world.
+
+    Parameters:
+        rng: decides everything.
+        faults: what may go wrong.
+    """
+
+    def __init__(self, rng: random.Random, faults: Faults) -> None:
+        self.rng, self.faults = rng, faults
+        self.now = 0.0
+        self.trace: list[tuple[float, str, Any, Any]] = []
+        self.policy = Policy(reregister="never") if rng.random() < 0.1 else Policy()
+        self.store = SimulatedStore()
+        self.server = SimulatedServer(
+            life=rng.choice((40, 300, 3600, 21_600)),
+            throttled=rng.random() < 0.4,
+            retry_after=rng.choice((None, None, "7")),
+            chance=rng.random,
+        )
+        self.shares_address = rng.random() < 0.3
+        self.lease = rng.choice((8.0, 60.0, None))
+        self.lease_until = 0.0
+        self.holder: tuple[Process, int] | None = None
+        self.down_until = 0.0
+        self.recovery: Recovery | None = None
+        self.last_read: dict[tuple[str, int], StoredCredentials] = {}
+        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._number = 0
+        self.watch = Watch(self)
+        self.processes = [self._process(number) for number in range(rng.randint(2, 4))]
+
+    def _process(self, number: int) -> Process:
+        process = Process(self, number)
+        process.callers = [Caller(process, f"{process.name}.{each}") for each in range(self.rng.randint(1, 2))]
+        return process
+
+    def note(self, who: str, what: Any, outcome: Any = None) -> None:
+        """Add a line to the trace; it is put into words only if somebody wants to read it."""
+        self.trace.append((self.now, who, what, outcome))
+
+    def at(self, moment: float, act: Callable[[], None]) -> None:
+        """Do something at a later moment."""
+        self._number += 1
+        heapq.heappush(self._agenda, (moment, self._number, act))
+
+    def due(self, before: float) -> Callable[[], None] | None:
+        """Return what is to be done next, if it is due *before* a moment, and let the time come for it."""
+        if not self._agenda or self._agenda[0][0] > before:
+            return None
+        moment, _, act = heapq.heappop(self._agenda)
+        self.now = max(self.now, moment)
+        return act
+
+    # The lock of the store: a lease, or a lock that ends with the process.
+
+    def acquired(self, process: Process) -> bool:
+        """Take the lock for *process* if it is free."""
+        if self.store.trouble is StoreUnavailable or self._strikes("no lock"):
+            raise StoreUnavailable("the simulated lock cannot be had")
+        if self.holder is not None and self.now < self.lease_until:
+            return False
+        self.holder = (process, process.incarnation)
+        self.lease_until = self.now + (self.lease or 1e9)
+        return True
+
+    def released(self, process: Process) -> None:
+        """Give the lock back, if *process* still has it."""
+        if self.holder == (process, process.incarnation):
+            self.holder, self.lease_until = None, 0.0
+            for each in self.processes:
+                if each.task is not None and each.task.story is None:
+                    each.ready = self.now
+
+    def abandoned(self, process: Process) -> None:
+        """A process has died: a lease stands, a lock is free."""
+        if self.lease is None:
+            self.released(process)
+
+    # What stories ask for.
+
+    def perform(self, process: Process, task: Task, effect: Effect) -> None:
+        """Perform *effect* for *process*, which is told of the outcome now or later."""
+        self.watch.before(process, task, effect)
+        match effect:
+            case Now():
+                process.receives(process.instant(), None, 0.0)
+            case Sleep():
+                process.receives(None, None, effect.seconds)
+            case Send():
+                self._call(process, effect.request)
+            case Get() | Add() | Replace() | Put() | Delete() | Check():
+                process.receives(*self._in_store(process, task, effect), self.rng.random() * 0.01)
+            case _:
+                raise NotImplementedError(
+                    f"The simulation does not know the effect {type(effect).__name__}: "
+                    "say in World.perform what it does, and in Watch what it must not do"
+                )
+
+    def _in_store(self, process: Process, task: Task, effect: Any) -> tuple[Any, DCRAuthError | None]:
+        writing = not isinstance(effect, Get)
+        if self._strikes("write fails" if writing else "read fails"):
+            return None, StoreUnavailable("the simulated store has failed")
+        before = self.store.records.get(effect.key) if writing and not isinstance(effect, Check) else None
+        try:
+            result = self._done(effect)
+        except DCRAuthError as error:
+            return None, error
+        if writing:
+            self.watch.wrote(process, task, effect, before)
+        if writing and self._strikes("write fails after the deed"):
+            return None, StoreUnavailable("the answer of the simulated store was lost")
+        return result, None
+
+    def _done(self, effect: Any) -> Any:
+        match effect:
+            case Get():
+                return self.store.get(effect.key)
+            case Add():
+                return self.store.add(effect.key, effect.value)
+            case Replace():
+                return self.store.replace(effect.key, effect.value, expected=effect.expected)
+            case Put():
+                return self.store.put(effect.key, effect.value)
+            case Delete():
+                return self.store.delete(effect.key)
+            case _:
+                return self.store.healthcheck()
+
+    def _strikes(self, name: str) -> bool:
+        rate = self.faults.rates.get(name)
+        return rate is not None and self.rng.random() < rate
+
+    # The network.
+
+    def _call(self, process: Process, request: Request) -> None:
+        rng, delay = self.rng, self.rng.choice((0.01, 0.2, 1.0)) * self.rng.random()
+        lost = ServerUnavailable("no answer"), rng.random() * PATIENCE
+        device = "all" if self.shares_address else process.name
+        if self._strikes("request lost"):
+            return process.receives(None, *lost)
+        if self.now < self.down_until:
+            return process.receives(_BUSY, None, delay) if rng.random() < 0.5 else process.receives(None, *lost)
+        if self._strikes("request delayed"):
+            return self._delayed(process, request, device)
+        if self._strikes("error page"):
+            return process.receives(_BUSY, None, delay)
+        if self._strikes("garbage"):
+            return process.receives(rng.choice(_PAGES), None, delay)
+        answer = self.server.answer(request, self.now, device)
+        if self._strikes("request duplicated"):
+            self.at(self.now + rng.random() * PATIENCE, lambda: self._again(request, device))
+        if self._strikes("answer lost"):
+            return process.receives(None, *lost)
+        if self._strikes("error page after the deed"):
+            return process.receives(_BUSY, None, delay)
+        return process.receives(answer, None, delay)
+
+    def _delayed(self, process: Process, request: Request, device: str) -> None:
+        ticket, sent = process.ticket, self.now
+        process.receives(None, ServerUnavailable("no answer in time"), PATIENCE)
+
+        def arrive() -> None:
+            answer = self._again(request, device)
+            if process.ticket == ticket and self.now < sent + PATIENCE and process.ready > self.now:
+                process.receives(answer, None, 0.0)
+
+        self.at(self.now + self.rng.random() * 2.0 * PATIENCE, arrive)
+
+    def _again(self, request: Request, device: str) -> Response:
+        self.note("server", "is reached late by", request.endpoint)
+        return self.server.answer(request, self.now, device)
+
+    def refusal(self, token: AccessToken) -> bytes | None:
+        """Call a protected API; return how it refuses *token*, or None if it does not."""
+        if self._strikes("token refused without reason"):
+            return self.rng.choice((b"", b'{"code": "invalid_access_token_client_application"}'))
+        return self.server.refusal(token.value, self.now)
+
+    def request_over(
+        self, caller: Caller, *, served: AccessToken | None = None, error: DCRAuthError | None = None
+    ) -> None:
+        """Let a caller rest until its next request."""
+        caller.rest(self._gap() if self.recovery is None else self.recovery.gap(caller, served, error))
+
+    def _gap(self) -> float:
+        span = self.rng.choice((0.5, 2.0, 15.0, 0.2 * self.server.life, self.server.life))
+        return self.rng.random() * span
+
+    # What happens between two steps.
+
+    def strike(self) -> None:
+        """Let one of the events happen, now and then."""
+        if self.rng.random() >= self.faults.pace:
+            return
+        name = self.rng.choice(self.faults.events)
+        process, duration = self.rng.choice(self.processes), self.rng.choice(_DURATIONS) * self.rng.random()
+        self.note("world", name, process.name)
+        match name:
+            case "crash":
+                process.crash(self.rng.random() * 10.0)
+            case "pause" | "suspend":
+                process.freeze(duration, suspended=name == "suspend")
+            case "clock step":
+                process.set_clock(self.rng.choice((0.0, 3.0, -3.0, 200.0, -200.0, 4000.0, -4000.0)))
+            case "credentials deleted on purpose":
+                self._forget(process)
+            case "token record damaged":
+                self._damage_the_token()
+            case _:
+                self._strike_outside(name, duration)
+
+    def _strike_outside(self, name: str, duration: float) -> None:
+        server, store, later = self.server, self.store, self.now + duration
+        match name:
+            case "server down":
+                self.down_until = later
+            case "some nodes refuse every client":
+                server.doubt = self.rng.choice((0.3, 0.7, 1.0))
+                self.at(later, lambda: setattr(server, "doubt", 0.0))
+            case "statement revoked":
+                server.revoked = True
+                self.at(later, lambda: setattr(server, "revoked", False))
+            case "clients forgotten":
+                server.clients.clear()
+            case "tokens revoked":
+                server.grants.clear()
+            case "store down":
+                store.trouble = self.rng.choice(TROUBLES)
+                self.at(later, lambda: setattr(store, "trouble", None))
+            case "failover":
+                store.fail_over(self.rng)
+            case "store emptied" | "store lost":
+                store.empty(loudly=name == "store lost")
+            case _:
+                raise NotImplementedError(f"no such event: {name}")
+
+    def _forget(self, process: Process) -> None:
+        if self.rng.random() < 0.3 and process.task is None:
+            process.asked(Task(process.source._errand(None), None))
+
+    def _damage_the_token(self) -> None:
+        key = self.watch.identity.token
+        if key in self.store.records:
+            self.store.records[key] = b"\x00 damaged"
+
+    def calm_down(self) -> None:
+        """End all faults for good."""
+        self.note("world", "calms down")
+        self.faults = Faults()
+        self.down_until = 0.0
+        self.server.doubt, self.server.revoked, self.store.trouble = 0.0, False, None
