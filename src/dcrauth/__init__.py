@@ -6,13 +6,14 @@ Stores that need more than the package itself are imported when they are first n
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dcrauth import events
 from dcrauth.adobe import AdobePass
 from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.device import DeviceInfo, DeviceInfoWarning
+from dcrauth.enhanced import EnhancedError
 from dcrauth.errors import (
     ConfigurationError,
     CredentialsRejected,
@@ -56,6 +57,7 @@ __all__ = [
     "DecryptionFailed",
     "DeviceInfo",
     "DeviceInfoWarning",
+    "EnhancedError",
     "FileStore",
     "InsecureStore",
     "MemoryStore",
@@ -83,7 +85,7 @@ _LATER = {"EncryptedStore": "encrypted", "RedisStore": "redis", "SQLiteStore": "
 """Names that are not in ``__all__``, since each needs something that may not be installed."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _LATER:
         raise AttributeError(f"module 'dcrauth' has no attribute {name!r}")
     return getattr(importlib.import_module(f"dcrauth.stores.{_LATER[name]}"), name)

@@ -10,14 +10,16 @@ from typing import IO, Any, Literal, Self, TypeGuard
 from urllib.parse import urlencode
 
 from dcrauth._confidential import Confidential
-from dcrauth._strict import json_object
+from dcrauth._strict import json_object, printable
 from dcrauth.credentials import ClientCredentials
 from dcrauth.device import DeviceInfo
-from dcrauth.enhanced import EnhancedError, read_error
+from dcrauth.enhanced import EnhancedError, enhanced_error, read_error
 from dcrauth.errors import ConfigurationError
 from dcrauth.origins import origin_of, secure_url
 from dcrauth.provider import Problem, Request, Response, TokenGrant, Verdict
 from dcrauth.statement import SoftwareStatement
+
+__all__ = ["ENVIRONMENTS", "AdobePass", "EnhancedError", "enhanced_error"]
 
 ENVIRONMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -221,15 +223,15 @@ def _usable(value: object) -> TypeGuard[str]:
 
 
 def _problem(response: Response, lack: str) -> Problem:
-    error = read_error(response.body) or EnhancedError()
-    answered = f"HTTP {response.status}" + (f", {error.code}" if error.code else "")
     success = 200 <= response.status < 300
+    error = read_error(response.body, success=success) or EnhancedError()
+    answered = f"HTTP {response.status}" + (f", {error.code}" if error.code else "")
     return Problem(
         reason=f"{answered} with {lack}" if success and not error.code else answered,
         status=response.status,
         error=error.code,
         oauth=error.oauth,
-        description=error.message,
+        description=printable(error.message),
         trace=error.trace or response.headers.get("adobe-request-id"),
         retry_after=response.headers.get("retry-after"),
         expires=response.headers.get("expires"),
