@@ -13,6 +13,7 @@ CALLS = (
     "error page",
     "error page after the deed",
     "garbage",
+    "too many calls",
     "token refused without reason",
 )
 """Faults that may strike each call of the server."""

@@ -84,7 +84,7 @@ class Holding:
     token: AccessToken
     landed: float
     expiry: Instant
-    obtained_monotonic: float
+    obtained: Instant
     fetched: bool
 
     def alive(self, now: Instant) -> bool:
@@ -116,6 +116,7 @@ class Process:
         self.task: Task | None = None
         self._queue: list[Task] = []
         self.held: Holding | None = None
+        self.readings: list[StoredCredentials] = []
         self.failed_at: float | None = None
         self.throttled_until: float | None = None
         self._pending: Effect | None = None
@@ -194,22 +195,24 @@ class Process:
         self.ready = self.world.now + delay
 
     def _enter(self, task: Task) -> None:
-        """Tell the story under the lock, or without it where that cannot be had; deletion insists on it."""
+        """Begin to tell the story under the lock, or another one where that cannot be had."""
+        error: StoreUnavailable | None = None
         try:
             task.locked = self.world.acquired(self)
-            if not task.locked and self.world.now < task.lock_until:
-                self.ready = min(task.lock_until, self.world.lease_until)
-                return
-            if not task.locked:
-                raise StoreUnavailable("somebody else holds the simulated lock")
-        except StoreUnavailable as error:
-            if task.flight is None:
-                return self._end(task)
-            task.story = renewal.unlocked(task.errand, error)
-        else:
-            forgetting = task.flight is None
-            task.story = custody.forgotten(task.errand) if forgetting else renewal.renewal(task.errand)
+        except StoreUnavailable as trouble:
+            error = trouble
+        if error is None and not task.locked and self.world.now < task.lock_until:
+            self.ready = min(task.lock_until, self.world.lease_until)
+            return
+        if not task.locked:
+            error = error or StoreUnavailable("somebody else holds the simulated lock")
         self.ready = self.world.now
+        if task.flight is not None:
+            task.story = renewal.renewal(task.errand) if error is None else renewal.unlocked(task.errand, error)
+        elif error is None:
+            task.story = custody.forgotten(task.errand)
+        else:
+            self._end(task, error=error)
 
     def _go_on(self, task: Task) -> None:
         assert task.story is not None
@@ -224,12 +227,13 @@ class Process:
                 self.told(effect.event)
                 effect = task.story.send(None)
         except StopIteration as end:
-            return self._end(task, end.value)
+            self._end(task, end.value)
         except DCRAuthError as failure:
-            return self._end(task, error=failure)
-        self._pending = effect
-        self.ticket = (self.incarnation, self.ticket[1] + 1)
-        self.world.perform(self, task, effect)
+            self._end(task, error=failure)
+        else:
+            self._pending = effect
+            self.ticket = (self.incarnation, self.ticket[1] + 1)
+            self.world.perform(self, task, effect)
 
     def _end(self, task: Task, result: Any = None, error: DCRAuthError | None = None) -> None:
         self.world.note(self.name, "ends", error or result)
@@ -237,7 +241,7 @@ class Process:
         self.world.released(self)
         self.world.watch.ends(self, task, result, error)
         if task.flight is None:
-            self._forgot(result)
+            self._forgot(error)
         elif error is not None:
             self.failed_at = self.world.now
             self.source._fail(task.flight, error)
@@ -252,12 +256,12 @@ class Process:
     def _hold(self, task: Task, token: AccessToken) -> None:
         now, fetched = self.instant(), task.evidence.calls > 0
         left = min(token.expires_at - now.wall, token.life)
-        obtained = now.monotonic - (now.wall - token.obtained_at)
+        obtained = now.later(-max(0.0, now.wall - token.obtained_at))
         self.held = Holding(token, self.world.now, now.later(left), obtained, fetched)
         self.failed_at = None
         self.renewed.append(task.evidence.began)
 
-    def _forgot(self, deleted: Any) -> None:
-        if deleted is not None:
+    def _forgot(self, error: DCRAuthError | None) -> None:
+        if error is None:
             self.source._hold(None)
             self.held = None

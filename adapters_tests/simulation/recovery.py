@@ -49,12 +49,17 @@ class Recovery:
         told = (error.retry_at or 0.0) - caller.process.wall() if error is not None else 0.0
         return max(min(_LONGEST_GAP, 2.0**count), min(told, LIMIT) + 0.1)
 
+    def changed(self) -> None:
+        """The stored pair has changed: somebody knew a later one, and all have to hear of it."""
+        if self._agreed is not None:
+            self._agreed = self.world.now
+
     @property
     def complete(self) -> bool:
         """Whether each process has renewed its token often enough since all were served."""
         agreed = self._agreed
         return agreed is not None and all(
-            sum(began >= agreed for began in process.renewed[-_RENEWALS:]) >= _RENEWALS
+            sum(began > agreed for began in process.renewed[-_RENEWALS:]) >= _RENEWALS
             for process in self.world.processes
         )
 

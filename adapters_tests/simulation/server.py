@@ -61,9 +61,13 @@ class SimulatedServer:
     def answer(self, request: Request, now: float, device: str = "") -> Response:
         """Answer a call of one of the two endpoints, made by *device* at *now* (seconds)."""
         if self.throttled and not self._admits(device, now):
-            headers = {} if self.retry_after is None else {"retry-after": self.retry_after}
-            return Response(429, headers, _TOO_MANY)
+            return self.too_many()
         return self._register(request) if request.endpoint == PROVIDER.register_url else self._token(request, now)
+
+    def too_many(self) -> Response:
+        """Return the refusal of a call too many."""
+        headers = {} if self.retry_after is None else {"retry-after": self.retry_after}
+        return Response(429, headers, _TOO_MANY)
 
     def refusal(self, token: str, now: float) -> bytes | None:
         """Return how a protected API words its refusal of *token*; None if it lets it through."""

@@ -7,7 +7,6 @@ from typing import Any
 from dcrauth import DCRAuthError
 from dcrauth.credentials import AccessToken
 from dcrauth.effects import Now, Send, Sleep
-from dcrauth.events import Event
 from dcrauth.provider import Response
 from dcrauth.rules import Instant
 
@@ -15,7 +14,7 @@ from dcrauth.rules import Instant
 def words(line: tuple[float, str, Any, Any]) -> str:
     """Return one line of a trace as text."""
     now, who, what, outcome = line
-    return f"{now:12.3f}  {who:<6}{_effect(what)}" + ("" if outcome is None else f" → {_outcome(outcome)}")
+    return f"{now:12.3f}  {who:<7}{_effect(what)}" + ("" if outcome is None else f" → {_outcome(outcome)}")
 
 
 def _effect(what: Any) -> str:
@@ -43,16 +42,15 @@ def _client(data: bytes) -> str:
 def _outcome(outcome: Any) -> str:
     match outcome:
         case DCRAuthError():
-            return f"{type(outcome).__name__}: {outcome.message}"
+            text = f"{type(outcome).__name__}: {outcome.message}"
         case Response():
-            return f"{outcome.status} {outcome.body[:80].decode('latin-1')}"
+            text = f"{outcome.status} {' '.join(outcome.body[:80].decode('latin-1').split())}"
         case AccessToken():
-            return f"{outcome.value} until {outcome.expires_at:.3f}"
+            text = f"{outcome.value} until {outcome.expires_at:.3f}"
         case Instant():
-            return f"wall {outcome.wall:.3f}, monotonic {outcome.monotonic:.3f}"
+            text = f"wall {outcome.wall:.3f}, monotonic {outcome.monotonic:.3f}"
         case bytes():
-            return f"{len(outcome)} bytes {_client(outcome)}".rstrip()
-        case Event():
-            return repr(outcome)
+            text = f"{len(outcome)} bytes {_client(outcome)}".rstrip()
         case _:
-            return str(outcome)
+            text = str(outcome)
+    return text

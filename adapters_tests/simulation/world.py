@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from adapters_tests.simulation.callers import Caller
 from adapters_tests.simulation.faults import Faults
-from adapters_tests.simulation.invariants import Watch
+from adapters_tests.simulation.network import Network
 from adapters_tests.simulation.process import Process, Task
 from adapters_tests.simulation.recovery import Recovery
 from adapters_tests.simulation.server import SimulatedServer
 from adapters_tests.simulation.store import TROUBLES, SimulatedStore
-from dcrauth import DCRAuthError, Policy, ServerUnavailable, StoreUnavailable
+from adapters_tests.simulation.watch import Watch
+from dcrauth import DCRAuthError, Policy, StoreUnavailable
 from dcrauth.credentials import AccessToken
 from dcrauth.effects import Add, Check, Delete, Effect, Get, Now, Put, Replace, Send, Sleep
-from dcrauth.provider import Request, Response
-from dcrauth.records import StoredCredentials
 
-PATIENCE = 15.0
-"""After how many seconds a transport gives up."""
-
-_PAGES = (
-    Response(200, {}, b"<html>please log in</html>"),
-    Response(201, {}, b'{"access_tok'),
-    Response(401, {}, b"<html>blocked</html>"),
-    Response(400, {}, b'{"status": 400, "code": "invalid_client", "message": "not an OAuth answer"}'),
-    Response(200, {}, b"[]"),
-)
-_BUSY = Response(503, {}, b"<html>busy</html>")
 _DURATIONS = (2.0, 20.0, 90.0, 700.0, 5000.0)
 
 
@@ -51,7 +40,7 @@ class World:
         self.server = SimulatedServer(
             life=rng.choice((40, 300, 3600, 21_600)),
             throttled=rng.random() < 0.4,
-            retry_after=rng.choice((None, None, "7")),
+            retry_after=rng.choice((None, None, "7", "600")),
             chance=rng.random,
         )
         self.shares_address = rng.random() < 0.3
@@ -59,10 +48,11 @@ class World:
         self.lease_until = 0.0
         self.holder: tuple[Process, int] | None = None
         self.down_until = 0.0
+        self.struck: Counter[str] = Counter()
         self.recovery: Recovery | None = None
-        self.last_read: dict[tuple[str, int], StoredCredentials] = {}
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._number = 0
+        self.network = Network(self)
         self.watch = Watch(self)
         self.processes = [self._process(number) for number in range(rng.randint(2, 4))]
 
@@ -92,7 +82,7 @@ class World:
 
     def acquired(self, process: Process) -> bool:
         """Take the lock for *process* if it is free."""
-        if self.store.trouble is StoreUnavailable or self._strikes("no lock"):
+        if self.store.trouble is StoreUnavailable or self.strikes("no lock"):
             raise StoreUnavailable("the simulated lock cannot be had")
         if self.holder is not None and self.now < self.lease_until:
             return False
@@ -124,7 +114,7 @@ class World:
             case Sleep():
                 process.receives(None, None, effect.seconds)
             case Send():
-                self._call(process, effect.request)
+                self.network.call(process, effect.request)
             case Get() | Add() | Replace() | Put() | Delete() | Check():
                 process.receives(*self._in_store(process, task, effect), self.rng.random() * 0.01)
             case _:
@@ -135,7 +125,7 @@ class World:
 
     def _in_store(self, process: Process, task: Task, effect: Any) -> tuple[Any, DCRAuthError | None]:
         writing = not isinstance(effect, Get)
-        if self._strikes("write fails" if writing else "read fails"):
+        if self.strikes("write fails" if writing else "read fails"):
             return None, StoreUnavailable("the simulated store has failed")
         before = self.store.records.get(effect.key) if writing and not isinstance(effect, Check) else None
         try:
@@ -144,7 +134,7 @@ class World:
             return None, error
         if writing:
             self.watch.wrote(process, task, effect, before)
-        if writing and self._strikes("write fails after the deed"):
+        if writing and self.strikes("write fails after the deed"):
             return None, StoreUnavailable("the answer of the simulated store was lost")
         return result, None
 
@@ -163,53 +153,17 @@ class World:
             case _:
                 return self.store.healthcheck()
 
-    def _strikes(self, name: str) -> bool:
+    def strikes(self, name: str) -> bool:
+        """Return whether the fault of that name strikes here and now."""
         rate = self.faults.rates.get(name)
-        return rate is not None and self.rng.random() < rate
-
-    # The network.
-
-    def _call(self, process: Process, request: Request) -> None:
-        rng, delay = self.rng, self.rng.choice((0.01, 0.2, 1.0)) * self.rng.random()
-        lost = ServerUnavailable("no answer"), rng.random() * PATIENCE
-        device = "all" if self.shares_address else process.name
-        if self._strikes("request lost"):
-            return process.receives(None, *lost)
-        if self.now < self.down_until:
-            return process.receives(_BUSY, None, delay) if rng.random() < 0.5 else process.receives(None, *lost)
-        if self._strikes("request delayed"):
-            return self._delayed(process, request, device)
-        if self._strikes("error page"):
-            return process.receives(_BUSY, None, delay)
-        if self._strikes("garbage"):
-            return process.receives(rng.choice(_PAGES), None, delay)
-        answer = self.server.answer(request, self.now, device)
-        if self._strikes("request duplicated"):
-            self.at(self.now + rng.random() * PATIENCE, lambda: self._again(request, device))
-        if self._strikes("answer lost"):
-            return process.receives(None, *lost)
-        if self._strikes("error page after the deed"):
-            return process.receives(_BUSY, None, delay)
-        return process.receives(answer, None, delay)
-
-    def _delayed(self, process: Process, request: Request, device: str) -> None:
-        ticket, sent = process.ticket, self.now
-        process.receives(None, ServerUnavailable("no answer in time"), PATIENCE)
-
-        def arrive() -> None:
-            answer = self._again(request, device)
-            if process.ticket == ticket and self.now < sent + PATIENCE and process.ready > self.now:
-                process.receives(answer, None, 0.0)
-
-        self.at(self.now + self.rng.random() * 2.0 * PATIENCE, arrive)
-
-    def _again(self, request: Request, device: str) -> Response:
-        self.note("server", "is reached late by", request.endpoint)
-        return self.server.answer(request, self.now, device)
+        if rate is None or self.rng.random() >= rate:
+            return False
+        self.struck[name] += 1
+        return True
 
     def refusal(self, token: AccessToken) -> bytes | None:
         """Call a protected API; return how it refuses *token*, or None if it does not."""
-        if self._strikes("token refused without reason"):
+        if self.strikes("token refused without reason"):
             return self.rng.choice((b"", b'{"code": "invalid_access_token_client_application"}'))
         return self.server.refusal(token.value, self.now)
 
@@ -231,6 +185,7 @@ class World:
             return
         name = self.rng.choice(self.faults.events)
         process, duration = self.rng.choice(self.processes), self.rng.choice(_DURATIONS) * self.rng.random()
+        self.struck[name] += 1
         self.note("world", name, process.name)
         match name:
             case "crash":

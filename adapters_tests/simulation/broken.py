@@ -1,0 +1,212 @@
+"""Rules that were broken on purpose, and the invariant that has to find each of them out.
+
+A replacement takes the place of a function wherever the package has imported it to.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest import mock
+
+from adapters_tests.simulation.invariants import Invariant
+from dcrauth import CredentialsRejected, StoreError, custody, renewal, rules
+from dcrauth.credentials import AccessToken
+from dcrauth.effects import Add, Put, Replace, Sleep
+from dcrauth.records import write_credentials
+from dcrauth.rules import Course, Instant, Meaning
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A rule that is broken.
+
+    Parameters:
+        name: what it does wrong.
+        caught_by: the invariants of which one has to find it out.
+        original: the function that is replaced.
+        replacement: what takes its place.
+    """
+
+    name: str
+    caught_by: tuple[Invariant, ...]
+    original: Callable[..., Any]
+    replacement: Callable[..., Any]
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Put the replacement wherever the original is."""
+        with ExitStack() as patches:
+            for module in [each for name, each in sys.modules.items() if name.partition(".")[0] == "dcrauth"]:
+                for name in [name for name, value in vars(module).items() if value is self.original]:
+                    patches.enter_context(mock.patch.object(module, name, self.replacement))
+            if self.original is Instant.reached:
+                patches.enter_context(mock.patch.object(Instant, "reached", self.replacement))
+            yield
+
+
+def _unreadable_is_absent(errand: Any) -> Any:
+    try:
+        return (yield from _stored(errand))
+    except StoreError:
+        return None
+
+
+def _overwriting(errand: Any, *_: Any) -> Any:
+    credentials = yield from renewal.new_credentials(errand)
+    fresh = write_credentials(errand.identity.credentials, credentials)
+    yield Put(errand.identity.credentials, fresh.data)
+    return (yield from renewal.confirmed(errand, fresh, won=True))
+
+
+def _unconfirmed(errand: Any, client: Any, *_: Any) -> Any:
+    successor = yield from renewal.succeeded(errand, client)
+    return (yield from renewal.fetched(errand, successor.credentials))
+
+
+def _before_it_is_stored(errand: Any, *_: Any) -> Any:
+    credentials = yield from renewal.new_credentials(errand)
+    fresh = write_credentials(errand.identity.credentials, credentials)
+    yield from renewal.fetched(errand, credentials)
+    yield Add(errand.identity.credentials, fresh.data)
+    return fresh
+
+
+def _not_read_back(errand: Any, fresh: Any, *_: Any) -> Any:
+    return fresh
+    yield
+
+
+def _nothing_kept_aside(*_: Any) -> Any:
+    return
+    yield
+
+
+def _in_the_same_generation(key: str, credentials: Any, *_: Any) -> Any:
+    return _write_credentials(key, credentials)
+
+
+def _put_back_after_deletion(found: Any, known: Any) -> bool:
+    return found is None or found.data != known.data
+
+
+def _adopts_the_refused(stored: AccessToken, instead_of: Any, now: Instant, policy: Any) -> bool:
+    return _adoptable(stored, None, now, policy)
+
+
+def _adopts_the_dead(stored: AccessToken, instead_of: AccessToken | None, *_: Any) -> bool:
+    return instead_of is None or stored.value != instead_of.value
+
+
+def _serves_the_dead(holding: Any, refused: Any, now: Instant, *more: Any, **named: Any) -> Course:
+    return Course.USE if holding and not refused else _course(holding, refused, now, *more, **named)
+
+
+def _fails_while_it_lives(holding: Any, refused: Any, now: Instant, blocked: bool, *more: Any, **named: Any) -> Course:
+    return Course.FAIL if blocked else _course(holding, refused, now, blocked, *more, **named)
+
+
+def _believes_any_page(problem: Any) -> Meaning:
+    return Meaning.CLIENT_REJECTED if problem.status in {400, 401} else _meaning(problem)
+
+
+def _by_the_wall_clock(moment: Instant, now: Instant) -> bool:
+    return now.wall >= moment.wall
+
+
+def _for_ever(token: AccessToken, now: Instant, *more: Any, **named: Any) -> Any:
+    late = now.later(token.life)
+    return replace(_held(token, now, *more, **named), expiry=late, mandatory=late)
+
+
+def _at_once(error: Any, failures: int, now: Instant, *_: Any) -> Instant:
+    return now
+
+
+def _registers_unlocked(errand: Any, *_: Any) -> Any:
+    return (yield from _renewal(errand))
+
+
+def _without_another_look(errand: Any, client: Any, *_: Any) -> Any:
+    yield Sleep(errand.policy.least_pause)
+    try:
+        return (yield from renewal.fetched(errand, client.credentials))
+    except CredentialsRejected:
+        credentials = yield from renewal.new_credentials(errand)
+    fresh = write_credentials(errand.identity.credentials, credentials, client.generation + 1)
+    yield Replace(errand.identity.credentials, fresh.data, client.data)
+    return (yield from renewal.fetched(errand, credentials))
+
+
+def _past_the_deadline(problem: Any, attempt: int, at: float, deadline: float, policy: Any) -> bool:
+    return _worth_another(problem, attempt, at, at + 1.0, policy)
+
+
+def _from_memory(errand: Any) -> Any:
+    known = errand.memory.client
+    return known if known is not None else (yield from _stored(errand))
+
+
+_stored, _adoptable, _course, _meaning, _held = custody.stored, rules.adoptable, rules.course, rules.meaning, rules.held
+_worth_another = rules.worth_another
+_renewal, _write_credentials = renewal.renewal, write_credentials
+
+
+def _yes(*_: Any, **__: Any) -> bool:
+    return True
+
+
+def _no(*_: Any, **__: Any) -> bool:
+    return False
+
+
+BROKEN = (
+    Broken("registers when the store is unreadable", (Invariant.REASON_TO_REGISTER,), _stored, _unreadable_is_absent),
+    Broken(
+        "trusts its memory",
+        (Invariant.USED_AS_STORED, Invariant.REASON_TO_REGISTER, Invariant.ONE_CLIENT_IN_THE_END),
+        _stored,
+        _from_memory,
+    ),
+    Broken("overwrites instead of adding", (Invariant.NOTHING_OVERWRITTEN,), renewal.registered, _overwriting),
+    Broken("believes the first refusal", (Invariant.REASON_TO_REGISTER,), renewal.recovered, _unconfirmed),
+    Broken(
+        "does not look again before it replaces",
+        (Invariant.REASON_TO_REGISTER,),
+        renewal.recovered,
+        _without_another_look,
+    ),
+    Broken("uses a pair before it is stored", (Invariant.USED_AS_STORED,), renewal.registered, _before_it_is_stored),
+    Broken("does not read back", (Invariant.USED_AS_STORED,), renewal.confirmed, _not_read_back),
+    Broken("does not put back what was lost", (Invariant.REASON_TO_REGISTER,), rules.is_outdated, _no),
+    Broken(
+        "puts back what was deleted",
+        (Invariant.DELETED_STAYS_DELETED, Invariant.NOTHING_OVERWRITTEN),
+        rules.is_outdated,
+        _put_back_after_deletion,
+    ),
+    Broken("keeps nothing aside", (Invariant.NOTHING_OVERWRITTEN,), custody.kept_aside, _nothing_kept_aside),
+    Broken(
+        "replaces within a generation", (Invariant.NOTHING_OVERWRITTEN,), _write_credentials, _in_the_same_generation
+    ),
+    Broken("registers again as often as it likes", (Invariant.SELDOM_REPLACED,), rules.may_register_again, _yes),
+    Broken("registers without the lock", (Invariant.REGISTERED_UNDER_THE_LOCK,), renewal.unlocked, _registers_unlocked),
+    Broken("believes any page", (Invariant.REASON_TO_REGISTER,), _meaning, _believes_any_page),
+    Broken("does not pause after a 429", (Invariant.PAUSE_AFTER_THROTTLE,), rules.pause, lambda *_: 0.0),
+    Broken("does not pause after a failure", (Invariant.PAUSE_AFTER_FAILURE,), rules.next_try, _at_once),
+    Broken("waits past its deadline", (Invariant.BOUNDED_RENEWAL,), _worth_another, _past_the_deadline),
+    Broken("tries for ever", (Invariant.BOUNDED_RENEWAL,), rules.worth_another, _yes),
+    Broken("renews a new token", (Invariant.YOUNG_TOKEN_STAYS,), rules.is_young, _no),
+    Broken("serves a dead token", (Invariant.DEAD_TOKEN_NOT_SERVED,), _course, _serves_the_dead),
+    Broken("trusts the wall clock alone", (Invariant.DEAD_TOKEN_NOT_SERVED,), Instant.reached, _by_the_wall_clock),
+    Broken("counts a life from its arrival", (Invariant.DEAD_TOKEN_NOT_SERVED,), _held, _for_ever),
+    Broken("fails while a token lives", (Invariant.LIVE_TOKEN_SERVED,), _course, _fails_while_it_lives),
+    Broken("gives no token to a failed renewal", (Invariant.LIVE_TOKEN_SERVED,), rules.can_stand_in, _no),
+    Broken("adopts the token that was refused", (Invariant.RENEWAL_BRINGS_NEWS,), _adoptable, _adopts_the_refused),
+    Broken("adopts a dead token", (Invariant.RENEWAL_BRINGS_NEWS,), _adoptable, _adopts_the_dead),
+    Broken("never registers again", (Invariant.RECOVERY,), rules.may_register_again, _no),
+)
+"""Each has to be caught, by one of its invariants, within a thousand seeds."""

@@ -1,0 +1,294 @@
+"""Looking at everything that happens in a simulation, and judging it at once."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from adapters_tests.simulation.invariants import Invariant, require
+from adapters_tests.simulation.server import CANARY, PROVIDER
+from dcrauth import ConfigurationError, DCRAuthError, StoreError
+from dcrauth.credentials import AccessToken, ClientCredentials
+from dcrauth.effects import Add, Delete, Effect, Get, Put, Replace, Send, Sleep
+from dcrauth.events import Event
+from dcrauth.identity import Identity
+from dcrauth.provider import Request, Response
+from dcrauth.records import Forgotten, StoredCredentials, read_credentials
+
+if TYPE_CHECKING:
+    from adapters_tests.simulation.callers import Caller
+    from adapters_tests.simulation.process import Evidence, Holding, Process, Task
+    from adapters_tests.simulation.world import World
+
+_SLACK = 1e-3
+_MOST_CALLS = 6
+
+
+class Watch:
+    """Looks at everything that happens in a world, and remembers what it takes to judge it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.identity: Identity = Identity.of(
+            PROVIDER.register_url, PROVIDER.token_url, PROVIDER.application, "default"
+        )
+        self.stored: dict[str, int] = {}
+        self.heard: list[str] = []
+        self.excused: dict[str, str] = {}
+        self._used: dict[int, str] = {}
+        self._deleted: list[str] = []
+        self._parsed: dict[bytes, StoredCredentials | Forgotten] = {}
+
+    def parsed(self, data: bytes | None) -> StoredCredentials | Forgotten | None:
+        """Return what a credentials record says."""
+        if data is None:
+            return None
+        if data not in self._parsed:
+            self._parsed[data] = read_credentials(self.identity.credentials, data)
+        return self._parsed[data]
+
+    @property
+    def intact(self) -> bool:
+        """Whether the store has lost nothing that it had acknowledged."""
+        return self.world.store.losses == 0
+
+    # Effects, before they are performed.
+
+    def before(self, process: Process, task: Task, effect: Effect) -> None:
+        """Judge what a story is about to do."""
+        match effect:
+            case Send():
+                self._calls(process, task, effect.request)
+            case Sleep():
+                late = process.monotonic() + effect.seconds - task.errand.deadline
+                bounded = task.evidence.disturbed or late <= self.world.policy.timeout
+                require(bounded, Invariant.BOUNDED_RENEWAL, f"a renewal sleeps {late:g} s beyond its deadline")
+            case Put() | Delete():
+                allowed = effect.key == self.identity.token or (
+                    isinstance(effect, Delete) and task.flight is None and effect.key != self.identity.credentials
+                )
+                require(allowed, Invariant.NOTHING_OVERWRITTEN, f"{type(effect).__name__} of {effect.key[64:]}")
+            case _:
+                """Nothing to say against it."""
+
+    def _calls(self, process: Process, task: Task, request: Request) -> None:
+        evidence = task.evidence
+        evidence.calls += 1
+        most = _MOST_CALLS * self.world.policy.attempts
+        require(evidence.calls <= most, Invariant.BOUNDED_RENEWAL, f"more than {most} calls in one renewal")
+        until = process.throttled_until
+        patient = until is None or self.world.now >= until - _SLACK
+        require(patient, Invariant.PAUSE_AFTER_THROTTLE, f"{process.name} calls too early after a 429")
+        if request.endpoint == PROVIDER.register_url:
+            require(CANARY.encode() not in request.body, Invariant.SECRETS_STAY_HOME, "a registration holds a secret")
+            self._registers(process, task)
+        else:
+            at_home = request.url == PROVIDER.token_url
+            require(at_home, Invariant.SECRETS_STAY_HOME, "a secret goes elsewhere than to the token endpoint")
+            self._uses(process, evidence, request)
+
+    def _registers(self, process: Process, task: Task) -> None:
+        evidence, who = task.evidence, process.name
+        require(task.locked, Invariant.REGISTERED_UNDER_THE_LOCK, f"{who} registers without the lock")
+        require(evidence.read, Invariant.REASON_TO_REGISTER, f"{who} registers though it could not read the record")
+        (found,) = evidence.read or (None,)
+        if isinstance(found, StoredCredentials):
+            self._replaces(process, evidence, found)
+            return
+        generation = found.generation if found is not None else 0
+        unknown = evidence.known is None or evidence.known.generation <= generation
+        require(unknown, Invariant.REASON_TO_REGISTER, f"{who} registers though it knows a pair")
+
+    def _replaces(self, process: Process, evidence: Evidence, found: StoredCredentials) -> None:
+        who, client, policy = process.name, found.credentials, self.world.policy
+        times = evidence.refusals.get(client.client_id, [])
+        paused = len(times) > 1 and times[-1] - times[0] >= policy.least_pause - _SLACK
+        believed = paused and client.client_id in evidence.reread
+        require(believed, Invariant.REASON_TO_REGISTER, f"{who} registers though it has read {client.client_id}")
+        never = policy.reregister == "never"
+        require(not never, Invariant.SELDOM_REPLACED, f"{who} registers again, against the policy")
+        early = client.replaced_at is not None and process.wall() - client.replaced_at < float(policy.reregister)
+        allowed = evidence.disturbed or not early
+        require(allowed, Invariant.SELDOM_REPLACED, f"{who} registers again too soon after the last time")
+
+    def _uses(self, process: Process, evidence: Evidence, request: Request) -> None:
+        client_id = request.body.partition(b"client_id=")[2].partition(b"&")[0].decode()
+        known = next((each for each in process.readings if each.credentials.client_id == client_id), None)
+        require(known, Invariant.USED_AS_STORED, f"{process.name} uses {client_id}, which is not what it has read")
+        if known is not None and self.intact:
+            first = self._used.setdefault(known.generation, client_id)
+            require(first == client_id, Invariant.ONE_PAIR_IN_USE, f"{client_id} is used, and so was {first}")
+
+    # Effects, once they were performed.
+
+    def wrote(self, process: Process, task: Task, effect: Any, before: bytes | None) -> None:
+        """Judge a write that has just reached the store."""
+        if getattr(effect, "key", None) != self.identity.credentials:
+            return
+        after = self.world.store.records.get(effect.key)
+        if after == before:
+            return
+        if self.world.recovery is not None:
+            self.world.recovery.changed()
+        old, new = self.parsed(before), self.parsed(after)
+        if new is not None and old is not None:
+            rising = new.generation > old.generation
+            require(rising, Invariant.NOTHING_OVERWRITTEN, f"{process.name} takes the record back a generation")
+        if isinstance(new, StoredCredentials):
+            self._arrives(process, new)
+        if isinstance(old, StoredCredentials):
+            self._departs(task, old, new)
+
+    def _arrives(self, process: Process, new: StoredCredentials) -> None:
+        client_id = new.credentials.client_id
+        gone = self.intact and client_id in self._deleted
+        require(not gone, Invariant.DELETED_STAYS_DELETED, f"{process.name} puts {client_id} back")
+        self.stored[client_id] = new.generation
+
+    def _departs(self, task: Task, old: StoredCredentials, new: StoredCredentials | Forgotten | None) -> None:
+        client_id = old.credentials.client_id
+        if isinstance(new, Forgotten):
+            self._deleted.append(client_id)
+            return
+        safe = self._aside(old) or task.evidence.losses != self.world.store.losses
+        require(safe, Invariant.NOTHING_OVERWRITTEN, f"{client_id} is replaced and not kept aside")
+
+    def _aside(self, pair: StoredCredentials) -> bool:
+        """Whether a copy of *pair* is in the store under a key other than its own."""
+        secret = pair.credentials.client_secret.encode()
+        held = (data for key, data in self.world.store.records.items() if ".replaced-" in key)
+        return any(b'"' + secret + b'"' in data for data in held)
+
+    def performed(self, process: Process, task: Task, effect: Effect, result: Any, error: Exception | None) -> None:
+        """Note what a story learns from an effect."""
+        if isinstance(effect, Get) and effect.key == self.identity.credentials:
+            self._learns(process, task.evidence, result, error)
+        elif isinstance(effect, Send) and isinstance(result, Response):
+            self._hears(process, task.evidence, effect.request, result)
+        elif isinstance(effect, Add | Replace) and effect.key == self.identity.credentials:
+            self._saved(task.evidence, result, error)
+
+    def _learns(self, process: Process, evidence: Evidence, result: Any, error: Exception | None) -> None:
+        if error is not None:
+            evidence.read = None
+            return
+        found = self.parsed(result)
+        evidence.read = (found,)
+        evidence.reread = list(evidence.refusals)
+        if isinstance(found, StoredCredentials):
+            later = [each for each in process.readings if each.generation > found.generation]
+            process.readings = [*later, found]
+
+    def _hears(self, process: Process, evidence: Evidence, request: Request, answer: Response) -> None:
+        if answer.status == 429:
+            told = answer.headers.get("retry-after")
+            process.throttled_until = self.world.now + max(1.0, float(told or 0.0))
+        if request.endpoint == PROVIDER.register_url:
+            made = PROVIDER.read_registration(answer)
+            if isinstance(made, ClientCredentials):
+                evidence.unsaved = made.client_id
+                self.heard.append(made.client_id)
+        elif answer.status in {400, 401} and _is_invalid_client(answer.body):
+            client_id = request.body.partition(b"client_id=")[2].partition(b"&")[0].decode()
+            evidence.refusals.setdefault(client_id, []).append(self.world.now)
+
+    def _saved(self, evidence: Evidence, result: Any, error: Exception | None) -> None:
+        if error is not None:
+            self.excuse(evidence, "the store failed")
+        elif result is False:
+            self.excuse(evidence, "another pair was there")
+        evidence.unsaved = None
+
+    def excuse(self, evidence: Evidence, cause: str) -> None:
+        """Note why a registration may have been in vain."""
+        if evidence.unsaved is not None:
+            self.excused[evidence.unsaved] = cause
+
+    def cut_short(self, evidence: Evidence) -> None:
+        """A process dies in the middle of a story."""
+        self.excuse(evidence, "the process died")
+
+    # Stories as a whole.
+
+    def begins(self, process: Process, task: Task) -> None:
+        """Judge that a renewal begins now."""
+        if task.flight is None:
+            return
+        alone = process.task is None or process.task.flight is None
+        require(alone, Invariant.ONE_RENEWAL_AT_A_TIME, f"{process.name} has two renewals")
+        now, failed, policy = self.world.now, process.failed_at, self.world.policy
+        patient = failed is None or now - failed >= policy.least_pause * 0.5 - _SLACK
+        require(patient, Invariant.PAUSE_AFTER_FAILURE, f"{process.name} renews too soon after a failure")
+        self._not_too_young(process, process.held)
+
+    def _not_too_young(self, process: Process, held: Holding | None) -> None:
+        if held is None or not held.fetched or process.source._held is None:
+            return
+        now, end = process.instant(), held.obtained.later(self.world.policy.young - _SLACK)
+        young = now.wall < end.wall and now.monotonic < end.monotonic
+        left = min(held.expiry.wall - now.wall, held.expiry.monotonic - now.monotonic)
+        needless = young and left > 0.3 * held.token.life
+        require(not needless, Invariant.YOUNG_TOKEN_STAYS, f"{process.name} renews a token that is new")
+
+    def ends(self, process: Process, task: Task, result: Any, error: DCRAuthError | None) -> None:
+        """Judge how a story has ended."""
+        evidence = task.evidence
+        if error is not None:
+            self._clean(error)
+        if isinstance(error, StoreError):
+            self._saved(evidence, None, error)
+        settled = evidence.unsaved is None
+        require(settled, Invariant.ORPHANS_HAVE_A_CAUSE, f"{process.name} does nothing with a new registration")
+        if isinstance(result, AccessToken) and not evidence.disturbed:
+            before, now = task.errand.instead_of, process.instant()
+            same = before is not None and before.value == result.value
+            require(not same, Invariant.RENEWAL_BRINGS_NEWS, f"{process.name} has the same token again")
+            lives = now.wall < result.expires_at
+            require(lives, Invariant.RENEWAL_BRINGS_NEWS, f"{process.name} has a token that is dead")
+
+    def told(self, event: Event) -> None:
+        """Judge an event."""
+        require(CANARY not in repr(event), Invariant.SECRETS_STAY_HOME, f"a secret in {type(event).__name__}")
+        if isinstance(error := getattr(event, "error", None), DCRAuthError):
+            self._clean(error)
+
+    def _clean(self, error: DCRAuthError) -> None:
+        text = f"{error!r} {error} {error.evidence}"
+        require(CANARY not in text, Invariant.SECRETS_STAY_HOME, f"a secret in {type(error).__name__}")
+
+    # Callers.
+
+    def owed(self, caller: Caller) -> Holding | None:
+        """Return what a caller has a right to: the token that its process holds, if it is good for it."""
+        held = caller.process.held
+        if held is None or not held.alive(caller.process.instant()):
+            return None
+        return None if caller.refused is not None and caller.refused.value == held.token.value else held
+
+    def denied(self, caller: Caller, error: DCRAuthError, owed: Holding | None) -> None:
+        """Judge that a caller gets no token."""
+        self._clean(error)
+        right = owed is None or isinstance(error, ConfigurationError)
+        require(right, Invariant.LIVE_TOKEN_SERVED, f"{caller.name} gets {type(error).__name__}, with a live token")
+
+    def handed_out(self, caller: Caller, token: AccessToken) -> None:
+        """Judge the token that a caller is given."""
+        held = caller.process.held
+        if held is None or held.token.value != token.value or caller.disturbed:
+            return
+        alive = held.alive(caller.process.instant()) or self.world.now == held.landed
+        require(alive, Invariant.DEAD_TOKEN_NOT_SERVED, f"{caller.name} is given a dead token")
+
+    def waited(self, caller: Caller) -> None:
+        """Judge how long a caller has waited."""
+        took = self.world.now - caller.asked_at
+        within = caller.disturbed or took <= self.world.policy.timeout + _SLACK
+        require(within, Invariant.BOUNDED_WAIT, f"{caller.name} has waited for {took:g} s")
+
+
+def _is_invalid_client(body: bytes) -> bool:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.get("error") == "invalid_client"
