@@ -1,0 +1,264 @@
+"""Keys for an `EncryptedStore`: making them, and having them from where they are kept.
+
+As text, a key is 32 bytes in URL-safe base64 (44 characters) or 64 hexadecimal digits; space around it does not count.
+"""
+
+import base64
+import os
+import re
+import secrets
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from functools import partial
+from typing import Any
+
+from dcrauth import _fork
+from dcrauth.errors import (
+    ConfigurationError,
+    DCRAuthError,
+    DecryptionFailed,
+    InsecureStore,
+    StoreUnavailable,
+    another,
+)
+
+__all__ = ["generate_key", "key_from_environment", "key_from_file", "key_from_keyring"]
+
+_LENGTH = 32
+_BASE64 = re.compile(r"[A-Za-z0-9_-]{43}=")
+_HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{64}")
+_FORMATS = "32 bytes in URL-safe base64 (44 characters) or 64 hexadecimal digits"
+_MOST = 1024
+"""How much of a key file is read, in bytes."""
+
+# O_NONBLOCK: opening a FIFO must not hang. Links are followed: what counts is the file at their end.
+_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_ALL_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_ALL_BUT_READING_BY_GROUP = _ALL_OF_OTHERS & ~stat.S_IRGRP
+
+_KEEPS_NOTHING = ("keyring.backends.null.Keyring", "keyring.backends.fail.Keyring")
+_KEEPS_PLAIN_TEXT = ("keyrings.alt.file.PlaintextKeyring",)
+_CHAINS = "keyring.backends.chainer.ChainerBackend"
+
+
+def generate_key() -> str:
+    """Return a new key as text, to be put where only the application can read it."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(_LENGTH)).decode()
+
+
+def key_from_environment(name: str) -> Callable[[], bytes]:
+    """Return what reads a key from an environment variable when it is called.
+
+    Parameters:
+        name: of the variable.
+
+    Raises (when called):
+        DecryptionFailed: it is not set.
+        ConfigurationError: it holds something else.
+    """
+    return partial(_from_environment, name)
+
+
+def key_from_file(path: str | os.PathLike[str]) -> Callable[[], bytes]:
+    """Return what reads a key from a file when it is called.
+
+    The file has to be a regular one that belongs to this user and that nobody else can read or write, or one of root
+    that nobody but its group can read, as secrets are mounted into containers. A link to such a file is followed.
+
+    Parameters:
+        path: of the file.
+
+    Raises (when called):
+        DecryptionFailed: there is no such file.
+        InsecureStore: others can read or write it, or it is not such a file.
+        ConfigurationError: it holds something else.
+        StoreUnavailable: it cannot be read.
+    """
+    return partial(_from_file, os.fspath(path))
+
+
+def key_from_keyring(service: str, user: str = "dcrauth", *, timeout: float = 3.0) -> Callable[[], bytes]:
+    """Return what asks the keyring of the system for a key when it is called (extra ``keyring``).
+
+    A missing key is never made up. A backend of ``keyring`` that keeps nothing, or keeps secrets in plain text, is
+    refused; in a chain of backends such a one is not asked.
+
+    Parameters:
+        service: under which the key was put there, with ``keyring set SERVICE USER``.
+        timeout: how long an answer may take, in seconds; a locked keyring may never give one.
+
+    Raises:
+        ImportError: ``keyring`` is not installed.
+
+    Raises (when called):
+        DecryptionFailed: there is no such entry.
+        InsecureStore: there is no backend that keeps secrets.
+        ConfigurationError: the entry is something else.
+        StoreUnavailable: the keyring failed, or did not answer in time.
+    """
+    try:
+        import keyring  # noqa: F401, PLC0415  # asked for already here, so that its lack shows when the program starts
+    except ImportError as missing:
+        raise ImportError("key_from_keyring needs keyring; run: pip install dcrauth[keyring]") from missing
+    return _FromKeyring(service, user, timeout)
+
+
+def _from_environment(name: str) -> bytes:
+    if name not in os.environ:
+        raise DecryptionFailed(
+            f"The environment variable {name}, which should hold the key of an encrypted store, is not set"
+        )
+    key = _parsed(os.environ[name])
+    if key is None:
+        raise ConfigurationError(f"The environment variable {name} does not hold {_FORMATS}")
+    return key
+
+
+def _from_file(path: str) -> bytes:
+    try:
+        content = _content(path)
+    except FileNotFoundError:
+        raise DecryptionFailed(f"There is no key file {path}; restore it if there was one") from None
+    except OSError as reason:
+        raise StoreUnavailable(f"The key file {path} cannot be read: {reason.strerror}") from None
+    key = _parsed(content.decode("latin-1"))
+    del content  # it may be a key in another format, and no traceback is to show it
+    if key is None:
+        raise ConfigurationError(f"The key file {path} does not hold {_FORMATS}")
+    return key
+
+
+def _content(path: str) -> bytes:
+    fd = os.open(path, _READING)
+    try:
+        _check(path, os.fstat(fd))
+        with open(fd, "rb", closefd=False) as file:
+            return file.read(_MOST)
+    finally:
+        os.close(fd)
+
+
+def _check(path: str, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise InsecureStore(f"{path} is not a file; put the key into one")
+    if os.name != "posix":
+        return
+    ours = os.geteuid()
+    if found.st_uid not in {ours, 0}:
+        raise InsecureStore(f"The key file {path} belongs to another user (uid {found.st_uid}); make it your own")
+    forbidden = _ALL_OF_OTHERS if found.st_uid == ours else _ALL_BUT_READING_BY_GROUP
+    if found.st_mode & forbidden:
+        raise InsecureStore(
+            f"The key file {path} is open to others (mode {found.st_mode & 0o777:o}): consider the key as known, make "
+            f"a new one, and run: chmod 600 {path}"
+        )
+
+
+class _FromKeyring:
+    """Asks the keyring on a thread of its own, since a locked one may never answer; one at a time."""
+
+    def __init__(self, service: str, user: str, timeout: float) -> None:
+        self._service = service
+        self._user = user
+        self._timeout = timeout
+        self.after_fork()
+        _fork.watch(self)
+
+    def after_fork(self) -> None:
+        """Forget the question that a thread of the parent has asked."""
+        self._guard = threading.Lock()
+        self._pending: Future[bytes] | None = None
+
+    def __call__(self) -> bytes:
+        with self._guard:
+            asked = self._pending = self._pending or self._ask()
+        if not wait([asked], self._timeout).done:
+            # The question stands: whoever asks again waits for the same answer, and no threads pile up.
+            raise StoreUnavailable(
+                f"The keyring did not answer within {self._timeout:g} s; unlock it, or use another source of keys"
+            )
+        with self._guard:
+            if self._pending is asked:
+                self._pending = None
+        failure = asked.exception()
+        if isinstance(failure, DCRAuthError):
+            raise another(failure)
+        if failure is not None:
+            raise StoreUnavailable(f"The keyring failed: {type(failure).__name__}")
+        return asked.result()
+
+    def _ask(self) -> Future[bytes]:
+        answer: Future[bytes] = Future()
+        ask = partial(_answer, answer, self._service, self._user)
+        threading.Thread(target=ask, name="dcrauth-keyring", daemon=True).start()
+        return answer
+
+
+def _answer(answer: "Future[bytes]", service: str, user: str) -> None:
+    try:
+        answer.set_result(_in_keyring(service, user))
+    except BaseException as failure:  # a backend may raise anything, and somebody is waiting
+        answer.set_exception(failure)
+
+
+def _in_keyring(service: str, user: str) -> bytes:
+    for backend in _backends():
+        text = backend.get_password(service, user)
+        if text is not None:
+            key = _parsed(text)
+            del text
+            if key is None:
+                raise ConfigurationError(f"What the keyring has for {user!r} of {service!r} is not {_FORMATS}")
+            return key
+    raise DecryptionFailed(
+        f"The keyring has no key for {user!r} of {service!r}; put it there with: keyring set {service} {user}"
+    )
+
+
+def _backends() -> list[Any]:
+    """Return the backends of the keyring that keep secrets as secrets, in the order in which they are asked."""
+    import keyring  # noqa: PLC0415  # an extra
+
+    found = list(_unchained(keyring.get_keyring()))
+    refused = [backend for backend in found if _doubt(backend)]
+    if not found or found[0] in refused:
+        name = _name(type(refused[0])) if refused else _CHAINS
+        doubt = _doubt(refused[0]) if refused else "has no backend to ask"
+        raise InsecureStore(
+            f"The keyring of this system ({name}) {doubt}; set up another one, or keep the key elsewhere"
+        )
+    return [backend for backend in found if backend not in refused]
+
+
+def _unchained(backend: Any) -> Iterator[Any]:
+    if _is_one(backend, (_CHAINS,)):
+        for each in backend.backends:
+            yield from _unchained(each)
+    else:
+        yield backend
+
+
+def _doubt(backend: Any) -> str:
+    """Return what is wrong with a backend, or nothing."""
+    if _is_one(backend, _KEEPS_NOTHING):
+        return "keeps nothing"
+    return "keeps secrets in plain text" if _is_one(backend, _KEEPS_PLAIN_TEXT) else ""
+
+
+def _is_one(backend: Any, names: tuple[str, ...]) -> bool:
+    """Return whether a backend is of one of the classes, which are not imported for that: they may not be installed."""
+    return any(_name(kind) in names for kind in type(backend).__mro__)
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _parsed(text: str) -> bytes | None:
+    """Return the key in *text*, or None if there is none."""
+    text = text.strip()
+    if _HEXADECIMAL.fullmatch(text):
+        return bytes.fromhex(text)
+    return base64.urlsafe_b64decode(text) if _BASE64.fullmatch(text) else None
