@@ -3,25 +3,44 @@
 import base64
 import binascii
 import json
+import math
 import re
 from typing import Any, NoReturn
+
+DEEPEST = 50
+"""How deeply an answer may be nested: far less than what a record of it can be, so that what is stored can be read."""
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def json_object(text: bytes | str) -> dict[str, Any]:
+def json_object(text: bytes | str, deepest: int = DEEPEST) -> dict[str, Any]:
     """Return the JSON object in *text*.
 
+    Parameters:
+        deepest: how many objects and arrays may lie within each other.
+
     Raises:
-        ValueError: it is not a JSON object in UTF-8, repeats a name, or holds NaN, Infinity or a bottomless nesting.
+        ValueError: it is not a JSON object in UTF-8, repeats a name, is nested too deeply, or holds a number that is
+            none or that no float can hold.
     """
+    unicode = text if isinstance(text, str) else text.decode("utf-8-sig")
     try:
-        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_refused)
+        found = json.loads(unicode, object_pairs_hook=_unique, parse_constant=_refused, parse_float=_finite)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(found, dict):
-        raise ValueError("not a JSON object")
+        found = None
+    if not isinstance(found, dict) or _is_deeper(found, deepest):
+        raise ValueError("not a JSON object, or nested too deeply")
     return found
+
+
+def number(value: object) -> float | None:
+    """Return *value* as a float if it is a JSON number that a float can hold, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
 
 
 def jwt_claims(text: str) -> dict[str, Any]:
@@ -57,6 +76,23 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a name is repeated")
     return found
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError("a number is too large")
+    return value
+
+
+def _is_deeper(found: dict[str, Any], deepest: int) -> bool:
+    level: list[Any] = [found]
+    for _ in range(deepest):
+        inside = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [each for values in inside for each in values if isinstance(each, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _refused(constant: str) -> NoReturn:

@@ -7,15 +7,18 @@ never touches the precious one.
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from dcrauth._confidential import Confidential
-from dcrauth._strict import json_object
+from dcrauth._strict import DEEPEST, json_object, number
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.errors import StoreCorrupt, StoreTooNew
 
 FORMAT = "dcrauth"
 SCHEMA = 1
+
+_LAST_SCHEMA = 1_000
+_LAST_GENERATION = 2**53
 
 
 @dataclass(frozen=True)
@@ -73,16 +76,12 @@ def read_credentials(key: str, data: bytes) -> StoredCredentials | Forgotten:
         StoreTooNew: a later version of dcrauth wrote it.
     """
     frame = _unframed(key, data)
-    try:
-        generation = int(frame["generation"])
-        if "forgotten_at" in frame["payload"]:
-            return Forgotten(generation, data)
-        credentials = ClientCredentials(**frame["payload"])
-    except (KeyError, TypeError, ValueError):
-        raise _corrupt(key, "its fields are not those of client credentials") from None
-    if not (credentials.client_id and credentials.client_secret):
-        raise _corrupt(key, "it holds no client id or no client secret")
-    return StoredCredentials(credentials, generation, data)
+    generation, payload = frame.get("generation"), frame.get("payload")
+    if not isinstance(payload, dict) or not _is_integer(generation, 1, _LAST_GENERATION):
+        raise _corrupt(key, "its fields are not those of client credentials")
+    if "forgotten_at" in payload:
+        return Forgotten(generation, data)
+    return StoredCredentials(_credentials(key, payload), generation, data)
 
 
 def write_token(key: str, token: AccessToken) -> bytes:
@@ -93,12 +92,39 @@ def write_token(key: str, token: AccessToken) -> bytes:
 
 def read_token(key: str, data: bytes) -> AccessToken:
     """Return the access token in the record *data* found under *key*; raises as `read_credentials` does."""
-    frame = _unframed(key, data)
+    payload = _unframed(key, data).get("payload")
+    fields = payload if isinstance(payload, dict) else {}
+    value = fields.get("value")
+    obtained_at, expires_at = (number(fields.get(name)) for name in ("obtained_at", "expires_at"))
+    if not _is_visible(value) or obtained_at is None or expires_at is None:
+        raise _corrupt(key, "its fields are not those of an access token")
+    return AccessToken(value, obtained_at, expires_at)
+
+
+def _credentials(key: str, payload: dict[str, Any]) -> ClientCredentials:
     try:
-        payload = frame["payload"]
-        return AccessToken(payload["value"], float(payload["obtained_at"]), float(payload["expires_at"]))
-    except (KeyError, TypeError, ValueError):
-        raise _corrupt(key, "its fields are not those of an access token") from None
+        found = ClientCredentials(**payload)
+    except TypeError:
+        raise _corrupt(key, "its fields are not those of client credentials") from None
+    if not (_is_text(found.client_id) and _is_text(found.client_secret)):
+        raise _corrupt(key, "it holds no client id or no client secret")
+    times = (found.registered_at, 0.0 if found.replaced_at is None else found.replaced_at)
+    if None in map(number, times) or not isinstance(found.metadata, dict):
+        raise _corrupt(key, "its fields are not those of client credentials")
+    return found
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """Whether *value* can be part of a request: neither a line break nor half a character is in it."""
+    return isinstance(value, str) and value != "" and value.isprintable()
+
+
+def _is_visible(value: object) -> TypeGuard[str]:
+    return _is_text(value) and value.isascii() and " " not in value
+
+
+def _is_integer(value: object, least: int, most: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def _framed(key: str, generation: int, payload: dict[str, Any]) -> bytes:
@@ -108,18 +134,20 @@ def _framed(key: str, generation: int, payload: dict[str, Any]) -> bytes:
 
 def _unframed(key: str, data: bytes) -> dict[str, Any]:
     try:
-        frame = json_object(data)
+        frame = json_object(data, deepest=2 * DEEPEST)
     except ValueError as reason:
         raise _corrupt(key, f"it is not a record ({type(reason).__name__})") from None
     if frame.get("format") != FORMAT:
         raise _corrupt(key, "it is not a record of dcrauth")
     schema = frame.get("schema")
-    if isinstance(schema, int) and schema > SCHEMA:
+    if _is_integer(schema, SCHEMA + 1, _LAST_SCHEMA):
         raise StoreTooNew(f"Record {_short(key)} was written by a later version of dcrauth (schema {schema}); upgrade")
     if frame.pop("checksum", None) != _checksum(frame):
         raise _corrupt(key, "its checksum does not match")
     if frame.get("key") != key:
         raise _corrupt(key, "it was written for another key")
+    if not _is_integer(schema, 1, SCHEMA):
+        raise _corrupt(key, "no version of dcrauth has written it")
     return frame
 
 
