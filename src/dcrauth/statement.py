@@ -8,10 +8,11 @@ from types import MappingProxyType
 from typing import IO, Any
 
 from dcrauth._confidential import Confidential
-from dcrauth._strict import jwt_claims
+from dcrauth._strict import jwt_claims, number
 from dcrauth.errors import ConfigurationError
 
 _LONGEST = 64 * 1024
+_LONGEST_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,7 @@ class SoftwareStatement(Confidential):
     @property
     def issued_at(self) -> float | None:
         """The ``iat`` claim, in seconds since the epoch."""
-        value = self.claims.get("iat")
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return number(self.claims.get("iat"))
 
     @property
     def application(self) -> str:
@@ -103,8 +103,7 @@ def _read_path(path: str | os.PathLike[str]) -> str:
         with open(path, "rb") as file:
             return _read(file)
     except (OSError, ValueError) as reason:
-        name = os.fspath(path)
-        raise ConfigurationError(f"The software statement cannot be read from {name!r}: {_why(reason)}") from None
+        raise ConfigurationError(f"The software statement cannot be read from {_shown(path)}: {_why(reason)}") from None
 
 
 def _read(file: IO[str] | IO[bytes]) -> str:
@@ -115,6 +114,13 @@ def _read(file: IO[str] | IO[bytes]) -> str:
         return found.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigurationError("The software statement is not a text file; download it again") from None
+
+
+def _shown(path: str | os.PathLike[str]) -> str:
+    """What a message may say of *path*: long text may be a damaged statement that was taken for a path."""
+    if isinstance(path, str) and len(path) > _LONGEST_SHOWN:
+        return f"a file whose name has {len(path)} characters"
+    return repr(os.fspath(path))
 
 
 def _why(reason: Exception) -> str:
