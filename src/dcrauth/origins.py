@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 from dcrauth.errors import ConfigurationError
 
 _PORTS = {"http": 80, "https": 443}
+_LONGEST_HOST = 253
 _SAME_AS = {"ws": "http", "wss": "https"}
 
 
@@ -48,7 +49,7 @@ def secure_url(url: str, what: str) -> str:
     parts = _parsed(url, what)
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(f"{what} must not hold a user name or password; remove the part before '@'")
-    if parts.query or parts.fragment:
+    if "?" in url or "#" in url:
         raise ConfigurationError(f"{what} must not hold a query or a fragment: give the part before '?' or '#'")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         raise ConfigurationError(
@@ -93,10 +94,15 @@ def _prefix(each: Origin) -> str:
     return f"{each.scheme}://{host}{port}/"
 
 
+def _is_plain(url: str) -> bool:
+    """Whether all HTTP libraries read *url* alike: some drop line breaks, some take a backslash for a slash."""
+    return url.isprintable() and not {" ", "\\"} & set(url)
+
+
 def _parsed(url: str, what: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        if parts.hostname and parts.port != 0:
+        if 0 < len(parts.hostname or "") <= _LONGEST_HOST and parts.port != 0 and _is_plain(url):
             return parts
     except ValueError:
         """An impossible host or port, of which the error below says all that is needed."""
