@@ -4,7 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-_KEY = re.compile(r"[0-9a-f]{64}\.(credentials|replaced-[0-9]+)")
+_KEY = re.compile(r"[0-9a-f]{64}\.(credentials|replaced-[0-9]{1,16})")
 
 
 @dataclass(frozen=True)

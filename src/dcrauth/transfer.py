@@ -126,13 +126,10 @@ def _present(store: Store, key: str) -> StoredCredentials | Forgotten:
 def _credentials_in_file(path: str) -> Iterator[tuple[str, bytes]]:
     try:
         with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                found = _line(line, path, number)
-                if number == 1:
-                    _check_heading(found, path)
-                else:
-                    yield _record(found, path, number)
-    except (OSError, UnicodeDecodeError) as reason:
+            _check_heading(_line(file.readline(), path, 1), path)
+            for number, line in enumerate(file, start=2):
+                yield _record(_line(line, path, number), path, number)
+    except (OSError, ValueError) as reason:
         raise ConfigurationError(f"{path} cannot be read: {type(reason).__name__}") from None
 
 
@@ -152,7 +149,7 @@ def _record(found: dict[str, object], path: str, number: int) -> tuple[str, byte
     key, record = found.get("key"), found.get("record")
     if not (isinstance(key, str) and isinstance(record, str) and is_of_credentials(key)):
         raise ConfigurationError(f"{path}, line {number}: there are no client credentials")
-    data = record.encode()
+    data = record.encode("utf-8", "replace")  # whatever is replaced no longer fits its checksum
     if not isinstance(read_credentials(key, data), StoredCredentials):
         raise StoreCorrupt(f"{path}, line {number}: there are no client credentials in the record")
     return key, data
