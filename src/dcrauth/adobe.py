@@ -232,7 +232,7 @@ def _problem(response: Response, lack: str) -> Problem:
         error=error.code,
         oauth=error.oauth,
         description=printable(error.message),
-        trace=error.trace or response.headers.get("adobe-request-id"),
+        trace=error.trace or printable(response.headers.get("adobe-request-id")),
         retry_after=response.headers.get("retry-after"),
         expires=response.headers.get("expires"),
     )

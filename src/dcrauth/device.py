@@ -256,7 +256,7 @@ class DeviceInfo:
         """
         try:
             text = json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"The device information cannot be written as JSON: {error}") from error
         return base64.b64encode(text.encode("utf-8", "replace")).decode()
 

@@ -52,7 +52,7 @@ class TokenGrant(Confidential):
     """
 
     value: str = field(repr=False)
-    expires_in: Any = None
+    expires_in: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
