@@ -13,9 +13,9 @@ from typing import Any
 from unittest import mock
 
 from adapters_tests.simulation.invariants import Invariant
-from dcrauth import CredentialsRejected, StoreError, custody, renewal, rules
+from dcrauth import CredentialsRejected, StoreError, StoreUnavailable, TokenSource, custody, events, renewal, rules
 from dcrauth.credentials import AccessToken
-from dcrauth.effects import Add, Put, Replace, Sleep
+from dcrauth.effects import Add, Put, Replace, Sleep, Tell
 from dcrauth.records import write_credentials
 from dcrauth.rules import Course, Instant, Meaning
 
@@ -40,12 +40,17 @@ class Broken:
     def applied(self) -> Iterator[None]:
         """Put the replacement wherever the original is."""
         with ExitStack() as patches:
-            for module in [each for name, each in sys.modules.items() if name.partition(".")[0] == "dcrauth"]:
-                for name in [name for name, value in vars(module).items() if value is self.original]:
-                    patches.enter_context(mock.patch.object(module, name, self.replacement))
-            if self.original is Instant.reached:
-                patches.enter_context(mock.patch.object(Instant, "reached", self.replacement))
+            for owner in _owners():
+                for name in [name for name, value in vars(owner).items() if value is self.original]:
+                    patches.enter_context(mock.patch.object(owner, name, self.replacement))
             yield
+
+
+def _owners() -> Iterator[Any]:
+    """Yield the modules of the package and their classes."""
+    for module in [each for name, each in sys.modules.items() if name.partition(".")[0] == "dcrauth"]:
+        yield module
+        yield from [each for each in vars(module).values() if isinstance(each, type)]
 
 
 def _unreadable_is_absent(errand: Any) -> Any:
@@ -152,7 +157,29 @@ def _from_memory(errand: Any) -> Any:
 
 _stored, _adoptable, _course, _meaning, _held = custody.stored, rules.adoptable, rules.course, rules.meaning, rules.held
 _worth_another = rules.worth_another
+_fetched, _new_credentials = renewal.fetched, renewal.new_credentials
+_board, _fail = TokenSource._board, TokenSource._fail
 _renewal, _write_credentials = renewal.renewal, write_credentials
+
+
+def _tells_the_secret(errand: Any, credentials: Any) -> Any:
+    yield Tell(events.StoreProblem(errand.name, StoreUnavailable(f"of {credentials.client_secret}")))
+    return (yield from _fetched(errand, credentials))
+
+
+def _registers_twice(errand: Any) -> Any:
+    yield from _new_credentials(errand)
+    return (yield from _new_credentials(errand))
+
+
+def _another_flight(source: TokenSource, holding: Any) -> Any:
+    source._flight = None
+    return _board(source, holding)
+
+
+def _never_lands(source: TokenSource, flight: Any, error: Any) -> None:
+    _fail(source, flight, error)
+    source._flight = flight
 
 
 def _yes(*_: Any, **__: Any) -> bool:
@@ -207,6 +234,10 @@ BROKEN = (
     Broken("gives no token to a failed renewal", (Invariant.LIVE_TOKEN_SERVED,), rules.can_stand_in, _no),
     Broken("adopts the token that was refused", (Invariant.RENEWAL_BRINGS_NEWS,), _adoptable, _adopts_the_refused),
     Broken("adopts a dead token", (Invariant.RENEWAL_BRINGS_NEWS,), _adoptable, _adopts_the_dead),
+    Broken("tells the secret", (Invariant.SECRETS_STAY_HOME,), _fetched, _tells_the_secret),
+    Broken("registers twice", (Invariant.ORPHANS_HAVE_A_CAUSE,), _new_credentials, _registers_twice),
+    Broken("renews twice at once", (Invariant.ONE_RENEWAL_AT_A_TIME,), _board, _another_flight),
+    Broken("is poisoned by a failure", (Invariant.RECOVERY,), _fail, _never_lands),
     Broken("never registers again", (Invariant.RECOVERY,), rules.may_register_again, _no),
 )
 """Each has to be caught, by one of its invariants, within a thousand seeds."""

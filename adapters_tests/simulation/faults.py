@@ -21,6 +21,9 @@ CALLS = (
 OPERATIONS = ("read fails", "write fails", "write fails after the deed", "no lock")
 """Faults that may strike each operation of the store."""
 
+STEPS = ("death after an effect", "halt after an effect")
+"""Faults that may strike each step of a story, once its effect is performed and before it hears of the outcome."""
+
 EVENTS = (
     "crash",
     "pause",
@@ -62,7 +65,7 @@ class Faults:
     def drawn(cls, rng: random.Random) -> Faults:
         """Draw a part of all faults, from none at all to every one: few together find more than all at once."""
         part = rng.choice((0.0, 0.15, 0.3, 0.3, 0.5, 1.0))
-        rates = {name: rng.choice(_RATES) for name in (*CALLS, *OPERATIONS) if rng.random() < part}
+        rates = {name: rng.choice(_RATES) for name in (*CALLS, *OPERATIONS, *STEPS) if rng.random() < part}
         events = tuple(name for name in EVENTS if rng.random() < part)
         return cls(rates, events, rng.choice(_PACES) if events else 0.0)
 

@@ -10,7 +10,10 @@ from enum import Enum
 
 
 class Invariant(Enum):
-    """What must hold."""
+    """What must hold.
+
+    ``ONE_PAIR_IN_USE`` and ``ONE_CLIENT_IN_THE_END`` follow from the others, if that is reasoned rightly.
+    """
 
     NOTHING_OVERWRITTEN = (
         "A credentials record is only ever added where there is none, or replaced by one of a later generation, and "
@@ -43,7 +46,10 @@ class Invariant(Enum):
         "Secrets go to the endpoint that they are for and to no other, and are in no event, no error, no message."
     )
     BOUNDED_RENEWAL = "A renewal makes a bounded number of calls, and does not sleep on beyond its time."
-    BOUNDED_WAIT = "No caller waits for longer than the policy's timeout."
+    BOUNDED_WAIT = (
+        "No caller waits for longer than the policy's timeout. (Here the waiting is played, and seen not to "
+        "be prolonged; what really waits has tests of its own.)"
+    )
     LIVE_TOKEN_SERVED = (
         "A caller gets a token whenever its process holds one that is alive by both clocks and was not refused to this "
         "caller, whatever the server and the store do."

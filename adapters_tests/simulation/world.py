@@ -122,6 +122,14 @@ class World:
                     f"The simulation does not know the effect {type(effect).__name__}: "
                     "say in World.perform what it does, and in Watch what it must not do"
                 )
+        self._strike_after(process)
+
+    def _strike_after(self, process: Process) -> None:
+        if self.strikes("death after an effect"):
+            self.note(process.name, "dies")
+            process.crash(self.rng.random() * 10.0)
+        elif self.strikes("halt after an effect"):
+            process.freeze(self.rng.choice(_DURATIONS) * self.rng.random())
 
     def _in_store(self, process: Process, task: Task, effect: Any) -> tuple[Any, DCRAuthError | None]:
         writing = not isinstance(effect, Get)
