@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 from dcrauth.errors import ConfigurationError
 
 _PORTS = {"http": 80, "https": 443}
-_LONGEST_HOST = 253
+_LONGEST = 500
 _SAME_AS = {"ws": "http", "wss": "https"}
 
 
@@ -96,13 +96,13 @@ def _prefix(each: Origin) -> str:
 
 def _is_plain(url: str) -> bool:
     """Whether all HTTP libraries read *url* alike: some drop line breaks, some take a backslash for a slash."""
-    return url.isprintable() and not {" ", "\\"} & set(url)
+    return url.isprintable() and not {" ", "\\"} & set(url) and len(url) <= _LONGEST
 
 
 def _parsed(url: str, what: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        if 0 < len(parts.hostname or "") <= _LONGEST_HOST and parts.port != 0 and _is_plain(url):
+        if parts.hostname and parts.port != 0 and _is_plain(url):
             return parts
     except ValueError:
         """An impossible host or port, of which the error below says all that is needed."""
