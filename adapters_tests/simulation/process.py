@@ -177,7 +177,9 @@ class Process:
 
     def _begin(self, task: Task) -> None:
         self.task = task
-        task.lock_until = self.world.now + task.errand.policy.timeout
+        # The wait of the driver; what it is called is the policy's business.
+        policy = task.errand.policy
+        task.lock_until = self.world.now + getattr(policy, "lock_wait", policy.timeout)
         task.evidence = Evidence(self.world.now, self.world.store.losses, task.errand.memory.client)
         self.ready = self.world.now
 
