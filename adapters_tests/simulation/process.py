@@ -39,18 +39,6 @@ class SimulatedSource(TokenSource):
 
 
 @dataclass
-class Task:
-    """A story to be told: a renewal for those who wait on *flight*, or without one the deletion of the credentials."""
-
-    errand: Errand
-    flight: Future[AccessToken] | None
-    lock_until: float = NEVER
-    locked: bool = False
-    story: Story[Any] | None = None
-    evidence: Evidence = field(default_factory=lambda: Evidence())  # noqa: PLW0108  # it is defined below
-
-
-@dataclass
 class Evidence:
     """What a story has seen so far, for the invariants to judge what it does.
 
@@ -75,6 +63,18 @@ class Evidence:
     reread: list[str] = field(default_factory=list)
     calls: int = 0
     unsaved: str | None = None
+
+
+@dataclass
+class Task:
+    """A story to be told: a renewal for those who wait on *flight*, or without one the deletion of the credentials."""
+
+    errand: Errand
+    flight: Future[AccessToken] | None
+    lock_until: float = NEVER
+    locked: bool = False
+    story: Story[Any] | None = None
+    evidence: Evidence = field(default_factory=Evidence)
 
 
 @dataclass(frozen=True)
