@@ -12,12 +12,12 @@ from pathlib import Path
 
 import redis
 from dcrauth.stores.encrypted import EncryptedStore
-from dcrauth.stores.redis import RedisStore
-from dcrauth.stores.sqlite import SQLiteStore
 
 from dcrauth import FileStore, MemoryStore, Store
 from dcrauth.stores._disk import Disk
 from dcrauth.stores._locks import digest
+from dcrauth.stores.redis import RedisStore
+from dcrauth.stores.sqlite import SQLiteStore
 
 KEY = bytes(range(32))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 from adapters_tests import kinds_of_stores as kinds
 from adapters_tests.conftest import ManualClock
 from adapters_tests.kinds_of_stores import Kind
-from adapters_tests.naive_store import NaiveStore
 from adapters_tests.redis_server import RedisServer
 from adapters_tests.world import STATEMENT, World
 from dcrauth import AdobePass, FileStore, MemoryStore, Store, TokenSource

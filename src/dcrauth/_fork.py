@@ -4,6 +4,10 @@ import os
 import weakref
 from typing import Protocol
 
+# What is registered first is called last before a fork, and filelock then holds all of its locks still. So it has to be
+# imported first: what is suspended here may need a lock for that.
+import filelock as _filelock  # noqa: F401
+
 
 class Forkable(Protocol):
     """An object that has something to make anew after a fork."""
@@ -59,6 +63,4 @@ def _after_fork_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

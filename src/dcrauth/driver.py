@@ -52,14 +52,14 @@ class Driver:
         """Return a token for *errand*, under the store's lock so that other processes wait for it and adopt it."""
         with ExitStack() as held:
             try:
-                held.enter_context(self.store.lock(errand.identity.key, wait=errand.policy.timeout))
+                held.enter_context(self.store.lock(errand.identity.key, wait=errand.policy.lock_wait))
             except StoreUnavailable as error:
                 return self.run(unlocked(errand, error))
             return self.run(renewal(errand))
 
     def forget(self, errand: Errand) -> bool:
         """Delete the credentials of *errand* on purpose, under the store's lock; return whether there were any."""
-        with self.store.lock(errand.identity.key, wait=errand.policy.timeout):
+        with self.store.lock(errand.identity.key, wait=errand.policy.lock_wait):
             return self.run(forgotten(errand))
 
     def run(self, story: Story[T]) -> T:

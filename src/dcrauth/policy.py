@@ -46,6 +46,11 @@ class Policy:
         if self.mandatory_within > self.due_within or self.mandatory_fraction > self.due_fraction:
             raise ConfigurationError("Policy: a token must be due before it is mandatory to renew it")
 
+    @property
+    def lock_wait(self) -> float:
+        """How long a renewal waits for its lock, in seconds: what is left of *timeout* does to go on without it."""
+        return self.timeout / 2
+
 
 def _check(name: str, value: object) -> None:
     if name == "reregister" and value == "never":

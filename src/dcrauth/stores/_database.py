@@ -27,11 +27,12 @@ APPLICATION = int.from_bytes(b"dcra", "big")
 """What ``PRAGMA application_id`` says of a file of ours."""
 
 SCHEMA = 1
-_TABLES = {"records", "store"}
+_TABLES = {"records", "store", "scratch"}
 _COLUMNS = "number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, key BLOB NOT NULL, value BLOB NOT NULL"
 _LAYOUT = (
     f"CREATE TABLE IF NOT EXISTS records ({_COLUMNS})",
     "CREATE TABLE IF NOT EXISTS store (created_at REAL NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS scratch (content BLOB NOT NULL)",
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {SCHEMA}",
 )
@@ -61,7 +62,8 @@ class Database:
         self.path = path
         self._sentinel = sentinel
         self._disk = Disk()
-        self._mutex = threading.Lock()
+        self._mutex, self._no_fork = threading.Lock(), threading.Event()
+        self._no_fork.set()
         self._held_for_fork = False
         self._connection: sqlite3.Connection | None = None
         self._files: object = None
@@ -70,7 +72,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
         """Yield the connection, or None while there is nothing to read."""
-        with self._mutex, self._told("read"):
+        with self._alone(), self._told("read"):
             yield self._opened()
 
     @contextmanager
@@ -80,7 +82,7 @@ class Database:
         Parameters:
             durable: whether it has to be on the disk afterwards.
         """
-        with self._mutex, self._told("write to"):
+        with self._alone(), self._told("write to"):
             self._disk.make_path(os.path.dirname(self.path))
             with self._locked(_WAIT):
                 connection = self._opened() or self._made()
@@ -110,7 +112,7 @@ class Database:
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
-        with self._mutex, self._told("close"):
+        with self._alone(), self._told("close"):
             self._close(_WAIT)
 
     def __del__(self) -> None:
@@ -119,12 +121,16 @@ class Database:
 
     def suspend(self) -> None:
         """Close the connection before a fork, and hold all other threads off until that is over."""
+        self._no_fork.clear()
         self._held_for_fork = self._mutex.acquire(timeout=_WAIT_BEFORE_FORK)
         if self._held_for_fork:
             self._close(_WAIT_BEFORE_FORK)
 
     def resume(self, *, in_child: bool) -> None:
         """Go on after a fork."""
+        if in_child:
+            self._no_fork = threading.Event()  # of the old one a thread of the parent may hold the lock
+        self._no_fork.set()
         if self._held_for_fork:
             self._held_for_fork = False
             self._mutex.release()
@@ -133,6 +139,13 @@ class Database:
             self._mutex = threading.Lock()
             _inherited.extend([self._connection] if self._connection else [])
             self._connection = None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep all other threads out; whoever wants to fork goes first."""
+        self._no_fork.wait()
+        with self._mutex:
+            yield
 
     @contextmanager
     def _told(self, doing: str) -> Iterator[None]:

@@ -22,7 +22,7 @@ __all__ = ["SQLiteStore"]
 
 _ID_DIGITS = 32
 _PAGE = 1000
-_PROBE = (bytes(_ID_DIGITS // 2), b"", bytes(4096))
+_PROBE = bytes(16_384)
 
 _INSERT = "INSERT INTO records (id, key, value) VALUES (?, ?, ?)"
 _ADD = f"{_INSERT} ON CONFLICT (id) DO NOTHING"
@@ -30,6 +30,8 @@ _PUT = f"{_INSERT} ON CONFLICT (id) DO UPDATE SET value = excluded.value WHERE k
 _REPLACE = "UPDATE records SET value = ? WHERE id = ? AND key = ? AND value = ?"
 _GET = "SELECT key, value FROM records WHERE id = ?"
 _DELETE = "DELETE FROM records WHERE id = ? AND key = ?"
+_TRY = "INSERT INTO scratch VALUES (?)"
+_CLEAR = "DELETE FROM scratch"
 _KEYS = "SELECT number, key FROM records WHERE number > ? ORDER BY number LIMIT ?"
 
 
@@ -109,12 +111,10 @@ class SQLiteStore:
             yield
 
     def healthcheck(self) -> None:
-        """Raise unless a record could be written now: one is, and is taken back before anybody sees it."""
-        with self._database.writing(durable=True) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            with connection:
-                connection.execute(_INSERT, _PROBE)
-                connection.execute(_DELETE, _PROBE[:2])
+        """Raise unless a record could be written now: more than that is written beside the records, and removed."""
+        for statement, values in ((_TRY, (_PROBE,)), (_CLEAR, ())):
+            with self._database.writing(durable=True) as connection:
+                connection.execute(statement, values)
 
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Write a copy of the whole store, as it is at one moment, to a new file; other calls wait meanwhile.

@@ -1,0 +1,173 @@
+"""Stores that processes share which start together, are killed, or are stopped: nothing acknowledged is ever lost."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import random
+import signal
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters_tests import kinds_of_stores as kinds
+from adapters_tests.direct import Server
+from adapters_tests.kinds_of_stores import Kind
+from adapters_tests.world import World
+from dcrauth import Policy, Store, StoreUnavailable
+from dcrauth.testing._races import add_and_read, race
+
+KILLS = 200
+PROCESSES = 64
+PATIENCE = 60.0
+
+SHARED = ["file", "sqlite", "redis", "encrypted file", "encrypted sqlite", "encrypted redis"]
+
+
+@pytest.fixture
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
+    """Storage for the store that the test is parametrized with."""
+    *wrapped, name = request.param.split()
+    server: Any = request.getfixturevalue("redis_server") if name == "redis" else None
+    found = kinds.in_redis(server.url) if name == "redis" else getattr(kinds, name)(tmp_path)
+    return kinds.encrypted(found) if wrapped else found
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("kind", ["file", "sqlite", "redis"], indirect=True)
+def test_sixty_four_processes_agree(kind: Kind) -> None:
+    """Of 64 processes that add one identity at once exactly one succeeds, and all use its record."""
+    found = race("fork", add_and_read, kind.open, PROCESSES)
+    winners = [number for number, (won, _) in enumerate(found) if won]
+    assert len(winners) == 1
+    assert {value for _, value in found} == {b"%d" % winners[0]}
+
+
+def _writes(store: Store, name: str, acknowledged: int) -> None:
+    """Add and replace records without end; say so, byte by byte, once each is acknowledged."""
+    number = 0
+    while True:
+        key = f"{name} {number}"
+        assert store.add(key, b"first")
+        os.write(acknowledged, b"a")
+        assert store.replace(key, b"second", expected=b"first")
+        os.write(acknowledged, b"r")
+        store.put("token", b"%d" % number)
+        number += 1
+
+
+@contextmanager
+def writer(kind: Kind, name: str) -> Iterator[tuple[int, int]]:
+    """A process that writes until it is killed, as it is at the latest in the end; yield its pid and what it says."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pytest-xdist has threads; the child uses none of them
+        child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            _writes(kind.open(), name, writing)
+        finally:
+            os._exit(1)
+    os.close(writing)
+    try:
+        yield child, reading
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(reading)
+
+
+def killed_writer(kind: Kind, name: str, chance: random.Random) -> bytes:
+    """Let a process write, kill it at some moment, and return what it had said by then."""
+    with writer(kind, name) as (child, reading):
+        said = b""
+        while len(said) < chance.randrange(1, 6):
+            said += os.read(reading, 1)
+        time.sleep(chance.uniform(0, 0.002))  # so that no step is spared; nothing is waited for
+        os.kill(child, signal.SIGKILL)
+        while more := os.read(reading, 4096):
+            said += more
+    return said
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("kind", SHARED, indirect=True)
+def test_a_killed_writer_loses_nothing(kind: Kind) -> None:
+    """A process is killed 200 times while it writes: what it had been promised is there, and the store works."""
+    chance = random.Random(1)
+    watcher = kind.open()
+    in_the_middle = 0
+    for number in range(KILLS):
+        said = killed_writer(kind, f"round {number}", chance)
+        store = kind.open() if number % 2 else watcher
+        for at in range(len(said) // 2 + 1):
+            added, replaced = said[2 * at : 2 * at + 1], said[2 * at + 1 : 2 * at + 2]
+            found = store.get(f"round {number} {at}")
+            allowed = {b"second"} if replaced else {b"first", b"second"} if added else {None, b"first"}
+            assert found in allowed, (number, at)
+            in_the_middle += found is not None and not added
+    store.healthcheck()
+    assert len(list(watcher.keys())) > KILLS
+    assert watcher.get("token") is not None
+
+
+def _holds(open_store: kinds.Factory, key: str, entered: Any) -> None:
+    with open_store().lock(key, wait=5):
+        entered.set()
+        time.sleep(PATIENCE)
+
+
+@contextmanager
+def holder(kind: Kind, key: str) -> Iterator[int]:
+    """A process that holds the lock of *key*; yield its pid."""
+    context = multiprocessing.get_context("spawn")
+    entered = context.Event()
+    process = context.Process(target=_holds, args=(kind.open, key, entered), daemon=True)
+    process.start()
+    try:
+        assert entered.wait(PATIENCE)
+        assert process.pid is not None
+        yield process.pid
+    finally:
+        process.kill()
+        process.join(PATIENCE)
+
+
+@pytest.mark.parametrize("kind", ["file", "sqlite", "encrypted file"], indirect=True)
+def test_a_killed_holder_frees_the_lock(kind: Kind) -> None:
+    """The lock of a process that is killed is free at once."""
+    with holder(kind, "key") as pid:
+        os.kill(pid, signal.SIGKILL)
+        with kind.open().lock("key", wait=PATIENCE):
+            pass
+
+
+@pytest.mark.parametrize("kind", ["file", "sqlite", "redis"], indirect=True)
+def test_a_stopped_holder_lets_nobody_register(kind: Kind) -> None:
+    """While the holder of the lock is stopped a new identity is not registered, and the error says why."""
+    server = Server()
+    with holder(kind, World.identity.key) as pid:
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(StoreUnavailable):
+            server.source(kind.open(), policy=Policy(timeout=1.0)).token()
+        assert server.world.registrations == 0
+
+
+@pytest.mark.parametrize("kind", ["file", "sqlite", "redis"], indirect=True)
+def test_a_stopped_holder_stops_no_renewal(kind: Kind) -> None:
+    """While the holder of the lock is stopped, credentials that are stored are used for new tokens all the same."""
+    server = Server()
+    assert server.source(kind.open()).token().value == "token-1"
+    kind.open().delete(World.identity.token)
+    with holder(kind, World.identity.key) as pid:
+        os.kill(pid, signal.SIGSTOP)
+        assert server.source(kind.open(), policy=Policy(timeout=1.0)).token().value == "token-2"
+    assert server.world.registrations == 1
