@@ -25,7 +25,7 @@ from dcrauth import (
     events,
 )
 from dcrauth.custody import forgotten
-from dcrauth.effects import Errand, Get
+from dcrauth.effects import Add, Errand, Get, Sleep
 from dcrauth.records import Forgotten, StoredCredentials, read_credentials, write_credentials
 from dcrauth.renewal import unlocked
 
@@ -278,6 +278,84 @@ def test_a_source_forgets(world: World) -> None:
     assert source.token().value != first
     assert world.used == ["client-1", "client-2"]
     assert any(isinstance(event, events.CredentialsForgotten) for event in told)
+
+
+def test_two_pairs_of_one_generation_are_both_kept_aside(world: World, process: Process) -> None:
+    """A pair that a peer has registered beside a lost one is kept aside in a place of its own when it is replaced."""
+    world.records.clear()
+    peer = process_in(world)
+    peer.run()
+    world.now += 7200
+    process.run()
+    world.clients.clear()
+    world.now += 7200
+    peer.run()
+    kept = b"".join(data for key, data in world.records.items() if ".replaced-" in key)
+    assert b'"client-1"' in kept
+    assert b'"client-2"' in kept
+
+
+def test_a_pair_that_could_not_be_kept_aside_is_not_used(world: World, process: Process) -> None:
+    """The stored pair is used even while the lost one cannot be kept aside, which is made up for later."""
+    world.records.clear()
+    process_in(world).run()
+    world.now += 7200
+    process.run({Add: ["store down"]})
+    assert world.used[-1] == "client-2"
+    assert world.identity.replaced(1) not in world.records
+    world.now += 7200
+    process.run()
+    assert world.identity.replaced(1) in world.records
+
+
+def test_what_is_read_before_a_registration_counts(world: World, process: Process) -> None:
+    """A process whose lock has ended while it waited uses what a peer has registered meanwhile."""
+    world.clients.clear()
+    peer = process_in(world)
+    peer.memory.client = process.memory.client
+    step_to(process, Sleep)
+    peer.run()
+    process.run()
+    assert world.registrations == 2
+
+
+def test_a_pair_that_is_lost_twice_is_not_given_up(world: World, process: Process) -> None:
+    """Where the store loses what was just put back, the pair in memory stays in use, and nothing is registered."""
+    world.records.clear()
+    step_to(process, Add)
+    world.records.clear()
+    process.run()
+    assert world.registrations == 1
+    assert process.memory.client is not None
+    assert process.memory.client.credentials.client_id == "client-1"
+
+
+def test_an_unsaved_registration_is_saved_later(world: World) -> None:
+    """A pair that the store did not take is offered to it again at the next renewal: nothing else is registered."""
+    process = process_in(world)
+    process.run({Add: ["store down"]})
+    assert isinstance(process.error, StoreUnavailable)
+    assert world.used == []
+    process.run()
+    assert (world.registrations, world.used) == (1, ["client-1"])
+
+
+def test_what_was_kept_aside_is_deleted_on_purpose(world: World, process: Process) -> None:
+    """To forget an identity deletes all pairs that were kept aside, wherever they are."""
+    world.records.clear()
+    peer = process_in(world)
+    peer.run()
+    world.now += 7200
+    process.run()
+    process.tell(forgotten(errand_of(process)))
+    process.run()
+    assert not [key for key in world.records if ".replaced-" in key]
+
+
+def step_to(process: Process, kind: type) -> None:
+    """Let a process go on until it has asked for an effect of *kind*."""
+    while not isinstance(process.step(), kind):
+        pass
 
 
 class Losses(RuleBasedStateMachine):

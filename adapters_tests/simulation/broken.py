@@ -169,6 +169,7 @@ def _tells_the_secret(errand: Any, credentials: Any) -> Any:
 
 def _registers_twice(errand: Any) -> Any:
     yield from _new_credentials(errand)
+    errand.memory.unsaved = None
     return (yield from _new_credentials(errand))
 
 

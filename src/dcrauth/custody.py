@@ -5,10 +5,17 @@ process that uses a client holds a copy of its credentials, and so can put them 
 users out. A record of a later generation always wins; credentials that were deleted on purpose have one too.
 """
 
+import itertools
+
 from dcrauth import events, rules
 from dcrauth.effects import Add, Delete, Errand, Get, Now, Replace, Story, Tell
 from dcrauth.errors import InsecureStore, StoreError, StoreLost, StoreUnavailable
 from dcrauth.records import Forgotten, StoredCredentials, read_credentials, write_credentials, write_forgotten
+
+_GAVE_WAY = (
+    "The store had lost the client credentials of this process and holds others by now, which are used from here on: "
+    "end users must log in again. The lost ones were kept aside in the store"
+)
 
 
 def stored(errand: Errand) -> Story[StoredCredentials | Forgotten | None]:
@@ -22,15 +29,16 @@ def stored(errand: Errand) -> Story[StoredCredentials | Forgotten | None]:
         found = yield from read(errand)
         if known is not None and rules.is_outdated(found, known):
             found = yield from repaired(errand, found, known)
-        if known is not None and rules.is_divided(found, known):
-            yield from gave_way(errand, known)
     except StoreError as problem:
         if known is None or isinstance(problem, InsecureStore):
             raise
         # They were stored when they were read. Should a peer have replaced them since, the server will not know them.
         yield Tell(events.StoreProblem(errand.name, problem))
         return known
+    if known is not None and rules.is_divided(found, known):
+        errand.memory.superseded.append(known)
     errand.memory.client = found if isinstance(found, StoredCredentials) else None
+    yield from gave_way(errand)
     return found
 
 
@@ -58,24 +66,33 @@ def repaired(
         won = yield Replace(key, known.data, found.data)
     if won:
         yield Tell(events.StoreRepaired(errand.name))
-    return (yield from read(errand))
+    found = yield from read(errand)
+    if rules.is_outdated(found, known):
+        raise StoreUnavailable("The store does not keep the client credentials that were just put back into it")
+    return found
 
 
-def gave_way(errand: Errand, known: StoredCredentials) -> Story[None]:
-    """Keep the *known* credentials aside, since the store lost them and another process has registered since."""
-    yield from kept_aside(errand, known)
-    problem = StoreLost(
-        "The store had lost the client credentials of this process and holds others by now, which are used from here "
-        "on: end users must log in again. The lost ones were kept aside in the store"
-    )
-    yield Tell(events.StoreProblem(errand.name, problem))
+def gave_way(errand: Errand) -> Story[None]:
+    """Keep aside what the store had lost, and another process has registered anew since; if that fails, next time."""
+    superseded = errand.memory.superseded
+    try:
+        while superseded:
+            yield from kept_aside(errand, superseded[0])
+            del superseded[0]
+            yield Tell(events.StoreProblem(errand.name, StoreLost(_GAVE_WAY)))
+    except StoreError as problem:
+        yield Tell(events.StoreProblem(errand.name, problem))
 
 
 def kept_aside(errand: Errand, client: StoredCredentials | Forgotten) -> Story[None]:
-    """Keep a copy of credentials that are about to be replaced."""
-    if isinstance(client, StoredCredentials):
-        key = errand.identity.replaced(client.generation)
-        yield Add(key, write_credentials(key, client.credentials, client.generation).data)
+    """Keep a copy of credentials that are about to be replaced, in the first place that no other copy has taken."""
+    if not isinstance(client, StoredCredentials):
+        return
+    for place in itertools.count(client.generation):
+        key = errand.identity.replaced(place)
+        copy = write_credentials(key, client.credentials, client.generation).data
+        if (yield Add(key, copy)) or (yield Get(key)) == copy:
+            return
 
 
 def forgotten(errand: Errand) -> Story[bool]:
@@ -88,8 +105,16 @@ def forgotten(errand: Errand) -> Story[bool]:
     if not (yield Replace(key, write_forgotten(key, found.generation + 1, now.wall).data, found.data)):
         raise StoreUnavailable("The client credentials were replaced meanwhile by another process; they were kept")
     errand.memory.client = None
-    for generation in range(1, found.generation):
-        yield Delete(errand.identity.replaced(generation))
+    yield from cleared(errand, found.generation)
     yield Delete(errand.identity.token)
     yield Tell(events.CredentialsForgotten(errand.name))
     return True
+
+
+def cleared(errand: Errand, generation: int) -> Story[None]:
+    """Delete the copies that were kept aside of credentials before *generation*, and of others in places after that."""
+    for place in itertools.count(1):
+        key = errand.identity.replaced(place)
+        if place >= generation and (yield Get(key)) is None:
+            return
+        yield Delete(key)

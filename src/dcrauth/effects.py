@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from dcrauth import events
-from dcrauth.credentials import AccessToken
+from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.identity import Identity
 from dcrauth.policy import Policy
 from dcrauth.provider import Provider, Request
@@ -97,9 +97,13 @@ class Memory:
 
     Parameters:
         client: the client credentials as they were last read from the store.
+        superseded: those that the store had lost, while it holds others now: still to be kept aside.
+        unsaved: what a registration has brought, until the store has taken it.
     """
 
     client: StoredCredentials | None = None
+    superseded: list[StoredCredentials] = field(default_factory=list)
+    unsaved: ClientCredentials | None = None
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Identity:
         return f"{self.key}.token"
 
     def replaced(self, generation: int) -> str:
-        """The key under which the credentials of *generation* are kept once they were replaced."""
+        """The key under which credentials of *generation* are kept aside, or of a later one where that key is taken."""
         return f"{self.key}.replaced-{generation}"
 
 
@@ -49,7 +49,7 @@ def is_of_credentials(key: str) -> bool:
     return _KEY.fullmatch(key) is not None
 
 
-def kept_aside_as(key: str, generation: int) -> str | None:
-    """Return where credentials that are replaced under *key* are kept; None if they are kept aside already."""
+def identity_using(key: str) -> Identity | None:
+    """Return whose credentials are in use under *key*; None if they are only kept aside there."""
     name, _, kind = key.partition(".")
-    return Identity(name).replaced(generation) if kind == "credentials" else None
+    return Identity(name) if kind == "credentials" else None

@@ -24,6 +24,7 @@ from dcrauth.errors import (
     DecryptionFailed,
     StoreCorrupt,
     StoreError,
+    StoreLost,
     StoreTooNew,
     StoreUnavailable,
     Unavailable,
@@ -110,11 +111,16 @@ def registered(errand: Errand, forgotten: Forgotten | None) -> Story[StoredCrede
 
 
 def new_credentials(errand: Errand) -> Story[ClientCredentials]:
-    """Register the application, once it is sure that the outcome can be stored."""
+    """Register the application, once it is sure that the outcome can be stored.
+
+    If the store fails all the same, the outcome is kept in memory for the next renewal, which then need not register.
+    """
     yield Check()
-    provider = errand.provider
-    answer, sent = yield from answered(errand, provider.registration_request(), provider.read_registration, True)
-    return replace(answer, registered_at=sent.wall)
+    if errand.memory.unsaved is None:
+        provider = errand.provider
+        answer, sent = yield from answered(errand, provider.registration_request(), provider.read_registration, True)
+        errand.memory.unsaved = replace(answer, registered_at=sent.wall)
+    return errand.memory.unsaved
 
 
 def confirmed(errand: Errand, fresh: StoredCredentials, won: bool) -> Story[StoredCredentials]:
@@ -125,6 +131,7 @@ def confirmed(errand: Errand, fresh: StoredCredentials, won: bool) -> Story[Stor
             "The store does not give back the client credentials that it has just acknowledged; "
             "they were not used. Check that the store keeps what is written to it"
         )
+    errand.memory.unsaved = None
     if won:
         yield Tell(events.Registered(errand.name))
     else:
@@ -160,11 +167,16 @@ def recovered(errand: Errand, client: StoredCredentials, refusal: CredentialsRej
 
 def succeeded(errand: Errand, client: StoredCredentials) -> Story[StoredCredentials]:
     """Put a new registration in the place of a refused one, and keep the old pair aside."""
-    yield from read(errand)  # what cannot be read cannot be replaced: then nothing is registered
+    found = yield from read(errand)  # what cannot be read cannot be replaced: then nothing is registered
+    if found is None or found.data != client.data:
+        # A peer was faster, or the store has lost the record meanwhile.
+        if isinstance(found, StoredCredentials) and found.generation >= client.generation:
+            return found
+        return (yield from client_of(errand))
+    yield from kept_aside(errand, client)
     credentials = yield from new_credentials(errand)
     credentials = replace(credentials, replaced_at=credentials.registered_at)
     key = errand.identity.credentials
-    yield from kept_aside(errand, client)
     fresh = write_credentials(key, credentials, client.generation + 1)
     won = yield Replace(key, fresh.data, client.data)
     found = yield from confirmed(errand, fresh, won)
@@ -189,7 +201,7 @@ def disposable(key: str) -> Story[bool]:
         data = yield Get(key)
         if data is not None:
             read_token(key, data)
-    except StoreCorrupt:
+    except (StoreCorrupt, StoreLost):
         return True
     except (StoreTooNew, DecryptionFailed):
         return False

@@ -4,6 +4,7 @@ Only credentials travel, along with those that were replaced; tokens are had ane
 asked for, and then the old pair is kept aside. To move the same credentials twice does no harm.
 """
 
+import itertools
 import json
 import os
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import TextIO
 
 from dcrauth._strict import json_object
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable
-from dcrauth.identity import is_of_credentials, kept_aside_as
+from dcrauth.identity import Identity, identity_using, is_of_credentials
 from dcrauth.records import Forgotten, StoredCredentials, read_credentials, write_credentials
 from dcrauth.stores import Store
 
@@ -104,16 +105,25 @@ def _write(store: Store, key: str, data: bytes, overwrite: bool) -> str:
     found = _present(store, key)
     if isinstance(found, StoredCredentials) and found.credentials == arriving.credentials:
         return "present"
-    aside = kept_aside_as(key, found.generation)
-    if not overwrite or aside is None:
+    identity = identity_using(key)
+    if not overwrite or identity is None:
         return "kept"
     if isinstance(found, StoredCredentials):
-        store.add(aside, write_credentials(aside, found.credentials, found.generation).data)
+        _keep_aside(store, identity, found)
     # Of a later generation than what it replaces: so no process puts the old pair back, taking it for lost.
     successor = write_credentials(key, arriving.credentials, found.generation + 1)
     if not store.replace(key, successor.data, expected=found.data):
         raise StoreUnavailable("Client credentials were replaced by another process meanwhile; run the transfer again")
     return "written"
+
+
+def _keep_aside(store: Store, identity: Identity, client: StoredCredentials) -> None:
+    """Keep a copy of credentials that are about to be replaced, in the first place that no other copy has taken."""
+    for place in itertools.count(client.generation):
+        aside = identity.replaced(place)
+        copy = write_credentials(aside, client.credentials, client.generation).data
+        if store.add(aside, copy) or store.get(aside) == copy:
+            return
 
 
 def _present(store: Store, key: str) -> StoredCredentials | Forgotten:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from dcrauth.stores import Store
 
 PATIENCE = 60.0
 """How long, in seconds, anything is waited for."""
+
+_MOMENT = 0.001
+"""How long, in seconds, a process stays under a lock, so that others come in if they can."""
 
 Factory = Callable[[], Store]
 
@@ -78,6 +82,7 @@ def enter_and_leave(store: Store, number: int, times: int, journal: str) -> None
     for _ in range(times):
         with store.lock("contended", wait=PATIENCE):
             _note(journal, f"enter {number}\n")
+            time.sleep(_MOMENT)
             _note(journal, f"leave {number}\n")
 
 
