@@ -205,6 +205,7 @@ class ChaosProxy:
         self._calm = threading.Event()
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._open: set[threading.Event] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
@@ -235,6 +236,13 @@ class ChaosProxy:
         self._toxics = ()
         self._calm.set()
 
+    def hang_up(self) -> None:
+        """Close all connections, and return when they are closed."""
+        for over in list(self._open):
+            over.set()
+        for thread in self._threads[1:]:
+            thread.join(_PATIENCE)
+
     def disturbed_for(self, seconds: float) -> None:
         """Wait for so long, unless it becomes calm."""
         self._calm.wait(min(seconds, _PATIENCE))
@@ -264,12 +272,14 @@ class ChaosProxy:
 
     def _serve(self, client: socket.socket, server: socket.socket, number: int) -> None:
         over = threading.Event()
+        self._open.add(over)
         for each in (client, server):
             each.settimeout(_PATIENCE)
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sending = self._start(self._pump, client, server, Line(self, number, "request"), over)
         self._pump(server, client, Line(self, number, "answer"), over)
         sending.join()
+        self._open.discard(over)
 
     def _pump(self, source: socket.socket, target: socket.socket, line: Line, over: threading.Event) -> None:
         """Carry one direction until it ends, or the whole connection does."""
