@@ -34,7 +34,7 @@ from dcrauth import (
     StoreTooNew,
     StoreUnavailable,
 )
-from dcrauth.stores import _database, _mounts
+from dcrauth.stores import _database, _mounts, _sqlite
 from dcrauth.stores.sqlite import SQLiteStore
 from dcrauth.testing._races import forked
 
@@ -675,9 +675,9 @@ def test_a_version_with_a_known_fault_is_told_once(
     version: tuple[int, ...], told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Versions of SQLite that may damage their log are warned of in the log, once."""
-    _database._warn_of_version.cache_clear()
+    _sqlite._warn_of_version.cache_clear()
     with caplog.at_level(logging.WARNING, "dcrauth"):
         for _ in range(2):
-            _database._warn_of_version(version)
-    _database._warn_of_version.cache_clear()
+            _sqlite._warn_of_version(version)
+    _sqlite._warn_of_version.cache_clear()
     assert len(caplog.records) == told

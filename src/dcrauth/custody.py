@@ -115,6 +115,14 @@ def cleared(errand: Errand, generation: int) -> Story[None]:
     """Delete the copies that were kept aside of credentials before *generation*, and of others in places after that."""
     for place in itertools.count(1):
         key = errand.identity.replaced(place)
-        if place >= generation and (yield Get(key)) is None:
+        if place >= generation and not (yield from is_taken(key)):
             return
         yield Delete(key)
+
+
+def is_taken(key: str) -> Story[bool]:
+    """Return whether there is a record under *key*; in a store that was lost there is none but those put back."""
+    try:
+        return (yield Get(key)) is not None
+    except StoreLost:
+        return False

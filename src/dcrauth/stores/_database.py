@@ -6,47 +6,25 @@ closed before every fork, and each side opens its own. It would also go on with 
 each use looks whether the files are still the same.
 """
 
-import logging
 import os
 import sqlite3
-import stat
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from functools import cache
-from pathlib import Path
 
 from dcrauth import _fork
-from dcrauth.errors import InsecureStore, StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
-from dcrauth.stores._disk import OPEN_TO_OTHERS, WRITABLE_BY_OTHERS, Disk, Folder, told
+from dcrauth.errors import StoreCorrupt, StoreError, StoreUnavailable
+from dcrauth.stores._disk import WRITABLE_BY_OTHERS, Disk, Folder, told
 from dcrauth.stores._locks import locked
 from dcrauth.stores._sentinel import Sentinel
-
-APPLICATION = int.from_bytes(b"dcra", "big")
-"""What ``PRAGMA application_id`` says of a file of ours."""
-
-SCHEMA = 1
-_TABLES = {"records", "store", "scratch"}
-_COLUMNS = "number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, key BLOB NOT NULL, value BLOB NOT NULL"
-_LAYOUT = (
-    f"CREATE TABLE IF NOT EXISTS records ({_COLUMNS})",
-    "CREATE TABLE IF NOT EXISTS store (created_at REAL NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS scratch (content BLOB NOT NULL)",
-    f"PRAGMA application_id = {APPLICATION}",
-    f"PRAGMA user_version = {SCHEMA}",
-)
-_SETTINGS = ("trusted_schema = OFF", "fullfsync = ON", "checkpoint_fullfsync = ON")
+from dcrauth.stores._sqlite import LAYOUT, connecting, identities, is_laid_out, is_there
 
 _WAIT = 30.0
 _WAIT_BEFORE_FORK = 5.0
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
 
-_MENDED = ((3, 44, 6), (3, 50, 7))
-"""Versions of SQLite before 3.51.3 that have got its mended write-ahead log."""
-
-_logger = logging.getLogger("dcrauth")
 _inherited: list[sqlite3.Connection] = []
 
 
@@ -161,13 +139,13 @@ class Database:
 
     def _opened(self) -> sqlite3.Connection | None:
         """Return the connection to a file that is laid out, or None while there is none."""
-        if self._connection is not None and self._files == _identities(self.path):
+        if self._connection is not None and self._files == identities(self.path):
             return self._connection
         self._let_go()
-        if not _is_there(self.path):
+        if not is_there(self.path):
             return None
-        with self._folder(), _connecting(self.path) as connection:
-            if _is_laid_out(connection, self.path):
+        with self._folder(), connecting(self.path, _WAIT) as connection:
+            if is_laid_out(connection, self.path):
                 return self._kept(connection)
             connection.close()
             return None
@@ -175,17 +153,17 @@ class Database:
     def _made(self) -> sqlite3.Connection:
         """Lay the file out, and make it if need be: empty, before SQLite does, which would go by the umask."""
         with self._folder() as folder:
-            if not _is_there(self.path):
+            if not is_there(self.path):
                 os.close(self._disk.make_file(folder, os.path.basename(self.path)))
             self._disk.sync_above(folder.path)
             self._disk.sync(folder)
-        with _connecting(self.path) as connection:
+        with connecting(self.path, _WAIT) as connection:
             self._lay_out(connection)
             return self._kept(connection)
 
     def _kept(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.execute("SELECT count(*) FROM store").fetchone()  # from here on its log is there as well
-        self._connection, self._files = connection, _identities(self.path)
+        self._connection, self._files = connection, identities(self.path)
         return connection
 
     def _lay_out(self, connection: sqlite3.Connection) -> None:
@@ -193,7 +171,7 @@ class Database:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN IMMEDIATE")
         with connection:
-            for statement in _LAYOUT:
+            for statement in LAYOUT:
                 connection.execute(statement)
             # A store that was lost is not marked anew: it takes records back, but goes on saying that it was lost.
             if not self._sentinel.found():
@@ -225,75 +203,6 @@ class Database:
             connection.close()
 
 
-@contextmanager
-def _connecting(path: str) -> Iterator[sqlite3.Connection]:
-    """Open the file, and close it again if it turns out to be of no use."""
-    connection = _connect(path)
-    try:
-        yield connection
-    except BaseException:
-        connection.close()
-        raise
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    _warn_of_version(sqlite3.sqlite_version_info)
-    uri = f"{Path(path).as_uri()}?{'immutable=1' if _is_read_only(path) else 'mode=rw'}"
-    connection = sqlite3.connect(uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False)
-    for setting in _SETTINGS:
-        connection.execute(f"PRAGMA {setting}")
-    return connection
-
-
-def _is_read_only(path: str) -> bool:
-    """Return whether the file system can only be read: SQLite then has to be told to do without its log."""
-    if not (hasattr(os, "statvfs") and os.statvfs(path).f_flag & os.ST_RDONLY):
-        return False
-    with suppress(FileNotFoundError):
-        if os.stat(f"{path}-wal").st_size:
-            raise StoreUnavailable(
-                f"{path}-wal is on a read-only file system, and has to be worked off; make it writable"
-            )
-    return True
-
-
-def _is_there(path: str) -> bool:
-    """Return whether there is a file; never open it: closing it would drop SQLite's own locks on it (fcntl(2))."""
-    try:
-        found = os.lstat(path)
-    except FileNotFoundError:
-        return False
-    if not stat.S_ISREG(found.st_mode):
-        raise InsecureStore(f"{path} is not a regular file; move it away")
-    if os.name == "posix" and found.st_uid != os.geteuid():
-        raise InsecureStore(f"{path} belongs to another user (uid {found.st_uid}); choose another file")
-    if os.name == "posix" and found.st_mode & OPEN_TO_OTHERS:
-        raise InsecureStore(f"{path} is open to others (mode {found.st_mode & 0o777:o}); run: chmod 600 {path}*")
-    return True
-
-
-def _identities(path: str) -> object:
-    """Return what tells the file and its log from others that may take their names."""
-    try:
-        found = [os.stat(each) for each in (path, f"{path}-wal")]
-    except FileNotFoundError:
-        return None
-    return [(each.st_dev, each.st_ino) for each in found]
-
-
-def _is_laid_out(connection: sqlite3.Connection, path: str) -> bool:
-    """Return whether our tables are there; an empty file is none of anybody's."""
-    ((application,), (schema,)) = (
-        connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
-    )
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if application != APPLICATION and (application or tables):
-        raise StoreCorrupt(f"{path} is a database of another application; it was left as it is. Choose another file")
-    if schema > SCHEMA:
-        raise StoreTooNew(f"{path} was laid out by a later version of dcrauth (schema {schema}); upgrade")
-    return tables >= _TABLES
-
-
 def _checkpoint(connection: sqlite3.Connection) -> None:
     """Move what is in the log into the file, so that losing the log alone would lose no credentials."""
     # What was written is on the disk already, in the log; a checkpoint that fails is made up for by the next one.
@@ -313,15 +222,3 @@ def _failure(doing: str, path: str, code: int, fault: sqlite3.Error) -> StoreErr
             f"{path} is damaged or is not a database ({fault}); it was left as it is. Restore it from a backup"
         )
     return StoreUnavailable(f"The store cannot {doing}: {fault}")
-
-
-@cache
-def _warn_of_version(version: tuple[int, ...]) -> None:
-    """Say once that another program should not write to the file while it is in use (sqlite.org/wal.html, 11)."""
-    line = version[:2]
-    if version < (3, 51, 3) and not any(line == mended[:2] and version >= mended for mended in _MENDED):
-        _logger.warning(
-            "SQLite %s may damage a database when two connections write and checkpoint at the same time. SQLiteStore "
-            "keeps its own from doing that; let no other program write to its file, or upgrade SQLite to 3.51.3",
-            ".".join(map(str, version)),
-        )

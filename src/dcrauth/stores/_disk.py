@@ -164,8 +164,8 @@ class Disk:
         if hasattr(os, "O_DIRECTORY"):
             import fcntl  # noqa: PLC0415  # there is none on Windows
 
-            if hasattr(fcntl, "F_FULLFSYNC"):
-                fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+            if (full := getattr(fcntl, "F_FULLFSYNC", None)) is not None:
+                fcntl.fcntl(fd, full)
                 return
         os.fsync(fd)
 
