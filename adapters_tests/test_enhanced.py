@@ -19,7 +19,7 @@ from dcrauth import ConfigurationError, EnhancedError, TokenSource
 from dcrauth.adobe import enhanced_error
 from dcrauth.enhanced import read_error
 from dcrauth.provider import Response
-from dcrauth.simulator import Fault, Simulator
+from dcrauth.simulator import Behaviour, Fault, Simulator
 
 FIELDS = {
     "action": "authentication",
@@ -103,6 +103,31 @@ def test_a_401_that_is_the_users_matter_can_be_read(kind: Kind, source: TokenSou
         adobe.inject("api", Fault(status=401, body=b'{"code":"something_new","action":"none"}'), times=2)
         assert enhanced_error(app.get(api).native) == EnhancedError("something_new", "none")
         assert adobe.counts.api == 5
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("refusals", ["bare", "v2"])
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        'Bearer realm="x", error="invalid_token", error_description="expired"',
+        'Basic realm=x, Digest qop="auth", nonce=,,',
+        '"=,\\' + "," * 2000 + "\xe9",
+        "",
+    ],
+    ids=["bearer", "others", "garbage", "empty"],
+)
+def test_a_challenge_changes_nothing(
+    kind: Kind, source: TokenSource, adobe: Simulator, refusals: Any, challenge: str
+) -> None:
+    """Whatever WWW-Authenticate says, or fails to say, a 401 is told by its body: renew once, send again."""
+    api = f"{adobe.url}/api/v2/REF30/configuration"
+    with kind.open(kind.auth(source)) as app:
+        assert app.get(api).status == 200
+        adobe.behaviour = Behaviour(refusals=refusals, www_authenticate=challenge)
+        adobe.revoke_tokens()
+        assert app.get(api).status == 200
+    assert (adobe.counts.token, adobe.counts.api) == (2, 3)
 
 
 @pytest.mark.parametrize(
