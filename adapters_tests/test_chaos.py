@@ -312,3 +312,37 @@ def test_a_server_that_is_away() -> None:
     """Where nothing listens behind the proxy, the client sees its connection end, and the proxy still stops."""
     with ChaosProxy("http://127.0.0.1:1") as proxy:
         assert talk(proxy, finish=False)[0] == b""
+
+
+_READS_THE_HEAD_WITHOUT_A_DEADLINE = pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="total_timeout holds for the body only; for the head, per read"
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("requests", marks=_READS_THE_HEAD_WITHOUT_A_DEADLINE),
+        pytest.param("httpx", marks=_READS_THE_HEAD_WITHOUT_A_DEADLINE),
+        pytest.param("httpx2", marks=_READS_THE_HEAD_WITHOUT_A_DEADLINE),
+        "aiohttp",
+    ],
+)
+def test_a_head_that_drips_is_given_up(name: str, proxy: ChaosProxy, adobe: Simulator) -> None:
+    """A transport's total timeout holds for the whole answer, however slowly its first line drips in."""
+    transport = Moody(next(kind for kind in KINDS if kind.name == name), hasty=True)
+    request = AdobePass(adobe.software_statement, base_url=proxy.url).registration_request()
+    given_up = threading.Event()
+
+    def call() -> None:
+        with contextlib.suppress(DCRAuthError):
+            transport.send(request)
+        given_up.set()
+
+    proxy.toxics = (Drip(seconds=HASTE / 3),)
+    caller = threading.Thread(target=call)
+    caller.start()
+    in_time = given_up.wait(10 * HASTE)
+    proxy.calm()
+    caller.join(10)
+    assert in_time
