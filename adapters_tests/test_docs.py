@@ -11,6 +11,7 @@ from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 import dcrauth
+from adapters_tests import fault_table
 from adapters_tests.world import STATEMENT
 from dcrauth import events
 
@@ -47,3 +48,9 @@ def test_the_reference_knows_every_name() -> None:
         *(name for name, value in classes.items() if issubclass(value, events.Event)),
     }
     assert not {name for name in names if f"`{name}" not in text and f".{name}`" not in text}
+
+
+def test_the_table_of_faults_is_up_to_date() -> None:
+    """The table in docs/reliability.md is what the tests make; if not: python -m adapters_tests.fault_table."""
+    text = fault_table.PAGE.read_text(encoding="utf-8")
+    assert text == fault_table.page(text)
