@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from adapters_tests.world import STATEMENT
 from dcrauth import AdobePass, ClientCredentials, ConfigurationError, DeviceInfo
+from dcrauth._strict import DEEPEST
 from dcrauth.adobe import ENVIRONMENTS
 from dcrauth.origins import Origin
 from dcrauth.provider import Problem, Response, TokenGrant, Verdict
+from dcrauth.records import read_credentials, write_credentials
 
 CREDENTIALS = ClientCredentials("client id/1", "secret+&=é".encode().hex())
 DEVICE = DeviceInfo(model="m", version="1", os_name="Linux", os_version="6", connection_type="LAN")
@@ -205,6 +207,26 @@ def test_errors_are_read_in_every_shape(adobe: AdobePass, body: bytes, error: st
     assert (found.status, found.error, found.oauth) == (400, error, oauth)
     assert found.trace in {"t0", "t1"}
     assert found.retry_after == "5"
+
+
+def test_a_trace_is_fit_for_a_log(adobe: AdobePass) -> None:
+    """The identifier of a call is printed in errors: whatever else than printable text is in it is left out."""
+    found = adobe.read_token(Response(503, {"adobe-request-id": "a\x1b[31m\xe9b" + "c" * 500}, b""))
+    assert isinstance(found, Problem)
+    assert found.trace == "a[31mb" + "c" * 192
+
+
+def test_answers_are_nested_less_deeply_than_records(adobe: AdobePass) -> None:
+    """What is accepted of a registration can be stored and read again, however deeply it is nested; the rest is not."""
+    readable = 0
+    for depth in range(1, 2 * DEEPEST):
+        more = "[" * depth + "]" * depth
+        body = f'{{"client_id":"a","client_secret":"b","more":{more}}}'
+        found = adobe.read_registration(Response(201, {}, body.encode()))
+        if isinstance(found, ClientCredentials):
+            readable = depth
+            assert read_credentials("key", write_credentials("key", found).data)
+    assert readable == DEEPEST - 1
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def _record(found: dict[str, object], path: str, number: int) -> tuple[str, byte
     key, record = found.get("key"), found.get("record")
     if not (isinstance(key, str) and isinstance(record, str) and is_of_credentials(key)):
         raise ConfigurationError(f"{path}, line {number}: there are no client credentials")
-    data = record.encode("utf-8", "replace")  # whatever is replaced no longer fits its checksum
+    data = record.encode()
     if not isinstance(read_credentials(key, data), StoredCredentials):
         raise StoreCorrupt(f"{path}, line {number}: there are no client credentials in the record")
     return key, data
