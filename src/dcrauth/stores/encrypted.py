@@ -24,7 +24,7 @@ except ImportError as missing:
 
 from dcrauth import _fork
 from dcrauth._confidential import Confidential
-from dcrauth._strict import json_object
+from dcrauth._strict import DEEPEST, json_object
 from dcrauth.errors import (
     ConfigurationError,
     DCRAuthError,
@@ -170,7 +170,8 @@ class EncryptedStore(Confidential):
         return self._rewritten(self._migrated)
 
     def _rotated(self, key: str, found: bytes) -> bytes | None:
-        if _is_sealed(found) and found[_ID_START:_NONCE_START] == self._ring()[0].id:
+        _check_layout(key, found)
+        if found[_ID_START:_NONCE_START] == self._ring()[0].id:
             return None
         return self._sealed(key, self._opened(key, found))
 
@@ -178,7 +179,7 @@ class EncryptedStore(Confidential):
         if _is_sealed(found):
             return None
         try:
-            json_object(found)
+            json_object(found, deepest=2 * DEEPEST)  # as deep as a record may be
         except ValueError:
             raise _damaged(key, "it is neither encrypted nor a record of dcrauth in plain text") from None
         return self._sealed(key, found)

@@ -185,9 +185,11 @@ class _FromKeyring:
         failure = asked.exception()
         if isinstance(failure, DCRAuthError):
             raise another(failure)
-        if failure is not None:
-            raise StoreUnavailable(f"The keyring failed: {type(failure).__name__}")
-        return asked.result()
+        if failure is None:
+            return asked.result()
+        kind = type(failure).__name__
+        del failure  # what it says is not ours to show, not even in a traceback
+        raise StoreUnavailable(f"The keyring failed: {kind}")
 
     def _ask(self) -> Future[bytes]:
         answer: Future[bytes] = Future()
