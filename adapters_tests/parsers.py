@@ -262,10 +262,10 @@ def _resealed(key: str, data: bytes) -> Iterator[bytes]:
         return
     if not isinstance(found, dict):
         return
-    yield from _sealed(key, found.get("generation", 1), found.get("payload", found), found.get("schema", 1))
+    yield from sealed(key, found.get("generation", 1), found.get("payload", found), found.get("schema", 1))
 
 
-def _sealed(key: str, generation: Any, payload: Any, schema: Any) -> Iterator[bytes]:
+def sealed(key: str, generation: Any, payload: Any, schema: Any) -> Iterator[bytes]:
     frame = {"format": records.FORMAT, "schema": schema, "key": key, "generation": generation, "payload": payload}
     try:
         yield records._canonical(frame | {"checksum": records._checksum(frame)})

@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters_tests.fuzz import ODD_JSON, inputs, run
-from adapters_tests.parsers import CANARY, PARSERS, Parser
+from adapters_tests.parsers import CANARY, IDENTITY, PARSERS, Parser, sealed
 from dcrauth import ConfigurationError, StoreCorrupt
+from dcrauth.records import read_credentials
 
 ASKED_FOR = int(os.environ.get("DCRAUTH_FUZZ", "0"))
 MEGABYTE = 1_000_000
@@ -94,6 +95,17 @@ def test_any_document_is_read(parser: Parser) -> None:
         parser.check(data)
 
     check()
+
+
+@pytest.mark.parametrize("schema", [None, True, 0, -1, "1", 1.0, [1], 10**6])
+def test_no_version_but_ours_is_read(schema: Any) -> None:
+    """A record whose checksum fits, of a schema that no version of dcrauth can have written, is damaged."""
+    payload = {"client_id": "a", "client_secret": "b"}
+    (record,) = sealed(IDENTITY.credentials, 1, payload, schema)
+    with pytest.raises(StoreCorrupt, match=r"damaged: (no version|its)"):
+        read_credentials(IDENTITY.credentials, record)
+    (record,) = sealed(IDENTITY.credentials, 1, payload, 1)
+    assert read_credentials(IDENTITY.credentials, record)
 
 
 MONSTERS = {

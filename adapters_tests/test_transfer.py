@@ -207,6 +207,7 @@ FORGOTTEN = RECORD | {"record": write_forgotten(identity(0).credentials, 2, 1.0)
 @pytest.mark.parametrize(
     ("lines", "error", "text"),
     [
+        ([], ConfigurationError, "line 1"),
         (["secret"], ConfigurationError, "line 1"),
         (['{"format":"dcrauth-export","schema":2}'], ConfigurationError, "this version"),
         ([heading(), "secret"], ConfigurationError, "line 2"),
@@ -231,6 +232,8 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
     """There being no file is an error with its name."""
     with pytest.raises(ConfigurationError, match="nothing-here"):
         import_credentials(MemoryStore(), tmp_path / "nothing-here")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        import_credentials(MemoryStore(), "nothing\0here")
 
 
 def test_a_moved_client_is_used_on(tmp_path: Path) -> None:
