@@ -314,20 +314,8 @@ def test_a_server_that_is_away() -> None:
         assert talk(proxy, finish=False)[0] == b""
 
 
-_READS_THE_HEAD_WITHOUT_A_DEADLINE = pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="total_timeout holds for the body only; for the head, per read"
-)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param("requests", marks=_READS_THE_HEAD_WITHOUT_A_DEADLINE),
-        pytest.param("httpx", marks=_READS_THE_HEAD_WITHOUT_A_DEADLINE),
-        pytest.param("httpx2", marks=_READS_THE_HEAD_WITHOUT_A_DEADLINE),
-        "aiohttp",
-    ],
-)
+@pytest.mark.fault("the token endpoint's answer drips, head and all", "the call ends when its total timeout is over")
+@pytest.mark.parametrize("name", ["requests", "httpx", "httpx2", "aiohttp"])
 def test_a_head_that_drips_is_given_up(name: str, proxy: ChaosProxy, adobe: Simulator) -> None:
     """A transport's total timeout holds for the whole answer, however slowly its first line drips in."""
     transport = Moody(next(kind for kind in KINDS if kind.name == name), hasty=True)

@@ -1,10 +1,11 @@
 """What the transports for httpx and httpx2 have in common, which is all but the library."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dcrauth.provider import Request, Response
-from dcrauth.transports._options import Intake, TransportOptions, fault
+from dcrauth.transports._options import Intake, TransportOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,35 +20,44 @@ class HttpxFamilyTransport(TransportOptions):
 
     def send(self, request: Request) -> Response:
         """Return the answer to *request*."""
-        try:
-            return self._send(request)
-        except (self._library.TransportError, self._library.InvalidURL, OSError) as reason:
-            failure = fault(request, reason)
+        with Intake(request, self.total_timeout) as intake:
+            try:
+                return self._send(request, intake)
+            except (self._library.TransportError, self._library.InvalidURL, OSError) as reason:
+                failure = intake.fault(reason)
         raise failure
 
-    def _send(self, request: Request) -> Response:
-        intake = Intake(request, self.total_timeout)
+    def _send(self, request: Request, intake: Intake) -> Response:
         with self._transport(request.url) as transport:
-            answer = transport.handle_request(self._post(request))
+            answer = transport.handle_request(self._post(request, intake))
             try:
-                for part in answer.iter_bytes():
+                for part in answer.iter_raw():
                     intake.take(part)
             finally:
                 answer.close()
-        return Response(
-            answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, intake.body
-        )
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Response(answer.status_code, headers, intake.body(headers.get("content-encoding")))
 
     def _transport(self, url: str) -> Any:
         context = self.own_context() or self.with_client_certificate(self._library.create_ssl_context())
         return self._library.HTTPTransport(verify=context, proxy=self.proxy_for(url))
 
-    def _post(self, request: Request) -> Any:
+    def _post(self, request: Request, intake: Intake) -> Any:
         patience = self._library.Timeout(self.read_timeout, connect=self.connect_timeout)
         return self._library.Request(
             "POST",
             request.url,
             headers=dict(request.headers),
             content=request.body,
-            extensions={"timeout": patience.as_dict()},
+            extensions={"timeout": patience.as_dict(), "trace": _tell_of_connections(intake)},
         )
+
+
+def _tell_of_connections(intake: Intake) -> Callable[[str, Mapping[str, Any]], None]:
+    """Return a trace function (https://www.encode.io/httpcore/extensions/#trace) that has each connection watched."""
+
+    def trace(event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            intake.watch(info["return_value"].get_extra_info("socket"))
+
+    return trace

@@ -1,11 +1,16 @@
 """What all transports have in common: their options, their limits, and how a fault is told."""
 
+import contextlib
 import os
+import socket
 import ssl
+import threading
 import time
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 from urllib.parse import urlsplit
 
 from dcrauth.errors import ServerUnavailable
@@ -13,6 +18,8 @@ from dcrauth.provider import Request
 
 LARGEST_ANSWER = 1 << 20
 """The most bytes of an answer that are read."""
+
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +68,7 @@ class TransportOptions:
 
 
 class Intake:
-    """The body of an answer as it comes in, bounded in size and time.
+    """One answer as it comes in, bounded in size and time; use it with ``with``.
 
     Parameters:
         request: what is being answered.
@@ -73,26 +80,87 @@ class Intake:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._body = bytearray()
+        self._watched: list[tuple[threading.Timer, socket.socket]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        for timer, connection in self._watched:
+            timer.cancel()
+            timer.join()  # so that it cannot shut down whatever gets the same number next
+            connection.close()
+
+    def watch(self, connection: socket.socket) -> None:
+        """Shut *connection* down when the time is over, in whichever part of the answer that may be.
+
+        The timeout of a socket or of an HTTP library holds for one read only, and an answer can drip for ever.
+        """
+        twin = connection.dup()  # as the TLS layer takes the original over
+        timer = threading.Timer(max(0.0, self._deadline - time.monotonic()), _shut_down, (twin,))
+        timer.daemon = True
+        timer.start()
+        self._watched.append((timer, twin))
 
     def take(self, part: bytes) -> None:
         """Add a part of the body; raise `ServerUnavailable` once it is too much or too late."""
         self._body += part
         if len(self._body) > LARGEST_ANSWER:
-            raise ServerUnavailable(f"{self._endpoint} answered more than {LARGEST_ANSWER} bytes; that is no answer")
-        if time.monotonic() > self._deadline:
-            raise ServerUnavailable(f"{self._endpoint} did not finish its answer within {self._seconds:g} s")
+            raise self._too_much()
+        if self._is_late():
+            raise self._too_late()
 
-    @property
-    def body(self) -> bytes:
-        """What came in so far."""
-        return bytes(self._body)
+    def body(self, encoding: str | None) -> bytes:
+        """Return the whole body.
+
+        Parameters:
+            encoding: the answer's ``Content-Encoding``. None was asked for; servers may compress all the same.
+
+        Raises:
+            ServerUnavailable: it is too much or too late, or compressed in another way than by gzip or deflate.
+        """
+        if self._is_late():  # then the body ends where the connection was shut down
+            raise self._too_late()
+        body = _unfolded(bytes(self._body), (encoding or "identity").strip().lower())
+        if body is None:
+            raise ServerUnavailable(f"{self._endpoint} answered in an encoding that was not asked for")
+        if len(body) > LARGEST_ANSWER:
+            raise self._too_much()
+        return body
+
+    def fault(self, reason: BaseException) -> ServerUnavailable:
+        """Return the error for a call that failed with *reason*, quoting nothing that could hold a part of it."""
+        if self._is_late():
+            return self._too_late()
+        words = next(filter(None, map(_words, _chain(reason))), "")
+        kind = type(reason).__name__
+        return ServerUnavailable(f"{self._endpoint} could not be called: {kind}" + (f" ({words})" if words else ""))
+
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._deadline
+
+    def _too_late(self) -> ServerUnavailable:
+        return ServerUnavailable(f"{self._endpoint} did not finish its answer within {self._seconds:g} s")
+
+    def _too_much(self) -> ServerUnavailable:
+        return ServerUnavailable(f"{self._endpoint} answered more than {LARGEST_ANSWER} bytes; that is no answer")
 
 
-def fault(request: Request, reason: BaseException) -> ServerUnavailable:
-    """Return the error for a call that failed with *reason*, quoting nothing that could hold a part of the request."""
-    words = next(filter(None, map(_words, _chain(reason))), "")
-    kind = type(reason).__name__
-    return ServerUnavailable(f"{request.endpoint} could not be called: {kind}" + (f" ({words})" if words else ""))
+def _shut_down(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it has been lost already
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _unfolded(body: bytes, encoding: str) -> bytes | None:
+    """The body without its compression, or at least so much of it that it is too much; None if that cannot be had."""
+    if encoding == "identity":
+        return body
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        return None
+    try:
+        return zlib.decompressobj(wbits=_GZIP_OR_ZLIB).decompress(body, LARGEST_ANSWER + 1)
+    except zlib.error:
+        return None
 
 
 def _chain(reason: BaseException) -> Iterator[BaseException]:

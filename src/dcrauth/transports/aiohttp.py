@@ -8,7 +8,7 @@ import aiohttp
 from yarl import URL
 
 from dcrauth.provider import Request, Response
-from dcrauth.transports._options import Intake, TransportOptions, fault
+from dcrauth.transports._options import Intake, TransportOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,15 +17,15 @@ class AiohttpTransport(TransportOptions):
 
     def send(self, request: Request) -> Response:
         """Return the answer to *request*."""
-        try:
-            return asyncio.run(self._send(request))
-        except (aiohttp.ClientError, OSError) as reason:
-            failure = fault(request, reason)
+        with Intake(request, self.total_timeout) as intake:
+            try:
+                return asyncio.run(self._send(request, intake))
+            except (aiohttp.ClientError, OSError) as reason:
+                failure = intake.fault(reason)
         raise failure
 
-    async def _send(self, request: Request) -> Response:
-        intake = Intake(request, self.total_timeout)
-        async with aiohttp.ClientSession(timeout=self._timeout()) as session:
+    async def _send(self, request: Request, intake: Intake) -> Response:
+        async with aiohttp.ClientSession(timeout=self._timeout(), auto_decompress=False) as session:
             answering = session.post(
                 URL(request.url, encoded=True),
                 data=request.body,
@@ -38,7 +38,7 @@ class AiohttpTransport(TransportOptions):
                 async for part in answer.content.iter_any():
                     intake.take(part)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
-                return Response(answer.status, headers, intake.body)
+                return Response(answer.status, headers, intake.body(headers.get("content-encoding")))
 
     def _timeout(self) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(
