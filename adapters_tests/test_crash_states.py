@@ -194,6 +194,10 @@ HISTORIES = {
 """Each history, and how many states it leaves at least: fewer would mean that nobody looked."""
 
 
+@pytest.mark.fault(
+    "the power fails at any step of a write",
+    "what was acknowledged is there, all else is as before or complete",
+)
 @pytest.mark.parametrize("tell", HISTORIES, ids=lambda tell: tell.__name__)
 def test_a_power_failure_loses_nothing(tmp_path: Path, tell: Tell) -> None:
     """Whenever the power fails, what was promised is there, all else is as before or complete, and the store works."""
@@ -201,6 +205,7 @@ def test_a_power_failure_loses_nothing(tmp_path: Path, tell: Tell) -> None:
     assert history.survived(tell(history)) >= HISTORIES[tell]
 
 
+@pytest.mark.fault("the power fails during a deletion", "the record is in its place or in the trash")
 def test_what_is_deleted_is_kept(tmp_path: Path) -> None:
     """At no moment of a deletion is the content neither in its place nor in the trash."""
     history = History(tmp_path)
@@ -234,6 +239,10 @@ ACTS: dict[str, tuple[Callable[[FileStore], None], Callable[[FileStore], object]
 """What is there, and what a process was doing when it was killed."""
 
 
+@pytest.mark.fault(
+    "a process is killed between two steps of a write and another one goes on",
+    "what the other one acknowledges is durable",
+)
 @pytest.mark.parametrize("act", ACTS)
 def test_a_process_that_is_killed_leaves_its_work_to_the_next(tmp_path: Path, act: str) -> None:
     """What one process has begun and another one builds on is durable when that one gets its answer."""

@@ -56,6 +56,7 @@ def told(world: World, kind: type[events.Event]) -> list[Any]:
     return [event for event in world.told if isinstance(event, kind)]
 
 
+@pytest.mark.fault("the store has lost the credentials that a process knows", "they are put back, byte for byte")
 def test_what_the_store_lost_is_put_back(world: World, process: Process) -> None:
     """A process that knows the credentials puts them back byte for byte where the store has none."""
     before = world.records[world.identity.credentials]
@@ -66,6 +67,10 @@ def test_what_the_store_lost_is_put_back(world: World, process: Process) -> None
     assert (world.registrations, len(told(world, events.StoreRepaired))) == (1, 1)
 
 
+@pytest.mark.fault(
+    "a store says that it was lost",
+    "who knows credentials puts them back; who knows none gets `StoreLost`",
+)
 def test_a_store_that_says_it_was_lost_is_repaired_by_who_knows(world: World, process: Process) -> None:
     """StoreLost stops a process that knows no credentials, and makes one that does put them back."""
     world.records.clear()
@@ -78,6 +83,10 @@ def test_a_store_that_says_it_was_lost_is_repaired_by_who_knows(world: World, pr
     assert world.registrations == 1
 
 
+@pytest.mark.fault(
+    "an old backup of the store is restored",
+    "the later pair comes back, and the older one is kept aside",
+)
 def test_an_older_pair_from_a_backup_gives_way(world: World, process: Process) -> None:
     """Where an old backup was restored, the pair that had replaced the older one comes back, and that is kept aside."""
     old = world.records[world.identity.credentials]
@@ -96,6 +105,10 @@ def test_an_older_pair_from_a_backup_gives_way(world: World, process: Process) -
     assert world.registrations == 2
 
 
+@pytest.mark.fault(
+    "a peer registers anew after a loss",
+    "its pair is used; the one in memory is kept aside and told of",
+)
 def test_of_two_pairs_of_one_generation_the_stored_one_wins(world: World, process: Process) -> None:
     """Where a peer has registered since the loss, its pair is used, and the one in memory is kept aside and told of."""
     world.records.clear()
@@ -123,6 +136,10 @@ def test_a_peer_that_repairs_first_is_believed(world: World, process: Process) -
     assert world.registrations == 1
 
 
+@pytest.mark.fault(
+    "the store cannot be read while a process knows its credentials",
+    "its tokens are renewed with what it has read before",
+)
 @pytest.mark.parametrize("fault", ["store down", "corrupt", "too new"])
 def test_a_store_that_fails_stops_nobody_who_knows_the_credentials(world: World, process: Process, fault: str) -> None:
     """While the store cannot be read, a process renews its token with the credentials it has read before."""
@@ -136,6 +153,10 @@ def test_a_store_that_fails_stops_nobody_who_knows_the_credentials(world: World,
     assert told(world, events.StoreProblem)
 
 
+@pytest.mark.fault(
+    "the store cannot be read, and the process knows no credentials",
+    "the store's error; nothing is registered",
+)
 @pytest.mark.parametrize("fault", ["store down", "corrupt", "too new", "lost"])
 def test_a_store_that_fails_stops_who_does_not_know_them(world: World, process: Process, fault: str) -> None:
     """A process that knows no credentials gets the store's error, and registers nothing."""
@@ -145,6 +166,7 @@ def test_a_store_that_fails_stops_who_does_not_know_them(world: World, process: 
     assert world.registrations == 1
 
 
+@pytest.mark.fault("the store has become one that others can write to", "an error for everybody")
 def test_an_insecure_store_stops_everybody(world: World, process: Process) -> None:
     """A store that others can write to is not passed over."""
     process.run({Get: ["", "insecure"]})
@@ -159,6 +181,10 @@ def test_a_refused_client_in_an_unreadable_store_is_not_replaced(world: World, p
     assert world.registrations == 1
 
 
+@pytest.mark.fault(
+    "a token was stored by a later version",
+    "neither used nor written over; the process fetches its own",
+)
 def test_a_token_of_a_later_version_is_left_alone(world: World, process: Process) -> None:
     """A token record of a later schema is neither used nor written over; the process fetches its own."""
     future = b'{"format":"dcrauth","schema":2}'
@@ -192,6 +218,7 @@ def test_without_the_lock_a_token_is_fetched_with_stored_credentials(world: Worl
     assert (world.registrations, world.token_calls) == (1, 2)
 
 
+@pytest.mark.fault("the lock cannot be had, and there is no client", "the lock's error; nothing is sent")
 def test_without_the_lock_nothing_is_registered(world: World) -> None:
     """Where the lock cannot be had and there is no client, the error of the lock is raised and nothing is sent."""
     stranger = process_in(world)

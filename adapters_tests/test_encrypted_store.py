@@ -89,6 +89,7 @@ def test_no_value_is_in_the_other_store_in_plain_text(tmp_path: Path) -> None:
     inners[1].close()
 
 
+@pytest.mark.fault("an encrypted record is copied to the key of another identity", "an error; it does not count there")
 def test_a_record_copied_to_another_key_is_refused() -> None:
     """A record that somebody copied to the key of another identity does not count there."""
     inner = MemoryStore()
@@ -102,6 +103,7 @@ def test_a_record_copied_to_another_key_is_refused() -> None:
     assert store.get("one") == CANARY
 
 
+@pytest.mark.fault("a bit of an encrypted record has changed", "an error of the right kind; nothing is written over it")
 def test_no_changed_bit_goes_unnoticed() -> None:
     """Whichever bit of a record is flipped, reading is an error of the right kind, and nothing is written over it."""
     inner = MemoryStore()
@@ -121,6 +123,7 @@ def test_no_changed_bit_goes_unnoticed() -> None:
         assert inner.get("key") == bytes(damaged)
 
 
+@pytest.mark.fault("an encrypted record is cut, or goes on after its end", "`StoreCorrupt`")
 def test_no_cut_goes_unnoticed() -> None:
     """A record that ends too early, wherever, or has something after its end, is damaged."""
     inner = MemoryStore()
@@ -133,6 +136,10 @@ def test_no_cut_goes_unnoticed() -> None:
             store.get("key")
 
 
+@pytest.mark.fault(
+    "an encrypted record is of a later layout",
+    "`StoreTooNew`; it is neither read, rotated nor migrated",
+)
 def test_a_later_layout_is_left_alone() -> None:
     """A record of a later version says so and is neither read, rotated nor migrated."""
     inner = MemoryStore()
@@ -174,6 +181,10 @@ def test_no_nonce_is_used_twice() -> None:
 # Keys.
 
 
+@pytest.mark.fault(
+    "the key of an encrypted record is not at hand",
+    "`DecryptionFailed`, which says which key to add; the record stays",
+)
 def test_an_unknown_key_is_named() -> None:
     """Without the key of a record reading and replacing it is an error that says which key to add."""
     inner = MemoryStore()
@@ -286,6 +297,10 @@ def test_it_says_what_the_other_store_says_about_itself(tmp_path: Path) -> None:
 # Rotation.
 
 
+@pytest.mark.fault(
+    "the key of an encrypted store is rotated",
+    "old keys read until the rotation is done; then the first one reads everything",
+)
 def test_rotation_encrypts_anew_what_is_under_another_key() -> None:
     """After a rotation the first key alone reads everything; a second rotation has nothing to do."""
     inner = MemoryStore()
@@ -481,6 +496,10 @@ def _without_key() -> bytes:
     raise OSError("canary")
 
 
+@pytest.mark.fault(
+    "a record in plain text is in an encrypted store",
+    "refused; nothing is registered until it is migrated",
+)
 def test_nothing_is_registered_over_plain_text(tmp_path: Path) -> None:
     """With credentials in plain text a new process raises and registers nothing; after a migration it uses them."""
     server, plain = Server(), FileStore(tmp_path / "store")
@@ -495,6 +514,7 @@ def test_nothing_is_registered_over_plain_text(tmp_path: Path) -> None:
     assert server.world.registrations == 1
 
 
+@pytest.mark.fault("the key of an empty encrypted store cannot be had", "noticed before anything is registered")
 @pytest.mark.parametrize("source", [_without_key, key_from_file("missing"), key_from_environment("MISSING")])
 def test_an_empty_store_without_a_key_registers_nothing(source: Callable[[], bytes]) -> None:
     """A key that cannot be had is noticed before a registration whose credentials could not be kept."""
@@ -504,6 +524,10 @@ def test_an_empty_store_without_a_key_registers_nothing(source: Callable[[], byt
     assert server.world.registrations == 0
 
 
+@pytest.mark.fault(
+    "credentials are encrypted under a key that is missing or wrong",
+    "an error; they are not replaced by new ones",
+)
 @pytest.mark.parametrize(
     ("key", "error"), [(NEW, DecryptionFailed), (_without_key, StoreUnavailable)], ids=["another", "none"]
 )
@@ -719,6 +743,7 @@ def test_an_entry_that_is_no_key_is_not_shown(text: str, use: Callable[..., None
     assert_hidden(caught.value, text)
 
 
+@pytest.mark.fault("the keyring fails", "`StoreUnavailable`, without the keyring's words")
 def test_a_failing_keyring_is_unavailable(use: Callable[..., None]) -> None:
     """What a backend raises makes the store unavailable, without its words."""
     use(Keyring(keyring.errors.KeyringLocked("canary")))
@@ -727,6 +752,10 @@ def test_a_failing_keyring_is_unavailable(use: Callable[..., None]) -> None:
     assert_hidden(caught.value, "canary")
 
 
+@pytest.mark.fault(
+    "the keyring is locked and never answers",
+    "an error after the time that was given; a late answer is used",
+)
 def test_a_keyring_that_never_answers_is_not_waited_for(use: Callable[..., None]) -> None:
     """A locked keyring costs the time that was given; asking again starts no second thread, and has its late answer."""
     unlocked = threading.Event()
@@ -754,6 +783,10 @@ def _asks_itself(source: Any, unlocked: threading.Event, use: Callable[..., None
     assert source() == NEW
 
 
+@pytest.mark.fault(
+    "the keyring's backend keeps nothing, or keeps it in plain text",
+    "refused, even where it was chosen on purpose",
+)
 @pytest.mark.parametrize(
     "name",
     [

@@ -128,6 +128,10 @@ def listed(calls: dict[str, int]) -> Iterator[tuple[str, int]]:
         yield from ((kind, at) for at in range(1, count + 1) if at <= 20 or at > count - 3)
 
 
+@pytest.mark.fault(
+    "a call of the disk fails: full, read-only, no descriptor left, an error of the device, also while waiting for it",
+    "an error with the place and the reason; the old records stay, nothing is left behind, and the next call works",
+)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_fault_costs_nothing(bench: Bench, name: str) -> None:
     """Whichever call of the disk fails, and how: a StoreError, the old records, no leftovers, and it works again."""
@@ -173,6 +177,10 @@ def faults(bench: Bench, prepare: Callable[[FileStore], object]) -> list[tuple[s
     return list(listed(bench.disk.calls))
 
 
+@pytest.mark.fault(
+    "the disk fails before a registration",
+    "no registration while credentials cannot be kept; afterwards one client is in use",
+)
 @pytest.mark.parametrize("lasting", [False, True])
 def test_nothing_registers_with_a_store_that_fails(bench: Bench, lasting: bool) -> None:
     """While the store cannot keep credentials none are asked for; once it can, one client is stored and used."""
@@ -206,6 +214,10 @@ def can_write(store: FileStore) -> bool:
         return False
 
 
+@pytest.mark.fault(
+    "the disk fails in a store that holds credentials",
+    "no registration; the same credentials are used afterwards",
+)
 @pytest.mark.parametrize("lasting", [False, True])
 def test_nothing_registers_because_the_store_fails(bench: Bench, lasting: bool) -> None:
     """Whatever fails in a store that holds credentials, nothing is registered, and they are used again afterwards."""

@@ -36,6 +36,7 @@ def record_of(files: FileStore, key: str) -> Path:
     return Path(files._path(digest(key)))
 
 
+@pytest.mark.fault("the directory of a file store is missing", "it is made, and only its owner can look into it")
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_only_the_owner_can_read(files: FileStore, tmp_path: Path, umask: int) -> None:
     """Directories are 0700 and files 0600 from the moment they exist, whatever the umask."""
@@ -68,6 +69,10 @@ def test_file_names_tell_nothing(files: FileStore, tmp_path: Path) -> None:
     assert not [path for path in tmp_path.rglob("*") if "canary" in path.name]
 
 
+@pytest.mark.fault(
+    "a link, a FIFO or a directory is where a record should be",
+    "an error; nothing is followed and nothing hangs",
+)
 def test_things_in_a_records_place_are_refused(files: FileStore, tmp_path: Path) -> None:
     """A link, a FIFO or a directory where a record should be is an error: nothing is followed, nothing hangs."""
     files.add("key", b"value")
@@ -99,6 +104,7 @@ def _read_as_nobody(directory: str, results: Any) -> None:
         results.put(type(error).__name__)
 
 
+@pytest.mark.fault("a record cannot be read for want of permission", "`StoreUnavailable`, not an absent record")
 @pytest.mark.parametrize(("mode", "outcome"), [(0o600, repr(b"value")), (0, "StoreUnavailable")])
 def test_an_unreadable_record_is_not_absent(mode: int, outcome: str) -> None:
     """A record without read permission is StoreUnavailable."""
@@ -117,6 +123,10 @@ def test_an_unreadable_record_is_not_absent(mode: int, outcome: str) -> None:
         process.join(30)
 
 
+@pytest.mark.fault(
+    "others can write to a directory of the store",
+    "`InsecureStore` with the command that helps, before anything is written",
+)
 @pytest.mark.parametrize("folder", ["", "records", "locks"])
 def test_a_directory_open_to_others_is_refused(files: FileStore, tmp_path: Path, folder: str) -> None:
     """A directory that others can write to is refused before anything is written to it, with the command that helps."""
@@ -127,6 +137,42 @@ def test_a_directory_open_to_others_is_refused(files: FileStore, tmp_path: Path,
         files.add("other", b"value")
 
 
+@pytest.mark.fault(
+    "a link, a FIFO or a directory is where a lock of a file store should be",
+    "`InsecureStore`; what a link leads to is not touched, and nothing hangs",
+)
+@pytest.mark.parametrize("plant", ["link", "fifo", "directory"])
+def test_things_in_a_locks_place_are_refused(files: FileStore, tmp_path: Path, plant: str) -> None:
+    """The same goes for a lock file; once it is moved away the store works."""
+    with files.lock("key", wait=1):
+        files.add("key", b"value")
+    (lock,) = (tmp_path / "store" / "locks").glob("???.lock")
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"victim")
+    lock.unlink()
+    {"link": lambda: lock.symlink_to(victim), "fifo": lambda: os.mkfifo(lock), "directory": lock.mkdir}[plant]()
+    with pytest.raises(InsecureStore, match="not a lock file"), files.lock("key", wait=1):
+        pass
+    assert victim.read_bytes() == b"victim"
+    lock.rename(tmp_path / "moved away")
+    with files.lock("key", wait=1):
+        assert files.get("key") == b"value"
+
+
+@pytest.mark.fault("the directory of a file store belongs to another user", "`InsecureStore`; nothing is read from it")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_directory_of_somebody_else_is_refused(files: FileStore, tmp_path: Path) -> None:
+    """A directory that belongs to another user is neither read nor written to."""
+    files.add("key", b"value")
+    os.chown(tmp_path / "store", 12_345, -1)
+    for act in (lambda: files.get("key"), lambda: files.add("other", b"value")):
+        with pytest.raises(InsecureStore, match="another user"):
+            act()
+    os.chown(tmp_path / "store", os.geteuid(), -1)
+    assert files.get("key") == b"value"
+
+
+@pytest.mark.fault("there is a file where the store's directory should be", "an error; nothing is registered")
 def test_a_directory_that_is_a_file_stops_everything(tmp_path: Path, time: ManualClock) -> None:
     """A store that cannot be made is an error before any registration is attempted."""
     (tmp_path / "store").write_text("a file")
@@ -145,6 +191,10 @@ def test_a_directory_that_is_a_file_stops_everything(tmp_path: Path, time: Manua
     assert calls == []
 
 
+@pytest.mark.fault(
+    "a record is larger than the system lets a file be",
+    "an error; the old record stays and no half of a new one appears",
+)
 def test_a_full_disk_keeps_the_old_record(files: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk is full the old record stays, no half of a new one appears, and the error says so."""
     import resource

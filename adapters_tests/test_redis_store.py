@@ -108,6 +108,10 @@ class Direct:
         return self._world.answer(request)
 
 
+@pytest.mark.fault(
+    "a Redis server is emptied",
+    "who knows its credentials puts them back at the next renewal; there is no second registration",
+)
 def test_what_a_server_lost_is_put_back(server: RedisServer, time: ManualClock) -> None:
     """A process that renews after a FLUSHALL puts its credentials back into the server and registers no second time."""
     store, world = RedisStore(server.url), World()
@@ -121,6 +125,7 @@ def test_what_a_server_lost_is_put_back(server: RedisServer, time: ManualClock) 
     assert world.registrations == 1
 
 
+@pytest.mark.fault("a Redis replica takes over without the last write", "the record is absent and can be written again")
 def test_a_failover_may_lose_the_last_write(server: RedisServer, line: Line, tmp_path: Path) -> None:
     """A replica that takes over without the last write says that there is none, which can then be written again."""
     with RedisServer(tmp_path / "replica", replica_of=server) as replica:
@@ -136,6 +141,7 @@ def test_a_failover_may_lose_the_last_write(server: RedisServer, line: Line, tmp
         assert store.add("new", b"new") is True
 
 
+@pytest.mark.fault("a Redis server may evict records", "the health check warns of it")
 def test_a_server_that_evicts_is_doubtful(server: RedisServer, store: RedisStore) -> None:
     """The health check warns of a server that evicts records, which it does once its memory is full."""
     server.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
@@ -155,6 +161,7 @@ def test_a_server_that_evicts_what_expires_is_fine(server: RedisServer, store: R
     assert server.ask("TTL", "dcrauth:record:key") == -1
 
 
+@pytest.mark.fault("a Redis server has no memory left", "each write is an error that says so; the old record stands")
 @pytest.mark.parametrize("write", [name for name in WRITES if name != "delete"])
 def test_a_full_server_keeps_what_it_has(server: RedisServer, store: RedisStore, write: str) -> None:
     """When the server has no memory left each write is an error that says so, and the old record stands."""
@@ -165,6 +172,7 @@ def test_a_full_server_keeps_what_it_has(server: RedisServer, store: RedisStore,
     assert list(store.keys()) == ["key"]
 
 
+@pytest.mark.fault("a Redis store is a read-only replica", "records are read; a write is an error that says what it is")
 @pytest.mark.parametrize("write", WRITES)
 def test_a_replica_is_only_read(server: RedisServer, store: RedisStore, tmp_path: Path, write: str) -> None:
     """A replica gives its records; each write to it, and its health check, is an error that says what it is."""
@@ -207,6 +215,7 @@ FOREIGN = {
 }
 
 
+@pytest.mark.fault("something else is in a record's place in Redis", "`StoreCorrupt`; it stays as it is")
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_what_is_no_record_is_left_alone(server: RedisServer, store: RedisStore, kind: str) -> None:
     """Whatever else stands in a record's place is StoreCorrupt, neither absent nor replaced, and stays as it is."""
@@ -251,6 +260,10 @@ CLIENTS = pytest.mark.parametrize("connected", [by_url, by_default, by_stubborn]
 MOMENTS = pytest.mark.parametrize("moment", ["before", "after"])
 
 
+@pytest.mark.fault(
+    "the line to Redis is cut before or after a write was carried out",
+    "reading it again resolves the outcome",
+)
 @CLIENTS
 @MOMENTS
 def test_a_cut_line_leaves_no_doubt(line: Line, connected: Callable[[Line], RedisStore], moment: Moment) -> None:
@@ -303,6 +316,7 @@ def test_a_line_that_stays_cut_is_told(server: RedisServer, line: Line, command:
     assert direct.get("key") == before
 
 
+@pytest.mark.fault("after a cut line Redis cannot be read either", "an error that says so; the next reading tells")
 @pytest.mark.parametrize("command", ACTS)
 @MOMENTS
 def test_an_unknown_outcome_is_told(server: RedisServer, line: Line, command: str, moment: Moment) -> None:
@@ -325,6 +339,7 @@ def test_a_refusal_after_a_lost_answer_is_no_refusal(server: RedisServer, line: 
         store.add("other", b"value")
 
 
+@pytest.mark.fault("a Redis server is down", "`StoreUnavailable` with its address and the reason")
 @pytest.mark.parametrize("act", EVERYTHING)
 def test_a_server_that_is_down_is_unavailable(server: RedisServer, store: RedisStore, act: str) -> None:
     """Whatever is asked of a server that is not there is StoreUnavailable, with its address and the reason."""
@@ -333,6 +348,10 @@ def test_a_server_that_is_down_is_unavailable(server: RedisServer, store: RedisS
         EVERYTHING[act](store)
 
 
+@pytest.mark.fault(
+    "a Redis server accepts connections and says nothing",
+    "`StoreUnavailable` after the time that the URL says",
+)
 def test_a_server_that_is_silent_is_unavailable(server: RedisServer, store: RedisStore) -> None:
     """A server that accepts connections and says nothing is waited for as long as the URL says."""
     impatient = RedisStore(f"{server.url}?socket_timeout=0.2")
@@ -498,6 +517,10 @@ def _read_much(store: RedisStore, name: str, results: Any) -> None:
     results.put({store.get(name) for _ in range(300)})
 
 
+@pytest.mark.fault(
+    "a process with a Redis store forks",
+    "each side has a connection of its own and gets its own answers",
+)
 def test_a_fork_shares_no_connection(store: RedisStore) -> None:
     """A child that is forked in the middle of use and its parent each get their own answers."""
     results = multiprocessing.get_context("fork").Queue()
@@ -512,6 +535,10 @@ def test_a_fork_shares_no_connection(store: RedisStore) -> None:
     assert found == {b"of the parent"}
 
 
+@pytest.mark.fault(
+    "the lease of a lock in Redis ends before its work does",
+    "the next one gets the lock, and a late release leaves it to them",
+)
 def test_a_lease_ends(server: RedisServer) -> None:
     """A lock outlives its lease for nobody: the next one gets it, and the first one's release leaves it to them."""
     first, second = RedisStore(server.url, lease=0.2), RedisStore(server.url)
@@ -531,6 +558,7 @@ def _hold(url: str, taken: Any) -> None:
         threading.Event().wait(PATIENCE)
 
 
+@pytest.mark.fault("the holder of a lock in Redis is killed", "the lock is free when its lease ends")
 def test_a_killed_holder_is_outlived(server: RedisServer) -> None:
     """The lock of a process that was killed is free when its lease ends."""
     taken = multiprocessing.get_context("spawn").Event()

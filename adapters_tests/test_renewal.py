@@ -23,6 +23,7 @@ from dcrauth import (
     events,
 )
 from dcrauth.effects import Add, Check, Get, Put, Replace, Send, Sleep
+from dcrauth.identity import Identity
 from dcrauth.records import read_credentials, write_credentials
 
 POLICY = Policy()
@@ -107,6 +108,7 @@ def test_the_store_is_tried_before_registering(world: World, process: Process) -
     assert world.registrations == 0
 
 
+@pytest.mark.fault("the store fails between two readings of a renewal", "`StoreUnavailable`; nothing is registered")
 def test_an_unreadable_store_is_not_an_empty_one(world: World, process: Process) -> None:
     """A store that cannot be read stops the renewal; nothing is registered."""
     process.run({Get: ["", "store down"]})
@@ -114,6 +116,10 @@ def test_an_unreadable_store_is_not_an_empty_one(world: World, process: Process)
     assert world.registrations == 0
 
 
+@pytest.mark.fault(
+    "stored credentials are empty, cut or no record at all",
+    "`StoreCorrupt`; the record is left as it is, and nothing is registered",
+)
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\x80", b"null", b'{"format":"dcrauth","schema":1}'])
 def test_damaged_credentials_stop_everything(world: World, process: Process, damage: bytes) -> None:
     """A damaged credentials record is left as it is, and nothing is registered in its place."""
@@ -124,6 +130,7 @@ def test_damaged_credentials_stop_everything(world: World, process: Process, dam
     assert world.registrations == 0
 
 
+@pytest.mark.fault("credentials were stored by a later version", "`StoreTooNew`; they are neither read nor rewritten")
 def test_credentials_of_a_later_version_are_left_alone(world: World, process: Process) -> None:
     """A record of a later schema is neither read nor rewritten."""
     future = b'{"format":"dcrauth","schema":2}'
@@ -133,6 +140,7 @@ def test_credentials_of_a_later_version_are_left_alone(world: World, process: Pr
     assert world.records == {world.identity.credentials: future}
 
 
+@pytest.mark.fault("a stored token is damaged", "a new token takes its place")
 def test_a_damaged_token_is_replaced(world: World, process: Process) -> None:
     """A damaged token record is disposable: a new token is fetched and takes its place."""
     process.run()
@@ -330,3 +338,137 @@ TestHistories = Histories.TestCase
 TestHistories.settings = settings(
     max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+@pytest.mark.fault(
+    "the server does not know a client that it has registered a moment ago",
+    "it is asked again with the same credentials, with growing pauses; nothing is registered anew for ten minutes",
+)
+def test_a_new_client_is_given_time(world: World, process: Process) -> None:
+    """A refusal soon after the registration is a passing failure; a client that is refused later is replaced."""
+    process.run()
+    kept = world.clients.copy()
+    world.clients.clear()
+    for _ in range(5):
+        process.token = None
+        world.records.pop(world.identity.token, None)
+        world.now += 60
+        process.run()
+        assert isinstance(process.error, ServerUnavailable)
+        assert process.error.error == "invalid_client"
+    world.clients.update(kept)
+    process.run()
+    assert (process.error, world.registrations) == (None, 1)
+    world.clients.clear()
+    world.now += 7200
+    process.run()
+    assert (process.error, world.registrations) == (None, 2)
+
+
+def fleet_in(world: World, size: int) -> list[Process]:
+    """Return so many processes of one world, each with an identity of its own that has registered long ago."""
+    members = []
+    for number in range(size):
+        member = Process(world, POLICY, lambda: 0.5)
+        member.identity = Identity(f"{number:064x}")
+        member.run()
+        members.append(member)
+    world.now += 7200
+    return members
+
+
+@pytest.mark.fault(
+    "the server refuses the clients of many identities at once",
+    "none of them is registered anew; `RegistrationHalted` and the error say how many there are",
+)
+def test_an_incident_registers_nobody(world: World) -> None:
+    """When most identities of a process are refused at once, all fail with an error that says so, and recover alone."""
+    members = fleet_in(world, 5)
+    kept = world.clients.copy()
+    world.clients.clear()
+    for member in members:
+        while not isinstance(member.step(), Sleep):
+            pass
+    for member in members:
+        member.run()
+        assert isinstance(member.error, CredentialsRejected)
+        assert "5 of the 5 identities" in str(member.error)
+    assert world.registrations == 5
+    assert [(event.refused, event.asked) for event in world.told if isinstance(event, events.RegistrationHalted)] == [
+        (5, 5)
+    ] * 5
+    world.clients.update(kept)
+    for member in members:
+        member.run()
+        assert member.error is None
+    assert world.registrations == 5
+
+
+def test_a_few_lost_clients_are_no_incident(world: World) -> None:
+    """When few of many identities are refused they are replaced, each by itself."""
+    members = fleet_in(world, 9)
+    for client in list(world.clients)[:4]:
+        del world.clients[client]
+    for member in reversed(members):
+        member.run()
+        assert member.error is None
+    assert world.registrations == 9 + 4
+
+
+def test_two_refused_identities_are_no_incident(world: World) -> None:
+    """One or two identities alone say nothing of the server."""
+    members = fleet_in(world, 2)
+    world.clients.clear()
+    for member in members:
+        member.run()
+        assert member.error is None
+    assert world.registrations == 4
+
+
+def test_an_old_incident_is_over(world: World) -> None:
+    """Refusals of ten minutes ago do not count any more."""
+    members = fleet_in(world, 4)
+    world.clients.clear()
+    for member in members:
+        while not isinstance(member.step(), Sleep):
+            pass
+        member.kill()
+    world.now += 601
+    members[0].run()
+    assert members[0].error is None
+
+
+@pytest.mark.fault(
+    "a protected API refuses fresh tokens because of their client, though the token endpoint grants them",
+    "the next renewal registers anew, once, as far as the rules allow it",
+)
+def test_a_suspect_client_is_replaced_once(world: World, process: Process) -> None:
+    """Credentials whose fresh tokens are refused are replaced by the next renewal, and not again within a day."""
+    process.run()
+    for _ in range(2):
+        world.now += 7200
+        process.memory.suspect = world.records[world.identity.credentials]
+        process.run()
+        assert process.error is None
+        assert process.memory.suspect is None
+        assert world.registrations == 2
+        assert world.used[-1] == "client-2"
+    assert world.identity.replaced(1) in world.records
+
+
+def test_a_suspect_that_was_replaced_is_none(world: World, process: Process) -> None:
+    """Where a peer has replaced the credentials that are suspected, the new ones are used."""
+    process.run()
+    process.memory.suspect = b"of another record"
+    world.now += 7200
+    process.run()
+    assert world.registrations == 1
+
+
+def test_throttling_is_told(world: World, process: Process) -> None:
+    """Each 429 is told with the endpoint and the pause that it leads to, and a token with what it cost."""
+    process.run({Send: ["", "429"]})
+    throttled = [event for event in world.told if isinstance(event, events.Throttled)]
+    assert [(event.endpoint, event.seconds) for event in throttled] == [(world.provider.token_url, 1.5)]
+    (renewed,) = (event for event in world.told if isinstance(event, events.TokenRenewed))
+    assert (renewed.attempts, renewed.seconds) == (2, 1.5)

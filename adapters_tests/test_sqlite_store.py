@@ -71,6 +71,10 @@ def raw(path: Path, *statements: str) -> None:
 # Its file.
 
 
+@pytest.mark.fault(
+    "the directory of an SQLite store is missing",
+    "it is made, and only its owner can read the file and all that belongs to it",
+)
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_only_the_owner_can_read(store: SQLiteStore, path: Path, umask: int) -> None:
     """The file, SQLite's own beside it, and the locks can be read by their owner only, whatever the umask."""
@@ -86,6 +90,10 @@ def test_only_the_owner_can_read(store: SQLiteStore, path: Path, umask: int) -> 
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.fault(
+    "a link, a FIFO or a directory is where an SQLite store should be",
+    "refused; what a link leads to is not touched, and nothing hangs",
+)
 @pytest.mark.parametrize("plant", ["link", "fifo", "directory", "dangling link"])
 def test_things_in_its_place_are_refused(path: Path, plant: str, tmp_path: Path) -> None:
     """A link, a FIFO or a directory where the file should be is refused, and what a link leads to is not touched."""
@@ -108,6 +116,10 @@ def test_things_in_its_place_are_refused(path: Path, plant: str, tmp_path: Path)
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.fault(
+    "a link, a FIFO or a directory is where the lock of an SQLite store should be",
+    "refused in the same way",
+)
 @pytest.mark.parametrize("plant", ["link", "fifo", "directory"])
 def test_things_in_the_place_of_a_lock_are_refused(store: SQLiteStore, path: Path, plant: str) -> None:
     """The same goes for the lock file."""
@@ -122,6 +134,10 @@ def test_things_in_the_place_of_a_lock_are_refused(store: SQLiteStore, path: Pat
     assert store.add("other", b"value")
 
 
+@pytest.mark.fault(
+    "others can read an SQLite store or write to its directory",
+    "`InsecureStore` with the command that helps",
+)
 def test_a_file_open_to_others_is_refused(path: Path) -> None:
     """A file that others can read, or a directory that they can write to, is refused with the command that helps."""
     filled(path)
@@ -137,6 +153,7 @@ def test_a_file_open_to_others_is_refused(path: Path) -> None:
         assert store.get("key") == b"value"
 
 
+@pytest.mark.fault("an SQLite store belongs to another user", "`InsecureStore`; it is not read")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_file_of_somebody_else_is_refused(path: Path) -> None:
     """A file that belongs to another user is not read."""
@@ -146,6 +163,10 @@ def test_a_file_of_somebody_else_is_refused(path: Path) -> None:
         SQLiteStore(path).get("key")
 
 
+@pytest.mark.fault(
+    "an SQLite store is on a network file system",
+    "refused where it is made; the error names what can be used instead",
+)
 def test_a_network_file_system_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """On a network file system the store cannot even be made, and the error names what can be used instead."""
     device = tmp_path.stat().st_dev
@@ -233,6 +254,10 @@ DAMAGES: dict[Callable[[Path], None], type[StoreError]] = {
 }
 
 
+@pytest.mark.fault(
+    "an SQLite store is deleted, emptied, cut, overwritten, of another program or of a later version",
+    "`StoreLost`, `StoreCorrupt` or `StoreTooNew`; nothing is registered, and the file is left as it is",
+)
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_damage_is_not_absence(path: Path, damage: Callable[[Path], None]) -> None:
     """Whatever happened to the file, it is told as what it is, nothing is registered, and it is left as it is."""
@@ -251,6 +276,10 @@ def test_damage_is_not_absence(path: Path, damage: Callable[[Path], None]) -> No
     assert (path.read_bytes() if path.exists() else None) == before
 
 
+@pytest.mark.fault(
+    "an SQLite store is removed, replaced or emptied while a process has it open",
+    "`StoreLost` at the next call",
+)
 @pytest.mark.parametrize("damage", [delete, empty, lose_the_directory, drop], ids=lambda damage: damage.__name__)
 def test_a_loss_is_noticed_while_it_is_open(store: SQLiteStore, path: Path, damage: Callable[[Path], None]) -> None:
     """A process that has the file open notices that it was removed, replaced or emptied, and does not go on with it."""
@@ -263,6 +292,10 @@ def test_a_loss_is_noticed_while_it_is_open(store: SQLiteStore, path: Path, dama
         store.get("key")
 
 
+@pytest.mark.fault(
+    "an SQLite store is lost while processes know their credentials",
+    "they put them back; what nobody knows stays lost and is not registered unasked",
+)
 def test_a_lost_store_takes_records_back(path: Path) -> None:
     """A process that knows its credentials puts them back; what it does not know stays lost, and is not registered."""
     server = Server()
@@ -304,6 +337,7 @@ def test_a_store_can_be_started_anew(path: Path, tmp_path: Path) -> None:
         assert store.add("key", b"value")
 
 
+@pytest.mark.fault("the log of an SQLite store is removed", "acknowledged credentials are in the database itself")
 def test_losing_the_log_loses_no_credentials(store: SQLiteStore, path: Path) -> None:
     """Credentials are in the database itself once they are acknowledged: without its log they are still there."""
     store.add("key", b"value")
@@ -315,6 +349,7 @@ def test_losing_the_log_loses_no_credentials(store: SQLiteStore, path: Path) -> 
     assert SQLiteStore(path).get("third") == b"value"
 
 
+@pytest.mark.fault("a row of an SQLite store holds another key or another type", "`StoreCorrupt`; it stays as it is")
 @pytest.mark.parametrize(
     "change",
     ["key = X'00'", "key = 'text'", "value = 'text'", "value = 7"],
@@ -331,6 +366,7 @@ def test_a_damaged_row_is_not_absent(store: SQLiteStore, path: Path, change: str
         store.get("key")
 
 
+@pytest.mark.fault("a byte of an SQLite store has changed", "the record is what it was, or an error")
 def test_every_flipped_byte_is_told_or_harmless(path: Path, tmp_path: Path) -> None:
     """With any one byte of the file changed a record is what it was, or an error, or not ours by its own checksum."""
     server = Server()
@@ -366,6 +402,10 @@ def limited(kind: int, soft: int) -> Iterator[None]:
         resource.setrlimit(kind, before)
 
 
+@pytest.mark.fault(
+    "an SQLite store cannot grow",
+    "an error; what was there can be read, and it goes on once there is room",
+)
 def test_a_full_disk_keeps_what_is_there(path: Path) -> None:
     """When nothing more can be written, that is told, what was there can be read, and it goes on once there is room."""
     with closing(SQLiteStore(path)) as store:
@@ -413,6 +453,10 @@ def fill(path: Path) -> None:
             pass
 
 
+@pytest.mark.fault(
+    "the file system of an SQLite store is full",
+    "an error before anything is registered; nothing is half-written",
+)
 def test_a_full_file_system_is_told(tmp_path: Path) -> None:
     """On a file system that is full a write fails, nothing is half-written, and no registration is made."""
     with mounted() as place:
@@ -430,6 +474,10 @@ def test_a_full_file_system_is_told(tmp_path: Path) -> None:
             assert server.source(store).token().value == "token-1"
 
 
+@pytest.mark.fault(
+    "the file system of an SQLite store is read-only",
+    "records are read; a registration is refused before the server is asked",
+)
 def test_a_read_only_file_system_can_be_read(tmp_path: Path) -> None:
     """On a read-only file system records are read, and a write is an error before anything is registered."""
     with mounted() as place:
@@ -461,6 +509,10 @@ def test_a_log_on_a_read_only_file_system_is_not_ignored(tmp_path: Path) -> None
             SQLiteStore(place / "records.db").get("key")
 
 
+@pytest.mark.fault(
+    "a process has no descriptor left for an SQLite store",
+    "`StoreUnavailable`; everything is there afterwards",
+)
 def test_too_many_open_files_are_told(store: SQLiteStore) -> None:
     """A process without a descriptor left says so and finds everything there afterwards."""
     store.add("key", b"value")
@@ -475,6 +527,10 @@ def test_too_many_open_files_are_told(store: SQLiteStore) -> None:
         pass
 
 
+@pytest.mark.fault(
+    "another program holds on to an SQLite store for too long",
+    "`StoreUnavailable`; the write can be repeated",
+)
 def test_a_busy_file_is_unavailable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When another program holds on to the file for too long, that is told, and the write can be repeated."""
     monkeypatch.setattr(_database, "_WAIT", 0.05)
@@ -491,6 +547,10 @@ def test_a_busy_file_is_unavailable(path: Path, monkeypatch: pytest.MonkeyPatch)
 # Its connection.
 
 
+@pytest.mark.fault(
+    "a process with an SQLite store forks",
+    "the connection is closed before, and each side opens its own",
+)
 def test_a_fork_shares_no_connection(store: SQLiteStore) -> None:
     """The connection is closed before a fork, so that no child inherits it, and each side opens its own."""
     store.add("key", b"value")
@@ -657,6 +717,7 @@ def test_a_backup_that_fails_leaves_nothing(store: SQLiteStore, tmp_path: Path) 
 # Its version.
 
 
+@pytest.mark.fault("SQLite is of a version that may damage its log", "a warning in the log, once")
 @pytest.mark.parametrize(
     ("version", "told"),
     [

@@ -39,6 +39,7 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     return kinds.encrypted(found) if wrapped else found
 
 
+@pytest.mark.fault("64 processes register one new identity at once", "one record is stored and all use it")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", ["file", "sqlite", "redis"], indirect=True)
 def test_sixty_four_processes_agree(kind: Kind) -> None:
@@ -98,6 +99,7 @@ def killed_writer(kind: Kind, name: str, chance: random.Random) -> bytes:
     return said
 
 
+@pytest.mark.fault("a process is killed while it writes", "each record is the old one or the new one; the store works")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", SHARED, indirect=True)
 def test_a_killed_writer_loses_nothing(kind: Kind) -> None:
@@ -141,6 +143,7 @@ def holder(kind: Kind, key: str) -> Iterator[int]:
         process.join(PATIENCE)
 
 
+@pytest.mark.fault("the holder of a lock is killed", "the lock is free at once")
 @pytest.mark.parametrize("kind", ["file", "sqlite", "encrypted file"], indirect=True)
 def test_a_killed_holder_frees_the_lock(kind: Kind) -> None:
     """The lock of a process that is killed is free at once."""
@@ -150,6 +153,10 @@ def test_a_killed_holder_frees_the_lock(kind: Kind) -> None:
             pass
 
 
+@pytest.mark.fault(
+    "the holder of the lock is stopped, and the identity is new",
+    "an error after the wait; nothing is registered without the lock",
+)
 @pytest.mark.parametrize("kind", ["file", "sqlite", "redis"], indirect=True)
 def test_a_stopped_holder_lets_nobody_register(kind: Kind) -> None:
     """While the holder of the lock is stopped a new identity is not registered, and the error says why."""
@@ -161,6 +168,10 @@ def test_a_stopped_holder_lets_nobody_register(kind: Kind) -> None:
         assert server.world.registrations == 0
 
 
+@pytest.mark.fault(
+    "the holder of the lock is stopped, and there are credentials",
+    "they are used for a new token all the same",
+)
 @pytest.mark.parametrize("kind", ["file", "sqlite", "redis"], indirect=True)
 def test_a_stopped_holder_stops_no_renewal(kind: Kind) -> None:
     """While the holder of the lock is stopped, credentials that are stored are used for new tokens all the same."""

@@ -227,3 +227,29 @@ def test_instances_are_kept_apart(time: ManualClock) -> None:
     values = [source.token().value for source in made]
     assert values[0] == values[2] != values[1]
     assert world.registrations == 2
+
+
+NAMES = ("../x", "..\\x", "/etc/passwd", "nul\0", "é", "e\u0301", "CON", "con", "\udc80", "", " ", "x" * 1_000_000)
+
+
+@pytest.mark.fault(
+    "an instance has a hostile name: a path, a NUL, a reserved word, a megabyte, letters that look the same",
+    "each name is a client of its own; no file has a name that comes from outside",
+)
+def test_hostile_names_of_instances_are_kept_apart(tmp_path: Path) -> None:
+    """Any text names an instance, different texts name different ones, and none of them leads anywhere."""
+    world = World()
+
+    class Direct:
+        def send(self, request: Any) -> Any:
+            return world.answer(request)
+
+    def token_of(name: str) -> str:
+        store = FileStore(tmp_path / "a" / "b" / "store")
+        return TokenSource(AdobePass(STATEMENT), store=store, transport=Direct(), instance=name).token().value
+
+    first = {name: token_of(name) for name in NAMES}
+    assert world.registrations == len(set(first.values())) == len(NAMES)
+    assert {name: token_of(name) for name in NAMES} == first
+    assert {path.name for path in tmp_path.iterdir()} == {"a"}
+    assert all(path.name.isascii() and len(path.name) <= 80 for path in tmp_path.rglob("*"))
