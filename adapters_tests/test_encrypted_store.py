@@ -210,8 +210,17 @@ def test_what_is_no_key_is_refused_at_once(keys: Any) -> None:
 
 def test_a_key_is_asked_for_once_and_late() -> None:
     """A callable is called at the first use, once for 16 threads; listing, locking and deleting take no key."""
-    calls = []
-    store = EncryptedStore(MemoryStore(), keys=[lambda: calls.append(1) or NEW])
+    calls: list[int] = []
+    twice = threading.Event()
+
+    def source() -> bytes:
+        calls.append(1)
+        if len(calls) > 1:
+            twice.set()
+        twice.wait(0.2)  # for a second call that must not come
+        return NEW
+
+    store = EncryptedStore(MemoryStore(), keys=[source])
     assert list(store.keys()) == []
     with store.lock("key", wait=1):
         store.delete("key")

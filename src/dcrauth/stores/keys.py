@@ -210,7 +210,6 @@ def _in_keyring(service: str, user: str) -> bytes:
         text = backend.get_password(service, user)
         if text is not None:
             key = _parsed(text)
-            del text
             if key is None:
                 raise ConfigurationError(f"What the keyring has for {user!r} of {service!r} is not {_FORMATS}")
             return key
