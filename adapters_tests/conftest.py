@@ -12,8 +12,8 @@ from adapters_tests.redis_server import RedisServer
 from dcrauth import AdobePass, Clock, MemoryStore, Policy, TokenSource
 from dcrauth.simulator import Behaviour, Simulator
 
-EAGER = Policy(young=0.0, least_pause=0.01)
-"""The usual policy, but for two waits that tests need not make."""
+EAGER = Policy(young=0.0, least_pause=0.01, settling=0.0)
+"""The usual policy, but for three waits that tests need not make."""
 
 
 class ManualClock:

@@ -7,7 +7,6 @@ from typing import Any
 
 from adapters_tests.world import STATEMENT, World
 from dcrauth import AdobePass, Clock, Store, TokenSource
-from dcrauth.events import Event
 from dcrauth.provider import Request, Response
 
 
@@ -20,7 +19,6 @@ class Server:
 
     def __init__(self, on_registration: Callable[[], object] = lambda: None) -> None:
         self.world = World()
-        self.events: list[Event] = []
         self._on_registration = on_registration
 
     def send(self, request: Request) -> Response:
@@ -31,9 +29,5 @@ class Server:
     def source(self, store: Store, **settings: Any) -> TokenSource:
         """Return a token source of a process that has just started."""
         clock = Clock(sleep=lambda seconds: None)
-        settings = {"transport": self, "clock": clock, "on_event": self.events.append} | settings
+        settings = {"transport": self, "clock": clock} | settings
         return TokenSource(AdobePass(STATEMENT), store=store, **settings)
-
-    def told(self, kind: type[Event]) -> int:
-        """Return how many events of *kind* there were."""
-        return sum(isinstance(event, kind) for event in self.events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -26,9 +27,9 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return found
 
 
-def source(server: Authlib, kind: Kind, statement: str = "", policy: Policy = EAGER) -> TokenSource:
+def source(server: Authlib, kind: Kind, statement: str = "", policy: Policy = EAGER, **settings: Any) -> TokenSource:
     provider = AdobePass(statement or server.statement, base_url=server.url)
-    return TokenSource(provider, store=MemoryStore(), transport=kind.auth._own_transport(), policy=policy)
+    return TokenSource(provider, store=MemoryStore(), transport=kind.auth._own_transport(), policy=policy, **settings)
 
 
 def test_the_whole_dance(kind: Kind, server: Authlib) -> None:
@@ -51,14 +52,14 @@ def test_a_revoked_token_is_renewed(kind: Kind, server: Authlib) -> None:
 def test_a_forgotten_client_registers_again(kind: Kind, server: Authlib) -> None:
     """Authlib's invalid_client, a 400 or a 401, is confirmed and then answered with a new registration."""
     told: list[events.Event] = []
-    made = source(server, kind)
-    made._on_event = told.append
+    made = source(server, kind, on_event=told.append)
     with kind.open(kind.auth(made)) as app:
         app.get(f"{server.url}/api")
         server.clients.clear()
         server.revoke_tokens()
         assert app.get(f"{server.url}/api").status == 200
     assert server.calls == ["register", "token", "api", "token", "token", "register", "token", "api"]
+    assert made.flush_events(20.0)
     assert any(isinstance(event, events.CredentialsReplaced) for event in told)
 
 

@@ -304,6 +304,7 @@ def test_a_source_forgets(world: World) -> None:
     assert source.fresh() is None
     assert source.token().value != first
     assert world.used == ["client-1", "client-2"]
+    assert source.flush_events(20.0)
     assert any(isinstance(event, events.CredentialsForgotten) for event in told)
 
 

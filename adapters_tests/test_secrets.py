@@ -125,6 +125,7 @@ def test_no_failure_shows_a_secret(
     )
     with pytest.raises(DCRAuthError) as caught:
         source.token()
+    assert source.flush_events(20.0)
     error = caught.value
     assert_clean(everything_about(error) + caplog.text + repr(told))
     assert_clean(everything_about(in_terms_of(OSError, error)))

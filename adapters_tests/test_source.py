@@ -298,13 +298,16 @@ def test_a_raising_listener_harms_nobody(make: Callable[..., TokenSource], caplo
     def listen(event: events.Event) -> None:
         raise RuntimeError("listener")
 
-    assert make(on_event=listen).token().value == "token-1"
+    source = make(on_event=listen)
+    assert source.token().value == "token-1"
+    assert source.flush_events(20.0)
     assert "on_event raised" in caplog.text
 
 
 def test_events_tell_the_story(source: TokenSource, told: list[events.Event]) -> None:
     """A first renewal tells of the registration and of the token."""
     source.token()
+    assert source.flush_events(20.0)
     assert [type(event) for event in told] == [events.Registered, events.TokenRenewed]
 
 
@@ -400,7 +403,7 @@ def test_a_source_is_copied_as_itself_and_never_pickled(source: TokenSource) -> 
 
 def test_a_refused_client_is_an_error_with_evidence(make: Callable[..., TokenSource], gate: Gate) -> None:
     """CredentialsRejected carries status, error code and trace, and the time of the next probe."""
-    source = make(Policy(reregister="never"))
+    source = make(Policy(reregister="never", settling=0.0))
     gate.faults = [
         Response(201, {}, b'{"client_id":"a","client_secret":"b"}'),
         *[Response(400, {"adobe-request-id": "trace-1"}, b'{"error":"invalid_client"}')] * 2,

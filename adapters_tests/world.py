@@ -26,7 +26,8 @@ from dcrauth import (
 )
 from dcrauth.adobe import AdobePass
 from dcrauth.credentials import AccessToken
-from dcrauth.effects import Add, Delete, Effect, Errand, Get, Memory, Now, Put, Replace, Send, Sleep, Tell
+from dcrauth.effects import Add, Delete, Effect, Errand, Get, Heard, Memory, Now, Put, Replace, Send, Sleep, Tell
+from dcrauth.fleet import Fleet
 from dcrauth.identity import Identity
 from dcrauth.provider import Request, Response
 from dcrauth.records import StoredCredentials, read_credentials
@@ -47,6 +48,7 @@ class World:
     used: list[str] = field(default_factory=list)
     told: list[events.Event] = field(default_factory=list)
     registrations: int = 0
+    fleet: Fleet = field(default_factory=Fleet)
     token_calls: int = 0
 
     provider = AdobePass(STATEMENT)
@@ -107,6 +109,7 @@ class Process:
 
     def __init__(self, world: World, policy: Policy, chance: Callable[[], float]) -> None:
         self.world, self.policy, self.chance = world, policy, chance
+        self.identity = world.identity
         self.token: AccessToken | None = None
         self.outcome: Any = None
         self.error: DCRAuthError | None = None
@@ -123,9 +126,7 @@ class Process:
 
     def start(self) -> None:
         deadline = self.world.now + self.policy.timeout
-        errand = Errand(
-            self.world.identity, self.world.provider, self.policy, self.token, deadline, self.chance, self.memory
-        )
+        errand = Errand(self.identity, self.world.provider, self.policy, self.token, deadline, self.chance, self.memory)
         self._story, self._result, self._thrown, self.sends = renewal(errand), None, None, 0
 
     def tell(self, story: Any) -> None:
@@ -181,6 +182,8 @@ class Process:
                 self.world.now += effect.seconds
             case Tell():
                 self.world.told.append(effect.event)
+            case Heard():
+                return self.world.fleet.heard(effect.identity, self.world.now, refused=effect.refused)
             case Send():
                 return self._send(effect.request, fault)
             case _:

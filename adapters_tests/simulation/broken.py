@@ -61,7 +61,7 @@ def _unreadable_is_absent(errand: Any) -> Any:
 
 
 def _overwriting(errand: Any, *_: Any) -> Any:
-    credentials = yield from renewal.new_credentials(errand)
+    credentials = yield from renewal.new_credentials(errand, None)
     fresh = write_credentials(errand.identity.credentials, credentials)
     yield Put(errand.identity.credentials, fresh.data)
     return (yield from renewal.confirmed(errand, fresh, won=True))
@@ -73,7 +73,7 @@ def _unconfirmed(errand: Any, client: Any, *_: Any) -> Any:
 
 
 def _before_it_is_stored(errand: Any, *_: Any) -> Any:
-    credentials = yield from renewal.new_credentials(errand)
+    credentials = yield from renewal.new_credentials(errand, None)
     fresh = write_credentials(errand.identity.credentials, credentials)
     yield from renewal.fetched(errand, credentials)
     yield Add(errand.identity.credentials, fresh.data)
@@ -140,7 +140,7 @@ def _without_another_look(errand: Any, client: Any, *_: Any) -> Any:
     try:
         return (yield from renewal.fetched(errand, client.credentials))
     except CredentialsRejected:
-        credentials = yield from renewal.new_credentials(errand)
+        credentials = yield from renewal.new_credentials(errand, None)
     fresh = write_credentials(errand.identity.credentials, credentials, client.generation + 1)
     yield Replace(errand.identity.credentials, fresh.data, client.data)
     return (yield from renewal.fetched(errand, credentials))
@@ -167,10 +167,10 @@ def _tells_the_secret(errand: Any, credentials: Any) -> Any:
     return (yield from _fetched(errand, credentials))
 
 
-def _registers_twice(errand: Any) -> Any:
-    yield from _new_credentials(errand)
+def _registers_twice(errand: Any, over: bytes | None) -> Any:
+    yield from _new_credentials(errand, over)
     errand.memory.unsaved = None
-    return (yield from _new_credentials(errand))
+    return (yield from _new_credentials(errand, over))
 
 
 def _another_flight(source: TokenSource, holding: Any) -> Any:
@@ -178,8 +178,8 @@ def _another_flight(source: TokenSource, holding: Any) -> Any:
     return _board(source, holding)
 
 
-def _never_lands(source: TokenSource, flight: Any, error: Any) -> None:
-    _fail(source, flight, error)
+def _never_lands(source: TokenSource, flight: Any, error: Any, begun: float) -> None:
+    _fail(source, flight, error, begun)
     source._flight = flight
 
 

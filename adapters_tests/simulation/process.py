@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from adapters_tests.simulation.server import PROVIDER
 from dcrauth import Clock, DCRAuthError, Policy, StoreUnavailable, TokenSource, custody, renewal
 from dcrauth.credentials import AccessToken
-from dcrauth.effects import Effect, Errand, Story, Tell
+from dcrauth.effects import Effect, Errand, Heard, Story, Tell
 from dcrauth.events import Event
 from dcrauth.records import StoredCredentials
 from dcrauth.rules import Instant
@@ -225,9 +225,10 @@ class Process:
         self._result = self._error = None
         try:
             effect = task.story.send(result) if error is None else task.story.throw(error)
-            while isinstance(effect, Tell):
-                self.told(effect.event)
-                effect = task.story.send(None)
+            while isinstance(effect, Tell | Heard):
+                if isinstance(effect, Tell):
+                    self.told(effect.event)
+                effect = task.story.send((effect.refused, 1) if isinstance(effect, Heard) else None)
         except StopIteration as end:
             self._end(task, end.value)
         except DCRAuthError as failure:
@@ -246,7 +247,7 @@ class Process:
             self._forgot(error)
         elif error is not None:
             self.failed_at = self.world.now
-            self.source._fail(task.flight, error)
+            self.source._fail(task.flight, error, self.source._monotonic())
         else:
             self._hold(task, result)
             self.source._land(task.flight, result)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn, Self
 
-from dcrauth import rules
 from dcrauth.credentials import AccessToken
 from dcrauth.errors import ConfigurationError, DCRAuthError, in_terms_of
 from dcrauth.events import Event
@@ -42,7 +41,7 @@ class Attachment:
             instance: what tells this user application instance from others of the same application.
             transport: what sends the two calls of a renewal; by default one on the same HTTP library.
             policy: how early, how often and how long.
-            on_event: called with each event, on the renewal thread.
+            on_event: called with each event, in order, on a thread of its own.
 
         Raises:
             ConfigurationError: *source* is neither, or a `TokenSource` comes with settings that it already has.
@@ -98,9 +97,9 @@ class Attachment:
             failure = error
         raise in_terms_of(self._host_error, failure) from failure
 
-    def _asks_for_renewal(self, body: bytes) -> bool:
-        """Whether a 401 with *body* is about the token at all."""
-        return rules.is_ours(self._source.provider.verdict(body))
+    def _asks_for_renewal(self, token: AccessToken, body: bytes) -> bool:
+        """Whether a 401 with *body* to a request with *token* is about the token at all."""
+        return self._source.refused(token, self._source.provider.verdict(body))
 
     def _sign(self, headers: Any, token: AccessToken) -> None:
         """Put *token* on a request, and the provider's own headers where the caller has not set them."""

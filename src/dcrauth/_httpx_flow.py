@@ -31,7 +31,7 @@ class HttpxFlow(Attachment):
         response = yield request
         if response.status_code != 401 or not self._carried(response, token):
             return
-        if not self._asks_for_renewal(response.read()):
+        if not self._asks_for_renewal(token, response.read()):
             return
         fresh = self._token(instead_of=token)
         if fresh != token and self._repeats(response) and rewind():
@@ -48,7 +48,7 @@ class HttpxFlow(Attachment):
         response = yield request
         if response.status_code != 401 or not self._carried(response, token):
             return
-        if not self._asks_for_renewal(await response.aread()):
+        if not self._asks_for_renewal(token, await response.aread()):
             return
         fresh = await self._token_async(instead_of=token)
         if fresh != token and self._repeats(response) and rewind():
@@ -70,6 +70,7 @@ class HttpxFlow(Attachment):
 
     def _again(self, request: Any, response: Any, token: AccessToken) -> Any:
         # Always the first request: that of the last redirect may belong to another origin.
+        self._source.retried()
         request.headers["Authorization"] = token.authorization
         if response.cookies:
             self._carry_cookies(request, response)

@@ -45,7 +45,7 @@ class DCRAuth(Attachment):
     ) -> ClientResponse:
         """Renew the token that *response* refuses and send *request* once more, if its body can be sent again."""
         body = await _body(response)
-        if not self._asks_for_renewal(body or b""):
+        if not self._asks_for_renewal(token, body or b""):
             return response
         replayable = not _is_used_up(request.body)
         if replayable and body is None:
@@ -56,6 +56,7 @@ class DCRAuth(Attachment):
         fresh = await self._token_async(instead_of=token)
         if not replayable or fresh == token or _is_used_up(request.body):
             return response
+        self._source.retried()
         _carry_cookies(request, response)
         request.headers["Authorization"] = fresh.authorization
         return await handler(request)

@@ -15,6 +15,7 @@ from dcrauth.effects import (
     Effect,
     Errand,
     Get,
+    Heard,
     Now,
     Put,
     Replace,
@@ -25,6 +26,7 @@ from dcrauth.effects import (
 )
 from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreUnavailable
 from dcrauth.events import Event
+from dcrauth.fleet import Fleet
 from dcrauth.renewal import renewal, unlocked
 from dcrauth.stores import Store
 from dcrauth.transports import Transport
@@ -41,12 +43,14 @@ class Driver:
         transport: what sends the calls.
         clock: what time it is.
         tell: whom to tell of events.
+        fleet: what the identities of this process have heard from the token endpoint.
     """
 
     store: Store
     transport: Transport
     clock: Clock
     tell: Callable[[Event], None]
+    fleet: Fleet
 
     def renew(self, errand: Errand) -> AccessToken:
         """Return a token for *errand*, under the store's lock so that other processes wait for it and adopt it."""
@@ -87,6 +91,8 @@ class Driver:
                 return self.clock.sleep(effect.seconds)
             case Tell():
                 return self.tell(effect.event)
+            case Heard():
+                return self.fleet.heard(effect.identity, self.clock.now().monotonic, refused=effect.refused)
             case Send():
                 return _guarded(ServerUnavailable, "transport", lambda: self.transport.send(effect.request))
             case _:

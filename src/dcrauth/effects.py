@@ -69,6 +69,17 @@ class Send:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """Note whether the token endpoint has *refused* the client of the identity with the key *identity*.
+
+    The result: how many identities of this process it has refused lately, and how many it has answered at all.
+    """
+
+    identity: str
+    refused: bool
+
+
+@dataclass(frozen=True)
 class Sleep:
     """Wait for so many seconds."""
 
@@ -87,8 +98,16 @@ class Tell:
     event: events.Event
 
 
-Effect = Get | Add | Replace | Put | Delete | Check | Send | Sleep | Now | Tell
+Effect = Get | Add | Replace | Put | Delete | Check | Send | Heard | Sleep | Now | Tell
 Story = Generator[Effect, Any, T]
+
+
+@dataclass(frozen=True)
+class Unsaved:
+    """What a registration has brought, and *over* which record it is to be written (None: where there is none)."""
+
+    credentials: ClientCredentials
+    over: bytes | None = field(repr=False)
 
 
 @dataclass
@@ -99,11 +118,13 @@ class Memory:
         client: the client credentials as they were last read from the store.
         superseded: those that the store had lost, while it holds others now: still to be kept aside.
         unsaved: what a registration has brought, until the store has taken it.
+        suspect: the record of credentials whose fresh tokens a protected API refuses because of the client.
     """
 
     client: StoredCredentials | None = None
     superseded: list[StoredCredentials] = field(default_factory=list)
-    unsaved: ClientCredentials | None = None
+    unsaved: Unsaved | None = None
+    suspect: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ No event holds a secret; *identity* is the first part of the key under which the
 from dataclasses import dataclass
 
 from dcrauth.errors import DCRAuthError
+from dcrauth.provider import Verdict
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,17 @@ class RegistrationUnused(Event):
 
 @dataclass(frozen=True)
 class TokenRenewed(Event):
-    """The token endpoint granted a token that is good until *expires_at* (seconds since the epoch)."""
+    """The token endpoint granted a token.
+
+    Parameters:
+        expires_at: until when it is good, in seconds since the epoch.
+        seconds: how long that took, with the pauses between attempts.
+        attempts: how many calls it took.
+    """
 
     expires_at: float
+    seconds: float
+    attempts: int
 
 
 @dataclass(frozen=True)
@@ -41,15 +50,63 @@ class TokenAdopted(Event):
 
 @dataclass(frozen=True)
 class RenewalFailed(Event):
-    """A renewal ended with *error*; the next one starts at *retry_at* (seconds since the epoch) or later."""
+    """A renewal ended with an error.
+
+    Parameters:
+        error: what was wrong.
+        retry_at: the earliest time of the next one, in seconds since the epoch.
+        seconds: how long it took.
+        failures: how many have failed in a row.
+    """
 
     error: DCRAuthError
     retry_at: float
+    seconds: float
+    failures: int
+
+
+@dataclass(frozen=True)
+class Throttled(Event):
+    """The server asked for fewer calls (HTTP 429): *endpoint* is not called again for so many *seconds*."""
+
+    endpoint: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RequestRefused(Event):
+    """A protected API answered a request that carried our token with 401.
+
+    Parameters:
+        verdict: what the answer is about.
+        age: how old the token was, in seconds.
+    """
+
+    verdict: Verdict
+    age: float
+
+
+@dataclass(frozen=True)
+class RequestRetried(Event):
+    """A request that was refused was sent once more, with another token."""
 
 
 @dataclass(frozen=True)
 class CredentialsReplaced(Event):
     """The server had forgotten the client and it was registered anew: its end users must log in again."""
+
+
+@dataclass(frozen=True)
+class RegistrationHalted(Event):
+    """The server refuses too many clients at once for it to be about this one, which is not registered anew.
+
+    Parameters:
+        refused: how many identities of this process were refused lately.
+        asked: how many were answered at all.
+    """
+
+    refused: int
+    asked: int
 
 
 @dataclass(frozen=True)

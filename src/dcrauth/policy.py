@@ -22,6 +22,7 @@ class Policy:
         least_pause: the shortest wait after a 429 answer and before a rejection is believed, in seconds.
         longest_pause: the longest wait between two renewals while the server is unavailable, in seconds.
         probe_after: seconds between two attempts after the server has said no.
+        settling: for so many seconds after a registration a server that does not know the client is given time.
         young: a token younger than this many seconds is not renewed because of a 401 answer.
         reregister: seconds that must pass before an identity may register again because its client was refused,
             or "never".
@@ -37,6 +38,7 @@ class Policy:
     least_pause: float = 1.0
     longest_pause: float = 60.0
     probe_after: float = 300.0
+    settling: float = 600.0
     young: float = 10.0
     reregister: float | Literal["never"] = 86_400.0
 

@@ -12,16 +12,17 @@ throws the error that came of it. So a simulation can interleave many renewals a
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from dcrauth import events, rules
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.custody import kept_aside, read, stored
-from dcrauth.effects import Add, Check, Errand, Get, Now, Put, Replace, Send, Sleep, Story, Tell
+from dcrauth.effects import Add, Check, Errand, Get, Heard, Now, Put, Replace, Send, Sleep, Story, Tell, Unsaved
 from dcrauth.errors import (
     CredentialsRejected,
     DecryptionFailed,
+    ServerUnavailable,
     StoreCorrupt,
     StoreError,
     StoreLost,
@@ -36,6 +37,23 @@ from dcrauth.rules import Instant
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """An answer that settles the matter.
+
+    Parameters:
+        value: what it says.
+        sent: when the request was sent that it answers.
+        seconds: how long all attempts took.
+        attempts: how many there were.
+    """
+
+    value: T
+    sent: Instant
+    seconds: float
+    attempts: int
+
+
 def renewal(errand: Errand) -> Story[AccessToken]:
     """Tell how a token is renewed; returns the token to use from now on.
 
@@ -48,6 +66,8 @@ def renewal(errand: Errand) -> Story[AccessToken]:
     if token is not None:
         return token
     client = yield from client_of(errand)
+    if client.data == errand.memory.suspect:
+        client = yield from doubted(errand, client)
     try:
         token = yield from fetched(errand, client.credentials)
     except CredentialsRejected as refusal:
@@ -99,7 +119,7 @@ def client_of(errand: Errand) -> Story[StoredCredentials]:
 
 def registered(errand: Errand, forgotten: Forgotten | None) -> Story[StoredCredentials]:
     """Register, persist, read back, and only then use: the first write wins, whoever made it."""
-    credentials = yield from new_credentials(errand)
+    credentials = yield from new_credentials(errand, forgotten.data if forgotten else None)
     key = errand.identity.credentials
     if forgotten is None:
         fresh = write_credentials(key, credentials)
@@ -110,17 +130,20 @@ def registered(errand: Errand, forgotten: Forgotten | None) -> Story[StoredCrede
     return (yield from confirmed(errand, fresh, won))
 
 
-def new_credentials(errand: Errand) -> Story[ClientCredentials]:
+def new_credentials(errand: Errand, over: bytes | None) -> Story[ClientCredentials]:
     """Register the application, once it is sure that the outcome can be stored.
 
-    If the store fails all the same, the outcome is kept in memory for the next renewal, which then need not register.
+    If the store fails all the same, the outcome is kept in memory for the next renewal, which then need not register,
+    as long as the record is the same that it was to be written *over*: another one may be this pair, deleted since.
     """
     yield Check()
-    if errand.memory.unsaved is None:
+    unsaved = errand.memory.unsaved
+    if unsaved is None or unsaved.over != over:
         provider = errand.provider
-        answer, sent = yield from answered(errand, provider.registration_request(), provider.read_registration, True)
-        errand.memory.unsaved = replace(answer, registered_at=sent.wall)
-    return errand.memory.unsaved
+        answer = yield from answered(errand, provider.registration_request(), provider.read_registration, True)
+        unsaved = Unsaved(replace(answer.value, registered_at=answer.sent.wall), over)
+        errand.memory.unsaved = unsaved
+    return unsaved.credentials
 
 
 def confirmed(errand: Errand, fresh: StoredCredentials, won: bool) -> Story[StoredCredentials]:
@@ -142,9 +165,14 @@ def confirmed(errand: Errand, fresh: StoredCredentials, won: bool) -> Story[Stor
 def fetched(errand: Errand, credentials: ClientCredentials) -> Story[AccessToken]:
     """Trade the client credentials for a token."""
     provider = errand.provider
-    grant, sent = yield from answered(errand, provider.token_request(credentials), provider.read_token, False)
-    token = rules.granted(grant, sent, errand.policy)
-    yield Tell(events.TokenRenewed(errand.name, token.expires_at))
+    try:
+        answer = yield from answered(errand, provider.token_request(credentials), provider.read_token, False)
+    except CredentialsRejected:
+        yield Heard(errand.identity.key, refused=True)
+        raise
+    yield Heard(errand.identity.key, refused=False)
+    token = rules.granted(answer.value, answer.sent, errand.policy)
+    yield Tell(events.TokenRenewed(errand.name, token.expires_at, answer.seconds, answer.attempts))
     return token
 
 
@@ -158,11 +186,33 @@ def recovered(errand: Errand, client: StoredCredentials, refusal: CredentialsRej
         return (yield from fetched(errand, client.credentials))
     except CredentialsRejected as again:
         refusal = again
-    now = yield Now()
-    if not rules.may_register_again(client.credentials, now, errand.policy):
-        raise refusal
+    objection = yield from objection_to(errand, client, refusal)
+    if objection is not None:
+        raise objection
     successor = yield from succeeded(errand, client)
     return (yield from fetched(errand, successor.credentials))
+
+
+def doubted(errand: Errand, client: StoredCredentials) -> Story[StoredCredentials]:
+    """Register anew for a client whose fresh tokens a protected API refuses, if that may be; else go on with it."""
+    errand.memory.suspect = None
+    refusal = CredentialsRejected("A protected API refuses the fresh tokens of this client")
+    objection = yield from objection_to(errand, client, refusal)
+    return client if objection is not None else (yield from succeeded(errand, client))
+
+
+def objection_to(
+    errand: Errand, client: StoredCredentials, refusal: CredentialsRejected
+) -> Story[CredentialsRejected | ServerUnavailable | None]:
+    """Return what speaks against a registration in the place of a refused client, if anything does."""
+    now = yield Now()
+    if rules.is_settling(client.credentials, now, errand.policy):
+        return rules.unsettled(refusal)
+    refused, asked = yield Heard(errand.identity.key, refused=True)
+    if rules.is_incident(refused, asked):
+        yield Tell(events.RegistrationHalted(errand.name, refused, asked))
+        return rules.halted(refusal, refused, asked)
+    return None if rules.may_register_again(client.credentials, now, errand.policy) else refusal
 
 
 def succeeded(errand: Errand, client: StoredCredentials) -> Story[StoredCredentials]:
@@ -174,7 +224,7 @@ def succeeded(errand: Errand, client: StoredCredentials) -> Story[StoredCredenti
             return found
         return (yield from client_of(errand))
     yield from kept_aside(errand, client)
-    credentials = yield from new_credentials(errand)
+    credentials = yield from new_credentials(errand, client.data)
     credentials = replace(credentials, replaced_at=credentials.registered_at)
     key = errand.identity.credentials
     fresh = write_credentials(key, credentials, client.generation + 1)
@@ -210,19 +260,18 @@ def disposable(key: str) -> Story[bool]:
 
 def answered(
     errand: Errand, request: Request, understand: Callable[[Response], T | Problem], registering: bool
-) -> Story[tuple[T, Instant]]:
-    """Call an endpoint until it answers something that settles the matter, or it is time to give up.
-
-    Returns:
-        What *understand* made of the answer, and when the request was sent.
-    """
+) -> Story[Answer[T]]:
+    """Call an endpoint until it answers something that settles the matter, or it is time to give up."""
+    begun = yield Now()
     for attempt in itertools.count(1):
         sent = yield Now()
         outcome = yield from called(request, understand)
-        if not isinstance(outcome, Problem):
-            return outcome, sent
         now = yield Now()
+        if not isinstance(outcome, Problem):
+            return Answer(outcome, sent, now.monotonic - begun.monotonic, attempt)
         wait = rules.pause(outcome, attempt, now, errand.chance(), errand.policy)
+        if rules.meaning(outcome) is rules.Meaning.THROTTLED:
+            yield Tell(events.Throttled(errand.name, request.endpoint, wait))
         if not rules.worth_another(outcome, attempt, now.monotonic + wait, errand.deadline, errand.policy):
             raise rules.error_of(outcome, request.endpoint, registering, now.wall + wait)
         yield Sleep(wait)

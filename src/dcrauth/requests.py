@@ -49,7 +49,7 @@ class DCRAuth(Attachment, AuthBase):
         sent = request.headers.get("Authorization")
         if response.status_code != 401 or not isinstance(sent, BearerHeader) or not self._covers(request.url):
             return response
-        if not self._asks_for_renewal(_body(response, bool(settings.get("stream")))):
+        if not self._asks_for_renewal(sent.token, _body(response, bool(settings.get("stream")))):
             return response
         replayable = _rewound(request) and hasattr(response, "connection")
         if replayable:
@@ -62,6 +62,7 @@ class DCRAuth(Attachment, AuthBase):
     def _sent_again(self, response: requests.Response, token: AccessToken, settings: Any) -> requests.Response:
         # The first request keeps the new token as well: requests copies it for the redirects that may follow.
         response.request.headers["Authorization"] = token.authorization
+        self._source.retried()
         request = response.request.copy()
         _carry_cookies(response, request)
         start = perf_counter()

@@ -35,6 +35,10 @@ CLOCK_TOLERANCE = 300.0
 """How far in the future, in seconds, another process may seem to have written a record."""
 
 
+FEWEST_OF_AN_INCIDENT = 3
+"""So many identities have to be refused at once before it is taken for the server's own trouble."""
+
+
 class Instant(NamedTuple):
     """A moment on both clocks, in seconds: *wall* since the epoch, *monotonic* since some moment of this process."""
 
@@ -239,7 +243,7 @@ def next_try(error: DCRAuthError, failures: int, now: Instant, chance: float, po
         return now
     if isinstance(error, Rejected):
         return now.later(policy.probe_after)
-    asked = max(0.0, (error.retry_at or 0.0) - now.wall)
+    asked = min(max(0.0, (error.retry_at or 0.0) - now.wall), LONGEST_WAIT)
     backoff = min(policy.longest_pause, policy.least_pause * 2.0 ** min(failures - 1, 30))
     return now.later(max(asked, backoff * (0.5 + chance / 2)))
 
@@ -249,6 +253,16 @@ def may_register_again(credentials: ClientCredentials, now: Instant, policy: Pol
     if policy.reregister == "never":
         return False
     return credentials.replaced_at is None or now.wall - credentials.replaced_at >= policy.reregister
+
+
+def is_settling(credentials: ClientCredentials, now: Instant, policy: Policy) -> bool:
+    """Return whether the client is so new that a part of the server may not know it yet."""
+    return -CLOCK_TOLERANCE < now.wall - credentials.registered_at < policy.settling
+
+
+def is_incident(refused: int, asked: int) -> bool:
+    """Return whether so many identities were refused that it is not about them."""
+    return refused >= FEWEST_OF_AN_INCIDENT and 2 * refused > asked
 
 
 def is_outdated(found: StoredCredentials | Forgotten | None, known: StoredCredentials) -> bool:
@@ -299,6 +313,29 @@ def error_of(problem: Problem, endpoint: str, registering: bool, retry_at: float
         description=problem.description,
         trace=problem.trace,
         retry_at=retry_at if issubclass(kind, Unavailable) else None,
+    )
+
+
+def unsettled(refusal: CredentialsRejected) -> ServerUnavailable:
+    """Return the error that says that the server may only not know the client *yet*."""
+    return ServerUnavailable(
+        f"{refusal.message}. They are new: the server is given time to know them, and is asked again",
+        status=refusal.status,
+        error=refusal.error,
+        description=refusal.description,
+        trace=refusal.trace,
+    )
+
+
+def halted(refusal: CredentialsRejected, refused: int, asked: int) -> CredentialsRejected:
+    """Return the error that says that too many identities were refused for any of them to be registered anew."""
+    return CredentialsRejected(
+        f"{refusal.message}. So are {refused} of the {asked} identities here, and none was registered anew: check the "
+        "endpoint, the environment and the software statement. To register one anew all the same, forget() it",
+        status=refusal.status,
+        error=refusal.error,
+        description=refusal.description,
+        trace=refusal.trace,
     )
 
 

@@ -15,10 +15,12 @@ from dcrauth.credentials import AccessToken
 from dcrauth.driver import Driver
 from dcrauth.effects import Errand, Memory
 from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable, another
+from dcrauth.fleet import fleet_of
 from dcrauth.flight import take_off, wait, wait_async
 from dcrauth.identity import Identity
+from dcrauth.listener import Listener
 from dcrauth.policy import Policy
-from dcrauth.provider import Provider
+from dcrauth.provider import Provider, Verdict
 from dcrauth.rules import Course, Held, Instant
 from dcrauth.stores import Store
 from dcrauth.stores.file import FileStore
@@ -30,6 +32,9 @@ _LEVELS = {
     events.Registered: logging.INFO,
     events.RenewalFailed: logging.WARNING,
     events.CredentialsReplaced: logging.WARNING,
+    events.RegistrationHalted: logging.ERROR,
+    events.RequestRefused: logging.INFO,
+    events.Throttled: logging.WARNING,
     events.CredentialsForgotten: logging.INFO,
     events.StoreRepaired: logging.WARNING,
     events.StoreProblem: logging.WARNING,
@@ -56,7 +61,7 @@ class TokenSource(Confidential):
         instance: what tells this user application instance from others of the same application.
         transport: what sends the two calls of a renewal; by default one on the first HTTP library that is installed.
         policy: how early, how often and how long.
-        on_event: called with each event, on the renewal thread; what it raises is logged and goes no further.
+        on_event: called with each event, in order, on a thread of its own; what it raises is only logged.
         clock: where time comes from.
     """
 
@@ -80,8 +85,14 @@ class TokenSource(Confidential):
         self._policy = policy or Policy()
         self._clock = clock or Clock()
         self._wall, self._monotonic = self._clock.wall, self._clock.monotonic
-        self._on_event = on_event
-        self._driver = Driver(store or FileStore(), transport or default_transport(), self._clock, self._tell)
+        self._listener = Listener(on_event) if on_event else None
+        self._driver = Driver(
+            store or FileStore(),
+            transport or default_transport(),
+            self._clock,
+            self._tell,
+            fleet_of(provider.token_url),
+        )
         self._memory = Memory()
         self._hold(None)
         self._failure: Failure | None = None
@@ -143,10 +154,38 @@ class TokenSource(Confidential):
             self._hold(None)
         return found
 
+    def refused(self, token: AccessToken, verdict: Verdict) -> bool:
+        """Note that a protected API has answered a request with *token* by 401; called by adapters.
+
+        Parameters:
+            token: what the request carried.
+            verdict: what the answer is about, as the provider reads it.
+
+        Returns:
+            Whether to ask for another token: `token` with *token* as ``instead_of``.
+        """
+        self._tell(events.RequestRefused(self._name, verdict, self._wall() - token.obtained_at))
+        if verdict is Verdict.CREDENTIALS:
+            self._suspect(token)
+        return rules.is_ours(verdict)
+
+    def retried(self) -> None:
+        """Note that a refused request is being sent once more, with another token; called by adapters."""
+        self._tell(events.RequestRetried(self._name))
+
+    def flush_events(self, timeout: float = 1.0) -> bool:
+        """Wait until ``on_event`` was called with all events so far; return whether it was within *timeout* seconds."""
+        return self._listener is None or self._listener.flush(timeout)
+
     def after_fork(self) -> None:
         """Forget the renewal under way, which went on in the parent process only."""
         self._lock = threading.Lock()
         self._flight: Future[AccessToken] | None = None
+
+    @property
+    def _name(self) -> str:
+        """How events call the identity."""
+        return self._identity.key[:8]
 
     def _hold(self, holding: Held | None) -> None:
         self._held = holding
@@ -178,10 +217,11 @@ class TokenSource(Confidential):
         return flight, partial(self._fly, flight, holding)
 
     def _fly(self, flight: Future[AccessToken], holding: Held | None) -> None:
+        begun = self._monotonic()
         try:
             token = self._driver.renew(self._errand(holding.token if holding else None))
         except BaseException as reason:
-            self._fail(flight, _ours(reason))
+            self._fail(flight, _ours(reason), begun)
         else:
             self._land(flight, token)
 
@@ -196,6 +236,14 @@ class TokenSource(Confidential):
             memory=self._memory,
         )
 
+    def _suspect(self, token: AccessToken) -> None:
+        """Suspect the credentials if even a fresh token of theirs is refused because of the client."""
+        with self._lock:
+            holding, client = self._held, self._memory.client
+            fresh = holding is not None and holding.token.value == token.value
+            if holding and fresh and client and rules.is_young(holding, self._clock.now(), self._policy):
+                self._memory.suspect = client.data
+
     def _land(self, flight: Future[AccessToken], token: AccessToken) -> None:
         with self._lock:
             self._hold(rules.held(token, self._clock.now(), random.random(), self._policy))
@@ -203,7 +251,7 @@ class TokenSource(Confidential):
             self._flight = None
         flight.set_result(token)
 
-    def _fail(self, flight: Future[AccessToken], error: DCRAuthError) -> None:
+    def _fail(self, flight: Future[AccessToken], error: DCRAuthError, begun: float) -> None:
         with self._lock:
             count = 1 + (self._failure.count if self._failure else 0)
             until = rules.next_try(error, count, self._clock.now(), random.random(), self._policy)
@@ -211,7 +259,7 @@ class TokenSource(Confidential):
             self._failure = Failure(error, until, count)
             self._flight = None
         flight.set_exception(error)
-        self._tell(events.RenewalFailed(self._identity.key[:8], error, until.wall))
+        self._tell(events.RenewalFailed(self._name, error, until.wall, self._monotonic() - begun, count))
 
     def _after(self, flight: Future[AccessToken], refused: AccessToken | None) -> AccessToken:
         """Return what a renewal that was waited for has brought, or what can stand in for it."""
@@ -231,12 +279,8 @@ class TokenSource(Confidential):
 
     def _tell(self, event: events.Event) -> None:
         logger.log(_LEVELS.get(type(event), logging.DEBUG), "%r", event)
-        if self._on_event is None:
-            return
-        try:
-            self._on_event(event)
-        except Exception:
-            logger.exception("on_event raised for %s", type(event).__name__)
+        if self._listener is not None:
+            self._listener.tell(event)
 
 
 def _ours(reason: BaseException) -> DCRAuthError:

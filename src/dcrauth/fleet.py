@@ -1,0 +1,55 @@
+"""What the identities of this process have lately heard from a token endpoint: an incident is not one lost client.
+
+A server that forgets one client has forgotten one client. A server that refuses many at once is being migrated, or was
+set up wrongly; registering them all anew would log all end users out for nothing.
+"""
+
+import threading
+
+from dcrauth import _fork
+
+WINDOW = 600.0
+"""For how many seconds an outcome counts."""
+
+
+class Fleet:
+    """The last outcome for each identity: when it was, by the monotonic clock, and whether its client was refused."""
+
+    def __init__(self) -> None:
+        self._outcomes: dict[str, tuple[float, bool]] = {}
+        self.after_fork()
+        _fork.watch(self)
+
+    def after_fork(self) -> None:
+        """Make a new lock: that of the parent may be held by a thread that does not exist here."""
+        self._lock = threading.Lock()
+
+    def heard(self, identity: str, now: float, *, refused: bool) -> tuple[int, int]:
+        """Note what the token endpoint has said to *identity*.
+
+        Parameters:
+            identity: its key.
+            now: the monotonic time, in seconds.
+            refused: whether it did not recognise the client.
+
+        Returns:
+            How many identities were refused lately, and how many were answered at all.
+        """
+        with self._lock:
+            self._outcomes.pop(identity, None)
+            self._outcomes[identity] = (now, refused)
+            self._forget_before(now - WINDOW)
+            return sum(refused for _, refused in self._outcomes.values()), len(self._outcomes)
+
+    def _forget_before(self, moment: float) -> None:
+        # The oldest come first, since a noted one is put at the end.
+        while (oldest := next(iter(self._outcomes.items())))[1][0] < moment:
+            del self._outcomes[oldest[0]]
+
+
+_fleets: dict[str, Fleet] = {}
+
+
+def fleet_of(token_url: str) -> Fleet:
+    """Return the fleet of all identities of this process at one token endpoint."""
+    return _fleets.setdefault(token_url, Fleet())

@@ -1,0 +1,95 @@
+"""Telling the application of events without letting it hold anything up: on a thread of its own, in order."""
+
+import atexit
+import logging
+import threading
+import weakref
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+from dcrauth import _fork
+from dcrauth.events import Event
+
+_IDLE = 1.0
+_LAST_WORDS = 1.0
+_MOST = 1_000
+"""How many events may wait for a slow listener; what comes after them is only logged."""
+
+logger = logging.getLogger("dcrauth")
+
+
+class Listener:
+    """Calls a function with one event after the other.
+
+    Parameters:
+        on_event: the function; what it raises is logged and goes no further.
+    """
+
+    def __init__(self, on_event: Callable[[Event], None]) -> None:
+        self._on_event = on_event
+        self.after_fork()
+        _fork.watch(self)
+        _all.add(self)
+
+    def after_fork(self) -> None:
+        """Forget what the parent process has still to tell, and its thread."""
+        self._waiting: SimpleQueue[Event] = SimpleQueue()
+        self._running = threading.Lock()
+        self._done = threading.Condition()
+        self._told = self._taken = 0
+
+    def tell(self, event: Event) -> None:
+        """Have the function called with *event*, soon."""
+        if self._waiting.qsize() >= _MOST:
+            logger.warning("on_event is too slow: it is not called for %s", type(event).__name__)
+            return
+        with self._done:
+            self._told += 1
+        self._waiting.put(event)
+        if not self._running.locked():
+            self._start()
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until all events that came before were told, for at most so many *seconds*; return whether they were."""
+        with self._done:
+            last = self._told
+            return self._done.wait_for(lambda: self._taken >= last, seconds)
+
+    def _start(self) -> None:
+        try:
+            threading.Thread(target=self._run, args=(_IDLE,), name="dcrauth-events", daemon=True).start()
+        except RuntimeError:
+            self._run(0.0)  # at interpreter shutdown there are no new threads: here and now, then
+
+    def _run(self, patience: float) -> None:
+        while not self._waiting.empty() and self._running.acquire(blocking=False):
+            try:
+                self._call_until_idle(patience)
+            finally:
+                self._running.release()
+
+    def _call_until_idle(self, patience: float) -> None:
+        while True:
+            try:
+                event = self._waiting.get(timeout=patience)
+            except Empty:
+                return
+            self._call(event)
+            with self._done:
+                self._taken += 1
+                self._done.notify_all()
+
+    def _call(self, event: Event) -> None:
+        try:
+            self._on_event(event)
+        except Exception:
+            logger.exception("on_event raised for %s", type(event).__name__)
+
+
+_all: "weakref.WeakSet[Listener]" = weakref.WeakSet()
+
+
+@atexit.register
+def _flush_all() -> None:
+    for listener in list(_all):
+        listener.flush(_LAST_WORDS)
