@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -69,6 +70,7 @@ def test_raise_for_status_sees_the_final_answer(source: TokenSource, adobe: Simu
     assert adobe.counts.token == 2
 
 
+@pytest.mark.fault("the caller's aiohttp session has headers or cookies", "our calls do not use it")
 def test_our_calls_do_not_use_the_session(source: TokenSource, adobe: Simulator, api: str) -> None:
     """Registration and token call carry none of the session's headers and cookies, and do not recurse."""
 
@@ -278,3 +280,26 @@ def test_an_instance_can_be_replaced_for_one_call(source: TokenSource, adobe: Si
 
     run(DCRAuth(source), main)
     assert tokens_seen(adobe) == [None]
+
+
+@pytest.mark.fault(
+    "aiohttp is told to read the netrc file (`trust_env`), and it has a password for the host",
+    "it stays on the request, like any header of the caller's, and renews nothing; our calls do not carry it",
+)
+def test_a_netrc_file_that_the_session_reads(
+    source: TokenSource, adobe: Simulator, api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the session has chosen to send is not written over, and is not on our calls."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login canary password canary\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    async def main(session: aiohttp.ClientSession) -> None:
+        async with session.get(api) as response:
+            assert response.status == 401
+        await source.token_async()
+
+    run(DCRAuth(source), main, trust_env=True)
+    sent = [call.headers.get("authorization", "None").split()[0] for call in adobe.calls]
+    assert sent == ["Basic", "None", "None"]

@@ -106,6 +106,10 @@ def test_sends_at_most_twice(app: App, adobe: Simulator, api: str) -> None:
     assert len(set(tokens_seen(adobe))) == 2
 
 
+@pytest.mark.fault(
+    "the API refuses a token that has just been renewed",
+    "the caller gets the 401; no request turns into a token call",
+)
 def test_does_not_renew_a_young_token(
     kind: Kind, make_source: Callable[..., TokenSource], adobe: Simulator, api: str
 ) -> None:
@@ -119,6 +123,7 @@ def test_does_not_renew_a_young_token(
     assert (adobe.counts.token, adobe.counts.api) == (1, 5)
 
 
+@pytest.mark.fault("a 401 says that the end user has to log in", "the caller gets it as it is; no token call")
 def test_passes_on_what_concerns_the_user(app: App, adobe: Simulator, api: str) -> None:
     """A 401 whose action is the user's authentication is handed over as it is, without a token call."""
     assert app.get(api).status == 200
@@ -129,6 +134,10 @@ def test_passes_on_what_concerns_the_user(app: App, adobe: Simulator, api: str) 
     assert adobe.counts.token == 1
 
 
+@pytest.mark.fault(
+    "the API answers 400, 403, 404, 405, 429 or 5xx",
+    "the caller gets it untouched; one send, no token call",
+)
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 429, 500, 503])
 def test_passes_on_other_answers(app: App, adobe: Simulator, api: str, status: int) -> None:
     """Any answer but a 401 is the caller's, untouched: one send, no token call."""
@@ -146,6 +155,10 @@ def test_foreign_origins_get_nothing(app: App, adobe: Simulator, foreign: Simula
     assert (adobe.counts.register, adobe.counts.token) == (0, 0)
 
 
+@pytest.mark.fault(
+    "a redirect of a request leads to another origin, with any of the five statuses",
+    "its target sees no token, neither at once nor after its own 401",
+)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_foreign_redirects_get_nothing(app: App, adobe: Simulator, foreign: Simulator, status: int) -> None:
     """The target of a redirect to another origin sees no token, neither at once nor after its own 401."""
@@ -170,6 +183,7 @@ def test_redirects_within_the_origin_keep_the_token(app: App, adobe: Simulator, 
     assert adobe.counts.token == 2
 
 
+@pytest.mark.fault("the caller has set `Authorization` itself", "it is sent as it is, and its 401 is the caller's")
 def test_a_header_of_the_callers_wins(app: App, adobe: Simulator, api: str) -> None:
     """An Authorization header that the caller has set is sent as it is, and its 401 is the caller's."""
     answer = app.get(api, headers={"Authorization": "Bearer mine"})
@@ -178,6 +192,10 @@ def test_a_header_of_the_callers_wins(app: App, adobe: Simulator, api: str) -> N
     assert adobe.counts.token == 0
 
 
+@pytest.mark.fault(
+    "the token of an upload is refused",
+    "its body is sent again byte for byte, or, as a stream, not at all: then the caller gets the 401",
+)
 @pytest.mark.parametrize(("kind", "body"), CASES, ids=lambda case: case.name)
 def test_bodies_are_replayed_exactly_or_not_at_all(
     kind: Kind, body: Body, source: TokenSource, adobe: Simulator, api: str
@@ -326,6 +344,10 @@ def test_device_headers_go_where_they_belong(
     assert foreign.calls[0].headers.get("x-forwarded-for") is None
 
 
+@pytest.mark.fault(
+    "the request that set a renewal off is cancelled, or times out",
+    "the renewal goes on, and the next request uses its token",
+)
 def test_a_leader_that_gives_up_harms_nobody(kind: Kind, source: TokenSource, adobe: Simulator, api: str) -> None:
     """A request that is cancelled or timed out while its renewal is under way leaves a token for the next one."""
     adobe.behaviour = Behaviour(token_delay=0.5)
@@ -380,6 +402,10 @@ def test_nothing_is_registered_without_a_store(
     assert (adobe.counts.register, adobe.counts.api) == (0, 0)
 
 
+@pytest.mark.fault(
+    "an answer with a good status is no JSON, lacks a field, or has an unknown token type",
+    "`ServerUnavailable` with its status, on every client; no request is sent",
+)
 @pytest.mark.parametrize("attempt", ["token_body", "register_body", "unknown_type"])
 def test_malformed_answers_are_clear_errors(
     kind: Kind, source: TokenSource, adobe: Simulator, api: str, attempt: str

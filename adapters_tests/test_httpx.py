@@ -46,6 +46,10 @@ def api(client: Any, adobe: Simulator) -> str:
     return url
 
 
+@pytest.mark.fault(
+    "the caller's httpx client has a transport of its own, such as a cache",
+    "our calls do not go through it",
+)
 def test_a_callers_transport_never_sees_our_calls(pair: tuple[Any, Any], source: TokenSource, adobe: Simulator) -> None:
     """Registration and token call do not go through the client: a mock transport sees the user's requests only."""
     library, auth = pair

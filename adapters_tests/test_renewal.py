@@ -79,6 +79,10 @@ def test_the_token_to_replace_is_not_adopted(world: World, process: Process) -> 
     assert world.token_calls == 2
 
 
+@pytest.mark.fault(
+    "the token endpoint cannot be reached, answers 503, 429, a page, or half an answer",
+    "three attempts, then an error with `retry_at`; no record is touched",
+)
 @pytest.mark.parametrize("fault", ["unreachable", "lost", *BROKEN])
 def test_transient_faults_change_nothing(world: World, process: Process, fault: str) -> None:
     """No fault of the token endpoint touches the credentials; three attempts, and then an error that says when."""
@@ -199,6 +203,10 @@ def test_one_invalid_client_is_not_believed(world: World, process: Process) -> N
     assert world.registrations == 1
 
 
+@pytest.mark.fault(
+    "another process has replaced the credentials meanwhile",
+    "its credentials are used; nothing is registered",
+)
 def test_credentials_that_a_peer_has_replaced_are_adopted(world: World, process: Process) -> None:
     """When the refused client is no longer the stored one, the stored one is used, and nothing is registered."""
     process.run()
@@ -213,6 +221,10 @@ def test_credentials_that_a_peer_has_replaced_are_adopted(world: World, process:
     assert world.registrations == 1
 
 
+@pytest.mark.fault(
+    "the server forgets the client again within a day",
+    "`CredentialsRejected`; a day later another client is registered",
+)
 def test_registering_again_is_rationed(world: World, process: Process) -> None:
     """A client that is refused again within a day is not replaced again."""
     process.run()
@@ -228,6 +240,10 @@ def test_registering_again_is_rationed(world: World, process: Process) -> None:
     assert world.registrations == 3
 
 
+@pytest.mark.fault(
+    'the client is refused, and `Policy(reregister="never")`',
+    "`CredentialsRejected`; the stored pair stays where it is",
+)
 def test_registering_again_can_be_forbidden(world: World) -> None:
     """With reregister="never" a refused client is an error, and stays where it is."""
     process = Process(world, Policy(reregister="never"), lambda: 0.5)
@@ -242,6 +258,10 @@ def test_registering_again_can_be_forbidden(world: World) -> None:
     assert world.registrations == 1
 
 
+@pytest.mark.fault(
+    "the client is refused, and the software statement too",
+    "`RegistrationRejected`; the stored pair stays where it is",
+)
 def test_a_refused_statement_keeps_the_old_credentials(
     world: World, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,10 @@ def test_the_connection_is_used_again(session: requests.Session, adobe: Simulato
     assert ports[0] == ports[1] != 0
 
 
+@pytest.mark.fault(
+    "requests puts a password of the netrc file on a redirected request",
+    "it wins there, and its 401 renews nothing",
+)
 def test_netrc_is_never_ours(
     session: requests.Session, adobe: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,3 +291,22 @@ def test_a_session_that_strips_nothing_does_not_get_a_new_token_abroad(
         url = f"{adobe.url}/api/v2/REF30/redirect?status=302&to={foreign.url}/api/v2/REF30/echo"
         assert session.get(url, timeout=20).status_code == 401
     assert (len(foreign.calls), adobe.counts.token) == (1, 1)
+
+
+@pytest.mark.fault(
+    "the caller's session has an adapter that answers everything from a cache", "our calls do not go through it"
+)
+def test_an_adapter_of_the_callers_never_sees_our_calls(auth: DCRAuth, adobe: Simulator) -> None:
+    """An old answer is never taken for a registration or a token."""
+
+    class Cache(HTTPAdapter):
+        def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+            answer = requests.Response()
+            answer.status_code, answer.request, answer._content = 200, request, b"cached"
+            return answer
+
+    with requests.Session() as session:
+        session.auth = auth
+        session.mount("http://", Cache())
+        assert session.get(f"{adobe.url}/api/v2/REF30/configuration", timeout=20).content == b"cached"
+    assert (adobe.counts.register, adobe.counts.token, adobe.counts.api) == (1, 1, 0)

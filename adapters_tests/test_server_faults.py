@@ -255,7 +255,8 @@ def test_an_answer_that_is_too_much(transport: Any, monster: str) -> None:
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "identity"])
 def test_a_compressed_answer_is_read(transport: Any, encoding: str) -> None:
     """What a proxy has compressed is unfolded, in the two usual ways."""
-    fold = {"gzip": gzip.compress, "deflate": zlib.compress}.get(encoding, bytes)
+    folds: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
+    fold = folds.get(encoding, bytes)
     body = fold(b'{"a": 1}')
     head = HEAD + b"Content-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (encoding.encode(), len(body))
     with OddServer(says(head + body)) as server:

@@ -191,6 +191,10 @@ def test_a_closed_loop_harms_nobody(source: TokenSource, gate: Gate) -> None:
     assert gate.calls == ["register", "token"]
 
 
+@pytest.mark.fault(
+    "a renewal takes longer than `Policy.timeout`",
+    "its callers get `ServerUnavailable`; it goes on for the next one",
+)
 def test_every_wait_is_bounded(make: Callable[..., TokenSource], gate: Gate) -> None:
     """A caller gives up after Policy.timeout, and the renewal goes on for the next one."""
     source = make(Policy(timeout=0.05))
@@ -233,6 +237,10 @@ def test_a_live_token_is_served_through_an_outage(source: TokenSource, gate: Gat
         source.token()
 
 
+@pytest.mark.fault(
+    "a renewal has failed, and the server named a time",
+    "callers fail at once until then, without a call",
+)
 def test_fails_fast_until_retry_at(source: TokenSource, gate: Gate, time: ManualClock) -> None:
     """After a failed renewal callers fail at once, with the time of the next attempt, and without a call."""
     gate.faults = [Response(503, {"retry-after": "120"}, b"")] * 3

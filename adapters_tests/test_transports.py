@@ -99,6 +99,10 @@ def test_redirects_are_not_followed(kind: Any, status: int, adobe: Simulator, fo
     assert adobe.counts.token == 1
 
 
+@pytest.mark.fault(
+    "a netrc file has a password for the token endpoint, or an earlier answer set a cookie",
+    "our calls carry neither",
+)
 def test_nothing_of_the_users_goes_along(
     kind: Any, adobe: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +118,10 @@ def test_nothing_of_the_users_goes_along(
     assert not any({"authorization", "cookie"} & set(call.headers) for call in adobe.calls)
 
 
+@pytest.mark.fault(
+    "the connection of a registration is reset",
+    "no HTTP library repeats it by itself: a registration is not idempotent",
+)
 def test_one_call_is_one_attempt(kind: Any, adobe: Simulator) -> None:
     """A registration is not idempotent: a reset connection is an error, never a silent second attempt."""
     adobe.inject("register", Fault(reset=True), times=None)
@@ -157,6 +165,7 @@ def test_a_compressed_bomb_is_cut_off(kind: Any) -> None:
         kind().send(post(server.url))
 
 
+@pytest.mark.fault("the body of an answer comes byte by byte", "the call ends when its total timeout is over")
 def test_a_dripping_answer_runs_out_of_time(kind: Any) -> None:
     """An answer that comes byte by byte, each in time, does not take longer than the whole may take."""
     with (
