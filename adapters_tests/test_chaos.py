@@ -29,7 +29,6 @@ PASSING: dict[str, Toxic] = {
     "slow drip": Drip(seconds=0.0001),
 }
 BREAKING: dict[str, Toxic] = {
-    "stall": Latency(seconds=10),
     "reset at once": Reset(),
     "reset in the body": Reset(after=280),
     "reset of the request": Reset(direction="request", after=60),
@@ -42,7 +41,12 @@ BREAKING: dict[str, Toxic] = {
     "garbage in the head": Garbage(after=12, length=40),
     "garbage for the server": Garbage(direction="request", length=12),
 }
-TOXICS = PASSING | BREAKING | {"endless drip": Drip(seconds=HASTE / 3, after=280)}
+ENDLESS: dict[str, Toxic] = {
+    "stall": Latency(seconds=10),
+    "endless drip": Drip(seconds=HASTE / 3, after=280),
+}
+"""What ends by a timeout only. On a busy machine that may come before anything has passed the proxy."""
+TOXICS = PASSING | BREAKING | ENDLESS
 
 
 class Moody:
@@ -105,7 +109,7 @@ def test_the_way_to_the_token_endpoint_breaks(
     time: ManualClock,
 ) -> None:
     """Our two calls on a bad connection: a token or a clear error; afterwards a token; never two clients in use."""
-    transport = Moody(kind, hasty=name not in PASSING)
+    transport = Moody(kind, hasty=name in ENDLESS)
     provider = AdobePass(adobe.software_statement, base_url=proxy.url, protects=[adobe.url])
     source = make_source(provider=provider, policy=QUICK, transport=transport)
     api = f"{adobe.url}/api/v2/REF30/configuration"
@@ -113,7 +117,7 @@ def test_the_way_to_the_token_endpoint_breaks(
         proxy.toxics = (TOXICS[name],)
         found = attempt(kind, app, api, TIMEOUT)
         assert_clean(found, adobe)
-        assert proxy.strikes
+        assert proxy.strikes or name in ENDLESS
         assert isinstance(found, Answer) if name in PASSING else isinstance(found, Answer | DCRAuthError)
         assert not isinstance(found, Answer) or found.status == 200
         proxy.calm()
@@ -123,7 +127,7 @@ def test_the_way_to_the_token_endpoint_breaks(
     assert len(clients_used(adobe)) == 1
 
 
-@pytest.mark.parametrize("name", PASSING | BREAKING)
+@pytest.mark.parametrize("name", [*PASSING, *BREAKING, "stall"])
 def test_the_way_to_the_api_breaks(
     kind: Kind, name: str, proxy: ChaosProxy, adobe: Simulator, make_source: Callable[..., TokenSource]
 ) -> None:
@@ -135,9 +139,9 @@ def test_the_way_to_the_api_breaks(
         assert app.get(direct).status == 200
         adobe.revoke_tokens()
         proxy.toxics = (TOXICS[name],)
-        found = attempt(kind, app, api, TIMEOUT if name in PASSING else HASTE)
+        found = attempt(kind, app, api, HASTE if name in ENDLESS else TIMEOUT)
         assert_clean(found, adobe)
-        assert proxy.strikes
+        assert proxy.strikes or name in ENDLESS
         assert isinstance(found, Answer) or not (name in PASSING or isinstance(found, DCRAuthError))
         assert not isinstance(found, Answer) or found.status == 200 or 400 <= found.status < 500
         proxy.calm()
@@ -318,7 +322,8 @@ def test_a_server_that_is_away() -> None:
 @pytest.mark.parametrize("name", ["requests", "httpx", "httpx2", "aiohttp"])
 def test_a_head_that_drips_is_given_up(name: str, proxy: ChaosProxy, adobe: Simulator) -> None:
     """A transport's total timeout holds for the whole answer, however slowly its first line drips in."""
-    transport = Moody(next(kind for kind in KINDS if kind.name == name), hasty=True)
+    kind = next(kind for kind in KINDS if kind.name == name)
+    transport = kind.auth._own_transport(proxy="", read_timeout=5.0, total_timeout=0.3)
     request = AdobePass(adobe.software_statement, base_url=proxy.url).registration_request()
     given_up = threading.Event()
 
@@ -327,10 +332,10 @@ def test_a_head_that_drips_is_given_up(name: str, proxy: ChaosProxy, adobe: Simu
             transport.send(request)
         given_up.set()
 
-    proxy.toxics = (Drip(seconds=HASTE / 3),)
+    proxy.toxics = (Drip(seconds=0.03),)
     caller = threading.Thread(target=call)
     caller.start()
-    in_time = given_up.wait(10 * HASTE)
+    in_time = given_up.wait(3)
     proxy.calm()
     caller.join(10)
     assert in_time
