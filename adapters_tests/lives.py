@@ -1,0 +1,279 @@
+"""Programs with a life of their own, each run in a process by a test: they fork, end, are interrupted, go astray.
+
+A program talks to its test in lines: what it has to say on stdout, and "go" on stdin when the test is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import httpx
+import httpx2
+import requests
+import trio
+
+from adapters_tests.clients import KINDS, TIMEOUT, Kind
+from dcrauth import AdobePass, DCRAuthError, FileStore, Policy, Store, TokenSource
+from dcrauth.provider import Request, Response
+from dcrauth.stores.sqlite import SQLiteStore
+from dcrauth.transports import Transport
+from dcrauth.transports.requests import RequestsTransport
+
+MODULES: dict[str, Any] = {"httpx": httpx, "httpx2": httpx2}
+KIND = {kind.name: kind for kind in KINDS}
+LIFE = 30
+"""Seconds after which a process ends itself, whatever it waits for."""
+
+
+def get(kind: Kind, auth: Any, url: str) -> int:
+    """Send one request with a new client, in a new event loop or run, and return the status."""
+    if kind.library == "requests":
+        return requests.get(url, auth=auth, timeout=TIMEOUT).status_code
+    if kind.is_async:
+        run: Callable[..., int] = trio.run if kind.backend == "trio" else _run_asyncio
+        return run(get_async, kind, auth, url)
+    with MODULES[kind.library].Client(auth=auth, timeout=TIMEOUT, trust_env=False) as client:
+        status: int = client.get(url).status_code
+        return status
+
+
+def _run_asyncio(act: Callable[..., Any], *given: Any) -> Any:
+    return asyncio.run(act(*given))
+
+
+async def get_async(kind: Kind, auth: Any, url: str) -> int:
+    """Send one request with a new client, and return the status."""
+    async with session(kind, auth) as send:
+        return await send(url)
+
+
+class session:  # noqa: N801  # used as a function
+    """An asynchronous client that sends one request at a time.
+
+    Parameters:
+        kind: which client.
+        auth: what authorizes its requests.
+    """
+
+    def __init__(self, kind: Kind, auth: Any) -> None:
+        self._kind, self._auth = kind, auth
+
+    async def __aenter__(self) -> Callable[[str], Any]:
+        if self._kind.library == "aiohttp":
+            self._client: Any = aiohttp.ClientSession(middlewares=[self._auth], connector=aiohttp.TCPConnector(limit=1))
+            return self._get_aiohttp
+        module = MODULES[self._kind.library]
+        limits = module.Limits(max_connections=1)
+        self._client = module.AsyncClient(auth=self._auth, timeout=TIMEOUT, trust_env=False, limits=limits)
+        return self._get_httpx
+
+    async def __aexit__(self, *reason: object) -> None:
+        await (self._client.close() if self._kind.library == "aiohttp" else self._client.aclose())
+
+    async def _get_aiohttp(self, url: str) -> int:
+        async with self._client.get(url) as response:
+            await response.read()
+            status: int = response.status
+            return status
+
+    async def _get_httpx(self, url: str) -> int:
+        return int((await self._client.get(url)).status_code)
+
+
+class Watched:
+    """A transport that says when a call is about to be sent.
+
+    Parameters:
+        transport: what sends it.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.entered = threading.Event()
+
+    def send(self, request: Request) -> Response:
+        self.entered.set()
+        return self._transport.send(request)
+
+
+class Program:
+    """A program with one client and one auth object.
+
+    Parameters:
+        kind: which client.
+        url: where the simulator is.
+        statement: the software statement.
+        store: where its store is; an SQLite file if the name ends so.
+    """
+
+    def __init__(self, kind: str, url: str, statement: str, store: str) -> None:
+        self.kind = KIND[kind]
+        self.api = f"{url}/api/v2/REF30/configuration"
+        self.store: Store = SQLiteStore(store) if store.endswith(".db") else FileStore(store)
+        self.transport = Watched(self.kind.auth._own_transport())
+        provider, policy = AdobePass(statement, base_url=url), Policy(young=0.0, least_pause=0.01)
+        self.source = TokenSource(provider, store=self.store, transport=self.transport, policy=policy)
+        self.auth = self.kind.auth(self.source)
+
+    def get(self) -> int:
+        return get(self.kind, self.auth, self.api)
+
+    def say(self, *words: object) -> None:
+        """Tell the test something, in one write that no other process's words can get into."""
+        os.write(1, (" ".join(map(str, words)) + "\n").encode())
+
+    def hear(self) -> None:
+        """Wait for the test."""
+        assert sys.stdin.readline() == "go\n"
+
+    def forked(self, work: Callable[[], object]) -> int:
+        """Do *work* in a child process and return its pid."""
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                signal.alarm(LIFE)
+                work()
+                status = 0
+            finally:
+                os._exit(status)
+        return pid
+
+    def ends_well(self, pid: int) -> bool:
+        """Whether a child process has ended as it should."""
+        return os.waitpid(pid, 0)[1] == 0
+
+    def in_thread(self) -> threading.Thread:
+        """Send a request in a thread that the process need not wait for."""
+
+        def work() -> None:
+            with contextlib.suppress(DCRAuthError):
+                self.get()
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        return thread
+
+
+WORKERS = 4
+
+
+def preload(program: Program) -> None:
+    """Send a first request, fork workers as a pre-forking server does, and let all of them send some at once."""
+    program.say(program.get())
+    program.hear()
+    workers = [program.forked(lambda: program.say(*{program.get() for _ in range(3)})) for _ in range(WORKERS)]
+    program.say(*{program.ends_well(worker) for worker in workers})
+    program.say(program.get())
+
+
+def preload_client(program: Program) -> None:
+    """The same with a blocking client that the workers inherit; no connection is open when they are forked."""
+    with program.kind.open(program.auth) as app:
+        program.say(app.get(program.api, headers={"Connection": "close"}).status)
+        program.hear()
+
+        def work() -> None:
+            program.say(*{answer.status for answer in app.send_many(3, "GET", program.api)})
+
+        workers = [program.forked(work) for _ in range(WORKERS)]
+        program.say(*{program.ends_well(worker) for worker in workers})
+        program.say(app.get(program.api).status)
+
+
+def fork_in_renewal(program: Program) -> None:
+    """Fork in the middle of a renewal; parent and child each send a request."""
+    leader = program.in_thread()
+    assert program.transport.entered.wait(LIFE)
+    child = program.forked(lambda: program.say(program.get()))
+    program.say(program.ends_well(child))
+    leader.join(LIFE)
+    program.say(program.get())
+
+
+def fork_and_die(program: Program) -> None:
+    """Fork in the middle of a renewal, and be killed: the child goes on alone."""
+    program.in_thread()
+    program.hear()
+    parent = os.getpid()
+
+    def outlive() -> None:
+        os.kill(parent, signal.SIGKILL)
+        program.say(program.get(), program.get())
+
+    program.forked(outlive)
+    signal.pause()
+
+
+def exit_in_renewal(program: Program) -> None:
+    """Come to the end of the program in the middle of a renewal."""
+    program.in_thread()
+    assert program.transport.entered.wait(LIFE)
+
+
+def exit_in_silence(program: Program) -> None:
+    """Come to the end of the program while the server is silent; the timeouts are short."""
+    silent = RequestsTransport(read_timeout=0.5, total_timeout=0.5)
+    program.transport = Watched(silent)
+    object.__setattr__(program.source._driver, "transport", program.transport)
+    exit_in_renewal(program)
+
+
+def request_at_exit(program: Program) -> None:
+    """Send the first request of all when the interpreter is about to end, as a farewell."""
+    atexit.register(lambda: program.say(program.get(), program.get()))
+
+
+def daemonize(program: Program) -> None:
+    """Send a request, become a service by forking twice, and send another one from there."""
+    program.say(program.get())
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    signal.alarm(LIFE)
+    program.say(program.get())
+    program.hear()
+    program.say(program.get())
+
+
+def interrupted(program: Program) -> None:
+    """Wait for a renewal in the main thread, be interrupted, and go on."""
+    try:
+        program.get()
+    except KeyboardInterrupt:
+        program.say("interrupted")
+    program.say(program.get())
+
+
+LIVES: dict[str, Callable[[Program], None]] = {
+    life.__name__: life
+    for life in (
+        preload,
+        preload_client,
+        fork_in_renewal,
+        fork_and_die,
+        exit_in_renewal,
+        exit_in_silence,
+        request_at_exit,
+        daemonize,
+        interrupted,
+    )
+}
+
+
+if __name__ == "__main__":
+    signal.alarm(LIFE)
+    logging.disable()
+    LIVES[sys.argv[1]](Program(*sys.argv[2:]))
