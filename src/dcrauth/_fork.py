@@ -1,6 +1,7 @@
 """Objects that hold locks, threads or connections, around a fork."""
 
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -32,6 +33,7 @@ class Suspendable(Protocol):
 _living: "weakref.WeakSet[Forkable]" = weakref.WeakSet()
 _suspendable: "weakref.WeakSet[Suspendable]" = weakref.WeakSet()
 _suspended: list[Suspendable] = []
+_one_at_a_time = threading.Lock()
 
 
 def watch(each: Forkable) -> None:
@@ -45,6 +47,7 @@ def suspend(each: Suspendable) -> None:
 
 
 def _before_fork() -> None:
+    _one_at_a_time.acquire()
     for each in list(_suspendable):
         each.suspend()
         _suspended.append(each)
@@ -53,11 +56,13 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     while _suspended:
         _suspended.pop().resume(in_child=False)
+    _one_at_a_time.release()
 
 
 def _after_fork_in_child() -> None:
     while _suspended:
         _suspended.pop().resume(in_child=True)
+    _one_at_a_time.release()
     for each in list(_living):
         each.after_fork()
 

@@ -94,8 +94,9 @@ class Database:
             self._close(_WAIT)
 
     def __del__(self) -> None:
+        # Nothing is locked here: the garbage collector may have come in the middle of anything.
         if getattr(self, "_connection", None) is not None:
-            self._close(0.0)
+            self._let_go()
 
     def suspend(self) -> None:
         """Close the connection before a fork, and hold all other threads off until that is over."""

@@ -99,8 +99,12 @@ class Intake:
         twin = connection.dup()  # as the TLS layer takes the original over
         timer = threading.Timer(max(0.0, self._deadline - time.monotonic()), _shut_down, (twin,))
         timer.daemon = True
-        timer.start()
-        self._watched.append((timer, twin))
+        try:
+            timer.start()
+        except RuntimeError:  # at interpreter shutdown there are no new threads; the timeouts of the reads remain
+            twin.close()
+        else:
+            self._watched.append((timer, twin))
 
     def take(self, part: bytes) -> None:
         """Add a part of the body; raise `ServerUnavailable` once it is too much or too late."""
