@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+import socket
 import ssl
 import tracemalloc
 import zlib
@@ -207,6 +208,21 @@ def test_an_answer_that_is_broken_off(transport: Any, part: bytes) -> None:
     with OddServer(reset_after(part)) as server, pytest.raises(ServerUnavailable) as caught:
         transport().send(post(server.url))
     assert "canary" not in repr(caught.value)
+
+
+@pytest.mark.fault(
+    "an answer without a length never ends, though all of it seems to be there",
+    "`ServerUnavailable` when the total timeout is over: what was cut off by us is not taken for whole",
+)
+def test_an_answer_that_does_not_end(transport: Any) -> None:
+    """Where our own deadline ends a connection, the end of the connection does not end the answer."""
+
+    def behave(connection: socket.socket) -> None:
+        connection.sendall(HEAD + b"\r\n{}")
+        silent(connection)
+
+    with OddServer(behave) as server, pytest.raises(ServerUnavailable):
+        transport(total_timeout=0.3).send(post(server.url))
 
 
 def _gzipped(depth: int) -> bytes:
