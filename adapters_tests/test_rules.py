@@ -24,7 +24,7 @@ from dcrauth import (
     Throttled,
     rules,
 )
-from dcrauth.provider import Problem, TokenGrant
+from dcrauth.provider import Problem, TokenGrant, Verdict
 from dcrauth.rules import Course, Instant, Meaning
 
 POLICY = Policy()
@@ -121,7 +121,7 @@ def test_the_earlier_clock_wins(wall: float, monotonic: float, reached: bool) ->
         (token(21_600, age=21_600 - 61, value="new"), True),
         (token(21_600, age=21_600 - 59, value="new"), False),
         (token(21_600, age=30_000, value="new"), False),
-        (token(21_600, age=-200, value="new"), True),
+        (token(21_600, age=-300, value="new"), True),
         (token(21_600, age=-400, value="new"), False),
     ],
 )
@@ -136,6 +136,9 @@ def test_which_stored_token_is_adopted(stored: AccessToken, expected: bool) -> N
         (21_600, 21_600),
         ("21600", 21_600),
         (3_600.5, 3_600.5),
+        (1, 1.0),
+        (0.5, 300.0),
+        (5e-324, 300.0),
         (None, 300),
         (0, 300),
         (-1, 300),
@@ -182,6 +185,7 @@ def test_a_jwt_tells_its_own_life(claims: dict[str, Any], life: float) -> None:
         (Problem("", 401), Meaning.TRANSIENT),
         (Problem("", 200), Meaning.TRANSIENT),
         (Problem("", 400, "temporarily_unavailable", oauth=True), Meaning.TRANSIENT),
+        (Problem("", 400, "server_error", oauth=True), Meaning.TRANSIENT),
         (Problem("", 400, "invalid_client", oauth=True), Meaning.CLIENT_REJECTED),
         (Problem("", 401, "invalid_client", oauth=True), Meaning.CLIENT_REJECTED),
         (Problem("", 400, "invalid_client", oauth=False), Meaning.REJECTED),
@@ -203,8 +207,10 @@ def test_what_an_answer_means(problem: Problem, expected: Meaning) -> None:
         ("-5", None, 1.5),
         ("soon", None, 1.5),
         ("999999999", None, 3_600),
-        ("9" * 30, None, 1.5),
+        ("9" * 19, None, 3_600),
+        ("9" * 20, None, 1.5),
         (formatdate(NOW.wall + 30, usegmt=True), None, 30),
+        (formatdate(NOW.wall, usegmt=True), None, 1.5),
         (formatdate(NOW.wall - 30, usegmt=True), None, 1.5),
         (None, formatdate(NOW.wall + 60, usegmt=True), 60),
         ("7", formatdate(NOW.wall + 60, usegmt=True), 7),
@@ -231,7 +237,7 @@ def test_backoff_grows_with_full_jitter() -> None:
         (Problem("", 503), 1, 10, True),
         (Problem("", 429), 2, 10, True),
         (Problem("", 503), 3, 10, False),
-        (Problem("", 503), 1, 31, False),
+        (Problem("", 503), 1, 30, False),
         (Problem("", 400, "invalid_request"), 1, 10, False),
         (Problem("", 400, "invalid_client", oauth=True), 1, 10, False),
     ],
@@ -247,6 +253,7 @@ def test_when_another_call_is_worth_it(problem: Problem, attempt: int, at: float
         (ServerUnavailable(""), 1, 0.75),
         (ServerUnavailable(""), 3, 3),
         (ServerUnavailable(""), 50, 45),
+        (ServerUnavailable(""), 5_000, 45),
         (ServerUnavailable("", retry_at=NOW.wall + 500), 1, 500),
         (RegistrationRejected(""), 1, 300),
         (CredentialsRejected(""), 1, 300),
@@ -256,6 +263,47 @@ def test_when_another_call_is_worth_it(problem: Problem, attempt: int, at: float
 def test_when_the_next_renewal_may_start(error: DCRAuthError, failures: int, wait: float) -> None:
     """After a "no" in five minutes; after anything else with growing distance, and not before the server allows it."""
     assert rules.next_try(error, failures, NOW, 0.5, POLICY).wall - NOW.wall == pytest.approx(wait)
+
+
+@pytest.mark.parametrize(
+    ("refused", "seconds", "expected"),
+    [
+        (None, 21_599, True),
+        (None, 21_600, False),
+        ("t", 0, False),
+        ("another", 21_599, True),
+        ("another", 21_600, False),
+    ],
+)
+def test_which_token_stands_in_for_a_new_one(refused: str | None, seconds: float, expected: bool) -> None:
+    """A caller whose renewal failed gets the token in hand while it lives, unless it is the one that was refused."""
+    held = rules.held(token(21_600), NOW, 0.0, POLICY)
+    spoiled = None if refused is None else token(21_600, value=refused)
+    assert rules.can_stand_in(held, spoiled, NOW.later(seconds)) is expected
+
+
+@pytest.mark.parametrize(("age", "expected"), [(0, True), (599, True), (600, False), (-299, True), (-300, False)])
+def test_for_how_long_a_client_is_new(age: float, expected: bool) -> None:
+    """A client is given time for ten minutes; if it seems to be of the future, only as far as clocks may differ."""
+    assert rules.is_settling(ClientCredentials("a", "b", NOW.wall - age), NOW, POLICY) is expected
+
+
+@pytest.mark.parametrize(
+    ("refused", "asked", "expected"),
+    [(0, 9, False), (2, 2, False), (3, 3, True), (3, 5, True), (3, 6, False), (3, 7, False), (50, 99, True)],
+)
+def test_what_is_an_incident(refused: int, asked: int, expected: bool) -> None:
+    """It takes three refused identities, and more than half of all, to blame the server instead of a client."""
+    assert rules.is_incident(refused, asked) is expected
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [(Verdict.TOKEN, True), (Verdict.CREDENTIALS, True), (Verdict.USER, False), (Verdict.APPLICATION, False)],
+)
+def test_which_refusals_ask_for_another_token(verdict: Verdict, expected: bool) -> None:
+    """A 401 because of the token or its client is ours to deal with; one about the user or the application is not."""
+    assert rules.is_ours(verdict) is expected
 
 
 @pytest.mark.parametrize(
@@ -290,6 +338,54 @@ def test_errors_say_who_has_to_act(problem: Problem, registering: bool, kind: ty
     assert "https://example.com/token" in str(error)
     assert problem.reason in str(error)
     assert (error.status, error.error) == (problem.status, problem.error)
+
+
+@pytest.mark.parametrize(
+    ("problem", "retry_at"),
+    [
+        (Problem("HTTP 429", 429, description="slowly", trace="t-1"), 5.0),
+        (Problem("HTTP 503", 503, description="later", trace="t-2"), 5.0),
+        (Problem("HTTP 400", 400, "invalid_client", oauth=True, description="who?", trace="t-3"), None),
+        (Problem("HTTP 400", 400, "invalid_scope", oauth=True, description="no", trace="t-4"), None),
+    ],
+)
+def test_errors_hold_what_the_server_said(problem: Problem, retry_at: float | None) -> None:
+    """An error has the server's words and trace, and a time for another attempt only if one makes sense."""
+    error = rules.error_of(problem, "https://example.com/token", registering=False, retry_at=5.0)
+    assert (error.description, error.trace, error.retry_at) == (problem.description, problem.trace, retry_at)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (429, None, "/token answered: HTTP; it is tried again by itself"),
+        (503, "invalid_client", "/token answered: HTTP; it is tried again by itself"),
+        (400, "invalid_client", "/token answered: HTTP; the client credentials are no longer known there"),
+        (400, "a_code_of_tomorrow", "/token answered: HTTP"),
+    ],
+)
+def test_errors_say_what_to_do(status: int, code: str | None, message: str) -> None:
+    """The text ends with what to do about a refusal, if that is known, or that nothing has to be done."""
+    problem = Problem("HTTP", status, code, oauth=True)
+    assert str(rules.error_of(problem, "/token", registering=False, retry_at=None)) == message
+
+
+REFUSAL = CredentialsRejected("The client is unknown", status=400, error="invalid_client", description="?", trace="t-5")
+
+
+def test_a_refusal_that_is_not_believed_yet_keeps_its_evidence() -> None:
+    """While a client is new, its refusal is a passing failure that still says what the server has answered."""
+    error = rules.unsettled(REFUSAL)
+    assert error.evidence == REFUSAL.evidence
+    assert str(error).startswith(f"{REFUSAL}. They are new: ")
+
+
+def test_a_refusal_of_many_keeps_its_evidence() -> None:
+    """In an incident each refusal says what the server has answered, how many it concerns, and the way out."""
+    error = rules.halted(REFUSAL, 5, 7)
+    assert error.evidence == REFUSAL.evidence
+    assert str(error).startswith(f"{REFUSAL}. So are 5 of the 7 identities")
+    assert str(error).endswith("To register one anew all the same, forget() it")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,9 @@ from dcrauth.records import Forgotten, StoredCredentials
 LONGEST_LIFE = 366 * 86_400.0
 """A token that claims to live longer than a year, in seconds, claims something absurd."""
 
+SHORTEST_LIFE = 1.0
+"""A token that claims to live for less than that, in seconds, claims something absurd as well."""
+
 LONGEST_WAIT = 3_600.0
 """The most that a server can make us wait by ``Retry-After`` or ``Expires``, in seconds."""
 
@@ -178,7 +181,7 @@ def _seconds(value: Any) -> float | None:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 < value <= LONGEST_LIFE else None
+    return float(value) if SHORTEST_LIFE <= value <= LONGEST_LIFE else None
 
 
 def meaning(problem: Problem) -> Meaning:
