@@ -63,17 +63,19 @@ class session:  # noqa: N801  # used as a function
     Parameters:
         kind: which client.
         auth: what authorizes its requests.
+        connections: the most that it opens.
     """
 
-    def __init__(self, kind: Kind, auth: Any) -> None:
-        self._kind, self._auth = kind, auth
+    def __init__(self, kind: Kind, auth: Any, *, connections: int = 1) -> None:
+        self._kind, self._auth, self._most = kind, auth, connections
 
     async def __aenter__(self) -> Callable[[str], Any]:
         if self._kind.library == "aiohttp":
-            self._client: Any = aiohttp.ClientSession(middlewares=[self._auth], connector=aiohttp.TCPConnector(limit=1))
+            connector = aiohttp.TCPConnector(limit=self._most)
+            self._client: Any = aiohttp.ClientSession(middlewares=[self._auth], connector=connector)
             return self._get_aiohttp
         module = MODULES[self._kind.library]
-        limits = module.Limits(max_connections=1)
+        limits = module.Limits(max_connections=self._most)
         self._client = module.AsyncClient(auth=self._auth, timeout=TIMEOUT, trust_env=False, limits=limits)
         return self._get_httpx
 

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
+import gc
+import importlib.util
+import itertools
+import multiprocessing
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import FrameType
+from typing import Any, Self
 
+import anyio
 import pytest
+import requests
+import trio
 
 from adapters_tests.clients import KINDS, Kind
-from adapters_tests.lives import LIFE
+from adapters_tests.conftest import ManualClock
+from adapters_tests.direct import Server
+from adapters_tests.failing_disk import KINDS as DISK_CALLS
+from adapters_tests.failing_disk import FailingDisk
+from adapters_tests.lives import KIND, LIFE, MODULES, get, get_async, session
+from dcrauth import AccessToken, AdobePass, Clock, DCRAuthError, FileStore, MemoryStore, Policy, TokenSource
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
 ROOT = Path(__file__).parents[1]
@@ -21,7 +42,15 @@ all_kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 blocking_kinds = pytest.mark.parametrize(
     "kind", [kind for kind in KINDS if not kind.is_async], ids=lambda kind: kind.name
 )
+asynchronous_kinds = pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind.is_async], ids=lambda kind: kind.name
+)
 needs_fork = pytest.mark.skipif(sys.platform == "win32", reason="this system has no fork")
+
+
+def api_of(adobe: Simulator) -> str:
+    """A protected API."""
+    return f"{adobe.url}/api/v2/REF30/configuration"
 
 
 class Life:
@@ -58,9 +87,10 @@ class Life:
 @contextmanager
 def living(life: str, kind: Kind, adobe: Simulator, store: Path) -> Iterator[Life]:
     """Run a program until it ends, at the latest with the test."""
-    command = [sys.executable, "-m", "adapters_tests.lives", life, kind.name, adobe.url, adobe.software_statement]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen([*command, str(store)], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    program = ["adapters_tests.gevent_life"] if life == "gevent" else ["adapters_tests.lives", life]
+    given = [kind.name, adobe.url, adobe.software_statement, str(store)]
+    command, pipe = [sys.executable, "-m", *program, *given], subprocess.PIPE
+    process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     with process:
         try:
             yield Life(process)
@@ -205,3 +235,526 @@ def test_an_interrupted_waiter(kind: Kind, adobe: Simulator, tmp_path: Path) -> 
         program.interrupt()
         assert program.rest() == ["interrupted", "200"]
     assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+
+
+# Loops and runs.
+
+
+@asynchronous_kinds
+def test_one_auth_object_in_one_loop_after_the_other(kind: Kind, source: TokenSource, adobe: Simulator) -> None:
+    """Each loop or run gets its requests through, whether the loop before it has renewed the token or not."""
+    auth = kind.auth(source)
+    for _ in range(2):
+        assert get(kind, auth, api_of(adobe)) == 200
+        adobe.revoke_tokens()
+        assert get(kind, auth, api_of(adobe)) == 200
+    assert (adobe.counts.register, adobe.counts.token) == (1, 3)
+
+
+@pytest.mark.fault(
+    "an event loop is closed while its request waits for a renewal", "the renewal goes on, for the next loop"
+)
+@asynchronous_kinds
+def test_a_loop_that_is_closed_during_a_renewal(kind: Kind, source: TokenSource, adobe: Simulator) -> None:
+    """A loop that was closed is not woken, and another one gets the token of the renewal that it has set off."""
+    adobe.behaviour = Behaviour(token_delay=0.3)
+    auth = kind.auth(source)
+
+    async def give_up() -> None:
+        with anyio.move_on_after(0.05) as scope:
+            await get_async(kind, auth, api_of(adobe))
+        assert scope.cancelled_caught
+
+    anyio.run(give_up, backend=kind.backend)
+    assert get(kind, auth, api_of(adobe)) == 200
+    assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind.backend == "trio"], ids=lambda kind: kind.name.partition("-")[0]
+)
+def test_trio_is_the_guest_of_asyncio(kind: Kind, source: TokenSource, adobe: Simulator) -> None:
+    """In guest mode trio's tasks and those of the asyncio loop beneath them share one renewal."""
+    auth = kind.auth(source)
+    host_kind = next(each for each in KINDS if each.library == kind.library and each.backend == "asyncio")
+
+    async def host() -> list[int]:
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[Any] = loop.create_future()
+        trio.lowlevel.start_guest_run(
+            get_async,
+            kind,
+            auth,
+            api_of(adobe),
+            run_sync_soon_threadsafe=loop.call_soon_threadsafe,
+            done_callback=ended.set_result,
+        )
+        status = await get_async(host_kind, auth, api_of(adobe))
+        return [(await ended).unwrap(), status]
+
+    assert asyncio.run(host()) == [200, 200]
+    assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+    assert asyncio.run(host()) == [200, 200]
+
+
+# Cancellation.
+
+
+class Stepwise:
+    """An awaitable that runs a coroutine and cancels its task at one of its awaits.
+
+    Parameters:
+        coroutine: what is run.
+        at: the number of the await, counted from 1.
+        cancel: cancels the task.
+    """
+
+    def __init__(self, coroutine: Any, at: int, cancel: Callable[[], object]) -> None:
+        self._coroutine, self._at, self._cancel = coroutine, at, cancel
+        self.steps = 0
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        step = partial(self._coroutine.send, None)
+        while True:
+            try:
+                awaited = step()
+            except StopIteration as end:
+                return end.value
+            self.steps += 1
+            if self.steps == self._at:
+                self._cancel()
+            try:
+                step = partial(self._coroutine.send, (yield awaited))
+            except BaseException as reason:  # whatever it is, it goes on to the coroutine
+                step = partial(self._coroutine.throw, reason)
+
+
+def connections(kind: Kind) -> int:
+    """How many connections a client needs so that one is left after any number of cancellations."""
+    # Cancelled at some awaits, httpx 0.28 on asyncio never gives its connection back, with any auth or none.
+    return 100 if kind.name == "httpx-asyncio" else 1
+
+
+async def cancelled(backend: str, coroutine: Any, at: int) -> bool:
+    """Run *coroutine* and cancel it at its await number *at*; return whether it had so many."""
+    if backend == "trio":
+        with trio.CancelScope() as scope:
+            stepwise = Stepwise(coroutine, at, scope.cancel)
+            await stepwise
+        return stepwise.steps >= at
+    loop = asyncio.get_running_loop()
+    stepwise = Stepwise(coroutine, at, lambda: loop.call_soon(task.cancel))
+
+    async def run() -> None:
+        await stepwise
+
+    task = loop.create_task(run())
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+    return stepwise.steps >= at
+
+
+@pytest.mark.fault(
+    "a task is cancelled at any of the awaits of its request",
+    "no connection is lost and no second client registered; the next request succeeds",
+)
+@asynchronous_kinds
+def test_a_request_that_is_cancelled_at_any_await(kind: Kind, source: TokenSource, adobe: Simulator) -> None:
+    """With a token that is refused, and one connection to send with, each await of a request may be its last."""
+
+    async def main() -> int:
+        async with session(kind, kind.auth(source), connections=connections(kind)) as send:
+            assert await send(api_of(adobe)) == 200
+            for at in itertools.count(1):
+                adobe.revoke_tokens()
+                more = await cancelled(kind.backend, send(api_of(adobe)), at)
+                assert await send(api_of(adobe)) == 200, at
+                if not more:
+                    break
+            return at
+
+    assert anyio.run(main, backend=kind.backend) > 3
+    assert adobe.counts.register == 1
+
+
+@asynchronous_kinds
+def test_a_first_request_that_is_cancelled_at_any_await(
+    kind: Kind, make_source: Callable[..., TokenSource], adobe: Simulator
+) -> None:
+    """The same with a request that registers; each client is new, and registered once."""
+
+    async def main() -> int:
+        for at in itertools.count(1):
+            async with session(kind, kind.auth(make_source()), connections=connections(kind)) as send:
+                more = await cancelled(kind.backend, send(api_of(adobe)), at)
+                assert await send(api_of(adobe)) == 200, at
+            if not more:
+                break
+        return at
+
+    assert anyio.run(main, backend=kind.backend) == adobe.counts.register == adobe.counts.token
+
+
+@pytest.mark.fault("an authentication flow of httpx is abandoned half-way", "nothing is left behind by it")
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_abandoned_flows(library: str, steps: int, source: TokenSource, adobe: Simulator) -> None:
+    """A flow that is closed, or dropped and collected, after its first or second request harms no other one."""
+    module, kind = MODULES[library], KIND[library]
+    auth = kind.auth(source)
+
+    def refused(request: Any) -> Any:
+        return module.Response(401, request=request)
+
+    def in_threads(end: Callable[[Any], object]) -> None:
+        request = module.Request("GET", api_of(adobe))
+        flow = auth.sync_auth_flow(request)
+        next(flow)
+        if steps == 2:
+            flow.send(refused(request))
+        end(flow)
+
+    async def in_tasks(*, close: bool) -> None:
+        request = module.Request("GET", api_of(adobe))
+        flow = auth.async_auth_flow(request)
+        await anext(flow)
+        if steps == 2:
+            await flow.asend(refused(request))
+        if close:
+            await flow.aclose()
+
+    in_threads(lambda flow: flow.close())
+    in_threads(lambda flow: None)
+    gc.collect()
+    asyncio.run(in_tasks(close=True))
+    asyncio.run(in_tasks(close=False))
+    assert adobe.counts.register == 1
+    assert get(kind, auth, api_of(adobe)) == get(KIND[f"{library}-asyncio"], auth, api_of(adobe)) == 200
+
+
+# Interrupts inside.
+
+
+WEDGED = (
+    "a caller that is interrupted before it has started the renewal's thread leaves a renewal that nobody carries out"
+)
+
+
+class Interrupting:
+    """Raises KeyboardInterrupt in one line of dcrauth's, on the thread that enters it.
+
+    Parameters:
+        at: the number of the line, in the order in which lines are run, counted from 1.
+    """
+
+    def __init__(self, at: int) -> None:
+        self._left = at
+        self.struck = False
+
+    def __enter__(self) -> Self:
+        self._before = sys.gettrace()
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        sys.settrace(self._before)
+
+    def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
+        if f"{os.sep}dcrauth{os.sep}" not in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            self._left -= 1
+            if self._left == 0:
+                self.struck = True
+                raise KeyboardInterrupt
+        return self._trace
+
+
+@pytest.mark.xfail(reason=WEDGED)
+def test_a_caller_that_is_interrupted_in_any_line() -> None:
+    """Ctrl-C may come in any line of ours on the main thread: it is not swallowed, and the next call has a token."""
+    for at in itertools.count(1):
+        server = Server()
+        source = server.source(MemoryStore(), policy=Policy(timeout=1.0), on_event=None)
+        try:
+            with Interrupting(at) as interrupting:
+                source.token()
+        except KeyboardInterrupt:
+            assert interrupting.struck
+        else:
+            assert not interrupting.struck, "the interrupt was swallowed"
+        assert source.token().value == "token-1"
+        assert server.world.registrations == 1
+        if not interrupting.struck:
+            break
+    assert at > 20
+
+
+class InterruptedDisk(FailingDisk):
+    """A disk one of whose calls is interrupted by Ctrl-C."""
+
+    def fails(self, kind: str) -> OSError | None:
+        if super().fails(kind) is not None:
+            raise KeyboardInterrupt
+        return None
+
+
+@pytest.mark.fault("Ctrl-C in the middle of a write to the store", "the old record or the new one; the lock is free")
+@pytest.mark.parametrize("kind", DISK_CALLS)
+def test_a_write_that_is_interrupted(kind: str, tmp_path: Path) -> None:
+    """Wherever a write is interrupted, the record is the old one or the new one, and the next write succeeds."""
+    for at in itertools.count(1):
+        store, disk = FileStore(tmp_path / str(at)), InterruptedDisk()
+        store._disk = disk
+        store.add("key", b"old")
+        with contextlib.suppress(KeyboardInterrupt), disk.failing(kind, at, errno.EINTR), store.lock("key", wait=5):
+            store.replace("key", b"new", expected=b"old")
+        found = store.get("key")
+        assert found in {b"old", b"new"}
+        with store.lock("key", wait=0.1):
+            assert store.replace("key", b"newer", expected=found)
+        assert store.get("key") == b"newer"
+        if not disk.struck:
+            break
+
+
+# The renewal's thread.
+
+
+class Deadly(MemoryStore):
+    """A store that kills the thread that uses it, once.
+
+    Parameters:
+        method: what is called then.
+        reason: what is raised.
+    """
+
+    def __init__(self, method: str, reason: type[BaseException]) -> None:
+        super().__init__()
+        self.deaths = 0
+        whole = getattr(self, method)
+
+        def dies(*given: Any, **named: Any) -> Any:
+            self.deaths += 1
+            if self.deaths == 1:
+                raise reason
+            return whole(*given, **named)
+
+        setattr(self, method, dies)
+
+
+@pytest.mark.fault(
+    "the thread of a renewal dies: the store calls `sys.exit`, memory runs out",
+    "all who wait get an error of ours at once; the next renewal goes its way",
+)
+@pytest.mark.parametrize("method", ["lock", "get", "healthcheck", "add", "put"])
+@pytest.mark.parametrize("reason", [SystemExit, KeyboardInterrupt, MemoryError, GeneratorExit])
+def test_a_renewal_whose_thread_dies(method: str, reason: type[BaseException], time: ManualClock) -> None:
+    """Whatever kills the thread of a renewal, nobody who waits for it gets nothing, and there is another renewal."""
+    server = Server()
+    store = Deadly(method, reason)
+    source = server.source(store, clock=time.clock)
+    with ThreadPoolExecutor(3) as pool:
+        outcomes = [outcome.exception(LIFE) or outcome.result() for outcome in (pool.submit(source.token),) * 3]
+    assert store.deaths >= 1
+    assert all(isinstance(outcome, DCRAuthError | AccessToken) for outcome in outcomes)
+    assert server.world.registrations <= 1
+    time.advance(120)
+    assert source.token().value == f"token-{server.world.token_calls}"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        RuntimeError,
+        pytest.param(MemoryError, marks=pytest.mark.xfail(reason=WEDGED)),
+        pytest.param(KeyboardInterrupt, marks=pytest.mark.xfail(reason=WEDGED)),
+    ],
+)
+def test_a_renewal_that_gets_no_thread(reason: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no thread can be started for a renewal the caller does it or is told why; the next call has a token."""
+    source = Server().source(MemoryStore(), policy=Policy(timeout=1.0), on_event=None)
+
+    def fails(thread: threading.Thread) -> None:
+        raise reason
+
+    monkeypatch.setattr(threading.Thread, "start", fails)
+    with contextlib.suppress(reason):
+        assert source.token().value == "token-1"
+    monkeypatch.undo()
+    assert source.token().value == "token-1"
+
+
+# Clocks.
+
+
+class Clocks:
+    """Two clocks, each to be set by itself."""
+
+    def __init__(self) -> None:
+        self.wall, self.monotonic = 1_700_000_000.0, 1_000.0
+        self.clock = Clock(wall=lambda: self.wall, monotonic=lambda: self.monotonic, sleep=self.run)
+
+    def run(self, seconds: float) -> None:
+        """Let time go by."""
+        self.wall += seconds
+        self.monotonic += seconds
+
+
+DAY = 86_400.0
+
+
+@pytest.mark.fault(
+    "the wall clock is set back or forward, by a day or to 1970",
+    "no token is used after its end; at most one renewal too many, and no registration",
+)
+@pytest.mark.parametrize("step", [-DAY, DAY, -3600.0, 3600.0, -1_700_000_000.0])
+def test_a_wall_clock_that_jumps(step: float) -> None:
+    """After a jump, and after one back, there is one renewal at most; an hour later there is one in any case."""
+    server, clocks = Server(), Clocks()
+    source = server.source(MemoryStore(), clock=clocks.clock)
+    source.token()
+    clocks.wall += step
+    calls = [server.world.token_calls]
+    for _ in range(3):
+        source.token()
+        clocks.run(1.0)
+    calls.append(server.world.token_calls)
+    clocks.wall -= step
+    for _ in range(3):
+        source.token()
+        clocks.run(1.0)
+    calls.append(server.world.token_calls)
+    assert calls[2] - calls[0] <= 1
+    clocks.run(3600.0)
+    assert source.token().value == f"token-{calls[2] + 1}"
+    assert server.world.registrations == 1
+
+
+@pytest.mark.parametrize("step", [-DAY, DAY, -1_700_000_000.0])
+def test_a_token_from_a_clock_that_was_wrong(step: float) -> None:
+    """A process that finds a token stored by a clock that was wrong uses it at most as long as it lives."""
+    server, clocks, store = Server(), Clocks(), MemoryStore()
+    clocks.wall += step
+    server.source(store, clock=clocks.clock).token()
+    clocks.wall -= step
+    clocks.run(3600.0)
+    source = server.source(store, clock=clocks.clock)
+    assert source.token().value == "token-2"
+    assert server.world.registrations == 1
+    assert source.token().value == "token-2"
+
+
+@pytest.mark.parametrize("step", [-DAY, DAY])
+def test_a_pause_after_a_failure_ends_whatever_the_wall_clock_does(step: float) -> None:
+    """Who has to wait after a failure does not wait a day because the wall clock was set back."""
+    server, clocks = Server(), Clocks()
+    broken = Deadly("get", SystemExit)
+    source = server.source(broken, clock=clocks.clock)
+    with pytest.raises(DCRAuthError):
+        source.token()
+    clocks.wall += step
+    clocks.run(120.0)
+    assert source.token().value == "token-1"
+
+
+@pytest.mark.fault("a laptop sleeps for eight hours, and its monotonic clock with it", "one renewal at the first use")
+def test_a_machine_that_was_suspended() -> None:
+    """A token that has expired while the monotonic clock stood still is not used, and renewed once."""
+    server, clocks = Server(), Clocks()
+    source = server.source(MemoryStore(), clock=clocks.clock)
+    assert source.token().value == "token-1"
+    clocks.wall += 8 * 3600.0
+    with ThreadPoolExecutor(5) as pool:
+        assert {each.value for each in pool.map(lambda _: source.token(), range(5))} == {"token-2"}
+    assert (server.world.registrations, server.world.token_calls) == (1, 2)
+    assert source.token().value == "token-2"
+
+
+# Threads.
+
+
+@pytest.mark.fault(
+    "32 threads are switched between as often as can be, or run at once in a free-threaded build",
+    "one registration, and never more than one renewal at a time",
+)
+def test_thirty_two_threads() -> None:
+    """Threads that ask, refuse and ask again get live tokens of one client, and renewals follow one another."""
+    server = Server()
+    source = server.source(MemoryStore(), policy=Policy(young=0.0), on_event=None)
+    barrier, together = threading.Barrier(32), threading.Semaphore(1)
+    overlaps: list[None] = []
+    answer = server.world.answer
+
+    def alone(request: Any) -> Any:
+        if not together.acquire(blocking=False):
+            overlaps.append(None)
+        try:
+            return answer(request)
+        finally:
+            together.release()
+
+    server.world.answer = alone  # type: ignore[method-assign]
+
+    def work(_: int) -> set[str]:
+        barrier.wait(LIFE)
+        seen = set()
+        for _ in range(20):
+            token = source.token()
+            seen |= {token.value, source.token(instead_of=token).value}
+        return seen
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(32) as pool:
+            seen = set().union(*pool.map(work, range(32)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert overlaps == []
+    assert server.world.registrations == 1
+    assert seen <= {f"token-{number}" for number in range(1, server.world.token_calls + 1)}
+    assert source.token().value == f"token-{server.world.token_calls}"
+
+
+@pytest.mark.fault("all threads of a process are greenlets of gevent", "they wait for one renewal and block nobody")
+@pytest.mark.skipif(importlib.util.find_spec("gevent") is None, reason="gevent is not installed")
+@blocking_kinds
+def test_greenlets_share_a_renewal(kind: Kind, adobe: Simulator, tmp_path: Path) -> None:
+    """In a process that gevent has patched greenlets may wait, give up, be killed and fork; other ones go on."""
+    adobe.behaviour = Behaviour(register_delay=0.5)
+    with living("gevent", kind, adobe, tmp_path / "store") as program:
+        assert program.rest() == ["timeout", "200", "ticked", "200", "True 200"]
+    assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+
+
+# Spawned processes.
+
+
+def _use(auth: Any, url: str) -> str:
+    try:
+        return str(requests.get(url, auth=auth, timeout=20).status_code)
+    except DCRAuthError as error:
+        return type(error).__name__
+
+
+def _make_and_use(store: str, url: str, statement: str) -> str:
+    auth = KIND["requests"].auth(AdobePass(statement, base_url=url), store=FileStore(store))
+    return _use(auth, f"{url}/api/v2/REF30/configuration")
+
+
+@pytest.mark.fault(
+    "an auth object is handed to a spawned process", "it refuses to work there; one that is made there uses the store"
+)
+def test_a_spawned_process(adobe: Simulator, tmp_path: Path) -> None:
+    """No secret goes to another process by pickle; what is made there finds the client that is stored."""
+    store = FileStore(tmp_path / "store")
+    auth = KIND["requests"].auth(AdobePass(adobe.software_statement, base_url=adobe.url), store=store)
+    assert _use(auth, api_of(adobe)) == "200"
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(_use, auth, api_of(adobe)).result(LIFE) == "ConfigurationError"
+        given = (str(tmp_path / "store"), adobe.url, adobe.software_statement)
+        assert pool.submit(_make_and_use, *given).result(LIFE) == "200"
+    assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+    assert _use(auth, api_of(adobe)) == "200"
