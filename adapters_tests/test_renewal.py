@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from email.utils import formatdate
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,7 +25,8 @@ from dcrauth import (
 )
 from dcrauth.effects import Add, Check, Get, Put, Replace, Send, Sleep
 from dcrauth.identity import Identity
-from dcrauth.records import read_credentials, write_credentials
+from dcrauth.provider import Response
+from dcrauth.records import read_credentials, write_credentials, write_forgotten
 
 POLICY = Policy()
 
@@ -271,8 +273,6 @@ def test_a_refused_statement_keeps_the_old_credentials(
     world.clients.clear()
     world.now += 7200
     refusal = b'{"error":"unapproved_software_statement"}'
-    from dcrauth.provider import Response
-
     monkeypatch.setattr(World, "_register", lambda self: Response(400, {}, refusal))
     process.run()
     assert isinstance(process.error, RegistrationRejected)
@@ -492,3 +492,190 @@ def test_throttling_is_told(world: World, process: Process) -> None:
     assert [(event.endpoint, event.seconds) for event in throttled] == [(world.provider.token_url, 1.5)]
     (renewed,) = (event for event in world.told if isinstance(event, events.TokenRenewed))
     assert (renewed.attempts, renewed.seconds) == (2, 1.5)
+
+
+def test_a_renewal_tells_what_it_did(world: World, process: Process) -> None:
+    """A registration, a token and an adopted token are told once each, with until when the token is good."""
+    name, peer = process.identity.key[:8], Process(world, POLICY, lambda: 0.5)
+    process.run()
+    peer.run()
+    assert world.told == [
+        events.Registered(name),
+        events.TokenRenewed(name, world.now + 3600, 0.0, 1),
+        events.TokenAdopted(name, world.now + 3600),
+    ]
+
+
+def test_a_replacement_tells_what_it_did(world: World, process: Process) -> None:
+    """A client that takes the place of a refused one is told as registered and as replaced, and not as unused."""
+    process.run()
+    world.clients.clear()
+    world.now += 7200
+    world.told.clear()
+    process.run()
+    assert [type(event) for event in world.told] == [
+        events.Registered,
+        events.CredentialsReplaced,
+        events.TokenRenewed,
+    ]
+
+
+def test_every_event_names_the_identity(world: World, process: Process) -> None:
+    """Whatever a renewal tells, it says about whom: by the first part of the key of the identity's records."""
+    rival = Process(world, POLICY, lambda: 0.5)
+    while not isinstance(rival.step(), Send):
+        pass
+    process.run({Send: ["429"], Put: ["store down"]})
+    rival.run()
+    process.run()
+    for others in ((), ("a", "b", "c")):
+        world.now += 7200
+        world.clients.clear()
+        for other in others:
+            world.fleet.heard(other, world.now, refused=True)
+        process.run({Get: ["corrupt"]})
+    assert {event.identity for event in world.told} == {world.identity.key[:8]}
+    assert {type(event) for event in world.told} == {
+        *(events.Registered, events.RegistrationUnused, events.RegistrationHalted, events.CredentialsReplaced),
+        *(events.TokenRenewed, events.TokenAdopted, events.Throttled, events.StoreProblem),
+    }
+
+
+def test_a_token_that_is_not_shared_is_told(world: World, process: Process) -> None:
+    """When the store does not take the token, the application is told the store's error."""
+    process.run({Put: ["store down"]})
+    (problem,) = (event for event in world.told if isinstance(event, events.StoreProblem))
+    assert isinstance(problem.error, StoreUnavailable)
+
+
+def test_an_error_says_where_and_what(world: World, process: Process) -> None:
+    """The error of a renewal names the endpoint that was called, and what the transport has said."""
+    process.run({Send: ["", *["unreachable"] * 3]})
+    assert str(process.error).startswith(f"{world.provider.token_url} answered: no route")
+
+
+def test_a_date_to_wait_for_is_kept(world: World, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that names the moment from which it may be called again is not called before it."""
+    later = formatdate(world.now + 20, usegmt=True)
+    monkeypatch.setitem(BROKEN, "dated", Response(429, {"retry-after": later}, b""))
+    begun = world.now
+    process.run({Send: ["", "dated"]})
+    assert process.token is not None
+    assert process.token.obtained_at == begun + 20
+
+
+def test_a_token_that_says_nothing_of_its_life(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token of which nobody says how long it lives is renewed as the policy says."""
+    process = Process(world, Policy(default_life=77.0), lambda: 0.5)
+    silent = Response(201, {}, b'{"access_token":"opaque","token_type":"bearer"}')
+    monkeypatch.setattr(World, "_token", lambda self, form: silent)
+    process.run()
+    assert process.token is not None
+    assert process.token.life == 77.0
+
+
+@pytest.mark.parametrize("write", [Add, Replace])
+def test_a_pair_that_the_store_does_not_give_back_is_not_used(
+    world: World, process: Process, write: type[Add | Replace]
+) -> None:
+    """A store that acknowledges one pair and holds another is an error that says so; neither pair is used."""
+    if write is Replace:
+        process.run()
+        world.clients.clear()
+        world.now += 7200
+    while not isinstance(process.step(), write):
+        pass
+    used = world.used.copy()
+    another = ClientCredentials("client-x", "secret-x")
+    world.records[world.identity.credentials] = write_credentials(world.identity.credentials, another, 2).data
+    process.run()
+    assert isinstance(process.error, StoreUnavailable)
+    assert str(process.error).startswith("The store does not give back the client credentials")
+    assert str(process.error).endswith("; they were not used. Check that the store keeps what is written to it")
+    assert world.used == used
+
+
+def refused_until_it_is_doubted(world: World, process: Process) -> None:
+    """Let a process register, the server forget its client later on, and the process doubt the first refusal."""
+    process.run()
+    world.clients.clear()
+    world.now += 7200
+    while not isinstance(process.step(), Sleep):
+        pass
+
+
+def test_the_pause_before_a_refusal_is_believed(world: World, process: Process) -> None:
+    """Between the first refusal of a client and the second call lie a second and a bit."""
+    refused_until_it_is_doubted(world, process)
+    assert world.now == 1_000_000.0 + 7200 + 1.5
+
+
+def test_a_refused_client_that_the_store_has_just_lost(world: World, process: Process) -> None:
+    """Credentials that the store loses while they are doubted are put back first, and replaced by the next renewal."""
+    refused_until_it_is_doubted(world, process)
+    before = world.records.pop(world.identity.credentials)
+    process.run()
+    assert isinstance(process.error, CredentialsRejected)
+    assert world.records[world.identity.credentials] == before
+    process.run()
+    assert process.error is None
+    assert (world.registrations, world.stored_client()) == (2, "client-2")
+
+
+def test_a_refused_client_that_was_just_forgotten(world: World, process: Process) -> None:
+    """Credentials that a peer deletes on purpose while they are doubted are not replaced: the deletion is."""
+    refused_until_it_is_doubted(world, process)
+    key = world.identity.credentials
+    world.records[key] = write_forgotten(key, 2, world.now).data
+    process.run()
+    assert process.error is None
+    assert (world.registrations, read_credentials(key, world.records[key]).generation) == (2, 3)
+    assert world.identity.replaced(1) not in world.records
+
+
+def test_an_unsaved_replacement_is_saved_later(world: World, process: Process) -> None:
+    """A pair that was registered in the place of a refused one, and not stored, is offered to the store again."""
+    process.run()
+    world.clients.clear()
+    world.now += 7200
+    process.run({Replace: ["store down"]})
+    assert isinstance(process.error, StoreUnavailable)
+    process.run()
+    assert process.error is None
+    assert (world.registrations, world.stored_client()) == (2, "client-2")
+
+
+def test_a_pair_is_not_replaced_by_itself(world: World, process: Process) -> None:
+    """A pair that the store took though it said no is replaced by another one when the server forgets it."""
+    process.run({Add: ["store down"]})
+    unsaved = process.memory.unsaved
+    assert unsaved is not None
+    key = world.identity.credentials
+    world.records[key] = write_credentials(key, unsaved.credentials).data
+    process.run()
+    assert (process.error, world.used) == (None, ["client-1"])
+    world.clients.clear()
+    world.now += 7200
+    process.run()
+    assert process.error is None
+    assert (world.registrations, world.stored_client()) == (2, "client-2")
+
+
+@pytest.mark.fault(
+    "the client secret has an end (`client_secret_expires_at`)",
+    "`CredentialsEnding` tells of it from a week before, at each renewal; the credentials are used and kept",
+)
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [(0, False), ("soon", False), (True, False), (1_000_000 + 8 * 86_400, False)]
+    + [(1_000_000 + 6 * 86_400, True), (999_000, True)],
+)
+def test_the_end_of_a_secret_is_told(world: World, process: Process, ends: object, told: bool) -> None:
+    """A secret that the server will soon not accept, or said it would not by now, is told of and still used."""
+    key, metadata = world.identity.credentials, {"client_secret_expires_at": ends}
+    pair = ClientCredentials("client-x", "secret-x", metadata=metadata)
+    world.records[key] = write_credentials(key, pair).data
+    world.clients = {"client-x": "secret-x"}
+    process.run()
+    assert [event.expires_at for event in world.told if isinstance(event, events.CredentialsEnding)] == [ends] * told
+    assert (process.error, world.registrations) == (None, 0)
