@@ -1,5 +1,6 @@
 """What the server grants: client credentials for good, access tokens for a while."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -24,6 +25,14 @@ class ClientCredentials(Confidential):
     registered_at: float = 0.0
     replaced_at: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the server will stop to accept the secret, in seconds since the epoch, if ever (RFC 7591 §3.2.1)."""
+        moment = self.metadata.get("client_secret_expires_at")
+        if isinstance(moment, bool) or not isinstance(moment, int | float) or moment <= 0:
+            return None
+        return float(min(moment, sys.float_info.max))
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,16 @@ class RegistrationHalted(Event):
 
 
 @dataclass(frozen=True)
+class CredentialsEnding(Event):
+    """The server accepts the client secret only until *expires_at* (seconds since the epoch): within a week, or past.
+
+    Nothing is done about it: a new registration would log end users out. Ask whoever runs the server.
+    """
+
+    expires_at: float
+
+
+@dataclass(frozen=True)
 class StoreRepaired(Event):
     """The store had lost the client credentials, or held older ones; this process put those that it knows back."""
 

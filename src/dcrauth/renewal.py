@@ -173,6 +173,8 @@ def fetched(errand: Errand, credentials: ClientCredentials) -> Story[AccessToken
     yield Heard(errand.identity.key, refused=False)
     token = rules.granted(answer.value, answer.sent, errand.policy)
     yield Tell(events.TokenRenewed(errand.name, token.expires_at, answer.seconds, answer.attempts))
+    if credentials.expires_at is not None and rules.is_ending(credentials, answer.sent):
+        yield Tell(events.CredentialsEnding(errand.name, credentials.expires_at))
     return token
 
 

@@ -31,6 +31,9 @@ LONGEST_LIFE = 366 * 86_400.0
 SHORTEST_LIFE = 1.0
 """A token that claims to live for less than that, in seconds, claims something absurd as well."""
 
+NOTICE = 7 * 86_400.0
+"""How long before the end of a client secret that is told, in seconds."""
+
 LONGEST_WAIT = 3_600.0
 """The most that a server can make us wait by ``Retry-After`` or ``Expires``, in seconds."""
 
@@ -261,6 +264,11 @@ def may_register_again(credentials: ClientCredentials, now: Instant, policy: Pol
 def is_settling(credentials: ClientCredentials, now: Instant, policy: Policy) -> bool:
     """Return whether the client is so new that a part of the server may not know it yet."""
     return -CLOCK_TOLERANCE < now.wall - credentials.registered_at < policy.settling
+
+
+def is_ending(credentials: ClientCredentials, now: Instant) -> bool:
+    """Return whether the server will stop to accept the client secret soon, or has said that it would by now."""
+    return credentials.expires_at is not None and credentials.expires_at - now.wall < NOTICE
 
 
 def is_incident(refused: int, asked: int) -> bool:
