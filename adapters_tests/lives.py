@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -140,7 +141,11 @@ class Program:
 
     def forked(self, work: Callable[[], object]) -> int:
         """Do *work* in a child process and return its pid."""
-        pid = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # of Python 3.12: to fork with threads is what it is for
+            pid = os.fork()
         if pid == 0:
             status = 1
             try:
