@@ -99,6 +99,7 @@ def clients_used(adobe: Simulator) -> set[str]:
     return {body["client_id"][0] for body in bodies if "client_secret" in body}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOXICS)
 def test_the_way_to_the_token_endpoint_breaks(
     kind: Kind,
@@ -127,6 +128,7 @@ def test_the_way_to_the_token_endpoint_breaks(
     assert len(clients_used(adobe)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*PASSING, *BREAKING, "stall"])
 def test_the_way_to_the_api_breaks(
     kind: Kind, name: str, proxy: ChaosProxy, adobe: Simulator, make_source: Callable[..., TokenSource]

@@ -16,7 +16,7 @@ import pytest
 from adapters_tests.direct import Server
 from adapters_tests.failing_disk import KINDS, FailingDisk
 from adapters_tests.world import World
-from dcrauth import DCRAuthError, FileStore, StoreError
+from dcrauth import DCRAuthError, FileStore, Policy, StoreError
 
 NUMBERS = [
     errno.EIO,
@@ -173,7 +173,7 @@ def faults(bench: Bench, prepare: Callable[[FileStore], object]) -> list[tuple[s
     store = bench.store(None)
     prepare(store)
     bench.disk.calls.clear()
-    Server().source(bench.reopened()).token()
+    Server().source(bench.reopened(), policy=Policy(settling=0.0)).token()
     return list(listed(bench.disk.calls))
 
 

@@ -438,12 +438,6 @@ def test_abandoned_flows(library: str, steps: int, source: TokenSource, adobe: S
 # Interrupts inside.
 
 
-WEDGED = (
-    "a caller that is interrupted before it has started the renewal's thread leaves a renewal that nobody carries out"
-)
-
-
-@pytest.mark.xfail(reason=WEDGED)
 @pytest.mark.fault("Ctrl-C in any line of ours", "it is passed on, and the next request has its token")
 def test_a_caller_that_is_interrupted_in_any_line() -> None:
     """Ctrl-C may come in any line of ours on the main thread: it is not swallowed, and the next call has a token."""
@@ -540,8 +534,8 @@ def test_a_renewal_whose_thread_dies(method: str, reason: type[BaseException], t
     "reason",
     [
         RuntimeError,
-        pytest.param(MemoryError, marks=pytest.mark.xfail(reason=WEDGED)),
-        pytest.param(KeyboardInterrupt, marks=pytest.mark.xfail(reason=WEDGED)),
+        MemoryError,
+        KeyboardInterrupt,
     ],
 )
 def test_a_renewal_that_gets_no_thread(reason: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,6 +92,7 @@ def _hosts(server: RedisServer, behaviour: Behaviour, **settings: Any) -> tuple[
         return found[0], found[1], adobe.counts.registered
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_two_hosts_share_a_client(redis_server: RedisServer) -> None:
     """Two hosts that share a Redis register once for each instance and use the same credentials, in every round."""
@@ -105,6 +106,7 @@ def test_two_hosts_share_a_client(redis_server: RedisServer) -> None:
     "the lease of a lock in Redis ends in the middle of a registration",
     "there may be a second one; the first that is stored is used by all",
 )
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_two_hosts_share_a_client_when_the_lease_runs_out(redis_server: RedisServer) -> None:
     """When the lock's lease ends in the middle of a registration both register, and still use the same credentials."""

@@ -66,6 +66,7 @@ def test_a_seed_is_replayed_exactly(seed: int) -> None:
     assert outputs == [f"{expected}\n"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
 def test_a_broken_rule_is_found(broken: Broken) -> None:
     """Each rule that is broken on purpose is found within a thousand seeds, by an invariant that is about it."""

@@ -39,6 +39,7 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     return kinds.encrypted(found) if wrapped else found
 
 
+@pytest.mark.slow
 @pytest.mark.fault("64 processes register one new identity at once", "one record is stored and all use it")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", ["file", "sqlite", "redis"], indirect=True)
@@ -99,6 +100,7 @@ def killed_writer(kind: Kind, name: str, chance: random.Random) -> bytes:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.fault("a process is killed while it writes", "each record is the old one or the new one; the store works")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", SHARED, indirect=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from traceback import clear_frames
 from typing import Any, TypeVar
 
 from dcrauth.clock import Clock
@@ -54,6 +55,9 @@ class Driver:
 
     def renew(self, errand: Errand) -> AccessToken:
         """Return a token for *errand*, under the store's lock so that other processes wait for it and adopt it."""
+        return _discreet(lambda: self._renew(errand))
+
+    def _renew(self, errand: Errand) -> AccessToken:
         with ExitStack() as held:
             try:
                 held.enter_context(self.store.lock(errand.identity.key, wait=errand.policy.lock_wait))
@@ -63,6 +67,9 @@ class Driver:
 
     def forget(self, errand: Errand) -> bool:
         """Delete the credentials of *errand* on purpose, under the store's lock; return whether there were any."""
+        return _discreet(lambda: self._forget(errand))
+
+    def _forget(self, errand: Errand) -> bool:
         with self.store.lock(errand.identity.key, wait=errand.policy.lock_wait):
             return self.run(forgotten(errand))
 
@@ -81,7 +88,7 @@ class Driver:
         try:
             return self._perform(effect), None
         except DCRAuthError as error:
-            return None, error
+            return None, _without_frames(error)
 
     def _perform(self, effect: Effect) -> Any:
         match effect:
@@ -124,3 +131,37 @@ def _guarded(kind: type[DCRAuthError], what: str, act: Callable[[], T]) -> T:
         name = f"{type(reason).__module__}.{type(reason).__qualname__}"
         failure = kind(f"The {what} failed with {name}, which it should have turned into {kind.__name__}")
     raise failure
+
+
+def _discreet(act: Callable[[], T]) -> T:
+    """Do *act*; from what it raises nobody learns the variables of our functions, which hold records and secrets.
+
+    There are programs that log them, frame by frame, for each error.
+    """
+    try:
+        return act()
+    except DCRAuthError as error:
+        failure = _without_frames(error)
+    except BaseException as reason:
+        for each in _chain(reason):
+            clear_frames(each.__traceback__)  # the lines stay: they are what one needs to mend a bug
+        raise
+    raise failure
+
+
+def _without_frames(error: DCRAuthError) -> DCRAuthError:
+    """Return *error* without the tracebacks of itself and of all that led to it; its text says what was wrong."""
+    for each in _chain(error):
+        each.__traceback__ = None
+    return error
+
+
+def _chain(reason: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [reason]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and not any(each is one for one in found):
+            found.append(each)
+            waiting += [each.__cause__, each.__context__]
+    return found

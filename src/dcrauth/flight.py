@@ -13,15 +13,17 @@ from concurrent.futures import wait as wait_for_futures
 from typing import Any
 
 
-def take_off(work: Callable[[], None]) -> None:
+def take_off(work: Callable[[], None]) -> bool:
     """Run *work* on a thread that the interpreter waits for at its exit.
 
-    Where no thread can be started any more, as at interpreter shutdown, it runs here and now.
+    Returns:
+        Whether it runs: at interpreter shutdown there are no new threads.
     """
     try:
         threading.Thread(target=work, name="dcrauth-renewal", daemon=False).start()
     except RuntimeError:
-        work()
+        return False
+    return True
 
 
 def wait(future: Future[Any], seconds: float) -> bool:

@@ -199,9 +199,9 @@ class TokenSource(Confidential):
             now, holding, failure = self._clock.now(), self._held, self._failure
             blocked = failure is not None and not failure.until.reached(now)
             course = rules.course(holding, refused, now, blocked, self._policy)
-            flight, launch = self._board(holding) if course in {Course.WAIT, Course.USE_AND_RENEW} else (None, None)
-        if launch is not None:
-            take_off(launch)
+            flight, work = self._board(holding) if course in {Course.WAIT, Course.USE_AND_RENEW} else (None, None)
+        if work is not None:
+            work()
         if course is Course.FAIL and failure is not None:
             raise another(failure.error) from failure.error
         if course is Course.WAIT and flight is not None:
@@ -210,12 +210,15 @@ class TokenSource(Confidential):
         return holding.token
 
     def _board(self, holding: Held | None) -> tuple[Future[AccessToken], Callable[[], None] | None]:
-        """Return the renewal under way, or a new one together with what launches it."""
+        """Return the renewal under way, or a new one, together with its work if no thread could be had for that."""
         if self._flight is not None:
             return self._flight, None
         flight: Future[AccessToken] = Future()
+        work = partial(self._fly, flight, holding)
+        # Known to others only once it runs: if this thread is interrupted, nobody waits for what never comes.
+        runs = take_off(work)
         self._flight = flight
-        return flight, partial(self._fly, flight, holding)
+        return flight, None if runs else work
 
     def _fly(self, flight: Future[AccessToken], holding: Held | None) -> None:
         begun = self._monotonic()
@@ -249,7 +252,7 @@ class TokenSource(Confidential):
         with self._lock:
             self._hold(rules.held(token, self._clock.now(), random.random(), self._policy))
             self._failure = None
-            self._flight = None
+            self._clear(flight)
         flight.set_result(token)
 
     def _fail(self, flight: Future[AccessToken], error: DCRAuthError, begun: float) -> None:
@@ -258,9 +261,13 @@ class TokenSource(Confidential):
             until = rules.next_try(error, count, self._clock.now(), random.random(), self._policy)
             error.retry_at = until.wall
             self._failure = Failure(error, until, count)
-            self._flight = None
+            self._clear(flight)
         flight.set_exception(error)
         self._tell(events.RenewalFailed(self._name, error, until.wall, self._monotonic() - begun, count))
+
+    def _clear(self, flight: Future[AccessToken]) -> None:
+        if self._flight is flight:
+            self._flight = None
 
     def _after(self, flight: Future[AccessToken], refused: AccessToken | None) -> AccessToken:
         """Return what a renewal that was waited for has brought, or what can stand in for it."""
