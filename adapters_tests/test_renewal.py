@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from adapters_tests.test_custody import errand_of
 from adapters_tests.world import BROKEN, Process, World
 from dcrauth import (
     ClientCredentials,
@@ -23,10 +24,12 @@ from dcrauth import (
     Throttled,
     events,
 )
+from dcrauth.custody import forgotten
 from dcrauth.effects import Add, Check, Get, Put, Replace, Send, Sleep
 from dcrauth.identity import Identity
 from dcrauth.provider import Response
-from dcrauth.records import read_credentials, write_credentials, write_forgotten
+from dcrauth.records import read_credentials, write_credentials, write_forgotten, write_token
+from dcrauth.renewal import unlocked
 
 POLICY = Policy()
 
@@ -684,5 +687,26 @@ def test_the_end_of_a_secret_is_told(world: World, process: Process, ends: objec
     world.records[key] = write_credentials(key, pair).data
     world.clients = {"client-x": "secret-x"}
     process.run()
-    assert [event.expires_at for event in world.told if isinstance(event, events.CredentialsEnding)] == [ends] * told
+    ending = [event for event in world.told if isinstance(event, events.CredentialsEnding)]
+    assert ending == [events.CredentialsEnding(process.identity.key[:8], ends)] * told
     assert (process.error, world.registrations) == (None, 0)
+
+
+def test_a_saved_pair_is_not_saved_again(world: World, process: Process) -> None:
+    """A pair that was stored and then deleted on purpose is not used again, even if the note of it is gone."""
+    process.run()
+    process.tell(forgotten(errand_of(process)))
+    process.run()
+    world.records.clear()
+    process.run()
+    assert (process.error, world.used) == (None, ["client-1", "client-2"])
+
+
+def test_without_the_lock_a_token_is_shared_all_the_same(world: World, process: Process) -> None:
+    """A token that was fetched although the lock could not be had is left to the other processes."""
+    process.run()
+    world.now += 7200
+    process.tell(unlocked(errand_of(process), StoreUnavailable("locked")))
+    process.run()
+    assert process.token is not None
+    assert world.records[world.identity.token] == write_token(world.identity.token, process.token)

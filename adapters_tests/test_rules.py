@@ -66,6 +66,17 @@ def test_the_lot_places_the_due_moment() -> None:
 
 
 @pytest.mark.parametrize(
+    ("life", "due", "mandatory", "expiry"),
+    [(100, 80, 90, 100), (0.5, 0.4, 0.45, 0.5), (0, 0, 0, 0), (-5, -5, -5, -5)],
+)
+def test_the_moments_of_a_token_follow_each_other(life: float, due: float, mandatory: float, expiry: float) -> None:
+    """However short a token's life is, or even negative, no moment of it comes before an earlier one."""
+    held = rules.held(token(life), NOW, 0.0, POLICY)
+    moments = [each.monotonic - NOW.monotonic for each in (held.due, held.mandatory, held.expiry)]
+    assert moments == pytest.approx([due, mandatory, expiry])
+
+
+@pytest.mark.parametrize(
     ("seconds", "blocked", "expected"),
     [
         (0, False, Course.USE),
@@ -145,6 +156,8 @@ def test_which_stored_token_is_adopted(stored: AccessToken, expected: bool) -> N
         (True, 300),
         (float("nan"), 300),
         (float("inf"), 300),
+        (366 * 86_400, 366 * 86_400),
+        (366 * 86_400 + 1, 300),
         (10**18, 300),
         ("soon", 300),
         ("9" * 5000, 300),
@@ -286,6 +299,15 @@ def test_which_token_stands_in_for_a_new_one(refused: str | None, seconds: float
 def test_for_how_long_a_client_is_new(age: float, expected: bool) -> None:
     """A client is given time for ten minutes; if it seems to be of the future, only as far as clocks may differ."""
     assert rules.is_settling(ClientCredentials("a", "b", NOW.wall - age), NOW, POLICY) is expected
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"), [(604_800, False), (604_799, True), (0, True), (-1, True), (None, False)]
+)
+def test_when_the_end_of_a_secret_is_near(left: float | None, expected: bool) -> None:
+    """A client secret is about to end for the last seven days, and after that; most secrets have no end."""
+    metadata = {} if left is None else {"client_secret_expires_at": NOW.wall + left}
+    assert rules.is_ending(ClientCredentials("a", "b", metadata=metadata), NOW) is expected
 
 
 @pytest.mark.parametrize(
