@@ -60,9 +60,9 @@ def test_the_due_moment_lies_between_the_windows(life: float, chance: float) -> 
 
 
 def test_the_lot_places_the_due_moment() -> None:
-    """The lowest lot makes a token due as early as can be, the highest as late."""
+    """The lowest lot makes a token due as early as can be, the highest half-way to where it is mandatory."""
     assert rules.held(token(21_600), NOW, 0.0, POLICY).due.wall == NOW.wall + 21_600 - 900
-    assert rules.held(token(21_600), NOW, 1.0, POLICY).due.wall == NOW.wall + 21_600 - 60
+    assert rules.held(token(21_600), NOW, 1.0, POLICY).due.wall == NOW.wall + 21_600 - (900 + 60) / 2
 
 
 @pytest.mark.parametrize(

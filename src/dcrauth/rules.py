@@ -94,8 +94,9 @@ def held(token: AccessToken, now: Instant, chance: float, policy: Policy) -> Hel
 
     Parameters:
         now: when this process got hold of it.
-        chance: a number in [0, 1), drawn once, that places the due moment between the earliest and the mandatory one,
-            so that many processes do not renew together.
+        chance: a number in [0, 1), drawn once, that places the due moment in the first half of the time between the
+            earliest and the mandatory one: many processes do not renew together, and the other half is left for the
+            renewal, so that nobody waits for it.
     """
     life = max(0.0, token.life)
     remaining = min(token.expires_at - now.wall, life)
@@ -104,7 +105,7 @@ def held(token: AccessToken, now: Instant, chance: float, policy: Policy) -> Hel
     return Held(
         token=token,
         obtained=now.later(remaining - life),
-        due=expiry.later(-(latest + (earliest - latest) * (1.0 - chance))),
+        due=expiry.later(-(latest + (earliest - latest) * (1.0 - chance / 2))),
         mandatory=expiry.later(-latest),
         expiry=expiry,
     )
