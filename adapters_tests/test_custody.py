@@ -24,7 +24,7 @@ from dcrauth import (
     TokenSource,
     events,
 )
-from dcrauth.custody import forgotten
+from dcrauth.custody import forgotten, restored
 from dcrauth.effects import Add, Errand, Get, Sleep
 from dcrauth.records import Forgotten, StoredCredentials, read_credentials, write_credentials
 from dcrauth.renewal import unlocked
@@ -378,6 +378,58 @@ def test_what_was_kept_aside_is_deleted_on_purpose(world: World, process: Proces
     process.tell(forgotten(errand_of(process)))
     process.run()
     assert not [key for key in world.records if ".replaced-" in key]
+
+
+def test_a_replaced_pair_can_be_restored(world: World, process: Process) -> None:
+    """The pair that was replaced last comes back into use, the present one is kept aside, and that can be undone."""
+    old = world.clients.copy()
+    world.clients.clear()
+    process.run()
+    assert world.stored_client() == "client-2"
+    world.clients.update(old)
+    for client in ("client-1", "client-2", "client-1"):
+        process.tell(restored(errand_of(process)))
+        process.run()
+        assert process.outcome is True
+        assert world.stored_client() == client
+        process.run()
+        assert world.used[-1] == client
+    assert len(told(world, events.CredentialsRestored)) == 3
+    assert world.registrations == 2
+
+
+def test_nothing_is_restored_where_nothing_was_replaced(world: World, process: Process) -> None:
+    """Without a pair that was kept aside, or without any, nothing changes."""
+    before = dict(world.records)
+    process.tell(restored(errand_of(process)))
+    process.run()
+    assert (process.outcome, world.records) == (False, before)
+    stranger = process_in(World())
+    stranger.tell(restored(errand_of(stranger)))
+    stranger.run()
+    assert stranger.outcome is False
+
+
+def test_a_source_restores(world: World) -> None:
+    """TokenSource.restore leads to a token of the former client, in the processes that share the store as well."""
+
+    class Direct:
+        def send(self, request: Any) -> Any:
+            return world.answer(request)
+
+    store = MemoryStore()
+    policy = Policy(least_pause=0.0, settling=0.0, young=0.0)
+    source, peer = (TokenSource(AdobePass(STATEMENT), store=store, transport=Direct(), policy=policy) for _ in range(2))
+    first = source.token()
+    peer.token()
+    known = world.clients.copy()
+    world.clients.clear()
+    second = source.token(instead_of=first)
+    world.clients.update(known)
+    assert source.restore() is True
+    assert source.token().value not in {first.value, second.value}
+    peer.token(instead_of=first)
+    assert world.used == ["client-1", "client-1", "client-1", "client-2", "client-1"]
 
 
 def step_to(process: Process, kind: type) -> None:

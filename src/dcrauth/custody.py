@@ -111,6 +111,39 @@ def forgotten(errand: Errand) -> Story[bool]:
     return True
 
 
+def restored(errand: Errand) -> Story[bool]:
+    """Put the pair that was kept aside last back in use, and the present one aside; return whether there was any."""
+    found = yield from stored(errand)
+    if not isinstance(found, StoredCredentials):
+        return False
+    former = yield from last_kept_aside(errand, found)
+    if former is None:
+        return False
+    yield from kept_aside(errand, found)
+    key = errand.identity.credentials
+    fresh = write_credentials(key, former.credentials, found.generation + 1)
+    if not (yield Replace(key, fresh.data, found.data)):
+        raise StoreUnavailable("The client credentials were replaced meanwhile by another process; they were kept")
+    errand.memory.client = fresh
+    yield Delete(errand.identity.token)
+    yield Tell(events.CredentialsRestored(errand.name))
+    return True
+
+
+def last_kept_aside(errand: Errand, present: StoredCredentials) -> Story[StoredCredentials | None]:
+    """Return the pair in the last place of those kept aside that is another one than the *present* one."""
+    last = None
+    for place in itertools.count(1):
+        key = errand.identity.replaced(place)
+        data = yield Get(key)
+        if data is None and place >= present.generation:
+            return last
+        copy = None if data is None else read_credentials(key, data)
+        if isinstance(copy, StoredCredentials) and copy.credentials.client_id != present.credentials.client_id:
+            last = copy
+    raise AssertionError("unreachable: the loop only ends by returning")
+
+
 def cleared(errand: Errand, generation: int) -> Story[None]:
     """Delete the copies that were kept aside of credentials before *generation*, and of others in places after that."""
     for place in itertools.count(1):

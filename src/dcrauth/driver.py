@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken
-from dcrauth.custody import forgotten
+from dcrauth.custody import forgotten, restored
 from dcrauth.effects import (
     Add,
     Check,
@@ -72,6 +72,11 @@ class Driver:
     def _forget(self, errand: Errand) -> bool:
         with self.store.lock(errand.identity.key, wait=errand.policy.lock_wait):
             return self.run(forgotten(errand))
+
+    def restore(self, errand: Errand) -> bool:
+        """Put the credentials of *errand* that were kept aside last back in use; return whether there were any."""
+        with self.store.lock(errand.identity.key, wait=errand.policy.lock_wait):
+            return self.run(restored(errand))
 
     def run(self, story: Story[T]) -> T:
         """Perform the effects of *story* in order and return its result."""

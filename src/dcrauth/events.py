@@ -120,6 +120,11 @@ class CredentialsEnding(Event):
 
 
 @dataclass(frozen=True)
+class CredentialsRestored(Event):
+    """The client credentials that had been replaced last were put back in use, on purpose."""
+
+
+@dataclass(frozen=True)
 class StoreRepaired(Event):
     """The store had lost the client credentials, or held older ones; this process put those that it knows back."""
 

@@ -37,6 +37,7 @@ _LEVELS = {
     events.RequestRefused: logging.INFO,
     events.Throttled: logging.WARNING,
     events.CredentialsForgotten: logging.INFO,
+    events.CredentialsRestored: logging.INFO,
     events.StoreRepaired: logging.WARNING,
     events.StoreProblem: logging.WARNING,
 }
@@ -153,6 +154,23 @@ class TokenSource(Confidential):
         found = self._driver.forget(self._errand(None))
         with self._lock:
             self._hold(None)
+        return found
+
+    def restore(self) -> bool:
+        """Put the client credentials that were replaced last back in use, and keep the present ones aside; may block.
+
+        For when the server knows the old client again, so that end users who have not logged in anew need not.
+
+        Returns:
+            Whether there were any.
+
+        Raises:
+            StoreError: the store failed; nothing was changed.
+        """
+        found = self._driver.restore(self._errand(None))
+        if found:
+            with self._lock:
+                self._hold(None)
         return found
 
     def refused(self, token: AccessToken, verdict: Verdict) -> bool:
