@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import errno
 import logging
 import pickle
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,20 @@ import pytest
 
 from adapters_tests.clients import KINDS, Kind
 from adapters_tests.conftest import EAGER, ManualClock
+from adapters_tests.failing_disk import FailingDisk
+from adapters_tests.interrupts import interrupts
 from adapters_tests.test_rules import jwt
-from dcrauth import AccessToken, AdobePass, ClientCredentials, DCRAuthError, FileStore, MemoryStore, TokenSource, events
+from dcrauth import (
+    AccessToken,
+    AdobePass,
+    ClientCredentials,
+    DCRAuthError,
+    FileStore,
+    MemoryStore,
+    StoreUnavailable,
+    TokenSource,
+    events,
+)
 from dcrauth.errors import in_terms_of
 from dcrauth.provider import Request, Response
 from dcrauth.records import write_credentials
@@ -74,6 +89,7 @@ def everything() -> list[Any]:
     ]
 
 
+@pytest.mark.fault("an object of ours is printed, logged or formatted", "no secret is in its text")
 def test_no_repr_shows_a_secret() -> None:
     """repr, str and format of every object, alone and in containers, are clean."""
     for each in everything():
@@ -82,6 +98,10 @@ def test_no_repr_shows_a_secret() -> None:
             assert_clean(f"{each}")
 
 
+@pytest.mark.fault(
+    "an object of ours is pickled or copied",
+    "a pickle is refused or has no secret in it; copies work",
+)
 def test_no_pickle_carries_a_secret() -> None:
     """Pickling an object of ours is refused or leaves the secret out; deep copies keep working."""
     for each in everything():
@@ -104,6 +124,10 @@ FAULTS = [
 ]
 
 
+@pytest.mark.fault(
+    "a renewal fails, and its error is logged with the variables of every frame",
+    "no secret is in the error, its traceback, the events and the log",
+)
 @pytest.mark.parametrize("fault", FAULTS, ids=repr)
 @pytest.mark.parametrize("calls_before", [0, 1])
 def test_no_failure_shows_a_secret(
@@ -132,14 +156,18 @@ def test_no_failure_shows_a_secret(
     assert_clean(pickle.dumps(error).decode("latin-1") if error.description is None else "")
 
 
-def everything_about(error: BaseException) -> str:
-    """The error as str and repr and as the most talkative of tracebacks, with the locals of every frame of ours."""
+def everything_about(error: BaseException, *functions: str) -> str:
+    """The error as str and repr and as the most talkative of tracebacks, with the locals of every frame of ours.
+
+    Parameters:
+        functions: names of functions of this module whose frames count as well.
+    """
     frames = traceback.TracebackException.from_exception(error, capture_locals=True)
     ours = "".join(
         f"{frame.filename}:{frame.lineno} {frame.locals}"
         for chained in _chain(frames)
         for frame in chained.stack
-        if "dcrauth" in frame.filename and "adapters_tests" not in frame.filename
+        if ("dcrauth" in frame.filename and "adapters_tests" not in frame.filename) or frame.name in functions
     )
     return f"{error} {error!r}" + "".join(traceback.format_exception(error)) + ours
 
@@ -156,6 +184,7 @@ def test_no_file_name_shows_a_secret(tmp_path: Path, time: ManualClock) -> None:
     assert any(SECRET.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
+@pytest.mark.fault("everything is logged at DEBUG, by the HTTP libraries as well", "no secret is in the log")
 @pytest.mark.parametrize("form", ["form", "query"])
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_no_debug_log_shows_a_secret(
@@ -191,6 +220,10 @@ def secrets_in(adobe: Simulator) -> set[str]:
     return sent | tokens
 
 
+@pytest.mark.fault(
+    "a response of requests is pickled, as caches do, and its auth object with it",
+    "no secret goes along; what comes out refuses to work",
+)
 def test_a_pickled_response_of_requests_carries_no_secret(adobe: Simulator, source: TokenSource) -> None:
     """Requests pickles a response together with its request and its hooks; neither token nor statement goes along."""
     import requests
@@ -224,6 +257,121 @@ def test_errors_of_the_adapters_show_no_secret(kind: Kind, source: TokenSource, 
     text = everything_about(caught.value)
     assert not any(secret in text for secret in (adobe.software_statement, *secrets_in(adobe)))
     assert sys.getsizeof(text) > 100
+
+
+class Failing(MemoryStore):
+    """A store that fails once with a record in its hands.
+
+    Parameters:
+        method: what fails.
+        reason: what is raised.
+    """
+
+    def __init__(self, method: str, reason: BaseException) -> None:
+        super().__init__()
+        self._reasons, whole = [reason], getattr(self, method)
+
+        def fails(*record: Any, **more: Any) -> Any:
+            held = [*record, *more.values(), whole(*record, **more)]
+            if any(isinstance(each, bytes) and len(each) > 50 for each in held) and self._reasons:
+                raise self._reasons.pop()
+            return held[-1]
+
+        setattr(self, method, fails)
+
+
+@pytest.mark.fault(
+    "a store fails with a record in its hands, and the error is logged with the variables of every frame",
+    "no secret is in the error, its traceback, the events and the log",
+)
+@pytest.mark.parametrize("method", ["add", "get", "put"])
+@pytest.mark.parametrize("kind", [StoreUnavailable, KeyError, SystemExit, KeyboardInterrupt])
+def test_no_failure_of_a_store_shows_a_secret(
+    method: str, kind: type[BaseException], caplog: pytest.LogCaptureFixture, time: ManualClock
+) -> None:
+    """Whatever a store raises, from whichever frame, what can be told of it is clean; the next renewal succeeds."""
+    caplog.set_level(logging.DEBUG)
+    told: list[events.Event] = []
+    source = TokenSource(
+        AdobePass(STATEMENT),
+        store=Failing(method, kind("the store's own words")),
+        transport=CanaryServer(),
+        policy=EAGER,
+        on_event=told.append,
+        clock=time.clock,
+    )
+    text = ""
+    try:
+        source.token()
+    except DCRAuthError as error:
+        text = everything_about(error, *_OF_STORES)
+    assert source.flush_events(20)
+    for event in told:
+        if isinstance(event, events.StoreProblem | events.RenewalFailed):
+            text += everything_about(event.error, *_OF_STORES)
+    assert text
+    assert_clean(text + caplog.text + repr(told))
+    time.advance(120)
+    assert source.token().value == TOKEN
+
+
+_OF_STORES = ("fails", "whole")
+
+
+@pytest.mark.parametrize("call", ["write", "sync_file", "link", "read"])
+def test_no_failure_of_a_disk_shows_a_secret(call: str, tmp_path: Path, time: ManualClock) -> None:
+    """The same for a file store whose disk fails, from the depths of which the record could be seen."""
+    disk = FailingDisk()
+    with contextlib.ExitStack() as failing:
+        for at in range(1, 20):
+            store = FileStore(tmp_path / str(at))
+            store._disk = disk
+            source = TokenSource(
+                AdobePass(STATEMENT), store=store, transport=CanaryServer(), policy=EAGER, clock=time.clock
+            )
+            failing.enter_context(disk.failing(call, at, errno.ENOSPC, lasting=True))
+            try:
+                source.token()
+            except DCRAuthError as error:
+                assert_clean(everything_about(error))
+            failing.close()
+            time.advance(120)
+            assert source.token().value == TOKEN
+            if not disk.struck:
+                break
+
+
+@pytest.mark.fault(
+    "Ctrl-C while a request waits, and the interrupt is logged with the variables of every frame",
+    "no secret is in its traceback",
+)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.is_async], ids=lambda kind: kind.name)
+def test_no_interrupt_of_a_request_shows_a_secret(kind: Kind, make_source: Any, adobe: Simulator) -> None:
+    """In whichever of our lines a request is interrupted, the variables of all frames of ours are clean."""
+    api = f"{adobe.url}/api/v2/REF30/configuration"
+    texts = []
+    with kind.open(None, pool=1000) as app:  # as an interrupted request may keep its connection
+
+        def prepare() -> Callable[[], object]:
+            app.native.auth = kind.auth(make_source(on_event=None))
+
+            def twice() -> None:
+                app.get(api)
+                adobe.revoke_tokens()
+                app.get(api)
+
+            return twice
+
+        for interrupting, act in interrupts(prepare):
+            try:
+                with interrupting:
+                    act()
+            except KeyboardInterrupt as interrupt:
+                texts.append(everything_about(interrupt))
+        assert prepare()() is None
+    secrets = (adobe.software_statement, *secrets_in(adobe))
+    assert len(texts) > 20
+    assert not any(secret in text for secret in secrets for text in texts)
 
 
 def test_the_canaries_would_be_found() -> None:

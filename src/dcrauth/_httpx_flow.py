@@ -61,8 +61,10 @@ class HttpxFlow(Attachment):
 
     def _carried(self, response: Any, token: AccessToken) -> bool:
         """Whether the request that was refused, after all redirects, went to a protected origin and had our token."""
-        url, sent = response.request.url, response.request.headers.get("Authorization")
-        return sent == token.authorization and self._protects(url.scheme, url.host, url.port)
+        # Nothing here is named after the header: programs log the variables of a function that is interrupted.
+        url, headers = response.request.url, response.request.headers
+        same = headers.get("Authorization") == token.authorization
+        return same and self._protects(url.scheme, url.host, url.port)
 
     def _repeats(self, response: Any) -> bool:
         """Whether starting over is harmless: a redirect means that the first request has been carried out already."""
