@@ -710,3 +710,12 @@ def test_without_the_lock_a_token_is_shared_all_the_same(world: World, process: 
     process.run()
     assert process.token is not None
     assert world.records[world.identity.token] == write_token(world.identity.token, process.token)
+
+
+def test_an_unsaved_pair_that_was_deleted_since_is_given_up(world: World, process: Process) -> None:
+    """A pair that the store took though it said no, and a peer then deleted on purpose, is not saved in its place."""
+    process.run({Add: ["store down"]})
+    key = world.identity.credentials
+    world.records[key] = write_forgotten(key, 2, world.now).data
+    process.run()
+    assert (process.error, world.used, world.registrations) == (None, ["client-2"], 2)
