@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -12,17 +13,22 @@ from typing import Any
 import pytest
 
 from adapters_tests.conftest import ManualClock
+from adapters_tests.direct import Server
 from adapters_tests.world import STATEMENT, World
 from dcrauth import (
     AdobePass,
     DCRAuthError,
     FileStore,
     InsecureStore,
+    Policy,
     StoreCorrupt,
     StoreError,
+    StoreLost,
     StoreUnavailable,
+    StoreWarning,
     TokenSource,
 )
+from dcrauth.stores import _disk, _mounts
 from dcrauth.stores._locks import digest
 
 
@@ -228,3 +234,111 @@ def test_store_errors_are_ours(files: FileStore, tmp_path: Path) -> None:
     (tmp_path / "store" / "records").write_text("in the way")
     with pytest.raises(DCRAuthError, match="records"):
         files.add("key", b"value")
+
+
+@pytest.mark.fault(
+    "the directory of a file store is on a network file system",
+    "a `StoreWarning` says that its locks may not exclude other hosts, and what to use instead",
+)
+def test_a_network_file_system_is_doubtful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a network file system a warning names what can be used instead; elsewhere there is none."""
+    device = tmp_path.stat().st_dev
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"36 35 {os.major(device)}:{os.minor(device)} / /mnt rw - nfs4 server:/x rw\n")
+    monkeypatch.setattr(_mounts, "MOUNTS", str(mounts))
+    with pytest.warns(StoreWarning, match="RedisStore") as told:
+        FileStore(tmp_path / "not" / "there yet")
+    assert told[0].filename == __file__
+    mounts.write_text(mounts.read_text().replace("nfs4", "ext4"))
+    FileStore(tmp_path / "store")
+
+
+LOSSES = {
+    "directory": shutil.rmtree,
+    "records": lambda directory: shutil.rmtree(directory / "records"),
+    "mark and records": lambda directory: [shutil.rmtree(each) for each in directory.iterdir() if each.is_dir()],
+}
+
+
+@pytest.mark.fault(
+    "the directory of a store, or all records in it, were deleted",
+    "`StoreLost`: nothing is registered until somebody restores it or removes the marks that the error names",
+)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_lost_store_is_not_a_new_one(files: FileStore, tmp_path: Path, loss: str) -> None:
+    """A process that starts after the loss is told, and registers nothing; after the marks are removed it may."""
+    server = Server()
+    server.source(files).token()
+    LOSSES[loss](tmp_path / "store")
+    again = FileStore(tmp_path / "store")
+    with pytest.raises(StoreLost) as lost:
+        server.source(again).token()
+    with pytest.raises(StoreLost):
+        list(again.keys())
+    assert server.world.registrations == 1
+    for mark in (tmp_path / "store" / "store.json", tmp_path / ".store.dcrauth"):
+        if mark.exists():
+            assert str(mark) in str(lost.value)
+            mark.unlink()
+    assert server.source(FileStore(tmp_path / "store")).token().value == "token-2"
+
+
+@pytest.mark.fault(
+    "the directory of a store is deleted while processes use it",
+    "they put back what they know; what nobody knows stays lost, and is not taken for absent",
+)
+def test_a_lost_store_takes_records_back(files: FileStore, tmp_path: Path) -> None:
+    """A process that knows its credentials puts them back, for all others as well, and registers nothing."""
+    server = Server()
+    source = server.source(files, policy=Policy(young=0.0))
+    files.add("unknown to it", b"value")
+    first = source.token()
+    shutil.rmtree(tmp_path / "store")
+    assert source.token(instead_of=first).value == "token-2"
+    again = FileStore(tmp_path / "store")
+    assert server.source(again).token().value == "token-2"
+    with pytest.raises(StoreLost):
+        again.get("unknown to it")
+    assert server.world.registrations == 1
+
+
+class HeldOpen:
+    """A file that somebody has open, as Windows knows it, so that it cannot be replaced for a while."""
+
+    def __init__(self, times: int, number: int) -> None:
+        self.times, self.number, self.attempts = times, number, 0
+
+    def replace(self, *names: Any, **folders: Any) -> None:
+        """Stand in for os.replace."""
+        self.attempts += 1
+        if self.attempts <= self.times:
+            error = PermissionError(13, "held open")
+            error.winerror = self.number  # type: ignore[attr-defined]
+            raise error
+        os.rename(*names, **folders)
+
+
+@pytest.mark.fault(
+    "a virus scanner or a reader has a record open that is to be replaced (Windows)",
+    "it is tried again for two seconds, then it is an error, and the old record stays",
+)
+@pytest.mark.parametrize(
+    ("times", "number", "succeeds"), [(3, 5, True), (3, 32, True), (99, 33, False), (1, 13, False)]
+)
+def test_a_file_that_is_held_open_is_waited_for(
+    files: FileStore, monkeypatch: pytest.MonkeyPatch, times: int, number: int, succeeds: bool
+) -> None:
+    """Replacing a file that somebody has open is tried a bounded number of times; other refusals count at once."""
+    files.add("key", b"old")
+    held = HeldOpen(times, number)
+    monkeypatch.setattr(_disk.os, "replace", held.replace)
+    monkeypatch.setattr(_disk.time, "sleep", lambda seconds: None)
+    if succeeds:
+        assert files.replace("key", b"new", expected=b"old")
+        assert held.attempts == times + 1
+    else:
+        with pytest.raises(StoreUnavailable):
+            files.replace("key", b"new", expected=b"old")
+        assert held.attempts == (8 if number == 33 else 1)
+    monkeypatch.undo()
+    assert files.get("key") == (b"new" if succeeds else b"old")
