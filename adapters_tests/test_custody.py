@@ -25,7 +25,7 @@ from dcrauth import (
     events,
 )
 from dcrauth.custody import forgotten, restored
-from dcrauth.effects import Add, Errand, Get, Sleep
+from dcrauth.effects import Add, Errand, Get, Send, Sleep
 from dcrauth.records import Forgotten, StoredCredentials, read_credentials, write_credentials
 from dcrauth.renewal import unlocked
 
@@ -345,6 +345,24 @@ def test_what_is_read_before_a_registration_counts(world: World, process: Proces
     peer.run()
     process.run()
     assert world.registrations == 2
+
+
+@pytest.mark.parametrize("generation", [1, 2])
+def test_what_is_read_before_a_registration_is_remembered(world: World, process: Process, generation: int) -> None:
+    """A pair that a peer has put in the place of a refused one is in use even while the store cannot be read later."""
+    world.clients.clear()
+    step_to(process, Sleep)
+    peer = ClientCredentials("client-x", "secret-x")
+    world.clients["client-x"] = "secret-x"
+    while not isinstance(process.step(), Send):
+        pass
+    key = world.identity.credentials
+    world.records[key] = write_credentials(key, peer, generation).data
+    process.run()
+    assert (process.error, world.used[-1], world.registrations) == (None, "client-x", 1)
+    world.now += 7200
+    process.run({Get: ["", "store down"]})
+    assert (process.error, world.used[-1], world.registrations) == (None, "client-x", 1)
 
 
 def test_a_pair_that_is_lost_twice_is_not_given_up(world: World, process: Process) -> None:

@@ -35,11 +35,17 @@ def stored(errand: Errand) -> Story[StoredCredentials | Forgotten | None]:
         # They were stored when they were read. Should a peer have replaced them since, the server will not know them.
         yield Tell(events.StoreProblem(errand.name, problem))
         return known
+    yield from noted(errand, found)
+    return found
+
+
+def noted(errand: Errand, found: StoredCredentials | Forgotten | None) -> Story[None]:
+    """Take what was read from the store for what is in use from now on."""
+    known = errand.memory.client
     if known is not None and rules.is_divided(found, known):
         errand.memory.superseded.append(known)
     errand.memory.client = found if isinstance(found, StoredCredentials) else None
     yield from gave_way(errand)
-    return found
 
 
 def read(errand: Errand) -> Story[StoredCredentials | Forgotten | None]:

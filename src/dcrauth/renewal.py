@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 
 from dcrauth import events, rules
 from dcrauth.credentials import AccessToken, ClientCredentials
-from dcrauth.custody import kept_aside, read, stored
+from dcrauth.custody import kept_aside, noted, read, stored
 from dcrauth.effects import Add, Check, Errand, Get, Heard, Now, Put, Replace, Send, Sleep, Story, Tell, Unsaved
 from dcrauth.errors import (
     CredentialsRejected,
@@ -70,8 +70,8 @@ def renewal(errand: Errand) -> Story[AccessToken]:
         client = yield from doubted(errand, client)
     try:
         token = yield from fetched(errand, client.credentials)
-    except CredentialsRejected as refusal:
-        token = yield from recovered(errand, client, refusal)
+    except CredentialsRejected:
+        token = yield from recovered(errand, client)
     yield from shared(errand, token)
     return token
 
@@ -178,7 +178,7 @@ def fetched(errand: Errand, credentials: ClientCredentials) -> Story[AccessToken
     return token
 
 
-def recovered(errand: Errand, client: StoredCredentials, refusal: CredentialsRejected) -> Story[AccessToken]:
+def recovered(errand: Errand, client: StoredCredentials) -> Story[AccessToken]:
     """Get a token although the server did not recognise the client: first doubt, then confirm, then register anew."""
     latest = yield from client_of(errand)
     if latest.data != client.data:
@@ -223,6 +223,7 @@ def succeeded(errand: Errand, client: StoredCredentials) -> Story[StoredCredenti
     if found is None or found.data != client.data:
         # A peer was faster, or the store has lost the record meanwhile.
         if isinstance(found, StoredCredentials) and found.generation >= client.generation:
+            yield from noted(errand, found)
             return found
         return (yield from client_of(errand))
     yield from kept_aside(errand, client)
