@@ -257,6 +257,7 @@ def daemonize(program: Program) -> None:
 
 def interrupted(program: Program) -> None:
     """Wait for a renewal in the main thread, be interrupted, and go on."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever starts the tests may have it ignored
     try:
         program.get()
     except KeyboardInterrupt:

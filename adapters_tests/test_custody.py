@@ -14,6 +14,7 @@ from adapters_tests.world import STATEMENT, Process, World
 from dcrauth import (
     AdobePass,
     ClientCredentials,
+    CredentialsRejected,
     InsecureStore,
     MemoryStore,
     Policy,
@@ -25,7 +26,7 @@ from dcrauth import (
     events,
 )
 from dcrauth.custody import forgotten, restored
-from dcrauth.effects import Add, Errand, Get, Send, Sleep
+from dcrauth.effects import Add, Delete, Errand, Get, Replace, Send, Sleep
 from dcrauth.records import Forgotten, StoredCredentials, read_credentials, write_credentials
 from dcrauth.renewal import unlocked
 
@@ -449,6 +450,57 @@ def test_a_source_restores(world: World) -> None:
     assert source.token().value not in {first.value, second.value}
     peer.token(instead_of=first)
     assert world.used == ["client-1", "client-1", "client-1", "client-2", "client-1"]
+
+
+def test_to_forget_can_be_finished(world: World, process: Process) -> None:
+    """Where the store fails half-way, a second call deletes what is left of the identity."""
+    world.clients.clear()
+    process.run()
+    assert world.identity.replaced(1) in world.records
+    process.tell(forgotten(errand_of(process)))
+    process.run({Delete: ["store down"]})
+    assert isinstance(process.error, StoreUnavailable)
+    process.tell(forgotten(errand_of(process)))
+    process.run()
+    assert process.outcome is False
+    assert set(world.records) == {world.identity.credentials}
+
+
+def test_to_restore_in_vain_changes_nothing(world: World, process: Process) -> None:
+    """Where the store fails half-way the present pair stays in use, and another call does what the first one should."""
+    world.clients.clear()
+    process.run()
+    for faults in ({Delete: ["store down"]}, {Replace: ["store down"]}):
+        process.tell(restored(errand_of(process)))
+        process.run(faults)
+        assert isinstance(process.error, StoreUnavailable)
+        assert world.stored_client() == "client-2"
+    process.tell(restored(errand_of(process)))
+    process.run()
+    assert world.stored_client() == "client-1"
+
+
+@pytest.mark.parametrize("remedy", ["forget", "restore"])
+def test_a_remedy_takes_effect_at_once(world: World, remedy: str) -> None:
+    """After forget() or restore() the failure that it is to cure is over: the next call has a token."""
+
+    class Direct:
+        def send(self, request: Any) -> Any:
+            return world.answer(request)
+
+    policy = Policy(least_pause=0.0, settling=0.0, young=0.0)
+    source = TokenSource(AdobePass(STATEMENT), store=MemoryStore(), transport=Direct(), policy=policy)
+    token = source.token()
+    known = world.clients.copy()
+    world.clients.clear()
+    token = source.token(instead_of=token)
+    world.clients.clear()
+    with pytest.raises(CredentialsRejected):
+        source.token(instead_of=token)
+    world.clients.update(known)
+    assert getattr(source, remedy)() is True
+    assert source.token(instead_of=token).value != token.value
+    assert world.used[-1] == ("client-3" if remedy == "forget" else "client-1")
 
 
 def step_to(process: Process, kind: type) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
 import subprocess
@@ -124,8 +125,8 @@ def test_a_slow_listener_holds_nothing_up(
     assert names(told) == ["Registered", "TokenRenewed", "RequestRefused", "TokenRenewed", "RequestRetried"]
 
 
-@pytest.mark.parametrize("raised", [RuntimeError("listener"), ValueError()])
-def test_a_raising_listener_is_logged(raised: Exception, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("raised", [RuntimeError("listener"), ValueError(), asyncio.CancelledError(), SystemExit()])
+def test_a_raising_listener_is_logged(raised: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     """What a listener raises is logged, and it is called for the next event all the same."""
     told: list[events.Event] = []
 

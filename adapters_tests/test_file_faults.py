@@ -145,7 +145,12 @@ def test_a_fault_costs_nothing(bench: Bench, name: str) -> None:
             with bench.disk.failing(kind, at, number):
                 went_well = outcome(operation, store, number, str(bench.directory))
             assert bench.disk.struck
-            assert bench.records() == (operation.after if went_well else operation.before or {}), (kind, at)
+            present = bench.records()
+            if kind == "sync" and not went_well and operation.result is True and "add" in name:
+                # The record may have its name already, and somebody may have read it: then it stays.
+                assert present in (operation.before or {}, operation.after)
+                continue
+            assert present == (operation.after if went_well else operation.before or {}), (kind, at)
             assert bench.leftovers() == [] or kind == "unlink", (kind, at)
             if not went_well:
                 assert operation.act(store) == operation.result

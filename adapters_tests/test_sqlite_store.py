@@ -35,6 +35,7 @@ from dcrauth import (
     StoreUnavailable,
 )
 from dcrauth.stores import _database, _mounts, _sqlite
+from dcrauth.stores._locks import locked
 from dcrauth.stores.sqlite import SQLiteStore
 from dcrauth.testing._races import forked
 
@@ -330,7 +331,7 @@ def test_a_store_can_be_started_anew(path: Path, tmp_path: Path) -> None:
     with closing(SQLiteStore(path)) as store:
         with pytest.raises(StoreLost) as lost:
             store.get("key")
-        for mark in (path.with_name("records.db.mark"), path.parent.with_name(".store.records.db.dcrauth")):
+        for mark in (path.with_name("records.db.mark"), path.parent.with_name(".store%records.db.sqlite.dcrauth")):
             assert str(mark) in str(lost.value)
             mark.unlink()
         assert store.get("key") is None
@@ -622,6 +623,57 @@ def test_forks_while_threads_write(store: SQLiteStore) -> None:
             thread.join(PATIENCE)
     assert failures == []
     assert {f"child {number}" for number in range(15)} <= set(store.keys())
+
+
+@pytest.mark.fault(
+    "another process that writes to a SQLite store is stopped",
+    "records are read all the same; a disposable one is given up soon, others after half a minute",
+)
+def test_a_stopped_writer_keeps_nobody_from_reading(
+    store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another process holds on to the lock of the writers, records are read, and writers are told."""
+    monkeypatch.setattr(_database, "_WAIT", 0.3)
+    monkeypatch.setattr(_database, "_BRIEF_WAIT", 0.1)
+    store.add("key", b"value")
+    with locked(f"{path}.lock", 5):
+        for write in (lambda: store.put("key", b"new"), lambda: store.add("other", b"new")):
+            failures: list[BaseException] = []
+
+            def writing(write: Callable[[], object] = write, failures: list[BaseException] = failures) -> None:
+                try:
+                    write()
+                except StoreUnavailable as failure:
+                    failures.append(failure)
+
+            thread = threading.Thread(target=writing)
+            thread.start()
+            assert store.get("key") == b"value"
+            thread.join(PATIENCE)
+            assert len(failures) == 1
+    store.put("key", b"new")
+    assert store.get("key") == b"new"
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, MemoryError, StoreUnavailable])
+def test_a_suspension_that_is_interrupted_hangs_nobody(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch, raised: type[BaseException]
+) -> None:
+    """Whatever happens right before a fork, both sides can use the store afterwards."""
+    store.add("key", b"value")
+
+    def close(wait: float) -> None:
+        raise raised("interrupted")
+
+    monkeypatch.setattr(store._database, "_close", close)
+
+    def child() -> None:
+        assert store.get("key") == b"value"
+        assert store.add("child", b"value")
+
+    with forked(child):
+        assert store.get("key") == b"value"
+    assert store.get("child") == b"value"
 
 
 def test_threads_share_the_connection(store: SQLiteStore) -> None:

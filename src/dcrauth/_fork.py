@@ -1,8 +1,10 @@
 """Objects that hold locks, threads or connections, around a fork."""
 
+import logging
 import os
 import threading
 import weakref
+from contextlib import suppress
 from typing import Protocol
 
 # What is registered first is called last before a fork, and filelock then holds all of its locks still. So it has to be
@@ -34,6 +36,9 @@ _living: "weakref.WeakSet[Forkable]" = weakref.WeakSet()
 _suspendable: "weakref.WeakSet[Suspendable]" = weakref.WeakSet()
 _suspended: list[Suspendable] = []
 _one_at_a_time = threading.Lock()
+_LONGEST = 30.0
+
+logger = logging.getLogger("dcrauth")
 
 
 def watch(each: Forkable) -> None:
@@ -47,24 +52,37 @@ def suspend(each: Suspendable) -> None:
 
 
 def _before_fork() -> None:
-    _one_at_a_time.acquire()
+    # An exception from here would be printed, and the fork would go on: so each is resumed, whatever happens here.
+    with suppress(Exception):
+        _one_at_a_time.acquire(timeout=_LONGEST)
     for each in list(_suspendable):
-        each.suspend()
         _suspended.append(each)
+        try:
+            each.suspend()
+        except BaseException:
+            logger.exception("%s could not be suspended for a fork", type(each).__name__)
 
 
 def _after_fork_in_parent() -> None:
     while _suspended:
         _suspended.pop().resume(in_child=False)
-    _one_at_a_time.release()
+    _let_others_fork()
 
 
 def _after_fork_in_child() -> None:
-    while _suspended:
-        _suspended.pop().resume(in_child=True)
-    _one_at_a_time.release()
-    for each in list(_living):
-        each.after_fork()
+    # All of them, for one may have been made while others were being suspended.
+    _suspended.clear()
+    for each in list(_suspendable):
+        each.resume(in_child=True)
+    _let_others_fork()
+    for other in list(_living):
+        other.after_fork()
+
+
+def _let_others_fork() -> None:
+    # It is not held where waiting for it was interrupted, or in vain.
+    with suppress(RuntimeError):
+        _one_at_a_time.release()
 
 
 if hasattr(os, "register_at_fork"):

@@ -104,17 +104,19 @@ def kept_aside(errand: Errand, client: StoredCredentials | Forgotten) -> Story[N
 def forgotten(errand: Errand) -> Story[bool]:
     """Delete the credentials and tokens of an identity on purpose; return whether there were any credentials."""
     found = yield from stored(errand)
-    if not isinstance(found, StoredCredentials):
+    if found is None:
         return False
-    now = yield Now()
-    key = errand.identity.credentials
-    if not (yield Replace(key, write_forgotten(key, found.generation + 1, now.wall).data, found.data)):
-        raise StoreUnavailable("The client credentials were replaced meanwhile by another process; they were kept")
-    errand.memory.client = None
-    yield from cleared(errand, found.generation)
+    if isinstance(found, StoredCredentials):
+        now = yield Now()
+        key = errand.identity.credentials
+        if not (yield Replace(key, write_forgotten(key, found.generation + 1, now.wall).data, found.data)):
+            raise StoreUnavailable("The client credentials were replaced meanwhile by another process; they were kept")
+        errand.memory.client = None
+        yield Tell(events.CredentialsForgotten(errand.name))
+    # In any case: where the store failed after the credentials were deleted, a second call deletes the rest.
     yield Delete(errand.identity.token)
-    yield Tell(events.CredentialsForgotten(errand.name))
-    return True
+    yield from cleared(errand, found.generation)
+    return isinstance(found, StoredCredentials)
 
 
 def restored(errand: Errand) -> Story[bool]:
@@ -126,12 +128,12 @@ def restored(errand: Errand) -> Story[bool]:
     if former is None:
         return False
     yield from kept_aside(errand, found)
+    yield Delete(errand.identity.token)
     key = errand.identity.credentials
     fresh = write_credentials(key, former.credentials, found.generation + 1)
     if not (yield Replace(key, fresh.data, found.data)):
         raise StoreUnavailable("The client credentials were replaced meanwhile by another process; they were kept")
     errand.memory.client = fresh
-    yield Delete(errand.identity.token)
     yield Tell(events.CredentialsRestored(errand.name))
     return True
 

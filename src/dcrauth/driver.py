@@ -1,7 +1,7 @@
 """Performing what a renewal asks for, against a real store, a real transport and a real clock."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from traceback import clear_frames
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ from dcrauth.effects import (
     Tell,
 )
 from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreUnavailable
-from dcrauth.events import Event
+from dcrauth.events import Event, StoreProblem
 from dcrauth.fleet import Fleet
 from dcrauth.renewal import renewal, unlocked
 from dcrauth.stores import Store
@@ -60,7 +60,7 @@ class Driver:
     def _renew(self, errand: Errand) -> AccessToken:
         with ExitStack() as held:
             try:
-                held.enter_context(self.store.lock(errand.identity.key, wait=errand.policy.lock_wait))
+                held.enter_context(self._locked(errand))
             except StoreUnavailable as error:
                 return self.run(unlocked(errand, error))
             return self.run(renewal(errand))
@@ -70,13 +70,31 @@ class Driver:
         return _discreet(lambda: self._forget(errand))
 
     def _forget(self, errand: Errand) -> bool:
-        with self.store.lock(errand.identity.key, wait=errand.policy.lock_wait):
+        with self._locked(errand):
             return self.run(forgotten(errand))
 
     def restore(self, errand: Errand) -> bool:
         """Put the credentials of *errand* that were kept aside last back in use; return whether there were any."""
-        with self.store.lock(errand.identity.key, wait=errand.policy.lock_wait):
+        return _discreet(lambda: self._restore(errand))
+
+    def _restore(self, errand: Errand) -> bool:
+        with self._locked(errand):
             return self.run(restored(errand))
+
+    @contextmanager
+    def _locked(self, errand: Errand) -> Iterator[None]:
+        """Hold the store's lock; raise StoreUnavailable if it cannot be had, and nothing if it cannot be let go."""
+        key, wait = errand.identity.key, errand.policy.lock_wait
+        lock = _guarded(StoreUnavailable, "store", lambda: self.store.lock(key, wait=wait))
+        _guarded(StoreUnavailable, "store", lock.__enter__)
+        try:
+            yield
+        finally:
+            try:
+                _guarded(StoreUnavailable, "store", lambda: lock.__exit__(None, None, None))
+            except DCRAuthError as problem:
+                # What was done under the lock is done: it saves calls, and nothing rests on it.
+                self.tell(StoreProblem(errand.name, problem))
 
     def run(self, story: Story[T]) -> T:
         """Perform the effects of *story* in order and return its result."""

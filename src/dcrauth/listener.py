@@ -3,6 +3,7 @@
 import atexit
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -82,7 +83,7 @@ class Listener:
     def _call(self, event: Event) -> None:
         try:
             self._on_event(event)
-        except Exception:
+        except BaseException:  # it is nobody's thread but the listener's
             logger.exception("on_event raised for %s", type(event).__name__)
 
 
@@ -91,5 +92,6 @@ _all: "weakref.WeakSet[Listener]" = weakref.WeakSet()
 
 @atexit.register
 def _flush_all() -> None:
+    end = time.monotonic() + _LAST_WORDS
     for listener in list(_all):
-        listener.flush(_LAST_WORDS)
+        listener.flush(max(0.0, end - time.monotonic()))

@@ -149,11 +149,10 @@ class TokenSource(Confidential):
             Whether there were any credentials.
 
         Raises:
-            StoreError: the store failed; nothing was deleted.
+            StoreError: the store failed before all was deleted; call it again.
         """
         found = self._driver.forget(self._errand(None))
-        with self._lock:
-            self._hold(None)
+        self._begin_anew()
         return found
 
     def restore(self) -> bool:
@@ -165,12 +164,10 @@ class TokenSource(Confidential):
             Whether there were any.
 
         Raises:
-            StoreError: the store failed; nothing was changed.
+            StoreError: the store failed, and the present ones are still in use.
         """
         found = self._driver.restore(self._errand(None))
-        if found:
-            with self._lock:
-                self._hold(None)
+        self._begin_anew()
         return found
 
     def refused(self, token: AccessToken, verdict: Verdict) -> bool:
@@ -200,6 +197,12 @@ class TokenSource(Confidential):
         """Forget the renewal under way, which went on in the parent process only."""
         self._lock = threading.Lock()
         self._flight: Future[AccessToken] | None = None
+
+    def _begin_anew(self) -> None:
+        """Drop the token in hand, and how the last renewal ended: both were of credentials that are gone."""
+        with self._lock:
+            self._hold(None)
+            self._failure = None
 
     @property
     def _name(self) -> str:

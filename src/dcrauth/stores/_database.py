@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 from dcrauth import _fork
 from dcrauth.errors import StoreCorrupt, StoreError, StoreUnavailable
@@ -21,6 +21,9 @@ from dcrauth.stores._sentinel import Sentinel
 from dcrauth.stores._sqlite import LAYOUT, connecting, identities, is_laid_out, is_there
 
 _WAIT = 30.0
+_BRIEF_WAIT = 2.0
+"""How long the writer of a disposable record waits for the others, in seconds: the record is not worth more."""
+
 _WAIT_BEFORE_FORK = 5.0
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
@@ -40,9 +43,7 @@ class Database:
         self.path = path
         self._sentinel = sentinel
         self._disk = Disk()
-        self._mutex, self._no_fork = threading.Lock(), threading.Event()
-        self._no_fork.set()
-        self._held_for_fork = False
+        self._make_locks()
         self._connection: sqlite3.Connection | None = None
         self._files: object = None
         _fork.suspend(self)
@@ -60,14 +61,15 @@ class Database:
         Parameters:
             durable: whether it has to be on the disk afterwards.
         """
-        with self._alone(), self._told("write to"):
+        with told(f"write to {self.path}"):
             self._disk.make_path(os.path.dirname(self.path))
-            with self._locked(_WAIT):
-                connection = self._opened() or self._made()
-                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-                yield connection
-                if durable:
-                    _checkpoint(connection)
+        # The file's lock first: who waits for that must not keep others from reading meanwhile.
+        with self._locked(_WAIT if durable else _BRIEF_WAIT), self._mutex, self._told("write to"):
+            connection = self._opened() or self._made()
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            yield connection
+            if durable:
+                _checkpoint(connection)
 
     def is_marked(self) -> bool:
         """Return whether the file is the one that the marks speak of: not if it was made anew after a loss."""
@@ -84,14 +86,21 @@ class Database:
                 try:
                     _copy(connection, path)
                     self._disk.sync(folder)
+                except sqlite3.Error as fault:
+                    os.unlink(path)
+                    raise StoreUnavailable(f"The store cannot write a backup to {path}: {fault}") from None
                 except BaseException:
                     os.unlink(path)
                     raise
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
-        with self._alone(), self._told("close"):
-            self._close(_WAIT)
+        with ExitStack() as held:
+            # Where the lock cannot be had, as on a read-only file system, SQLite's own locks have to do.
+            with suppress(StoreError, OSError):
+                held.enter_context(self._locked(_WAIT))
+            with self._mutex, self._told("close"):
+                self._let_go()
 
     def __del__(self) -> None:
         # Nothing is locked here: the garbage collector may have come in the middle of anything.
@@ -101,6 +110,7 @@ class Database:
     def suspend(self) -> None:
         """Close the connection before a fork, and hold all other threads off until that is over."""
         self._no_fork.clear()
+        self._writers_held = self._writers.acquire(timeout=_WAIT_BEFORE_FORK)
         self._held_for_fork = self._mutex.acquire(timeout=_WAIT_BEFORE_FORK)
         if self._held_for_fork:
             self._close(_WAIT_BEFORE_FORK)
@@ -108,21 +118,28 @@ class Database:
     def resume(self, *, in_child: bool) -> None:
         """Go on after a fork."""
         if in_child:
-            self._no_fork = threading.Event()  # of the old one a thread of the parent may hold the lock
-        self._no_fork.set()
+            # A connection that is left is in use by a thread of the parent: it is the parent's, and is not closed.
+            _inherited.extend([self._connection] if self._connection else [])
+            self._connection = None
+            self._make_locks()
+            return
         if self._held_for_fork:
             self._held_for_fork = False
             self._mutex.release()
-        elif in_child:
-            # A thread of the parent is in the middle of something: what it uses is the parent's, and is not closed.
-            self._mutex = threading.Lock()
-            _inherited.extend([self._connection] if self._connection else [])
-            self._connection = None
+        if self._writers_held:
+            self._writers_held = False
+            self._writers.release()
+        self._no_fork.set()
+
+    def _make_locks(self) -> None:
+        self._mutex, self._writers, self._no_fork = threading.Lock(), threading.Lock(), threading.Event()
+        self._no_fork.set()
+        self._held_for_fork = self._writers_held = False
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep all other threads out; whoever wants to fork goes first."""
-        self._no_fork.wait()
+        self._no_fork.wait(_WAIT)
         with self._mutex:
             yield
 
@@ -187,14 +204,23 @@ class Database:
 
     @contextmanager
     def _locked(self, wait: float) -> Iterator[None]:
-        with locked(f"{self.path}.lock", wait):
-            yield
+        """Be the one writer, of all threads and processes."""
+        self._no_fork.wait(_WAIT)
+        if not self._writers.acquire(timeout=wait):
+            raise StoreUnavailable(f"Another thread has been writing to {self.path} for {wait:g} s; try again")
+        try:
+            with ExitStack() as held:
+                with told(f"lock {self.path}"):
+                    held.enter_context(locked(f"{self.path}.lock", wait))
+                yield
+        finally:
+            self._writers.release()
 
     def _close(self, wait: float) -> None:
         """Close the connection; SQLite may then empty its log, so no other process should write meanwhile."""
         if self._connection is not None:
             # Where the lock cannot be had, SQLite's own locks have to do.
-            with suppress(StoreError, OSError), self._locked(wait):
+            with suppress(StoreError, OSError), locked(f"{self.path}.lock", wait):
                 self._let_go()
         self._let_go()
 

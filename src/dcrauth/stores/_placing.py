@@ -27,10 +27,13 @@ def written(disk: Disk, new: Folder, content: bytes) -> Iterator[str]:
 
 
 def linked(disk: Disk, new: Folder, temporary: str, folder: Folder, name: str) -> bool:
-    """Give a file its name, durably, unless that is taken."""
+    """Give a file its name, durably, unless that is taken.
+
+    Where it has the name, but not durably, that stays so: somebody may have read it by now, and replaced it.
+    """
     free = disk.link(new, temporary, folder, name)
     # Who comes second syncs as well: it is going to use a record that the first one may not have synced yet.
-    _synced_or_undone(disk, folder, lambda: disk.unlink(folder, name) if free else None)
+    disk.sync(folder)
     return free
 
 

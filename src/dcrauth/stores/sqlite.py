@@ -57,7 +57,7 @@ class SQLiteStore:
                 "Use a local file for each host, or a RedisStore for all of them"
             )
         above, folder = os.path.split(directory)
-        marks = (f"{self._path}.mark", os.path.join(above, f".{folder}.{name}.dcrauth"))
+        marks = (f"{self._path}.mark", os.path.join(above, f".{folder}%{name}.sqlite.dcrauth"))
         self._sentinel = Sentinel(f"The store in {self._path}", marks)
         self._disk = Disk()
         self._database = Database(self._path, self._sentinel)
