@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import redis
-from dcrauth.stores.encrypted import EncryptedStore
 
 from dcrauth import FileStore, MemoryStore, Store
 from dcrauth.stores._disk import Disk
 from dcrauth.stores._locks import digest
+from dcrauth.stores.encrypted import EncryptedStore
 from dcrauth.stores.redis import RedisStore
 from dcrauth.stores.sqlite import SQLiteStore
 
