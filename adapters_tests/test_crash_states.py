@@ -17,6 +17,8 @@ from dcrauth.stores import _placing, _sentinel
 from dcrauth.stores._disk import Folder
 from dcrauth.stores._locks import digest
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW, OTHER = b"old" * 1000, b"new" * 1000, b"other" * 1000
 
 Promised = frozenset[str]

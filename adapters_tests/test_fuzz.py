@@ -22,6 +22,8 @@ from adapters_tests.parsers import CANARY, IDENTITY, PARSERS, Parser, sealed
 from dcrauth import ConfigurationError, StoreCorrupt
 from dcrauth.records import read_credentials
 
+pytestmark = pytest.mark.slow
+
 ASKED_FOR = int(os.environ.get("DCRAUTH_FUZZ", "0"))
 MEGABYTE = 1_000_000
 EXAMPLES = [(parser, path) for parser in PARSERS for path in parser.examples()]

@@ -35,6 +35,8 @@ from adapters_tests.lives import KIND, LIFE, MODULES, get, get_async, session
 from dcrauth import AccessToken, AdobePass, Clock, DCRAuthError, FileStore, MemoryStore, Policy, TokenSource
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 all_kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -30,6 +30,8 @@ from adapters_tests.kinds_of_stores import Kind
 from adapters_tests.redis_server import RedisServer
 from dcrauth import Store, StoreError
 
+pytestmark = pytest.mark.slow
+
 KEYS = st.sampled_from(["one", "two", "../thrée"])
 VALUES = st.sampled_from([b"", b"a value", b"another", b"x" * 5_000])
 ABSENT = None
