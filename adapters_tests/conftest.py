@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from adapters_tests.clients import KINDS, App, Kind
 from adapters_tests.redis_server import RedisServer
 from dcrauth import AdobePass, Clock, MemoryStore, Policy, TokenSource
 from dcrauth.simulator import Behaviour, Simulator
@@ -91,3 +92,23 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     """A real Redis server, for all tests that want one; each uses a prefix of its own."""
     with RedisServer(tmp_path_factory.mktemp("redis"), journal=True) as server:
         yield server
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each of the clients."""
+    found: Kind = request.param
+    return found
+
+
+@pytest.fixture
+def app(kind: Kind, source: TokenSource) -> Iterator[App]:
+    """A session of each client with a token source attached."""
+    with kind.open(kind.auth(source)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def api(adobe: Simulator) -> str:
+    """A protected API."""
+    return f"{adobe.url}/api/v2/REF30/configuration"

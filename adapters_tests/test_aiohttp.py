@@ -35,12 +35,6 @@ def run(auth: DCRAuth, main: Main, **options: Any) -> None:
     asyncio.run(opened())
 
 
-@pytest.fixture
-def api(adobe: Simulator) -> str:
-    """A protected API."""
-    return f"{adobe.url}/api/v2/REF30/configuration"
-
-
 def test_each_hop_is_looked_at_anew(
     adobe: Simulator, foreign: Simulator, make_source: Callable[..., TokenSource], api: str
 ) -> None:

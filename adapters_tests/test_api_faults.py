@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +11,13 @@ import aiohttp
 import pytest
 import trustme
 
-from adapters_tests.clients import KINDS, App, Kind
+from adapters_tests.clients import App, Kind
 from adapters_tests.conftest import ManualClock
 from adapters_tests.test_contract import tokens_seen
 from dcrauth import AdobePass, Policy, ServerUnavailable, TokenSource
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
 Make = Callable[..., TokenSource]
-
-
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each client."""
-    found: Kind = request.param
-    return found
-
-
-@pytest.fixture
-def app(kind: Kind, source: TokenSource) -> Iterator[App]:
-    """A session of each client with a token source attached."""
-    with kind.open(kind.auth(source)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def api(adobe: Simulator) -> str:
-    """A protected API."""
-    return f"{adobe.url}/api/v2/REF30/configuration"
 
 
 @pytest.mark.fault(

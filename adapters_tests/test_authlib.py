@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapters_tests.authlib_server import Authlib, running
-from adapters_tests.clients import KINDS, Kind
+from adapters_tests.clients import Kind
 from adapters_tests.conftest import EAGER
 from dcrauth import AdobePass, MemoryStore, Policy, RegistrationRejected, TokenSource, events
 
@@ -18,13 +18,6 @@ def server() -> Iterator[Authlib]:
     """The server, running."""
     with running() as state:
         yield state
-
-
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each of the clients."""
-    found: Kind = request.param
-    return found
 
 
 def source(server: Authlib, kind: Kind, statement: str = "", policy: Policy = EAGER, **settings: Any) -> TokenSource:

@@ -69,13 +69,6 @@ def proxy(adobe: Simulator) -> Iterator[ChaosProxy]:
         yield running
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each of the clients."""
-    found: Kind = request.param
-    return found
-
-
 def attempt(kind: Kind, app: App, url: str, seconds: float) -> Answer | Exception:
     """Send a request; return its answer, or its error, which is one that users of the library know."""
     timeout: Any = aiohttp.ClientTimeout(total=seconds) if kind.library == "aiohttp" else seconds

@@ -24,26 +24,6 @@ from dcrauth.simulator import Behaviour, Fault, Simulator
 HOUR = 3600.0
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each of the clients."""
-    found: Kind = request.param
-    return found
-
-
-@pytest.fixture
-def app(kind: Kind, source: TokenSource) -> Iterator[App]:
-    """A session of each client with a token source attached."""
-    with kind.open(kind.auth(source)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def api(adobe: Simulator) -> str:
-    """A protected API."""
-    return f"{adobe.url}/api/v2/REF30/configuration"
-
-
 def tokens_seen(simulator: Simulator) -> list[str | None]:
     """The Authorization headers of all calls but the two of DCR, in order."""
     return [call.headers.get("authorization") for call in simulator.calls if not call.path.startswith("/o/")]

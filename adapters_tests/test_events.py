@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from adapters_tests.clients import KINDS, Kind
+from adapters_tests.clients import Kind
 from adapters_tests.conftest import EAGER, ManualClock
 from adapters_tests.direct import Server
 from dcrauth import MemoryStore, Policy, TokenSource, events
@@ -25,23 +25,10 @@ PATIENCE = 20.0
 HOUR = 3600.0
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each of the clients."""
-    found: Kind = request.param
-    return found
-
-
 @pytest.fixture
 def told() -> list[events.Event]:
     """The events of a test."""
     return []
-
-
-@pytest.fixture
-def api(adobe: Simulator) -> str:
-    """A protected API."""
-    return f"{adobe.url}/api/v2/REF30/configuration"
 
 
 def names(told: list[events.Event]) -> list[str]:

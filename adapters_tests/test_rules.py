@@ -426,3 +426,15 @@ def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> No
     """A number that is none, negative, or contradicts another is an error that names the field."""
     with pytest.raises(ConfigurationError, match="Policy"):
         Policy(**settings)
+
+
+@pytest.mark.parametrize(
+    ("value", "age", "expected"),
+    [("token", 5, True), ("token", 10, False), ("another", 5, False)],
+)
+def test_which_refusal_casts_suspicion(value: str, age: float, expected: bool) -> None:
+    """Only a refusal of the token in hand, and while that is fresh, speaks against its client."""
+    holding = rules.held(token(21_600, value="token"), NOW, 0.5, POLICY)
+    refused = token(21_600, value=value)
+    assert rules.incriminates(refused, holding, NOW.later(age), POLICY) is expected
+    assert rules.incriminates(refused, None, NOW.later(age), POLICY) is False

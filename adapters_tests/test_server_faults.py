@@ -19,7 +19,7 @@ import aiohttp
 import pytest
 import trustme
 
-from adapters_tests.clients import KINDS, Kind
+from adapters_tests.clients import Kind
 from adapters_tests.conftest import ManualClock
 from adapters_tests.odd_server import HEAD, OddServer, endlessly, nobody_accepts, reset_after, says, silent
 from adapters_tests.test_chaos import clients_used
@@ -52,13 +52,6 @@ Make = Callable[..., TokenSource]
 def transport(request: pytest.FixtureRequest) -> Any:
     """Each transport."""
     return request.param
-
-
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each client."""
-    found: Kind = request.param
-    return found
 
 
 @pytest.fixture

@@ -341,13 +341,27 @@ def test_a_store_can_be_started_anew(path: Path, tmp_path: Path) -> None:
 @pytest.mark.fault("the log of an SQLite store is removed", "acknowledged credentials are in the database itself")
 def test_losing_the_log_loses_no_credentials(store: SQLiteStore, path: Path) -> None:
     """Credentials are in the database itself once they are acknowledged: without its log they are still there."""
-    store.add("key", b"value")
-    store.add("other", b"one")
-    store.replace("other", b"two", expected=b"one")
+
+    def child() -> None:  # which ends without closing anything, as one that is killed does
+        store.add("key", b"value")
+        store.add("other", b"one")
+        store.replace("other", b"two", expected=b"one")
+
+    with forked(child):
+        pass
     path.with_name("records.db-wal").unlink()
+    path.with_name("records.db-shm").unlink()
     assert (store.get("key"), store.get("other")) == (b"value", b"two")
-    assert store.add("third", b"value")
-    assert SQLiteStore(path).get("third") == b"value"
+
+
+def test_losing_the_log_is_noticed(store: SQLiteStore, path: Path) -> None:
+    """A process does not go on writing to a log that was removed: what it writes, others read."""
+    store.add("key", b"value")
+    path.with_name("records.db-wal").unlink()
+    store.put("third", b"value")
+    reader = f"from dcrauth import SQLiteStore; print(SQLiteStore({str(path)!r}).get('third'))"
+    found = subprocess.run([sys.executable, "-W", "ignore", "-c", reader], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "b'value'"
 
 
 @pytest.mark.fault("a row of an SQLite store holds another key or another type", "`StoreCorrupt`; it stays as it is")

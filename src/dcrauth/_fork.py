@@ -35,7 +35,7 @@ class Suspendable(Protocol):
 _living: "weakref.WeakSet[Forkable]" = weakref.WeakSet()
 _suspendable: "weakref.WeakSet[Suspendable]" = weakref.WeakSet()
 _suspended: list[Suspendable] = []
-_one_at_a_time = threading.Lock()
+_one_at_a_time = threading.RLock()  # which only its holder can release
 _LONGEST = 30.0
 
 logger = logging.getLogger("dcrauth")

@@ -108,10 +108,8 @@ def forgotten(errand: Errand) -> Story[bool]:
         return False
     if isinstance(found, StoredCredentials):
         now = yield Now()
-        key = errand.identity.credentials
-        if not (yield Replace(key, write_forgotten(key, found.generation + 1, now.wall).data, found.data)):
-            raise StoreUnavailable("The client credentials were replaced meanwhile by another process; they were kept")
-        errand.memory.client = None
+        note = write_forgotten(errand.identity.credentials, found.generation + 1, now.wall)
+        yield from exchanged(errand, found, note)
         yield Tell(events.CredentialsForgotten(errand.name))
     # In any case: where the store failed after the credentials were deleted, a second call deletes the rest.
     yield Delete(errand.identity.token)
@@ -129,13 +127,17 @@ def restored(errand: Errand) -> Story[bool]:
         return False
     yield from kept_aside(errand, found)
     yield Delete(errand.identity.token)
-    key = errand.identity.credentials
-    fresh = write_credentials(key, former.credentials, found.generation + 1)
-    if not (yield Replace(key, fresh.data, found.data)):
-        raise StoreUnavailable("The client credentials were replaced meanwhile by another process; they were kept")
-    errand.memory.client = fresh
+    fresh = write_credentials(errand.identity.credentials, former.credentials, found.generation + 1)
+    yield from exchanged(errand, found, fresh)
     yield Tell(events.CredentialsRestored(errand.name))
     return True
+
+
+def exchanged(errand: Errand, found: StoredCredentials, successor: StoredCredentials | Forgotten) -> Story[None]:
+    """Put *successor* in the place of the record that was *found*, on purpose, unless a peer was faster."""
+    if not (yield Replace(errand.identity.credentials, successor.data, found.data)):
+        raise StoreUnavailable("The client credentials were replaced meanwhile by another process; they were kept")
+    errand.memory.client = successor if isinstance(successor, StoredCredentials) else None
 
 
 def last_kept_aside(errand: Errand, present: StoredCredentials) -> Story[StoredCredentials | None]:

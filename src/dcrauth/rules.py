@@ -146,6 +146,11 @@ def is_young(holding: Held, now: Instant, policy: Policy) -> bool:
     return not holding.obtained.later(policy.young).reached(now)
 
 
+def incriminates(refused: AccessToken, holding: Held | None, now: Instant, policy: Policy) -> bool:
+    """Return whether the refusal of a token because of its client casts suspicion on that: it is fresh, and in hand."""
+    return holding is not None and holding.token.value == refused.value and is_young(holding, now, policy)
+
+
 def can_stand_in(holding: Held, refused: AccessToken | None, now: Instant) -> bool:
     """Return whether the token in hand will do for a caller whose renewal failed: it lives, and nobody refused it."""
     spoiled = refused is not None and refused.value == holding.token.value

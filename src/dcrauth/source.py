@@ -262,11 +262,9 @@ class TokenSource(Confidential):
         )
 
     def _suspect(self, token: AccessToken) -> None:
-        """Suspect the credentials if even a fresh token of theirs is refused because of the client."""
         with self._lock:
-            holding, client = self._held, self._memory.client
-            fresh = holding is not None and holding.token.value == token.value
-            if holding and fresh and client and rules.is_young(holding, self._clock.now(), self._policy):
+            client = self._memory.client
+            if client is not None and rules.incriminates(token, self._held, self._clock.now(), self._policy):
                 self._memory.suspect = client.data
 
     def _land(self, flight: Future[AccessToken], token: AccessToken) -> None:
