@@ -103,6 +103,9 @@ class Intake:
             timer.start()
         except RuntimeError:  # at interpreter shutdown there are no new threads; the timeouts of the reads remain
             twin.close()
+        except BaseException:
+            twin.close()
+            raise
         else:
             self._watched.append((timer, twin))
 
