@@ -8,6 +8,11 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Self
 
+import dcrauth
+
+OURS = os.path.dirname(dcrauth.__file__) + os.sep
+"""What the names of our files begin with; the folder of a clone may be called dcrauth as well."""
+
 Line = tuple[str, int]
 
 
@@ -35,7 +40,7 @@ class Interrupting:
         return self._line in self.seen
 
     def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
-        if f"{os.sep}dcrauth{os.sep}" not in frame.f_code.co_filename:
+        if not frame.f_code.co_filename.startswith(OURS):
             return None
         line = (frame.f_code.co_filename, frame.f_lineno)
         if event == "line" and line not in self.seen:
