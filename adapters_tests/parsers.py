@@ -34,6 +34,7 @@ from dcrauth import (
     SoftwareStatement,
     StoreCorrupt,
     StoreTooNew,
+    problems,
     records,
     rules,
 )
@@ -124,8 +125,8 @@ def _sound_problem(problem: Problem, data: bytes) -> None:
     assert CANARY not in text or _SAID.search(data), "a secret in a problem"
     for line in (problem.reason, problem.error, problem.description, problem.trace):
         assert line is None or (line.isascii() and line.isprintable() and len(line) <= 200)
-    rules.meaning(problem)
-    error = rules.error_of(problem, "https://example.com/token", False, None)
+    problems.meaning(problem)
+    error = problems.error_of(problem, "https://example.com/token", False, None)
     check_error(error, b"") if CANARY not in text else None
 
 
@@ -207,7 +208,7 @@ def read_retry_after(data: bytes) -> None:
             problem = Problem("", status, retry_after=told[0], expires=told[1])
             wait = rules.pause(problem, 1, NOW, 0.5, _POLICY)
             assert isinstance(wait, float | int)
-            assert 0 <= wait <= rules.LONGEST_WAIT
+            assert 0 <= wait <= problems.LONGEST_WAIT
 
 
 def read_credentials_record(data: bytes) -> None:

@@ -19,13 +19,11 @@ from dcrauth import (
     DCRAuthError,
     Policy,
     RegistrationRejected,
-    Rejected,
     ServerUnavailable,
-    Throttled,
     rules,
 )
 from dcrauth.provider import Problem, TokenGrant, Verdict
-from dcrauth.rules import Course, Instant, Meaning
+from dcrauth.rules import Course, Instant
 
 POLICY = Policy()
 NOW = Instant(wall=1_000_000.0, monotonic=500.0)
@@ -186,32 +184,6 @@ def test_a_jwt_tells_its_own_life(claims: dict[str, Any], life: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("problem", "expected"),
-    [
-        (Problem("", None), Meaning.TRANSIENT),
-        (Problem("", 429), Meaning.THROTTLED),
-        (Problem("", 429, "invalid_client", oauth=True), Meaning.THROTTLED),
-        (Problem("", 500, "invalid_client", oauth=True), Meaning.TRANSIENT),
-        (Problem("", 503), Meaning.TRANSIENT),
-        (Problem("", 302), Meaning.TRANSIENT),
-        (Problem("", 400), Meaning.TRANSIENT),
-        (Problem("", 401), Meaning.TRANSIENT),
-        (Problem("", 200), Meaning.TRANSIENT),
-        (Problem("", 400, "temporarily_unavailable", oauth=True), Meaning.TRANSIENT),
-        (Problem("", 400, "server_error", oauth=True), Meaning.TRANSIENT),
-        (Problem("", 400, "invalid_client", oauth=True), Meaning.CLIENT_REJECTED),
-        (Problem("", 401, "invalid_client", oauth=True), Meaning.CLIENT_REJECTED),
-        (Problem("", 400, "invalid_client", oauth=False), Meaning.REJECTED),
-        (Problem("", 400, "unauthorized_client", oauth=True), Meaning.REJECTED),
-        (Problem("", 200, "invalid_request", oauth=True), Meaning.REJECTED),
-    ],
-)
-def test_what_an_answer_means(problem: Problem, expected: Meaning) -> None:
-    """Only an OAuth invalid_client condemns the client; what carries no error code settles nothing."""
-    assert rules.meaning(problem) is expected
-
-
-@pytest.mark.parametrize(
     ("retry_after", "expires", "wait"),
     [
         (None, None, 1.5),
@@ -341,73 +313,6 @@ def test_who_may_register_again(replaced_at: float | None, reregister: Any, expe
     """An identity may replace its client once a day, or never, as the policy says."""
     credentials = ClientCredentials("a", "b", replaced_at=replaced_at)
     assert rules.may_register_again(credentials, NOW, Policy(reregister=reregister)) is expected
-
-
-@pytest.mark.parametrize(
-    ("problem", "registering", "kind"),
-    [
-        (Problem("HTTP 429", 429), False, Throttled),
-        (Problem("HTTP 503", 503), True, ServerUnavailable),
-        (Problem("HTTP 400", 400, "invalid_software_statement", oauth=True), True, RegistrationRejected),
-        (Problem("HTTP 400", 400, "invalid_client", oauth=True), False, CredentialsRejected),
-        (Problem("HTTP 400", 400, "unauthorized_client", oauth=True), False, Rejected),
-    ],
-)
-def test_errors_say_who_has_to_act(problem: Problem, registering: bool, kind: type[DCRAuthError]) -> None:
-    """The class of the error follows the meaning of the answer, and its text says where and what."""
-    error = rules.error_of(problem, "https://example.com/token", registering, 5.0)
-    assert type(error) is kind
-    assert "https://example.com/token" in str(error)
-    assert problem.reason in str(error)
-    assert (error.status, error.error) == (problem.status, problem.error)
-
-
-@pytest.mark.parametrize(
-    ("problem", "retry_at"),
-    [
-        (Problem("HTTP 429", 429, description="slowly", trace="t-1"), 5.0),
-        (Problem("HTTP 503", 503, description="later", trace="t-2"), 5.0),
-        (Problem("HTTP 400", 400, "invalid_client", oauth=True, description="who?", trace="t-3"), None),
-        (Problem("HTTP 400", 400, "invalid_scope", oauth=True, description="no", trace="t-4"), None),
-    ],
-)
-def test_errors_hold_what_the_server_said(problem: Problem, retry_at: float | None) -> None:
-    """An error has the server's words and trace, and a time for another attempt only if one makes sense."""
-    error = rules.error_of(problem, "https://example.com/token", registering=False, retry_at=5.0)
-    assert (error.description, error.trace, error.retry_at) == (problem.description, problem.trace, retry_at)
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "message"),
-    [
-        (429, None, "/token answered: HTTP; it is tried again by itself"),
-        (503, "invalid_client", "/token answered: HTTP; it is tried again by itself"),
-        (400, "invalid_client", "/token answered: HTTP; the client credentials are no longer known there"),
-        (400, "a_code_of_tomorrow", "/token answered: HTTP"),
-    ],
-)
-def test_errors_say_what_to_do(status: int, code: str | None, message: str) -> None:
-    """The text ends with what to do about a refusal, if that is known, or that nothing has to be done."""
-    problem = Problem("HTTP", status, code, oauth=True)
-    assert str(rules.error_of(problem, "/token", registering=False, retry_at=None)) == message
-
-
-REFUSAL = CredentialsRejected("The client is unknown", status=400, error="invalid_client", description="?", trace="t-5")
-
-
-def test_a_refusal_that_is_not_believed_yet_keeps_its_evidence() -> None:
-    """While a client is new, its refusal is a passing failure that still says what the server has answered."""
-    error = rules.unsettled(REFUSAL)
-    assert error.evidence == REFUSAL.evidence
-    assert str(error).startswith(f"{REFUSAL}. They are new: ")
-
-
-def test_a_refusal_of_many_keeps_its_evidence() -> None:
-    """In an incident each refusal says what the server has answered, how many it concerns, and the way out."""
-    error = rules.halted(REFUSAL, 5, 7)
-    assert error.evidence == REFUSAL.evidence
-    assert str(error).startswith(f"{REFUSAL}. So are 5 of the 7 identities")
-    assert str(error).endswith("To register one anew all the same, forget() it")
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,22 @@ from typing import Any
 from unittest import mock
 
 from adapters_tests.simulation.invariants import Invariant
-from dcrauth import CredentialsRejected, StoreError, StoreUnavailable, TokenSource, custody, events, renewal, rules
+from dcrauth import (
+    CredentialsRejected,
+    StoreError,
+    StoreUnavailable,
+    TokenSource,
+    custody,
+    events,
+    problems,
+    renewal,
+    rules,
+)
 from dcrauth.credentials import AccessToken
 from dcrauth.effects import Add, Put, Replace, Sleep, Tell
+from dcrauth.problems import Meaning
 from dcrauth.records import write_credentials
-from dcrauth.rules import Course, Instant, Meaning
+from dcrauth.rules import Course, Instant
 
 
 @dataclass(frozen=True)
@@ -155,7 +166,8 @@ def _from_memory(errand: Any) -> Any:
     return known if known is not None else (yield from _stored(errand))
 
 
-_stored, _adoptable, _course, _meaning, _held = custody.stored, rules.adoptable, rules.course, rules.meaning, rules.held
+_stored, _meaning = custody.stored, problems.meaning
+_adoptable, _course, _held = rules.adoptable, rules.course, rules.held
 _worth_another = rules.worth_another
 _fetched, _new_credentials = renewal.fetched, renewal.new_credentials
 _board, _fail = TokenSource._board, TokenSource._fail

@@ -7,17 +7,15 @@ import base64
 import binascii
 import json
 import math
-import os
-import platform
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import unquote
 
+from dcrauth._machine import this_machine
 from dcrauth.errors import ConfigurationError
 
 
@@ -200,16 +198,7 @@ class DeviceInfo:
         Parameters:
             values: what `DeviceInfo` takes, in the place of what was found.
         """
-        system, release, machine = _host()
-        found: dict[str, Any] = {
-            "primary_hardware_type": "Desktop",
-            "model": _first_line("/sys/devices/virtual/dmi/id/product_name") or machine or "unknown",
-            "version": _first_line("/sys/devices/virtual/dmi/id/product_version") or "1",
-            "os_version": release or "unknown",
-            "connection_type": "LAN",
-            **_operating_system(system),
-        }
-        return cls(**(found | values))
+        return cls(**(this_machine() | values))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -309,33 +298,3 @@ def _outside() -> int:
     while frame.f_globals is globals() and frame.f_back:
         frame, level = frame.f_back, level + 1
     return level
-
-
-def _host() -> tuple[str, str, str]:
-    """Operating system, its version, and machine."""
-    if sys.platform == "win32":
-        # Not from `platform`, which may start a process or wait for WMI there.
-        windows = sys.getwindowsversion()
-        release = f"{windows.major}.{windows.minor}.{windows.build}"
-        return "Windows", release, os.environ.get("PROCESSOR_ARCHITECTURE", "")
-    # On macOS, platform.release() is the version of the kernel.
-    return platform.system(), platform.mac_ver()[0] or platform.release(), platform.machine()
-
-
-def _operating_system(system: str) -> dict[str, str]:
-    """What comes nearest among the values that Adobe lists."""
-    known = {
-        "Darwin": {"os_name": "Mac OS", "os_family": "macOS", "os_vendor": "Apple"},
-        "Windows": {"os_name": "Windows", "os_family": "Windows", "os_vendor": "Microsoft"},
-    }
-    if system.endswith("BSD"):
-        return {"os_name": "OpenBSD", "os_family": "BSD"}
-    return known.get(system, {"os_name": "Linux", "os_family": "Linux"})
-
-
-def _first_line(path: str) -> str | None:
-    """The text of a small system file, where there is one that may be read."""
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").strip().partition("\n")[0] or None
-    except OSError:
-        return None

@@ -127,6 +127,15 @@ def another(error: DCRAuthError) -> DCRAuthError:
     return _rebuilt(type(error), error.message, error.evidence)
 
 
+def as_ours(reason: BaseException) -> DCRAuthError:
+    """Return *reason* if it is an error of ours, else one that says that it was not foreseen."""
+    if isinstance(reason, DCRAuthError):
+        return reason
+    error = DCRAuthError(f"A renewal ended unexpectedly with {type(reason).__name__}; please report this")
+    error.__cause__ = reason
+    return error
+
+
 def in_terms_of(host: type[Exception], error: DCRAuthError) -> DCRAuthError:
     """Return *error* as an instance of its own class and of *host* as well.
 

@@ -1,4 +1,4 @@
-"""Telling the application of events without letting it hold anything up: on a thread of its own, in order."""
+"""Telling the application of events: in its log, and, without letting it hold anything up, by a function of its own."""
 
 import atexit
 import logging
@@ -8,8 +8,7 @@ import weakref
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
-from dcrauth import _fork
-from dcrauth.events import Event
+from dcrauth import _fork, events
 
 _IDLE = 1.0
 _LAST_WORDS = 1.0
@@ -17,6 +16,25 @@ _MOST = 1_000
 """How many events may wait for a slow listener; what comes after them is only logged."""
 
 logger = logging.getLogger("dcrauth")
+
+_LEVELS = {
+    events.Registered: logging.INFO,
+    events.RenewalFailed: logging.WARNING,
+    events.CredentialsReplaced: logging.WARNING,
+    events.CredentialsEnding: logging.WARNING,
+    events.RegistrationHalted: logging.ERROR,
+    events.RequestRefused: logging.INFO,
+    events.Throttled: logging.WARNING,
+    events.CredentialsForgotten: logging.INFO,
+    events.CredentialsRestored: logging.INFO,
+    events.StoreRepaired: logging.WARNING,
+    events.StoreProblem: logging.WARNING,
+}
+
+
+def log(event: events.Event) -> None:
+    """Tell those who read the log ``dcrauth`` what `on_event` is told."""
+    logger.log(_LEVELS.get(type(event), logging.DEBUG), "%r", event)
 
 
 class Listener:
@@ -26,7 +44,7 @@ class Listener:
         on_event: the function; what it raises is logged and goes no further.
     """
 
-    def __init__(self, on_event: Callable[[Event], None]) -> None:
+    def __init__(self, on_event: Callable[[events.Event], None]) -> None:
         self._on_event = on_event
         self.after_fork()
         _fork.watch(self)
@@ -34,12 +52,12 @@ class Listener:
 
     def after_fork(self) -> None:
         """Forget what the parent process has still to tell, and its thread."""
-        self._waiting: SimpleQueue[Event] = SimpleQueue()
+        self._waiting: SimpleQueue[events.Event] = SimpleQueue()
         self._running = threading.Lock()
         self._done = threading.Condition()
         self._told = self._taken = 0
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: events.Event) -> None:
         """Have the function called with *event*, soon."""
         if self._waiting.qsize() >= _MOST:
             logger.warning("on_event is too slow: it is not called for %s", type(event).__name__)
@@ -80,7 +98,7 @@ class Listener:
                 self._taken += 1
                 self._done.notify_all()
 
-    def _call(self, event: Event) -> None:
+    def _call(self, event: events.Event) -> None:
         try:
             self._on_event(event)
         except BaseException:  # it is nobody's thread but the listener's

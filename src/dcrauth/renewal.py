@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from dcrauth import events, rules
+from dcrauth import events, problems, rules
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.custody import kept_aside, noted, read, stored
 from dcrauth.effects import Add, Check, Errand, Get, Heard, Now, Put, Replace, Send, Sleep, Story, Tell, Unsaved
@@ -209,11 +209,11 @@ def objection_to(
     """Return what speaks against a registration in the place of a refused client, if anything does."""
     now = yield Now()
     if rules.is_settling(client.credentials, now, errand.policy):
-        return rules.unsettled(refusal)
+        return problems.unsettled(refusal)
     refused, asked = yield Heard(errand.identity.key, refused=True)
     if rules.is_incident(refused, asked):
         yield Tell(events.RegistrationHalted(errand.name, refused, asked))
-        return rules.halted(refusal, refused, asked)
+        return problems.halted(refusal, refused, asked)
     return None if rules.may_register_again(client.credentials, now, errand.policy) else refusal
 
 
@@ -273,10 +273,10 @@ def answered(
         if not isinstance(outcome, Problem):
             return Answer(outcome, sent, now.monotonic - begun.monotonic, attempt)
         wait = rules.pause(outcome, attempt, now, errand.chance(), errand.policy)
-        if rules.meaning(outcome) is rules.Meaning.THROTTLED:
+        if problems.meaning(outcome) is problems.Meaning.THROTTLED:
             yield Tell(events.Throttled(errand.name, request.endpoint, wait))
         if not rules.worth_another(outcome, attempt, now.monotonic + wait, errand.deadline, errand.policy):
-            raise rules.error_of(outcome, request.endpoint, registering, now.wall + wait)
+            raise problems.error_of(outcome, request.endpoint, registering, now.wall + wait)
         yield Sleep(wait)
     raise AssertionError("unreachable: the loop only ends by returning or raising")
 

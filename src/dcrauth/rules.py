@@ -4,24 +4,16 @@ A token lives through four ages. *Fresh*: use it. *Due*: use it, and renew it in
 a new one, but fall back on it while it lives. *Dead*: it can only be replaced.
 """
 
-import email.utils
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
+from dcrauth import problems
 from dcrauth._strict import jwt_claims
 from dcrauth.credentials import AccessToken, ClientCredentials
-from dcrauth.errors import (
-    ConfigurationError,
-    CredentialsRejected,
-    DCRAuthError,
-    RegistrationRejected,
-    Rejected,
-    ServerUnavailable,
-    Throttled,
-    Unavailable,
-)
+from dcrauth.errors import ConfigurationError, DCRAuthError, Rejected
 from dcrauth.policy import Policy
+from dcrauth.problems import LONGEST_WAIT, Meaning
 from dcrauth.provider import Problem, TokenGrant, Verdict
 from dcrauth.records import Forgotten, StoredCredentials
 
@@ -33,9 +25,6 @@ SHORTEST_LIFE = 1.0
 
 NOTICE = 7 * 86_400.0
 """How long before the end of a client secret that is told, in seconds."""
-
-LONGEST_WAIT = 3_600.0
-"""The most that a server can make us wait by ``Retry-After`` or ``Expires``, in seconds."""
 
 CLOCK_TOLERANCE = 300.0
 """How far in the future, in seconds, another process may seem to have written a record."""
@@ -78,15 +67,6 @@ class Course(Enum):
     USE_AND_RENEW = "use the token in hand and renew it in the background"
     WAIT = "wait for a renewal"
     FAIL = "fail as the last renewal did: it is too early for another"
-
-
-class Meaning(Enum):
-    """What a `Problem` says."""
-
-    THROTTLED = "too many calls"
-    TRANSIENT = "no answer that settles anything"
-    CLIENT_REJECTED = "the client credentials are not recognised"
-    REJECTED = "the server said no"
 
 
 def held(token: AccessToken, now: Instant, chance: float, policy: Policy) -> Held:
@@ -193,27 +173,14 @@ def _seconds(value: Any) -> float | None:
     return float(value) if SHORTEST_LIFE <= value <= LONGEST_LIFE else None
 
 
-def meaning(problem: Problem) -> Meaning:
-    """Return what an unwelcome answer says; only an OAuth error answer can condemn the client."""
-    if problem.status == 429:
-        return Meaning.THROTTLED
-    if problem.status is None or problem.status >= 500 or problem.error is None:
-        return Meaning.TRANSIENT
-    if problem.error in {"temporarily_unavailable", "server_error"}:
-        return Meaning.TRANSIENT
-    if problem.error == "invalid_client" and problem.oauth:
-        return Meaning.CLIENT_REJECTED
-    return Meaning.REJECTED
-
-
 def pause(problem: Problem, attempt: int, now: Instant, chance: float, policy: Policy) -> float:
     """Return how many seconds to wait after the *attempt*-th unsuccessful call of an endpoint.
 
     A throttled client waits for as long as the server says, or a little more than a second (Adobe Pass documentation:
     Throttling mechanism); any other failure backs off with full jitter.
     """
-    told = _told_to_wait(problem, now)
-    if meaning(problem) is Meaning.THROTTLED:
+    told = problems.told_to_wait(problem, now.wall)
+    if problems.meaning(problem) is Meaning.THROTTLED:
         return policy.least_pause * (1.0 + chance) if told is None else told
     backoff = chance * min(policy.longest_pause, policy.least_pause * 2.0 ** (attempt - 1))
     return max(backoff, told or 0.0)
@@ -221,26 +188,8 @@ def pause(problem: Problem, attempt: int, now: Instant, chance: float, policy: P
 
 def worth_another(problem: Problem, attempt: int, at: float, deadline: float, policy: Policy) -> bool:
     """Return whether to call an endpoint again *at* a monotonic time, after its *attempt*-th unsuccessful call."""
-    passing = meaning(problem) in {Meaning.THROTTLED, Meaning.TRANSIENT}
+    passing = problems.meaning(problem) in {Meaning.THROTTLED, Meaning.TRANSIENT}
     return passing and attempt < policy.attempts and at < deadline
-
-
-def _told_to_wait(problem: Problem, now: Instant) -> float | None:
-    """Seconds that ``Retry-After`` (RFC 9110 §10.2.3) or else ``Expires`` asks for, if it can be read."""
-    text = (problem.retry_after or "").strip()
-    if text.isascii() and text.isdigit() and len(text) < 20:
-        return min(float(text), LONGEST_WAIT)
-    for date in (problem.retry_after, problem.expires):
-        if (moment := _moment(date)) is not None and moment > now.wall:
-            return min(moment - now.wall, LONGEST_WAIT)
-    return None
-
-
-def _moment(date: str | None) -> float | None:
-    try:
-        return email.utils.parsedate_to_datetime(date or "").timestamp()
-    except (TypeError, ValueError, OverflowError, IndexError):
-        return None
 
 
 def next_try(error: DCRAuthError, failures: int, now: Instant, chance: float, policy: Policy) -> Instant:
@@ -298,69 +247,3 @@ def is_divided(found: StoredCredentials | Forgotten | None, known: StoredCredent
 def is_ours(verdict: Verdict) -> bool:
     """Return whether a 401 asks for another token at all."""
     return verdict in {Verdict.TOKEN, Verdict.CREDENTIALS}
-
-
-_ADVICE = {
-    "invalid_software_statement": "the software statement is damaged or revoked: get a new one",
-    "unapproved_software_statement": "the software statement is not approved here: check the environment, or that "
-    "the application has been published",
-    "invalid_redirect_uri": "the redirect_uri is not one of the registered application's",
-    "invalid_client": "the client credentials are no longer known there",
-    "unauthorized_client": "the client may not use the client_credentials grant",
-    "unsupported_grant_type": "the server does not know the client_credentials grant",
-    "invalid_request": "the server cannot read the request: check token_request and the device information",
-}
-
-
-def error_of(problem: Problem, endpoint: str, registering: bool, retry_at: float | None) -> DCRAuthError:
-    """Return the error that tells of *problem*.
-
-    Parameters:
-        endpoint: the URL that was called, without a query.
-        registering: whether it was the registration endpoint.
-        retry_at: when another attempt makes sense, in seconds since the epoch.
-    """
-    what = meaning(problem)
-    kind = _kind(what, registering)
-    advice = _ADVICE.get(problem.error or "", "") if issubclass(kind, Rejected) else "it is tried again by itself"
-    return kind(
-        f"{endpoint} answered: {problem.reason}" + (f"; {advice}" if advice else ""),
-        status=problem.status,
-        error=problem.error,
-        description=problem.description,
-        trace=problem.trace,
-        retry_at=retry_at if issubclass(kind, Unavailable) else None,
-    )
-
-
-def unsettled(refusal: CredentialsRejected) -> ServerUnavailable:
-    """Return the error that says that the server may only not know the client *yet*."""
-    return ServerUnavailable(
-        f"{refusal.message}. They are new: the server is given time to know them, and is asked again",
-        status=refusal.status,
-        error=refusal.error,
-        description=refusal.description,
-        trace=refusal.trace,
-    )
-
-
-def halted(refusal: CredentialsRejected, refused: int, asked: int) -> CredentialsRejected:
-    """Return the error that says that too many identities were refused for any of them to be registered anew."""
-    return CredentialsRejected(
-        f"{refusal.message}. So are {refused} of the {asked} identities here, and none was registered anew: check the "
-        "endpoint, the environment and the software statement. To register one anew all the same, forget() it",
-        status=refusal.status,
-        error=refusal.error,
-        description=refusal.description,
-        trace=refusal.trace,
-    )
-
-
-def _kind(what: Meaning, registering: bool) -> type[DCRAuthError]:
-    if what is Meaning.THROTTLED:
-        return Throttled
-    if what is Meaning.TRANSIENT:
-        return ServerUnavailable
-    if registering:
-        return RegistrationRejected
-    return CredentialsRejected if what is Meaning.CLIENT_REJECTED else Rejected

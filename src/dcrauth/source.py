@@ -1,6 +1,5 @@
 """The token of one identity: handed out at once while it is fresh, renewed by one at a time when it is not."""
 
-import logging
 import random
 import threading
 from collections.abc import Callable
@@ -14,33 +13,17 @@ from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken
 from dcrauth.driver import Driver
 from dcrauth.effects import Errand, Memory
-from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable, another
+from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable, another, as_ours
 from dcrauth.fleet import fleet_of
 from dcrauth.flight import take_off, wait, wait_async
 from dcrauth.identity import Identity
-from dcrauth.listener import Listener
+from dcrauth.listener import Listener, log
 from dcrauth.policy import Policy
 from dcrauth.provider import Provider, Verdict
 from dcrauth.rules import Course, Held, Instant
 from dcrauth.stores import Store
 from dcrauth.stores.file import FileStore
 from dcrauth.transports import Transport, default_transport
-
-logger = logging.getLogger("dcrauth")
-
-_LEVELS = {
-    events.Registered: logging.INFO,
-    events.RenewalFailed: logging.WARNING,
-    events.CredentialsReplaced: logging.WARNING,
-    events.CredentialsEnding: logging.WARNING,
-    events.RegistrationHalted: logging.ERROR,
-    events.RequestRefused: logging.INFO,
-    events.Throttled: logging.WARNING,
-    events.CredentialsForgotten: logging.INFO,
-    events.CredentialsRestored: logging.INFO,
-    events.StoreRepaired: logging.WARNING,
-    events.StoreProblem: logging.WARNING,
-}
 
 
 @dataclass(frozen=True)
@@ -246,7 +229,7 @@ class TokenSource(Confidential):
         try:
             token = self._driver.renew(self._errand(holding.token if holding else None))
         except BaseException as reason:
-            self._fail(flight, _ours(reason), begun)
+            self._fail(flight, as_ours(reason), begun)
         else:
             self._land(flight, token)
 
@@ -296,7 +279,7 @@ class TokenSource(Confidential):
         holding = self._held
         if holding is not None and rules.can_stand_in(holding, refused, self._clock.now()):
             return holding.token
-        raise another(_ours(error)) from error
+        raise another(as_ours(error)) from error
 
     def _too_late(self) -> ServerUnavailable:
         return ServerUnavailable(
@@ -305,14 +288,6 @@ class TokenSource(Confidential):
         )
 
     def _tell(self, event: events.Event) -> None:
-        logger.log(_LEVELS.get(type(event), logging.DEBUG), "%r", event)
+        log(event)
         if self._listener is not None:
             self._listener.tell(event)
-
-
-def _ours(reason: BaseException) -> DCRAuthError:
-    if isinstance(reason, DCRAuthError):
-        return reason
-    error = DCRAuthError(f"A renewal ended unexpectedly with {type(reason).__name__}; please report this")
-    error.__cause__ = reason
-    return error

@@ -1,0 +1,122 @@
+"""What an unwelcome answer of an endpoint says, and the error that tells the application of it."""
+
+import email.utils
+from enum import Enum
+
+from dcrauth.errors import (
+    CredentialsRejected,
+    DCRAuthError,
+    RegistrationRejected,
+    Rejected,
+    ServerUnavailable,
+    Throttled,
+    Unavailable,
+)
+from dcrauth.provider import Problem
+
+LONGEST_WAIT = 3_600.0
+"""The most that a server can make us wait by ``Retry-After`` or ``Expires``, in seconds."""
+
+
+class Meaning(Enum):
+    """What a `Problem` says."""
+
+    THROTTLED = "too many calls"
+    TRANSIENT = "no answer that settles anything"
+    CLIENT_REJECTED = "the client credentials are not recognised"
+    REJECTED = "the server said no"
+
+
+def meaning(problem: Problem) -> Meaning:
+    """Return what an unwelcome answer says; only an OAuth error answer can condemn the client."""
+    if problem.status == 429:
+        return Meaning.THROTTLED
+    if problem.status is None or problem.status >= 500 or problem.error is None:
+        return Meaning.TRANSIENT
+    if problem.error in {"temporarily_unavailable", "server_error"}:
+        return Meaning.TRANSIENT
+    if problem.error == "invalid_client" and problem.oauth:
+        return Meaning.CLIENT_REJECTED
+    return Meaning.REJECTED
+
+
+def told_to_wait(problem: Problem, now: float) -> float | None:
+    """Return how many seconds ``Retry-After`` (RFC 9110 §10.2.3) or else ``Expires`` asks to wait, if it can be read.
+
+    Parameters:
+        now: the wall clock, in seconds since the epoch.
+    """
+    text = (problem.retry_after or "").strip()
+    if text.isascii() and text.isdigit() and len(text) < 20:
+        return min(float(text), LONGEST_WAIT)
+    for date in (problem.retry_after, problem.expires):
+        if (moment := _moment(date)) is not None and moment > now:
+            return min(moment - now, LONGEST_WAIT)
+    return None
+
+
+def _moment(date: str | None) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(date or "").timestamp()
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
+
+
+_ADVICE = {
+    "invalid_software_statement": "the software statement is damaged or revoked: get a new one",
+    "unapproved_software_statement": "the software statement is not approved here: check the environment, or that "
+    "the application has been published",
+    "invalid_redirect_uri": "the redirect_uri is not one of the registered application's",
+    "invalid_client": "the client credentials are no longer known there",
+    "unauthorized_client": "the client may not use the client_credentials grant",
+    "unsupported_grant_type": "the server does not know the client_credentials grant",
+    "invalid_request": "the server cannot read the request: check token_request and the device information",
+}
+
+
+def error_of(problem: Problem, endpoint: str, registering: bool, retry_at: float | None) -> DCRAuthError:
+    """Return the error that tells of *problem*.
+
+    Parameters:
+        endpoint: the URL that was called, without a query.
+        registering: whether it was the registration endpoint.
+        retry_at: when another attempt makes sense, in seconds since the epoch.
+    """
+    what = meaning(problem)
+    kind = _kind(what, registering)
+    advice = _ADVICE.get(problem.error or "", "") if issubclass(kind, Rejected) else "it is tried again by itself"
+    return kind(
+        f"{endpoint} answered: {problem.reason}" + (f"; {advice}" if advice else ""),
+        status=problem.status,
+        error=problem.error,
+        description=problem.description,
+        trace=problem.trace,
+        retry_at=retry_at if issubclass(kind, Unavailable) else None,
+    )
+
+
+def unsettled(refusal: CredentialsRejected) -> ServerUnavailable:
+    """Return the error that says that the server may only not know the client *yet*."""
+    return ServerUnavailable(
+        f"{refusal.message}. They are new: the server is given time to know them, and is asked again",
+        **refusal.evidence,
+    )
+
+
+def halted(refusal: CredentialsRejected, refused: int, asked: int) -> CredentialsRejected:
+    """Return the error that says that too many identities were refused for any of them to be registered anew."""
+    return CredentialsRejected(
+        f"{refusal.message}. So are {refused} of the {asked} identities here, and none was registered anew: check the "
+        "endpoint, the environment and the software statement. To register one anew all the same, forget() it",
+        **refusal.evidence,
+    )
+
+
+def _kind(what: Meaning, registering: bool) -> type[DCRAuthError]:
+    if what is Meaning.THROTTLED:
+        return Throttled
+    if what is Meaning.TRANSIENT:
+        return ServerUnavailable
+    if registering:
+        return RegistrationRejected
+    return CredentialsRejected if what is Meaning.CLIENT_REJECTED else Rejected
