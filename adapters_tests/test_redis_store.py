@@ -617,29 +617,37 @@ def test_a_healthy_server_is_not_doubted(server: RedisServer, store: RedisStore)
     assert server.ask("KEYS", "*") == [b"dcrauth:record:key"]
 
 
-@pytest.mark.parametrize("saves", [False, True])
-def test_a_server_that_keeps_nothing_is_doubtful(tmp_path: Path, saves: bool) -> None:
-    """A server without any persistence is warned of, with what to set; snapshots are persistence."""
+@pytest.mark.fault(
+    "a Redis server keeps snapshots only, or nothing, on disk",
+    "a `StoreWarning` before anything is registered says what a crash loses, and what to set",
+)
+@pytest.mark.parametrize(
+    ("saves", "doubt"),
+    [("", "keeps nothing on disk"), ("3600 1", "a crash loses the client credentials that came after the last one")],
+)
+def test_a_server_without_a_journal_is_doubtful(tmp_path: Path, saves: str, doubt: str) -> None:
+    """A server that a kill costs acknowledged credentials is warned of, with what is lost and what to set."""
     with RedisServer(tmp_path / "server") as server:
-        server.ask("CONFIG", "SET", "save", "3600 1" if saves else "")
+        server.ask("CONFIG", "SET", "save", saves)
         store = RedisStore(server.url)
-        if saves:
+        with pytest.warns(StoreWarning, match=f"{doubt}.*; set appendonly yes") as told:
             store.healthcheck()
-        else:
-            with pytest.warns(StoreWarning, match="set appendonly yes") as told:
-                store.healthcheck()
-            assert [warning.filename for warning in told] == [__file__]
+        assert [warning.filename for warning in told] == [__file__]
+        assert store.add("key", b"value")
+        server.kill()
+        server.start()
+        assert store.get("key") is None
 
 
 @pytest.mark.parametrize("journal", [False, True])
 def test_a_server_without_config_is_asked_otherwise(tmp_path: Path, journal: bool) -> None:
-    """Where CONFIG is forbidden only what nothing else tells is left open, and the warning says what that is."""
+    """Where CONFIG is forbidden the server still tells whether it keeps a journal; what else it has is left open."""
     with RedisServer(tmp_path / "server", "--rename-command", "CONFIG", "", journal=journal) as server:
         store = RedisStore(server.url)
         if journal:
             store.healthcheck()
         else:
-            with pytest.warns(StoreWarning, match="does not tell whether it keeps its data on disk"):
+            with pytest.warns(StoreWarning, match="keeps no journal.*since its last snapshot, or all; set appendonly"):
                 store.healthcheck()
 
 

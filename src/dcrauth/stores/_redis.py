@@ -108,13 +108,19 @@ def doubts_of(client: Any, facts: dict[str, Any]) -> Iterator[str]:
         yield "does not tell its maxmemory-policy; see to it that it is noeviction"
     elif policy.startswith("allkeys-"):
         yield f"may evict client credentials (maxmemory-policy {policy}), which logs end users out; set noeviction"
-    snapshots = None if journal else _setting(client, "save")
-    if journal or snapshots:
-        return
-    if journal is None or snapshots is None:
+    if journal is None:
         yield "does not tell whether it keeps its data on disk; see to it that it does (appendonly yes)"
-    else:
-        yield "keeps nothing on disk, so that a restart loses client credentials; set appendonly yes"
+    elif not journal:
+        yield f"{_shortfall(_setting(client, 'save'))}; set appendonly yes"
+
+
+def _shortfall(snapshots: str | None) -> str:
+    """Return what a server without a journal loses; its setting for snapshots may be unknown, or empty."""
+    if snapshots is None:
+        return "keeps no journal, so that a crash loses the client credentials since its last snapshot, or all"
+    if snapshots:
+        return "keeps snapshots only, so that a crash loses the client credentials that came after the last one"
+    return "keeps nothing on disk, so that a restart loses client credentials"
 
 
 def _setting(client: Any, name: str) -> str | None:
