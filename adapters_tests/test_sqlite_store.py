@@ -36,6 +36,7 @@ from dcrauth import (
 )
 from dcrauth.stores import _database, _mounts, _sqlite
 from dcrauth.stores._locks import locked
+from dcrauth.stores._sentinel import Sentinel
 from dcrauth.stores.sqlite import SQLiteStore
 from dcrauth.testing._races import forked
 
@@ -336,6 +337,64 @@ def test_a_store_can_be_started_anew(path: Path, tmp_path: Path) -> None:
             mark.unlink()
         assert store.get("key") is None
         assert store.add("key", b"value")
+
+
+def assert_lost_after_deletion(path: Path) -> None:
+    """Delete the database, not the marks, and see that the next process takes it for lost."""
+    delete(path)
+    with closing(SQLiteStore(path)) as store, pytest.raises(StoreLost):
+        store.get("key")
+
+
+@pytest.mark.fault(
+    "an SQLite store is lost after it was moved, or restored from a backup, to another place",
+    "`StoreLost` there as well, once something was written to it",
+)
+def test_a_backup_in_another_place_can_be_lost(path: Path, tmp_path: Path) -> None:
+    """A store that was restored where no store was before is marked at its first write, so that its loss is noticed."""
+    elsewhere = tmp_path / "elsewhere" / "records.db"
+    elsewhere.parent.mkdir(0o700)
+    filled(path)
+    with closing(SQLiteStore(path)) as store:
+        store.backup(elsewhere)
+    with closing(SQLiteStore(elsewhere)) as store:
+        assert store.add("later", b"value")
+    assert_lost_after_deletion(elsewhere)
+
+
+@pytest.mark.fault(
+    "a process is killed after it has laid an SQLite store out, before it leaves the marks",
+    "the next one leaves them; a later loss is noticed",
+)
+def test_a_death_before_the_marks_is_made_up_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first writer dies between its commit and the marks; the second one, who finds tables, writes them."""
+
+    def child() -> None:  # which ends at once, as one that is killed does
+        monkeypatch.setattr(Sentinel, "write", lambda sentinel, disk: os._exit(0))
+        SQLiteStore(path).add("key", b"value")
+
+    with forked(child):
+        pass
+    assert path.exists()
+    assert not path.with_name("records.db.mark").exists()
+    with closing(SQLiteStore(path)) as store:
+        assert store.get("key") is None
+        assert store.add("key", b"value")
+    assert_lost_after_deletion(path)
+
+
+def test_a_store_that_was_started_anew_can_be_lost_again(path: Path) -> None:
+    """A lost store that took records back and was started anew, by removing the marks, has its next loss noticed."""
+    filled(path)
+    delete(path)
+    with closing(SQLiteStore(path)) as store:
+        assert store.add("key", b"value")
+    for mark in (path.with_name("records.db.mark"), path.parent.with_name(".store%records.db.sqlite.dcrauth")):
+        mark.unlink()
+    with closing(SQLiteStore(path)) as store:
+        assert store.add("other", b"value")
+        assert store.get("absent") is None
+    assert_lost_after_deletion(path)
 
 
 @pytest.mark.fault("the log of an SQLite store is removed", "acknowledged credentials are in the database itself")

@@ -46,6 +46,7 @@ class Database:
         self._make_locks()
         self._connection: sqlite3.Connection | None = None
         self._files: object = None
+        self._settled = False
         _fork.suspend(self)
 
     @contextmanager
@@ -66,6 +67,8 @@ class Database:
         # The file's lock first: who waits for that must not keep others from reading meanwhile.
         with self._locked(_WAIT if durable else _BRIEF_WAIT), self._mutex, self._told("write to"):
             connection = self._opened() or self._made()
+            if not self._settled:
+                self._settle(connection)
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             yield connection
             if durable:
@@ -74,7 +77,7 @@ class Database:
     def is_marked(self) -> bool:
         """Return whether the file is the one that the marks speak of: not if it was made anew after a loss."""
         with self.reading() as connection:
-            return connection is not None and connection.execute("SELECT 1 FROM store").fetchone() is not None
+            return connection is not None and _is_marked(connection)
 
     def back_up(self, path: str) -> None:
         """Write a copy to a new file that only its owner can read."""
@@ -120,7 +123,7 @@ class Database:
         if in_child:
             # A connection that is left is in use by a thread of the parent: it is the parent's, and is not closed.
             _inherited.extend([self._connection] if self._connection else [])
-            self._connection = None
+            self._connection, self._settled = None, False
             self._make_locks()
             return
         if self._held_for_fork:
@@ -191,11 +194,22 @@ class Database:
         with connection:
             for statement in LAYOUT:
                 connection.execute(statement)
-            # A store that was lost is not marked anew: it takes records back, but goes on saying that it was lost.
-            if not self._sentinel.found():
-                connection.execute("INSERT INTO store VALUES (?)", (time.time(),))
         _checkpoint(connection)
-        self._sentinel.write(self._disk)
+
+    def _settle(self, connection: sqlite3.Connection) -> None:
+        """See to it that a later loss will be told, before the first write over each connection.
+
+        The file may have been moved here, restored from a backup, or left without marks by a process that was killed.
+        """
+        # A store that was lost is not marked anew: it takes records back, but goes on saying that it was lost.
+        if not _is_marked(connection) and not self._sentinel.found():
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("INSERT INTO store VALUES (?)", (time.time(),))
+            _checkpoint(connection)
+        # The row comes first, and to the disk: marks without it are what a loss looks like.
+        if _is_marked(connection):
+            self._sentinel.write(self._disk)
+        self._settled = True
 
     @contextmanager
     def _folder(self) -> Iterator[Folder]:
@@ -226,8 +240,13 @@ class Database:
 
     def _let_go(self) -> None:
         connection, self._connection = self._connection, None
+        self._settled = False
         if connection is not None:
             connection.close()
+
+
+def _is_marked(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM store").fetchone() is not None
 
 
 def _checkpoint(connection: sqlite3.Connection) -> None:
