@@ -188,7 +188,7 @@ def test_a_jwt_tells_its_own_life(claims: dict[str, Any], life: float) -> None:
     [
         (None, None, 1.5),
         ("7", None, 7),
-        ("0", None, 0),
+        ("0", None, 1),
         ("-5", None, 1.5),
         ("soon", None, 1.5),
         ("999999999", None, 3_600),
@@ -203,7 +203,7 @@ def test_a_jwt_tells_its_own_life(claims: dict[str, Any], life: float) -> None:
     ],
 )
 def test_how_long_a_throttled_client_waits(retry_after: str | None, expires: str | None, wait: float) -> None:
-    """Retry-After counts, else Expires, else a second and a bit; nonsense is passed over, nobody waits for years."""
+    """Retry-After counts, else Expires, else a second and a bit, never less; nonsense is passed over, as are years."""
     problem = Problem("", 429, retry_after=retry_after, expires=expires)
     assert rules.pause(problem, 1, NOW, 0.5, POLICY) == pytest.approx(wait)
 

@@ -30,6 +30,7 @@ from dcrauth import (
     TokenSource,
     events,
 )
+from dcrauth.flight import wait
 from dcrauth.provider import Request, Response
 
 
@@ -101,7 +102,7 @@ def until_idle(source: TokenSource) -> None:
     """Wait for a renewal in the background to end."""
     flight = source._flight
     if flight is not None:
-        flight.exception(20)
+        wait(flight, 20)
 
 
 def test_threads_share_one_renewal(source: TokenSource, gate: Gate) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from adapters_tests.simulation.server import PROVIDER
 from dcrauth import DCRAuthError, rules
 from dcrauth.credentials import AccessToken
+from dcrauth.flight import Flight
 
 if TYPE_CHECKING:
     from adapters_tests.simulation.process import Process
@@ -31,7 +31,7 @@ class Caller:
 
     def rest(self, seconds: float) -> None:
         """Forget the request under way, if there is one, and make the next one in so many seconds."""
-        self.flight: Future[AccessToken] | None = None
+        self.flight: Flight | None = None
         self.refused: AccessToken | None = None
         self.disturbed = False
         self.ready = self.world.now + seconds
@@ -63,7 +63,7 @@ class Caller:
             self.flight = found
             self.ready = self.world.now if found.done() else self.world.now + self.world.policy.timeout
 
-    def _look(self, flight: Future[AccessToken]) -> None:
+    def _look(self, flight: Flight) -> None:
         self.flight = None
         owed = self.world.watch.owed(self)
         self.world.watch.waited(self)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from dcrauth import Clock, DCRAuthError, Policy, StoreUnavailable, TokenSource, 
 from dcrauth.credentials import AccessToken
 from dcrauth.effects import Effect, Errand, Heard, Story, Tell
 from dcrauth.events import Event
+from dcrauth.flight import Flight
 from dcrauth.records import StoredCredentials
 from dcrauth.rules import Instant
 
@@ -31,7 +31,7 @@ class SimulatedSource(TokenSource):
         super().__init__(PROVIDER, store=unused, transport=unused, policy=policy, clock=clock)
         self.process = process
 
-    def _fly(self, flight: Future[AccessToken], holding: Any) -> None:
+    def _fly(self, flight: Flight, holding: Any) -> None:
         self.process.asked(Task(self._errand(holding.token if holding else None), flight))
 
     def _tell(self, event: Event) -> None:
@@ -70,7 +70,7 @@ class Task:
     """A story to be told: a renewal for those who wait on *flight*, or without one the deletion of the credentials."""
 
     errand: Errand
-    flight: Future[AccessToken] | None
+    flight: Flight | None
     lock_until: float = NEVER
     locked: bool = False
     story: Story[Any] | None = None

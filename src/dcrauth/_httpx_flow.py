@@ -4,6 +4,7 @@ The client runs the flow once around a request and all of its redirects. The tok
 by yielding a request of ours: that would go through the caller's transport, hooks and cookies, without a timeout.
 """
 
+import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, ClassVar
 
@@ -121,6 +122,8 @@ def _rewind_of_stream(stream: Any) -> Callable[[], bool]:
         # A multipart stream takes its files back to their start by itself, each time it is sent.
         return _nothing_to_do if all(_is_seekable(getattr(each, "file", b"")) for each in fields) else _not_possible
     file = getattr(stream, "_stream", None)
+    if inspect.iscoroutinefunction(getattr(file, "tell", None)):
+        return _not_possible  # a file of anyio or trio, which would have to be awaited
     try:
         position = file.tell()  # type: ignore[union-attr]
     except (AttributeError, OSError, ValueError):

@@ -44,28 +44,37 @@ class DCRAuth(Attachment):
         self, request: ClientRequest, handler: ClientHandlerType, response: ClientResponse, token: AccessToken
     ) -> ClientResponse:
         """Renew the token that *response* refuses and send *request* once more, if its body can be sent again."""
-        body = await _body(response)
-        if not self._asks_for_renewal(token, body or b""):
-            return response
-        replayable = not _is_used_up(request.body)
-        if replayable and body is None:
+        try:
+            fresh = await self._another(request, response, token)
+        except BaseException:
             response.close()
-        if replayable:
-            # An early refusal may find the request's body still on its way.
-            await request.close()
-        fresh = await self._token_async(instead_of=token)
-        if not replayable or fresh == token or _is_used_up(request.body):
+            raise
+        if fresh is None:
             return response
+        response.close()
         self._source.retried()
         _carry_cookies(request, response)
         request.headers["Authorization"] = fresh.authorization
         return await handler(request)
 
+    async def _another(
+        self, request: ClientRequest, response: ClientResponse, refused: AccessToken
+    ) -> AccessToken | None:
+        """Return the token to send *request* with once more, if that is to be done."""
+        if not self._asks_for_renewal(refused, await _body(response)):
+            return None
+        fresh = await self._token_async(instead_of=refused)
+        if fresh == refused or _is_used_up(request.body):
+            return None
+        # An early refusal may find the request's body still on its way.
+        await request.close()
+        return None if _is_used_up(request.body) else fresh
 
-async def _body(response: ClientResponse) -> bytes | None:
+
+async def _body(response: ClientResponse) -> bytes:
     """Read a 401 to its end, which frees its connection; leave it alone if it is large."""
     length = response.content_length
-    return await response.read() if length is None or length <= LARGEST_REFUSAL else None
+    return await response.read() if length is None or length <= LARGEST_REFUSAL else b""
 
 
 def _is_used_up(body: Any) -> bool:

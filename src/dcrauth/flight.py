@@ -1,4 +1,4 @@
-"""Waiting for one piece of work from anywhere: threads, asyncio tasks on any loop, trio tasks in any run.
+"""Waiting for a renewal from anywhere: threads, asyncio tasks on any loop, trio tasks in any run.
 
 The work itself runs on a thread of its own, so that no waiter's cancellation, timeout or closed loop can stop it
 half-way; a waiter only ever gives up waiting. No asyncio or trio lock is involved: those belong to one loop.
@@ -8,9 +8,50 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import wait as wait_for_futures
 from typing import Any
+
+from dcrauth.credentials import AccessToken
+from dcrauth.errors import DCRAuthError
+
+
+class Flight:
+    """The outcome of a renewal, for any number of waiters.
+
+    Not a `concurrent.futures.Future`, nor anything else on a `threading.Condition`: an interrupt in the middle of
+    waiting for one can leave its lock taken, and then everybody else hangs. A lock itself is taken or is not.
+
+    Attributes:
+        outdated: whether the credentials are gone that the renewal began with, so that its token is not to be kept.
+    """
+
+    def __init__(self) -> None:
+        self.outdated = False
+        self._lock = threading.Lock()
+        self._wakers: list[Callable[[], None]] = []
+        self._outcome: AccessToken | DCRAuthError | None = None
+
+    def land(self, outcome: AccessToken | DCRAuthError) -> None:
+        """Tell all waiters how it ended."""
+        with self._lock:
+            self._outcome = outcome
+        while self._wakers:
+            self._wakers.pop()()
+
+    def done(self) -> bool:
+        """Return whether it has ended."""
+        return self._outcome is not None
+
+    def outcome(self) -> AccessToken | DCRAuthError | None:
+        """Return how it ended; None if it has not."""
+        return self._outcome
+
+    def wake(self, waker: Callable[[], None]) -> None:
+        """Have *waker* called once it has ended, from whichever thread; at once if it has."""
+        with self._lock:
+            if self._outcome is None:
+                self._wakers.append(waker)
+                return
+        waker()
 
 
 def take_off(work: Callable[[], None]) -> bool:
@@ -19,26 +60,32 @@ def take_off(work: Callable[[], None]) -> bool:
     Returns:
         Whether it runs: at interpreter shutdown there are no new threads.
     """
+    handled = sys.exception()
     try:
         threading.Thread(target=work, name="dcrauth-renewal", daemon=False).start()
-    except RuntimeError:
-        return False
+    except RuntimeError as reason:
+        interrupt = reason.__context__
+        if interrupt is None or interrupt is handled:
+            return False
+        raise interrupt from None  # it came while the start of the thread was waited for: the work runs
     return True
 
 
-def wait(future: Future[Any], seconds: float) -> bool:
-    """Block until *future* is done or *seconds* have passed; return whether it is done."""
-    return bool(wait_for_futures([future], timeout=seconds).done)
+def wait(flight: Flight, seconds: float) -> None:
+    """Block until *flight* is done or *seconds* have passed."""
+    gate = threading.Lock()
+    gate.acquire()
+    flight.wake(gate.release)
+    gate.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
 
 
-async def wait_async(future: Future[Any], seconds: float) -> bool:
-    """Wait in an asyncio or trio task until *future* is done or *seconds* have passed; return whether it is done."""
+async def wait_async(flight: Flight, seconds: float) -> None:
+    """Wait in an asyncio or trio task until *flight* is done or *seconds* have passed."""
     # Trio first: in guest mode an asyncio loop is running underneath, but the task belongs to trio.
     if _in_trio():
-        await _wait_trio(future, seconds)
+        await _wait_trio(flight, seconds)
     else:
-        await _wait_asyncio(future, seconds)
-    return future.done()
+        await _wait_asyncio(flight, seconds)
 
 
 def _in_trio() -> bool:
@@ -46,7 +93,7 @@ def _in_trio() -> bool:
     return trio is not None and bool(trio.lowlevel.in_trio_task())
 
 
-async def _wait_asyncio(future: Future[Any], seconds: float) -> None:
+async def _wait_asyncio(flight: Flight, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     landed = loop.create_future()
 
@@ -54,28 +101,28 @@ async def _wait_asyncio(future: Future[Any], seconds: float) -> None:
         if not landed.done():
             landed.set_result(None)
 
-    def wake(_: object) -> None:
+    def wake() -> None:
         try:
             loop.call_soon_threadsafe(settle)
         except RuntimeError:
             """The loop was closed meanwhile: nobody is left to wake."""
 
-    future.add_done_callback(wake)
+    flight.wake(wake)
     await asyncio.wait([landed], timeout=seconds)
 
 
-async def _wait_trio(future: Future[Any], seconds: float) -> None:
+async def _wait_trio(flight: Flight, seconds: float) -> None:
     import trio  # noqa: PLC0415  # only ever reached inside a trio task
 
     landed = trio.Event()
     token = trio.lowlevel.current_trio_token()
 
-    def wake(_: object) -> None:
+    def wake() -> None:
         try:
             token.run_sync_soon(landed.set)
         except trio.RunFinishedError:
             """The run has ended meanwhile: nobody is left to wake."""
 
-    future.add_done_callback(wake)
+    flight.wake(wake)
     with trio.move_on_after(seconds):
         await landed.wait()

@@ -4,9 +4,11 @@ import atexit
 import logging
 import threading
 import time
+import traceback
 import weakref
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from dcrauth import _fork, events
 
@@ -34,7 +36,14 @@ _LEVELS = {
 
 def log(event: events.Event) -> None:
     """Tell those who read the log ``dcrauth`` what `on_event` is told."""
-    logger.log(_LEVELS.get(type(event), logging.DEBUG), "%r", event)
+    _log(_LEVELS.get(type(event), logging.DEBUG), "%r", event)
+
+
+def _log(level: int, text: str, *words: object, **more: Any) -> None:
+    try:
+        logger.log(level, text, *words, **more)
+    except Exception:  # a handler that the application has got wrong is no reason for a request to fail
+        traceback.print_exc()
 
 
 class Listener:
@@ -60,7 +69,7 @@ class Listener:
     def tell(self, event: events.Event) -> None:
         """Have the function called with *event*, soon."""
         if self._waiting.qsize() >= _MOST:
-            logger.warning("on_event is too slow: it is not called for %s", type(event).__name__)
+            _log(logging.WARNING, "on_event is too slow: it is not called for %s", type(event).__name__)
             return
         with self._done:
             self._told += 1
@@ -102,7 +111,7 @@ class Listener:
         try:
             self._on_event(event)
         except BaseException:  # it is nobody's thread but the listener's
-            logger.exception("on_event raised for %s", type(event).__name__)
+            _log(logging.ERROR, "on_event raised for %s", type(event).__name__, exc_info=True)
 
 
 _all: "weakref.WeakSet[Listener]" = weakref.WeakSet()

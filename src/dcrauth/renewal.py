@@ -82,7 +82,8 @@ def unlocked(errand: Errand, lock_error: StoreUnavailable) -> Story[AccessToken]
     Two token calls at once do no harm. Two registrations would leave a client behind that nobody uses.
 
     Raises:
-        StoreUnavailable: *lock_error*, where there are no credentials yet; and whatever `renewal` raises.
+        StoreUnavailable: *lock_error*, where there are no credentials yet, or refused ones: whoever holds the lock may
+            be about to mend that.
     """
     token = yield from adopted(errand)
     if token is not None:
@@ -90,7 +91,10 @@ def unlocked(errand: Errand, lock_error: StoreUnavailable) -> Story[AccessToken]
     client = yield from stored(errand)
     if not isinstance(client, StoredCredentials):
         raise lock_error
-    token = yield from fetched(errand, client.credentials)
+    try:
+        token = yield from fetched(errand, client.credentials)
+    except CredentialsRejected as refusal:
+        raise lock_error from refusal
     yield from shared(errand, token)
     return token
 
@@ -182,7 +186,7 @@ def recovered(errand: Errand, client: StoredCredentials) -> Story[AccessToken]:
     """Get a token although the server did not recognise the client: first doubt, then confirm, then register anew."""
     latest = yield from client_of(errand)
     if latest.data != client.data:
-        return (yield from fetched(errand, latest.credentials))
+        return (yield from fetched_by_another(errand, latest.credentials))
     yield Sleep(errand.policy.least_pause * (1.0 + errand.chance()))
     try:
         return (yield from fetched(errand, client.credentials))
@@ -192,7 +196,17 @@ def recovered(errand: Errand, client: StoredCredentials) -> Story[AccessToken]:
     if objection is not None:
         raise objection
     successor = yield from succeeded(errand, client)
-    return (yield from fetched(errand, successor.credentials))
+    return (yield from fetched_by_another(errand, successor.credentials))
+
+
+def fetched_by_another(errand: Errand, credentials: ClientCredentials) -> Story[AccessToken]:
+    """Trade the credentials that came in the place of refused ones: as long as they are new, no refusal is believed."""
+    try:
+        return (yield from fetched(errand, credentials))
+    except CredentialsRejected as reason:
+        refusal = reason
+    now = yield Now()
+    raise problems.unsettled(refusal) if rules.is_settling(credentials, now, errand.policy) else refusal
 
 
 def doubted(errand: Errand, client: StoredCredentials) -> Story[StoredCredentials]:

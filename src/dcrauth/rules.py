@@ -176,12 +176,12 @@ def _seconds(value: Any) -> float | None:
 def pause(problem: Problem, attempt: int, now: Instant, chance: float, policy: Policy) -> float:
     """Return how many seconds to wait after the *attempt*-th unsuccessful call of an endpoint.
 
-    A throttled client waits for as long as the server says, or a little more than a second (Adobe Pass documentation:
+    A throttled client waits for as long as the server says, and for a second at least (Adobe Pass documentation:
     Throttling mechanism); any other failure backs off with full jitter.
     """
     told = problems.told_to_wait(problem, now.wall)
     if problems.meaning(problem) is Meaning.THROTTLED:
-        return policy.least_pause * (1.0 + chance) if told is None else told
+        return policy.least_pause * (1.0 + chance) if told is None else max(told, policy.least_pause)
     backoff = chance * min(policy.longest_pause, policy.least_pause * 2.0 ** (attempt - 1))
     return max(backoff, told or 0.0)
 

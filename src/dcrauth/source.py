@@ -3,7 +3,6 @@
 import random
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +14,7 @@ from dcrauth.driver import Driver
 from dcrauth.effects import Errand, Memory
 from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable, another, as_ours
 from dcrauth.fleet import fleet_of
-from dcrauth.flight import take_off, wait, wait_async
+from dcrauth.flight import Flight, take_off, wait, wait_async
 from dcrauth.identity import Identity
 from dcrauth.listener import Listener, log
 from dcrauth.policy import Policy
@@ -179,13 +178,16 @@ class TokenSource(Confidential):
     def after_fork(self) -> None:
         """Forget the renewal under way, which went on in the parent process only."""
         self._lock = threading.Lock()
-        self._flight: Future[AccessToken] | None = None
+        self._flight: Flight | None = None
 
     def _begin_anew(self) -> None:
-        """Drop the token in hand, and how the last renewal ended: both were of credentials that are gone."""
+        """Drop the token in hand and the renewals before and under way: they are about credentials that are gone."""
         with self._lock:
             self._hold(None)
             self._failure = None
+            if self._flight is not None:
+                self._flight.outdated = True
+                self._flight = None
 
     @property
     def _name(self) -> str:
@@ -197,7 +199,7 @@ class TokenSource(Confidential):
         # What the hot path reads, in one piece, so that no reader sees half of a change.
         self._snapshot = (holding.token, *holding.due) if holding else (None, 0.0, 0.0)
 
-    def _token_or_flight(self, refused: AccessToken | None) -> AccessToken | Future[AccessToken]:
+    def _token_or_flight(self, refused: AccessToken | None) -> AccessToken | Flight:
         """Decide under the lock, act outside it: return a token to use or a renewal to wait for."""
         with self._lock:
             now, holding, failure = self._clock.now(), self._held, self._failure
@@ -213,18 +215,18 @@ class TokenSource(Confidential):
         assert holding is not None  # noqa: S101  # the two courses that are left use the token in hand
         return holding.token
 
-    def _board(self, holding: Held | None) -> tuple[Future[AccessToken], Callable[[], None] | None]:
+    def _board(self, holding: Held | None) -> tuple[Flight, Callable[[], None] | None]:
         """Return the renewal under way, or a new one, together with its work if no thread could be had for that."""
         if self._flight is not None:
             return self._flight, None
-        flight: Future[AccessToken] = Future()
+        flight = Flight()
         work = partial(self._fly, flight, holding)
         # Known to others only once it runs: if this thread is interrupted, nobody waits for what never comes.
         runs = take_off(work)
         self._flight = flight
         return flight, None if runs else work
 
-    def _fly(self, flight: Future[AccessToken], holding: Held | None) -> None:
+    def _fly(self, flight: Flight, holding: Held | None) -> None:
         begun = self._monotonic()
         try:
             token = self._driver.renew(self._errand(holding.token if holding else None))
@@ -250,36 +252,38 @@ class TokenSource(Confidential):
             if client is not None and rules.incriminates(token, self._held, self._clock.now(), self._policy):
                 self._memory.suspect = client.data
 
-    def _land(self, flight: Future[AccessToken], token: AccessToken) -> None:
+    def _land(self, flight: Flight, token: AccessToken) -> None:
         with self._lock:
-            self._hold(rules.held(token, self._clock.now(), random.random(), self._policy))
-            self._failure = None
+            if not flight.outdated:
+                self._hold(rules.held(token, self._clock.now(), random.random(), self._policy))
+                self._failure = None
             self._clear(flight)
-        flight.set_result(token)
+        flight.land(token)
 
-    def _fail(self, flight: Future[AccessToken], error: DCRAuthError, begun: float) -> None:
+    def _fail(self, flight: Flight, error: DCRAuthError, begun: float) -> None:
         with self._lock:
             count = 1 + (self._failure.count if self._failure else 0)
             until = rules.next_try(error, count, self._clock.now(), random.random(), self._policy)
             error.retry_at = until.wall
-            self._failure = Failure(error, until, count)
+            if not flight.outdated:
+                self._failure = Failure(error, until, count)
             self._clear(flight)
-        flight.set_exception(error)
+        flight.land(error)
         self._tell(events.RenewalFailed(self._name, error, until.wall, self._monotonic() - begun, count))
 
-    def _clear(self, flight: Future[AccessToken]) -> None:
+    def _clear(self, flight: Flight) -> None:
         if self._flight is flight:
             self._flight = None
 
-    def _after(self, flight: Future[AccessToken], refused: AccessToken | None) -> AccessToken:
+    def _after(self, flight: Flight, refused: AccessToken | None) -> AccessToken:
         """Return what a renewal that was waited for has brought, or what can stand in for it."""
-        error = flight.exception() if flight.done() else self._too_late()
-        if error is None:
-            return flight.result()
+        error = flight.outcome() or self._too_late()
+        if isinstance(error, AccessToken):
+            return error
         holding = self._held
         if holding is not None and rules.can_stand_in(holding, refused, self._clock.now()):
             return holding.token
-        raise another(as_ours(error)) from error
+        raise another(error) from error
 
     def _too_late(self) -> ServerUnavailable:
         return ServerUnavailable(

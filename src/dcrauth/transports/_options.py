@@ -96,6 +96,13 @@ class Intake:
 
         The timeout of a socket or of an HTTP library holds for one read only, and an answer can drip for ever.
         """
+        try:
+            self._watch(connection)
+        except BaseException:
+            connection.close()  # the HTTP library does not know it yet, and would leave it open
+            raise
+
+    def _watch(self, connection: socket.socket) -> None:
         twin = connection.dup()  # as the TLS layer takes the original over
         timer = threading.Timer(max(0.0, self._deadline - time.monotonic()), _shut_down, (twin,))
         timer.daemon = True
