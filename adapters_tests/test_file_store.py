@@ -7,6 +7,8 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,8 @@ from dcrauth import (
     StoreWarning,
     TokenSource,
 )
-from dcrauth.stores import _disk, _mounts
+from dcrauth.stores import _disk, _mounts, file
+from dcrauth.stores._disk import Disk, Folder
 from dcrauth.stores._locks import digest
 
 
@@ -300,6 +303,46 @@ def test_a_lost_store_takes_records_back(files: FileStore, tmp_path: Path) -> No
     with pytest.raises(StoreLost):
         again.get("unknown to it")
     assert server.world.registrations == 1
+
+
+class Interrupted(Disk):
+    """A disk that has something else done once, just before a file takes its name."""
+
+    def __init__(self, before: Callable[[], None]) -> None:
+        super().__init__()
+        self._before: list[Callable[[], None]] = [before]
+
+    def rename(self, source: Folder, name: str, folder: Folder, new_name: str) -> None:
+        while self._before:
+            self._before.pop()()
+        super().rename(source, name, folder, new_name)
+
+
+def test_a_replacement_undoes_no_put(files: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody puts a record between the two halves of a compare-and-swap, which would put an older one over it."""
+    other = FileStore(tmp_path / "store")
+    outcomes: list[object] = []
+
+    def put() -> None:
+        try:
+            outcomes.append(other.put("key", b"newer"))
+        except StoreUnavailable as refusal:
+            outcomes.append(str(refusal))
+
+    def put_by_another_thread() -> None:
+        monkeypatch.setattr(file, "_SWAP_WAIT", 0.05)
+        thread = threading.Thread(target=put)
+        thread.start()
+        thread.join(30)
+
+    files.add("key", b"old")
+    files._disk = Interrupted(put_by_another_thread)
+    assert files.replace("key", b"rewritten", expected=b"old")
+    (outcome,) = outcomes
+    assert "swap-" in str(outcome), "it was put, and lost"
+    assert other.get("key") == b"rewritten"
+    put()
+    assert files.get("key") == b"newer"
 
 
 class HeldOpen:

@@ -5,7 +5,7 @@
     DIRECTORY/store.json          … and one of two that stay: where only these stand, the records were lost
     DIRECTORY/new/                records that are being written; what a killed writer left goes after an hour
     DIRECTORY/locks/4f2.lock      held while an identity is renewed
-    DIRECTORY/locks/swap-4f.lock  held for the moment of a compare-and-swap
+    DIRECTORY/locks/swap-4f.lock  held for the moment in which a record that is there is replaced or deleted
     DIRECTORY/trash/              records that were deleted: files are moved, never removed
 
 A record is written to a new file first, which then takes its name in one step: a reader sees the old record or the
@@ -91,7 +91,9 @@ class FileStore:
 
     def put(self, key: str, value: bytes) -> None:
         """Write a record that a power failure may undo; the last writer wins."""
-        self._write(key, value, renamed)
+        # Not while somebody else compares and swaps, who would put an older record over this one.
+        with self._swapping(key):
+            self._write(key, value, renamed)
 
     def delete(self, key: str) -> None:
         """Move the record under *key* to the folder ``trash``, if there is one."""
