@@ -17,14 +17,16 @@ Line = tuple[str, int]
 
 
 class Interrupting:
-    """Raises KeyboardInterrupt where the present thread comes to a line of dcrauth's for the first time.
+    """Raises KeyboardInterrupt where the present thread comes to a line for the first time.
 
     Parameters:
         line: file and number; None to interrupt nothing.
+        inside: files, or folders with a separator at their end, whose lines count; by default dcrauth's.
     """
 
-    def __init__(self, line: Line | None) -> None:
+    def __init__(self, line: Line | None, inside: tuple[str, ...] = (OURS,)) -> None:
         self._line = line
+        self._inside = inside
         self.seen: dict[Line, None] = {}
 
     def __enter__(self) -> Self:
@@ -40,7 +42,7 @@ class Interrupting:
         return self._line in self.seen
 
     def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
-        if not frame.f_code.co_filename.startswith(OURS):
+        if not frame.f_code.co_filename.startswith(self._inside):
             return None
         line = (frame.f_code.co_filename, frame.f_lineno)
         if event == "line" and line not in self.seen:
@@ -50,10 +52,12 @@ class Interrupting:
         return self._trace
 
 
-def interrupts(prepare: Callable[[], Callable[[], object]]) -> Iterator[tuple[Interrupting, Callable[[], object]]]:
-    """Yield, for each line of ours that is run by what *prepare* makes ready, an interrupt in it and what to run."""
+def interrupts(
+    prepare: Callable[[], Callable[[], object]], inside: tuple[str, ...] = (OURS,)
+) -> Iterator[tuple[Interrupting, Callable[[], object]]]:
+    """Yield, for each line *inside* that is run by what *prepare* makes ready, an interrupt in it and what to run."""
     act = prepare()
-    with Interrupting(None) as every:
+    with Interrupting(None, inside) as every:
         act()
     for line in every.seen:
-        yield Interrupting(line), prepare()
+        yield Interrupting(line, inside), prepare()
