@@ -338,6 +338,46 @@ def test_rotation_leaves_alone_what_it_cannot_read() -> None:
     assert EncryptedStore(inner, keys=[NEW]).get("2 old") == b"value"
 
 
+class Overfull(MemoryStore):
+    """A memory store that cannot list all it has."""
+
+    def keys(self) -> Iterator[str]:
+        yield from sorted(self._records)
+        raise StoreCorrupt("Some are damaged")
+
+
+@pytest.mark.fault(
+    "an encrypted store is rotated or migrated over a store in which something is damaged",
+    "it is left as it is and all others are seen to; then an error tells how many and of the first",
+)
+@pytest.mark.parametrize("method", ["rotate", "migrate"])
+def test_what_cannot_be_listed_stops_nothing(method: str, tmp_path: Path) -> None:
+    """A damaged file among the others stays; all records are encrypted, and then an error names it."""
+    inner, records = FileStore(tmp_path / "store"), {f"key-{number}": CANARY for number in range(20)}
+    old = inner if method == "migrate" else EncryptedStore(inner, keys=[OLD])
+    for key, value in records.items():
+        old.add(key, value)
+    damaged = tmp_path / "store" / "records" / "00" / ("0" * 64)
+    damaged.parent.mkdir(0o700, exist_ok=True)
+    damaged.write_bytes(b"theirs")
+    store = EncryptedStore(inner, keys=[NEW, OLD])
+    with pytest.raises(StoreCorrupt, match=rf"^20 records were encrypted\. {damaged} is damaged"):
+        getattr(store, method)()
+    assert damaged.read_bytes() == b"theirs"
+    damaged.unlink()
+    assert contents(EncryptedStore(inner, keys=[NEW])) == records
+
+
+def test_both_kinds_of_trouble_are_told() -> None:
+    """What cannot be decrypted and what cannot be listed are both in the error."""
+    inner = Overfull()
+    inner.add("0 plain", CANARY)
+    EncryptedStore(inner, keys=[OLD]).add("1 old", b"value")
+    problem = r"^1 records were encrypted, 1 were left as they are\. .*'0 plain'.*\. Some are damaged$"
+    with pytest.raises(StoreCorrupt, match=problem):
+        EncryptedStore(inner, keys=[NEW, OLD]).rotate()
+
+
 def test_a_replacement_gets_past_a_rotation() -> None:
     """A record that is rotated between a look at it and its replacement is replaced all the same, once."""
     inner = Watched()

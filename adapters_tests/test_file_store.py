@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -97,6 +98,69 @@ def test_things_in_a_records_place_are_refused(files: FileStore, tmp_path: Path)
             path.rmdir()
             path.touch()
     assert victim.read_bytes().endswith(b"value")
+
+
+@pytest.mark.fault("other programs put files among the records, such as .DS_Store", "they are ignored")
+def test_what_has_no_records_name_is_ignored(files: FileStore, tmp_path: Path) -> None:
+    """Files and folders among the records whose names no record can have are in nobody's way."""
+    files.add("key", b"value")
+    record = record_of(files, "key")
+    for name in (".DS_Store", f"{record.name}~", f"{record.name}\n", record.name.upper(), record.name[1:]):
+        (record.parent / name).write_bytes(b"theirs")
+    (record.parent / "folder").mkdir()
+    assert list(files.keys()) == ["key"]
+
+
+def garble(record: Path, records: Path) -> Path:
+    record.write_bytes(b"garbage\n")
+    return record
+
+
+def misname(record: Path, records: Path) -> Path:
+    return record.rename(record.with_name(record.name[:2] + "0" * 62))
+
+
+def misplace(record: Path, records: Path) -> Path:
+    elsewhere = records / "ff"
+    elsewhere.mkdir(0o700, exist_ok=True)
+    return record.rename(elsewhere / record.name)
+
+
+def be_a_folder(record: Path, records: Path) -> Path:
+    record.unlink()
+    record.mkdir()
+    return record
+
+
+def open_the_folder(record: Path, records: Path) -> Path:
+    record.parent.chmod(0o777)
+    return record.parent
+
+
+@pytest.mark.fault(
+    "a record, or a folder of records, cannot be read while keys are listed, as for an export",
+    "all others are listed, then an error names the first and how many there are",
+)
+@pytest.mark.parametrize(
+    "harm", [garble, misname, misplace, be_a_folder, open_the_folder], ids=lambda harm: harm.__name__
+)
+def test_what_cannot_be_listed_is_told_at_the_end(
+    files: FileStore, tmp_path: Path, harm: Callable[[Path, Path], Path]
+) -> None:
+    """Every other key is listed before the error, which names the place where the trouble is."""
+    keys = {f"key-{number}" for number in range(20)}
+    for key in keys:
+        files.add(key, b"value")
+    victims = sorted(keys, key=digest)[:2]
+    records, found = tmp_path / "store" / "records", list[str]()
+    first = harm(record_of(files, victims[0]), records)
+    with pytest.raises(StoreError, match=f"^[^:]*{re.escape(str(first))} "):
+        found.extend(files.keys())
+    assert set(found) == keys - {victims[0]}
+    harm(record_of(files, victims[1]), records)
+    with pytest.raises(StoreError, match=f"^2 parts of the store cannot be read. The first: .*{first}"):
+        found.extend(files.keys())
+    assert set(found[19:]) == keys - set(victims)
 
 
 NOBODY = 65_534

@@ -235,9 +235,17 @@ def test_what_is_no_record_is_left_alone(server: RedisServer, store: RedisStore,
 
 
 def test_a_name_that_is_no_key_is_told(server: RedisServer, store: RedisStore) -> None:
-    """A name that no record of ours can have is StoreCorrupt when keys are listed."""
+    """Names that no record of ours can have are StoreCorrupt when keys are listed, after all that are keys."""
+    keys = {"key"} | {f"key {number}" for number in range(20)}
+    for key in keys:
+        store.put(key, b"value")
     server.ask("SET", b"dcrauth:record:\xff", "value")
-    with pytest.raises(StoreCorrupt, match=r"xff.*left as it is"):
+    found: list[str] = []
+    with pytest.raises(StoreCorrupt, match=r"^b'dcrauth:record:.xff'.*left as it is"):
+        found.extend(store.keys())
+    assert set(found) == keys
+    server.ask("SET", b"dcrauth:record:\xfe", "value")
+    with pytest.raises(StoreCorrupt, match=r"^2 parts.*left as it is"):
         list(store.keys())
 
 

@@ -440,6 +440,16 @@ def test_a_damaged_row_is_not_absent(store: SQLiteStore, path: Path, change: str
         store.get("key")
 
 
+def test_damaged_rows_are_told_after_all_keys(path: Path) -> None:
+    """Keys that cannot be read are told once all others were listed, with how many there are."""
+    filled(path)
+    raw(path, "UPDATE records SET key = 7 WHERE number = 1", "UPDATE records SET key = x'ff' WHERE number = 3")
+    found: list[str] = []
+    with closing(SQLiteStore(path)) as store, pytest.raises(StoreCorrupt, match=r"^2 parts.*The first: Row 1 in /"):
+        found.extend(store.keys())
+    assert found == ["other 0", *(f"other {number}" for number in range(2, 50))]
+
+
 @pytest.mark.fault("a byte of an SQLite store has changed", "the record is what it was, or an error")
 def test_every_flipped_byte_is_told_or_harmless(path: Path, tmp_path: Path) -> None:
     """With any one byte of the file changed a record is what it was, or an error, or not ours by its own checksum."""

@@ -33,7 +33,7 @@ class Store(Protocol):
         ...
 
     def keys(self) -> Iterator[str]:
-        """Yield the keys of all records."""
+        """Yield the keys of all records; if some cannot be read, raise after all others."""
         ...
 
     def lock(self, key: str, *, wait: float) -> AbstractContextManager[None]:

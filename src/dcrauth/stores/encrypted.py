@@ -153,6 +153,7 @@ class EncryptedStore(Confidential):
         Raises:
             StoreCorrupt, StoreTooNew, DecryptionFailed: some records cannot be decrypted. They were left as they are,
                 all others were seen to, and the message tells of the first of them.
+            StoreError: the other store cannot list or read all of them; those that it listed were seen to.
         """
         return self._rewritten(self._rotated)
 
@@ -166,6 +167,7 @@ class EncryptedStore(Confidential):
         Raises:
             StoreCorrupt: some records are neither encrypted nor records of dcrauth. They were left as they are, all
                 others were seen to, and the message tells of the first of them.
+            StoreError: the other store cannot list or read all of them; those that it listed were seen to.
         """
         return self._rewritten(self._migrated)
 
@@ -187,16 +189,23 @@ class EncryptedStore(Confidential):
     def _rewritten(self, rewrite: Callable[[str, bytes], bytes | None]) -> int:
         """Put what *rewrite* makes of each record in its place, unless that is None; return how many were written."""
         self.healthcheck()
-        done, problems = 0, list[StoreError]()
-        for key in self._inner.keys():
+        done, problems, unlisted = 0, list[StoreError](), list[StoreError]()
+        for key in self._listed(unlisted):
             try:
                 done += self._rewrite(key, rewrite)
             except _UNREADABLE as problem:
                 problems.append(problem)
-        if problems:
-            first = problems[0]
-            raise type(first)(f"{done} records were encrypted, {len(problems)} were left as they are. {first}")
+        if told := problems[:1] + unlisted:
+            left = f", {len(problems)} were left as they are" if problems else ""
+            raise type(told[0])(f"{done} records were encrypted{left}. {'. '.join(map(str, told))}")
         return done
+
+    def _listed(self, unlisted: list[StoreError]) -> Iterator[str]:
+        """Yield the keys of all records, and note with what error the other store ends the list, if it does."""
+        try:
+            yield from self._inner.keys()
+        except StoreError as problem:
+            unlisted.append(problem)
 
     def _rewrite(self, key: str, rewrite: Callable[[str, bytes], bytes | None]) -> bool:
         for _ in range(_ATTEMPTS):

@@ -14,14 +14,16 @@ new one, whatever happens to the writer.
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from platformdirs import user_data_dir
 
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreWarning
 from dcrauth.stores._disk import LARGEST, WRITABLE_BY_OTHERS, Disk, Folder, told
+from dcrauth.stores._listing import Unread
 from dcrauth.stores._locks import digest, locked, stripe
 from dcrauth.stores._mounts import network_filesystem
 from dcrauth.stores._placing import Publish, linked, renamed, set_aside, swapped, sweep, written
@@ -30,6 +32,8 @@ from dcrauth.stores._sentinel import Sentinel, check_mark, write_mark
 _RECORDS, _NEW, _LOCKS, _TRASH, _MARK = "records", "new", "locks", "trash", "store.json"
 _PROBE = "probe"
 _SWAP_WAIT = 10.0
+_NAME = re.compile("[0-9a-f]{64}")
+"""What the file of a record is called; anything else among them, such as .DS_Store, somebody else has put there."""
 
 
 class FileStore:
@@ -77,7 +81,7 @@ class FileStore:
                 return None
         heading, _, value = content.partition(b"\n")
         if heading != _heading(key):
-            raise self._damaged(name)
+            raise _damaged(self._path(name))
         return value
 
     def add(self, key: str, value: bytes) -> bool:
@@ -107,14 +111,15 @@ class FileStore:
                 return
 
     def keys(self) -> Iterator[str]:
-        """Yield the keys of all records; one folder of 256 at a time is read."""
+        """Yield the keys of all records, of one folder of 256 at a time; what cannot be read is told at the end."""
         with told(f"read {self._directory}"):
             self._check_layout()
-        found = False
+        found, unread = False, Unread()
         for number in range(256):
-            for key in self._keys_in(f"{number:02x}"):
+            for key in self._keys_in(f"{number:02x}", unread):
                 found = True
                 yield key
+        unread.tell()
         if not found:
             with told(f"read {self._directory}"):
                 self._check_not_lost()
@@ -149,19 +154,21 @@ class FileStore:
                 with written(self._disk, new, content) as temporary:
                     return publish(self._disk, new, temporary, shard, name)
 
-    def _keys_in(self, folder: str) -> Iterator[str]:
-        with told(f"read {self._directory}/{_RECORDS}/{folder}"):
-            try:
-                with self._opened(_RECORDS, folder) as shard:
-                    names = sorted(self._disk.names(shard))
-            except FileNotFoundError:
-                return
+    def _keys_in(self, folder: str, unread: Unread) -> Iterator[str]:
+        names: list[str] = []
+        reading = told(f"read {self._directory}/{_RECORDS}/{folder}")
+        with unread.noting(), reading, suppress(FileNotFoundError), self._opened(_RECORDS, folder) as shard:
+            names = sorted(filter(_NAME.fullmatch, self._disk.names(shard)))
         for name in names:
-            if (key := self._key_of(folder, name)) is not None:
+            key = None
+            with unread.noting():
+                key = self._key_of(folder, name)
+            if key is not None:
                 yield key
 
     def _key_of(self, folder: str, name: str) -> str | None:
-        with told(f"read {self._path(name)}"):
+        path = os.path.join(self._directory, _RECORDS, folder, name)
+        with told(f"read {path}"):
             try:
                 with self._opened(_RECORDS, folder) as shard:
                     heading, _, _ = self._disk.read(shard, name).partition(b"\n")
@@ -170,9 +177,10 @@ class FileStore:
         try:
             key = json.loads(heading)
         except ValueError:
-            raise self._damaged(name) from None
-        if not isinstance(key, str) or digest(key) != name:
-            raise self._damaged(name)
+            raise _damaged(path) from None
+        # A record that lies in another folder than its own is not found by its key.
+        if not isinstance(key, str) or self._path(digest(key)) != path:
+            raise _damaged(path)
         return key
 
     @contextmanager
@@ -277,9 +285,10 @@ class FileStore:
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, _RECORDS, name[:2], name)
 
-    def _damaged(self, name: str) -> StoreCorrupt:
-        return StoreCorrupt(f"{self._path(name)} is damaged or not a record of this store; it was left as it is")
-
 
 def _heading(key: str) -> bytes:
     return json.dumps(key).encode()
+
+
+def _damaged(path: str) -> StoreCorrupt:
+    return StoreCorrupt(f"{path} is damaged or not a record of this store; it was left as it is")

@@ -23,6 +23,7 @@ except ImportError as missing:
 
 from dcrauth._confidential import Confidential
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable, StoreWarning
+from dcrauth.stores._listing import Unread
 from dcrauth.stores._redis import FAULTS, LOST, Lease, address_of, client_of, doubts_of, facts_of, reason
 
 __all__ = ["RedisStore"]
@@ -149,11 +150,20 @@ class RedisStore(Confidential):
             self._client.delete(self._name(key))
 
     def keys(self) -> Iterator[str]:
-        """Yield the keys of all records, one perhaps twice; the server looks through everything it has for them."""
+        """Yield the keys of all records, one perhaps twice; what is none of ours is told at the end.
+
+        The server looks through everything it has for them.
+        """
         pattern = _GLOB.sub(rb"\\\1", self._records) + b"*"
+        unread = Unread()
         with self._told("list the records"):
             for name in self._client.scan_iter(match=pattern, count=_PAGE):
-                yield self._key(name)
+                key = None
+                with unread.noting():
+                    key = self._key(name)
+                if key is not None:
+                    yield key
+        unread.tell()
 
     @contextmanager
     def lock(self, key: str, *, wait: float) -> Iterator[None]:

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dcrauth.errors import ConfigurationError, StoreCorrupt
 from dcrauth.stores._database import Database
 from dcrauth.stores._disk import WRITABLE_BY_OTHERS, Disk, told
+from dcrauth.stores._listing import Unread
 from dcrauth.stores._locks import digest, locked, stripe
 from dcrauth.stores._mounts import network_filesystem
 from dcrauth.stores._sentinel import Sentinel
@@ -94,11 +95,16 @@ class SQLiteStore:
         self._changed(_DELETE, (_id(key), _encoded(key)))
 
     def keys(self) -> Iterator[str]:
-        """Yield the keys of all records; a thousand at a time are read."""
-        last = -1
+        """Yield the keys of all records; a thousand at a time are read. Damaged rows are told at the end."""
+        last, unread = -1, Unread()
         while rows := self._rows_after(last):
-            yield from (self._decoded(key) for _, key in rows)
-            last = rows[-1][0]
+            for last, encoded in rows:
+                key = None
+                with unread.noting():
+                    key = self._decoded(last, encoded)
+                if key is not None:
+                    yield key
+        unread.tell()
         if last == -1:
             self._check_not_lost()
 
@@ -140,11 +146,11 @@ class SQLiteStore:
         with self._database.reading() as connection:
             return connection.execute(_KEYS, (number, _PAGE)).fetchall() if connection else []
 
-    def _decoded(self, key: object) -> str:
+    def _decoded(self, number: int, key: object) -> str:
         try:
             return bytes.decode(key, "utf-8", "surrogatepass")  # type: ignore[arg-type]
         except (TypeError, UnicodeDecodeError):
-            raise StoreCorrupt(f"A row in {self._path} is damaged; it was left as it is") from None
+            raise StoreCorrupt(f"Row {number} in {self._path} is damaged; it was left as it is") from None
 
     def _check_not_lost(self) -> None:
         if self._sentinel.found() and not self._database.is_marked():
