@@ -6,17 +6,23 @@ import errno
 import itertools
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from adapters_tests.crash_states import HastyDisk
 from adapters_tests.direct import Server
 from adapters_tests.failing_disk import KINDS, FailingDisk
 from adapters_tests.world import World
 from dcrauth import DCRAuthError, FileStore, Policy, StoreError
+from dcrauth.stores import _placing
+from dcrauth.stores._disk import Folder
+from dcrauth.stores._locks import digest
 
 NUMBERS = [
     errno.EIO,
@@ -171,6 +177,68 @@ def outcome(operation: Operation, store: FileStore, number: int, directory: str)
     assert directory in message
     assert os.strerror(number) in message
     return False
+
+
+class FailingAtTheEnd(HastyDisk):
+    """A disk that cannot sync the folder of a record: after *meanwhile* that is an error of the device."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def sync(self, folder: Folder) -> None:
+        if os.path.basename(folder.path) == digest(KEY)[:2]:
+            self._meanwhile()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def two_stores(bench: Bench, meanwhile: Callable[[FileStore], None]) -> tuple[FileStore, FileStore]:
+    """Return a store that will fail after a replacement that *meanwhile* comes in the middle of, and another one."""
+    store, other = bench.store({KEY: OLD}), bench.reopened()
+    long_ago = time.time() - 7200
+    os.utime(store._path(digest(KEY)), (long_ago, long_ago))
+    assert store.add(KEY, NEW) is False
+    store._disk = FailingAtTheEnd(lambda: meanwhile(other))
+    return store, other
+
+
+@pytest.mark.fault(
+    "a replacement cannot be made durable while another process cleans up",
+    "it is taken back, and the error says why it failed",
+)
+def test_a_replacement_is_undone_whoever_cleans_up(bench: Bench) -> None:
+    """The old record of long ago is kept for as long as it may be needed, though its file was written long ago."""
+    store, other = two_stores(bench, lambda other: other.healthcheck())
+    with pytest.raises(StoreError, match=f"{os.strerror(errno.EIO)}$"):
+        store.replace(KEY, NEW, expected=OLD)
+    assert other.get(KEY) == OLD
+    assert bench.leftovers() == []
+
+
+def test_a_replacement_that_cannot_be_undone_says_so(bench: Bench) -> None:
+    """Where even the old record cannot be put back, the error tells of both, the cause first."""
+
+    def clear(other: FileStore) -> None:
+        for name in bench.leftovers():
+            (bench.directory / "store" / "new" / name).unlink()
+
+    store, other = two_stores(bench, clear)
+    both = f"{os.strerror(errno.EIO)}; nor can the change be undone: {os.strerror(errno.ENOENT)}"
+    with pytest.raises(StoreError, match=both):
+        store.replace(KEY, NEW, expected=OLD)
+    assert other.get(KEY) == NEW
+
+
+@pytest.mark.fault("a process is killed while it writes a file", "what it left is removed after an hour, not before")
+def test_what_a_killed_writer_left_goes_after_an_hour(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-written files stay while their writers may be at it, and are removed by the first one to write later."""
+    bench.store({KEY: OLD})
+    (bench.directory / "store" / "new" / "half").write_bytes(b"half")
+    for passed, left in ((0.0, ["half"]), (3500.0, ["half"]), (3700.0, [])):
+        now = time.time() + passed
+        monkeypatch.setattr(_placing, "time", SimpleNamespace(time=lambda now=now: now))
+        bench.reopened().put(KEY, NEW)
+        assert bench.leftovers() == left
 
 
 def faults(bench: Bench, prepare: Callable[[FileStore], object]) -> list[tuple[str, int]]:

@@ -1,5 +1,6 @@
 """How a file gets its name in a folder, and how it loses it: in one step, from a file that is complete and durable."""
 
+import os
 import secrets
 import stat
 import time
@@ -68,16 +69,27 @@ def sweep(disk: Disk, new: Folder) -> None:
     """Remove what writers that were killed have left in the folder *new*."""
     for name in list(disk.names(new)):
         found = disk.status(new, name)
-        if found is not None and stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime > _ABANDONED:
+        if found is not None and stat.S_ISREG(found.st_mode) and _age(found) > _ABANDONED:
             _discard(disk, new, name)
+
+
+def _age(found: os.stat_result) -> float:
+    """Return how long ago a file was written or got one of its names, as a record gets one for `swapped`, in seconds.
+
+    A name does not count on Windows, where it need not: what `swapped` has to undo does not happen there.
+    """
+    return time.time() - max(found.st_mtime, found.st_ctime)
 
 
 def _synced_or_undone(disk: Disk, folder: Folder, undo: Callable[[], object]) -> None:
     """Wait until a change is on the disk; one that fails there is not acknowledged, so nobody may take it for done."""
     try:
         disk.sync(folder)
-    except OSError:
-        undo()
+    except OSError as reason:
+        try:
+            undo()
+        except OSError as obstacle:
+            reason.strerror = f"{reason.strerror}; nor can the change be undone: {obstacle.strerror}"
         raise
 
 
