@@ -8,7 +8,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from adapters_tests.direct import Server
 from dcrauth import MemoryStore, Policy, TokenSource, events
 from dcrauth.listener import Listener
 from dcrauth.provider import Verdict
-from dcrauth.simulator import Behaviour, Simulator
+from dcrauth.simulator import Behaviour, Fault, Simulator
 
 PATIENCE = 20.0
 HOUR = 3600.0
@@ -110,6 +110,38 @@ def test_a_slow_listener_holds_nothing_up(
         gate.set()
         assert source.flush_events(PATIENCE)
     assert names(told) == ["Registered", "TokenRenewed", "RequestRefused", "TokenRenewed", "RequestRetried"]
+
+
+@pytest.fixture
+def broken_log() -> Iterator[list[str]]:
+    """A log of dcrauth's whose handler raises, and what it was to write."""
+    asked: list[str] = []
+
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            asked.append(record.getMessage())
+            raise ValueError("the log server is away")
+
+    log, handler = logging.getLogger("dcrauth"), Broken()
+    before = log.level
+    log.setLevel(logging.DEBUG)
+    log.addHandler(handler)
+    yield asked
+    log.removeHandler(handler)
+    log.setLevel(before)
+
+
+def test_a_log_that_raises_holds_nothing_up(
+    kind: Kind, source: TokenSource, adobe: Simulator, api: str, broken_log: list[str]
+) -> None:
+    """What a handler of the application's log raises stops no renewal and no request."""
+    with kind.open(kind.auth(source)) as app:
+        adobe.inject("token", Fault(status=503))
+        assert app.get(api).status == 200
+        adobe.revoke_tokens()
+        assert app.get(api).status == 200
+    assert any("Registered" in line for line in broken_log)
+    assert any("RequestRefused" in line for line in broken_log)
 
 
 @pytest.mark.parametrize("raised", [RuntimeError("listener"), ValueError(), asyncio.CancelledError(), SystemExit()])

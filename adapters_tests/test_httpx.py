@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import httpx2
 import pytest
@@ -155,6 +157,28 @@ def test_the_event_loop_is_not_blocked(pair: tuple[Any, Any], source: TokenSourc
 
     asyncio.run(main())
     assert ticks > 10
+
+
+def test_a_file_that_is_read_by_awaiting_is_not_sent_again(
+    pair: tuple[Any, Any], source: TokenSource, adobe: Simulator, tmp_path: Path
+) -> None:
+    """A file of anyio is uploaded once; as it cannot be rewound without awaiting, its 401 is handed over."""
+    library, auth = pair
+    path = tmp_path / "upload"
+    path.write_bytes(b"hello")
+
+    async def upload(client: Any) -> int:
+        async with await anyio.open_file(path, "rb") as file:
+            return int((await client.post(f"{adobe.url}/api/v2/REF30/echo", content=file)).status_code)
+
+    async def main() -> list[int]:
+        async with library.AsyncClient(auth=auth(source), timeout=20) as client:
+            good = await upload(client)
+            adobe.revoke_tokens()
+            return [good, await upload(client)]
+
+    assert asyncio.run(main()) == [200, 401]
+    assert [call.body for call in adobe.calls if call.path.endswith("echo")] == [b"hello", b"hello"]
 
 
 @pytest.mark.parametrize("other", ["requests", "httpx", "httpx2", "aiohttp"])

@@ -15,6 +15,7 @@ from adapters_tests.world import BROKEN, Process, World
 from dcrauth import (
     ClientCredentials,
     CredentialsRejected,
+    DCRAuthError,
     Policy,
     RegistrationRejected,
     ServerUnavailable,
@@ -388,6 +389,44 @@ def test_a_new_client_is_given_time(world: World, process: Process) -> None:
     assert (process.error, world.registrations) == (None, 2)
 
 
+@pytest.mark.fault(
+    "the server does not know yet the client that has just replaced a forgotten one",
+    "it is asked again with the same credentials; nothing is registered anew",
+)
+def test_a_replacement_is_given_time(world: World, process: Process) -> None:
+    """A refusal right after a client was registered in the place of another is a passing failure as well."""
+    process.run()
+    world.clients.clear()
+    world.now += 7200
+    while world.registrations < 2:
+        process.step()
+    kept = world.clients.copy()
+    world.clients.clear()
+    process.run()
+    assert isinstance(process.error, ServerUnavailable)
+    assert process.error.error == "invalid_client"
+    world.clients.update(kept)
+    process.run()
+    assert (process.error, world.registrations) == (None, 2)
+
+
+@pytest.mark.parametrize(("age", "kind"), [(5, ServerUnavailable), (7200, CredentialsRejected)])
+def test_a_replacement_by_a_peer_is_given_time(
+    world: World, process: Process, age: float, kind: type[DCRAuthError]
+) -> None:
+    """A refusal of what a peer has registered in the place of another passes if that is new, and stands if not."""
+    process.run()
+    world.clients.clear()
+    world.now += 7200
+    while not isinstance(process.step(), Send):
+        pass
+    theirs = ClientCredentials("client-x", "secret-x", registered_at=world.now - age)
+    world.records[world.identity.credentials] = write_credentials(world.identity.credentials, theirs, 2).data
+    process.run()
+    assert type(process.error) is kind
+    assert (world.used[-1], world.registrations) == ("client-x", 1)
+
+
 def fleet_in(world: World, size: int) -> list[Process]:
     """Return so many processes of one world, each with an identity of its own that has registered long ago."""
     members = []
@@ -710,6 +749,18 @@ def test_without_the_lock_a_token_is_shared_all_the_same(world: World, process: 
     process.run()
     assert process.token is not None
     assert world.records[world.identity.token] == write_token(world.identity.token, process.token)
+
+
+def test_a_refusal_without_the_lock_decides_nothing(world: World, process: Process) -> None:
+    """A client that is refused while somebody else has the lock is not given up: that one may be replacing it."""
+    process.run()
+    world.clients.clear()
+    world.now += 7200
+    locked = StoreUnavailable("locked")
+    process.tell(unlocked(errand_of(process), locked))
+    process.run()
+    assert process.error is locked
+    assert world.registrations == 1
 
 
 def test_an_unsaved_pair_that_was_deleted_since_is_given_up(world: World, process: Process) -> None:

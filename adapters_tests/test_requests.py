@@ -224,6 +224,23 @@ def test_a_failed_renewal_frees_the_connection(session: requests.Session, adobe:
     assert len(errors) == 3
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_failed_renewal_frees_the_connection_of_a_large_refusal(
+    session: requests.Session, adobe: Simulator, api: str, stream: bool
+) -> None:
+    """The same holds for a refusal that was not read, of a request that cannot be sent again."""
+    session.mount("http://", HTTPAdapter(pool_maxsize=1, pool_block=True))
+    adobe.inject("api", Fault(status=401, body=b"m" * 70_000), times=2)
+    adobe.inject("token", Fault(status=503), times=None)
+    errors = []
+    for _ in range(2):
+        with pytest.raises(DCRAuthError) as caught:
+            session.post(api, data=(part for part in [b"a"]), stream=stream, timeout=5)
+        errors.append(caught)
+    adobe.clear_faults()
+    assert len(errors) == 2
+
+
 def test_responses_can_be_pickled(session: requests.Session, api: str) -> None:
     """A response is pickled together with its request and its hooks, as caches and process pools do."""
     response = session.get(api, timeout=20)

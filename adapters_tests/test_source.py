@@ -396,6 +396,30 @@ def test_the_interpreter_waits_for_a_renewal_at_its_exit(tmp_path: Any) -> None:
     assert any(key.endswith(".credentials") for key in keys)
 
 
+def test_forgetting_is_not_undone_by_a_renewal_that_has_just_ended(make: Callable[..., TokenSource]) -> None:
+    """A token that lands after `forget` is given to those who have waited for it, and is not kept."""
+    let_go, forgotten = threading.Event(), threading.Event()
+
+    class Slow(MemoryStore):
+        @contextmanager
+        def lock(self, key: str, *, wait: float) -> Iterator[None]:
+            with super().lock(key, wait=wait):
+                yield
+            if not let_go.is_set():
+                let_go.set()
+                assert forgotten.wait(20)
+
+    source = make(store=Slow())
+    with ThreadPoolExecutor(1) as pool:
+        early = pool.submit(source.token)
+        assert let_go.wait(20)
+        assert source.forget()
+        forgotten.set()
+        assert early.result(20).value == "token-1"
+    assert source.fresh() is None
+    assert source.token().value == "token-2"
+
+
 def test_a_provider_is_asked_for_by_name() -> None:
     """Something that is no provider is refused at once, by its type and not by its content."""
     with pytest.raises(ConfigurationError, match=r"AdobePass.*not str") as caught:
