@@ -328,7 +328,7 @@ LOSSES = {
 
 
 @pytest.mark.fault(
-    "the directory of a store, or all records in it, were deleted",
+    "the directory of a file store, or its folder of records, was deleted",
     "`StoreLost`: nothing is registered until somebody restores it or removes the marks that the error names",
 )
 @pytest.mark.parametrize("loss", LOSSES)

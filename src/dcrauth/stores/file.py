@@ -43,6 +43,9 @@ class FileStore:
         directory: where to keep the records; made if it is not there. By default the user's data directory for
             dcrauth, as the platform has it.
 
+    That it has lost its records is noticed where the whole directory is gone, or the folder ``records`` in it; a single
+    file that somebody deletes is an absent record.
+
     Anybody who can run programs as the same user can read the records. Network file systems do not keep the promises
     that this store builds on; a `dcrauth.StoreWarning` says so.
     """

@@ -80,7 +80,8 @@ class RedisStore(Confidential):
         server: a URL, ``redis://``, ``rediss://`` or ``unix://``, with redis-py's own options for TLS and
             authentication, or a `redis.Redis` client. One that is made from a URL waits for 5 s each time and repeats
             nothing, unless the URL says otherwise.
-        prefix: what the names of all keys begin with; applications with different prefixes share nothing.
+        prefix: what the names of all keys begin with. Applications share nothing if none has a prefix that begins with
+            another one's: what is below ``dcrauth:record:`` are records to ``dcrauth:`` as well.
         lease: after how long a lock ends by itself, in seconds. It should be longer than a renewal takes: of two that
             register at once only the first is ever used, but the other one was in vain.
         replicas: how many replicas must have a record of client credentials before it counts as written.

@@ -131,6 +131,7 @@ class SQLiteStore:
 
         Raises:
             StoreUnavailable: there is a file already, or it cannot be written.
+            InsecureStore: the directory belongs to another user.
         """
         self._database.back_up(os.path.abspath(os.fspath(path)))
 
