@@ -4,8 +4,6 @@ requests calls the auth object once for each request that it prepares, and lets 
 along redirects, to wherever they lead, so it looks at each response anew.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from time import perf_counter
 from typing import Any
@@ -47,20 +45,25 @@ class DCRAuth(Attachment, AuthBase):
 
     def answered(self, response: requests.Response, **settings: Any) -> requests.Response:
         """Renew the token that a response refuses and send its request once more, with the *settings* of the first."""
+        if response.status_code != 401:
+            return response
+        try:
+            token = self._another(response, bool(settings.get("stream")))
+            return response if token is None else self._sent_again(response, token, settings)
+        except BaseException:
+            response.close()  # requests does not when a hook raises, and its pool would lose a connection
+            raise
+
+    def _another(self, response: requests.Response, stream: bool) -> AccessToken | None:
+        """Return the token to send the request of a refusal with once more, if that is to be done."""
         request = response.request
         sent = request.headers.get("Authorization")
-        if response.status_code != 401 or not isinstance(sent, BearerHeader) or not self._covers(request.url):
-            return response
-        with _closed_on_error(response):
-            token = self._another(response, sent.token, bool(settings.get("stream")))
-            return response if token is None else self._sent_again(response, token, settings)
-
-    def _another(self, response: requests.Response, refused: AccessToken, stream: bool) -> AccessToken | None:
-        """Return the token to send the request of *response* with once more, if that is to be done."""
-        if not self._asks_for_renewal(refused, _body(response, stream)):
+        if not isinstance(sent, BearerHeader) or not self._covers(request.url):
             return None
-        token = self._token(instead_of=refused)
-        replayable = token != refused and hasattr(response, "connection") and _rewound(response.request)
+        if not self._asks_for_renewal(sent.token, _body(response, stream)):
+            return None
+        token = self._token(instead_of=sent.token)
+        replayable = token != sent.token and hasattr(response, "connection") and _rewound(request)
         return token if replayable else None
 
     def _sent_again(self, response: requests.Response, token: AccessToken, settings: Any) -> requests.Response:
@@ -72,10 +75,9 @@ class DCRAuth(Attachment, AuthBase):
         _carry_cookies(response, request)
         start = perf_counter()
         answer: requests.Response = response.connection.send(request, **settings)
-        with _closed_on_error(answer):
-            answer.elapsed = timedelta(seconds=perf_counter() - start)
-            answer.history.append(response)
-            answer.request = request
+        answer.elapsed = timedelta(seconds=perf_counter() - start)
+        answer.history.append(response)
+        answer.request = request
         return answer
 
     def _covers(self, url: Any) -> bool:
@@ -88,16 +90,6 @@ class DCRAuth(Attachment, AuthBase):
             raise ConfigurationError(
                 "dcrauth.requests.DCRAuth is for requests; each HTTP library has its own"
             ) from None
-
-
-@contextmanager
-def _closed_on_error(response: requests.Response) -> Iterator[None]:
-    """Close *response* if anything goes wrong: requests does not when a hook raises, and its pool loses a place."""
-    try:
-        yield
-    except BaseException:
-        response.close()
-        raise
 
 
 def _body(response: requests.Response, stream: bool) -> bytes:
