@@ -8,7 +8,8 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,7 +28,7 @@ from hypothesis.stateful import (
 
 from adapters_tests import kinds_of_stores as kinds
 from adapters_tests.kinds_of_stores import Kind
-from adapters_tests.redis_server import RedisServer
+from adapters_tests.redis_server import PATIENCE, RedisServer
 from dcrauth import Store, StoreError
 
 pytestmark = pytest.mark.slow
@@ -40,8 +41,9 @@ ABSENT = None
 class Histories(RuleBasedStateMachine):
     """A store, and what it should hold."""
 
-    def __init__(self, open_kind: Callable[[Path], Kind]) -> None:
+    def __init__(self, open_kind: Callable[[Path], Kind], server: RedisServer | None) -> None:
         super().__init__()
+        self.server = server
         self.folder = tempfile.TemporaryDirectory()
         self.kind = open_kind(Path(self.folder.name))
         self.store = self.kind.open()
@@ -115,7 +117,8 @@ class Histories(RuleBasedStateMachine):
             "replace": None if before is None else value,
             "delete": None,
         }[how]
-        _killed_after(lines, lambda: _do(self.kind.open(), how, key, value, before or b""))
+        with _all_carried_out(self.server):
+            _killed_after(lines, lambda: _do(self.kind.open(), how, key, value, before or b""))
         found = self.store.get(key)
         assert found in (before, after)
         self.holds.pop(key, None)
@@ -176,6 +179,22 @@ def _killed_after(lines: int, work: Callable[[], None]) -> None:
     os.waitpid(child, 0)
 
 
+@contextmanager
+def _all_carried_out(server: RedisServer | None) -> Iterator[None]:
+    """Wait in the end until the server has closed the connections made meanwhile: it has done then what they asked."""
+    if server is None:
+        yield
+        return
+    earlier = int(server.ask("CLIENT", "ID"))
+    yield
+    deadline = time.monotonic() + PATIENCE
+    # A connection of this moment: what lay in the server's queue before it has been accepted by now as well.
+    with server.client(single_connection_client=True) as asking:
+        while any(earlier < int(each["id"]) < asking.client_id() for each in asking.client_list()):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+
 def _outcome(act: Callable[[], Any]) -> Any:
     try:
         return act()
@@ -203,7 +222,7 @@ def test_a_store_behaves_like_a_dictionary(name: str, sealed: bool, redis_server
         return kinds.encrypted(plain()) if sealed else plain()
 
     run_state_machine_as_test(
-        lambda: Histories(open_kind),
+        lambda: Histories(open_kind, redis_server if name == "redis" else None),
         settings=settings(
             max_examples=15,
             stateful_step_count=25,
