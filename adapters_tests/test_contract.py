@@ -265,6 +265,18 @@ def test_a_large_refusal_of_a_stream_is_handed_over_whole(
     assert adobe.counts.token == 2
 
 
+def test_a_large_refusal_of_a_young_token_is_handed_over_whole(
+    kind: Kind, make_source: Callable[..., TokenSource], adobe: Simulator, api: str
+) -> None:
+    """A 401 that is handed over because another token would be refused as well is complete, however large."""
+    with kind.open(kind.auth(make_source(policy=Policy()))) as app:
+        assert app.get(api).status == 200
+        adobe.inject("api", Fault(status=401, body=b"x" * 3_000_000))
+        answer = app.get(api)
+    assert (answer.status, len(answer.content)) == (401, 3_000_000)
+    assert adobe.counts.token == 1
+
+
 def test_errors_are_the_hosts_as_well(kind: Kind, source: TokenSource, adobe: Simulator, api: str) -> None:
     """What an adapter raises is caught by the library's own except clause and tells what dcrauth knows."""
     adobe.inject("token", Fault(status=503), times=None)
