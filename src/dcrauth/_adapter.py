@@ -14,7 +14,7 @@ from dcrauth.stores import Store
 from dcrauth.transports import Transport
 
 LARGEST_REFUSAL = 64 * 1024
-"""The most bytes of a 401 answer that are read to see what it says."""
+"""A 401 that announces more bytes than this is not read to see what it says."""
 
 
 class Attachment:
