@@ -116,6 +116,11 @@ def garble(record: Path, records: Path) -> Path:
     return record
 
 
+def nest(record: Path, records: Path) -> Path:
+    record.write_bytes(b"[" * 500_000)
+    return record
+
+
 def misname(record: Path, records: Path) -> Path:
     return record.rename(record.with_name(record.name[:2] + "0" * 62))
 
@@ -142,7 +147,7 @@ def open_the_folder(record: Path, records: Path) -> Path:
     "all others are listed, then an error names the first and how many there are",
 )
 @pytest.mark.parametrize(
-    "harm", [garble, misname, misplace, be_a_folder, open_the_folder], ids=lambda harm: harm.__name__
+    "harm", [garble, nest, misname, misplace, be_a_folder, open_the_folder], ids=lambda harm: harm.__name__
 )
 def test_what_cannot_be_listed_is_told_at_the_end(
     files: FileStore, tmp_path: Path, harm: Callable[[Path, Path], Path]

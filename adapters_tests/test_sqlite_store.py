@@ -35,6 +35,7 @@ from dcrauth import (
     StoreUnavailable,
 )
 from dcrauth.stores import _database, _mounts, _sqlite
+from dcrauth.stores._disk import Disk
 from dcrauth.stores._locks import locked
 from dcrauth.stores._sentinel import Sentinel
 from dcrauth.stores.sqlite import SQLiteStore
@@ -366,20 +367,27 @@ def test_a_backup_in_another_place_can_be_lost(path: Path, tmp_path: Path) -> No
     "a process is killed after it has laid an SQLite store out, before it leaves the marks",
     "the next one leaves them; a later loss is noticed",
 )
-def test_a_death_before_the_marks_is_made_up_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("marks", [0, 1, 2])
+def test_a_death_before_the_marks_is_made_up_for(path: Path, monkeypatch: pytest.MonkeyPatch, marks: int) -> None:
     """The first writer dies between its commit and the marks; the second one, who finds tables, writes them."""
 
+    def die(sentinel: Sentinel, disk: Disk) -> None:
+        for place in sentinel.places[:marks]:
+            sentinel._write(disk, place)
+        os._exit(0)
+
     def child() -> None:  # which ends at once, as one that is killed does
-        monkeypatch.setattr(Sentinel, "write", lambda sentinel, disk: os._exit(0))
+        monkeypatch.setattr(Sentinel, "write", die)
         SQLiteStore(path).add("key", b"value")
 
     with forked(child):
         pass
     assert path.exists()
-    assert not path.with_name("records.db.mark").exists()
+    assert path.with_name("records.db.mark").exists() is (marks > 0)
     with closing(SQLiteStore(path)) as store:
         assert store.get("key") is None
         assert store.add("key", b"value")
+    path.with_name("records.db.mark").unlink()
     assert_lost_after_deletion(path)
 
 

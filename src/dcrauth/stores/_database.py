@@ -207,8 +207,7 @@ class Database:
             connection.execute("INSERT INTO store VALUES (?)", (time.time(),))
             _checkpoint(connection)
         # The row comes first, and to the disk: marks without it are what a loss looks like.
-        if _is_marked(connection):
-            self._sentinel.write(self._disk)
+        self._sentinel.write(self._disk)
         self._settled = True
 
     @contextmanager

@@ -179,7 +179,7 @@ class FileStore:
                 return None
         try:
             key = json.loads(heading)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _damaged(path) from None
         # A record that lies in another folder than its own is not found by its key.
         if not isinstance(key, str) or self._path(digest(key)) != path:
