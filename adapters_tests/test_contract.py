@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,9 +20,10 @@ from adapters_tests.bodies import BODIES, CASES, Body
 from adapters_tests.clients import KINDS, App, Kind
 from adapters_tests.conftest import ManualClock
 from dcrauth import AdobePass, DCRAuthError, FileStore, Policy, ServerUnavailable, StoreError, TokenSource
-from dcrauth.simulator import Behaviour, Fault, Simulator
+from dcrauth.simulator import Behaviour, Call, Fault, Simulator
 
 HOUR = 3600.0
+PATIENCE = 20.0
 
 
 def tokens_seen(simulator: Simulator) -> list[str | None]:
@@ -336,21 +338,52 @@ def test_device_headers_go_where_they_belong(
     assert foreign.calls[0].headers.get("x-forwarded-for") is None
 
 
+class Holding(Simulator):
+    """A server that keeps the calls of one endpoint until it is told to let go.
+
+    Parameters:
+        endpoint: "register" or "token".
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__()
+        self._endpoint = endpoint
+        self._gate = threading.Event()
+
+    def delay(self, call: Call) -> float:
+        """Keep a call until the others may go on as well."""
+        if call.endpoint == self._endpoint:
+            self._gate.wait(PATIENCE)
+        return super().delay(call)
+
+    def let_go(self) -> None:
+        """Answer what was kept, and from now on everything."""
+        self._gate.set()
+
+    def stop(self) -> None:
+        """End serving, with nothing kept back."""
+        self.let_go()
+        super().stop()
+
+
 @pytest.mark.fault(
     "the request that set a renewal off is cancelled, or times out",
     "the renewal goes on, and the next request uses its token",
 )
-def test_a_leader_that_gives_up_harms_nobody(kind: Kind, source: TokenSource, adobe: Simulator, api: str) -> None:
+def test_a_leader_that_gives_up_harms_nobody(kind: Kind, make_source: Callable[..., TokenSource]) -> None:
     """A request that is cancelled or timed out while its renewal is under way leaves a token for the next one."""
-    adobe.behaviour = Behaviour(token_delay=0.5)
-    with kind.open(kind.auth(source)) as app:
-        if kind.is_async:
-            assert app.give_up_after(0.2, api)
-        else:
-            with pytest.raises(kind.host_error, match="within"), patience(source, 0.2):
-                app.get(api)
-        assert app.get(api).status == 200
-    assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+    with Holding("token") as adobe:
+        source = make_source(provider=AdobePass(adobe.software_statement, base_url=adobe.url))
+        api = f"{adobe.url}/api/v2/REF30/configuration"
+        with kind.open(kind.auth(source)) as app:
+            if kind.is_async:
+                assert app.give_up_after(0.2, api)
+            else:
+                with pytest.raises(kind.host_error, match="within"), patience(source, 0.2):
+                    app.get(api)
+            adobe.let_go()
+            assert app.get(api).status == 200
+        assert (adobe.counts.register, adobe.counts.token) == (1, 1)
 
 
 @contextmanager
