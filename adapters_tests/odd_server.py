@@ -44,7 +44,8 @@ class OddServer:
         self._threads[0].join(10)
         for connection in self._open:
             with contextlib.suppress(OSError):  # it is closed already
-                connection.shutdown(socket.SHUT_RDWR)
+                # What lies beneath TLS: its own shutdown would let a thread that is writing go on in plain text.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
             assert not thread.is_alive()
@@ -65,8 +66,11 @@ class OddServer:
             if self._context is None:
                 self._answer(connection)
                 return
-            with self._context.wrap_socket(connection, server_side=True) as secured:
-                self._answer(secured)
+            with self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as secured:
+                self._open.append(secured)  # it has taken the place of the other one, which is detached
+                if not self._stopped.is_set():
+                    secured.do_handshake()
+                    self._answer(secured)
 
     def _answer(self, connection: socket.socket) -> None:
         self.received.append(_request(connection))

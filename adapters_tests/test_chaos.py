@@ -327,10 +327,10 @@ def test_a_head_that_drips_is_given_up(name: str, proxy: ChaosProxy, adobe: Simu
             transport.send(request)
         given_up.set()
 
-    proxy.toxics = (Drip(seconds=0.03),)
+    proxy.toxics = (Drip(seconds=0.1),)
     caller = threading.Thread(target=call)
     caller.start()
-    in_time = given_up.wait(3)
+    in_time = given_up.wait(10)  # the head alone would take longer
     proxy.calm()
     caller.join(10)
     assert in_time

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 import requests
 import trio
@@ -32,6 +33,7 @@ from adapters_tests.failing_disk import KINDS as DISK_CALLS
 from adapters_tests.failing_disk import FailingDisk
 from adapters_tests.interrupts import interrupts
 from adapters_tests.lives import KIND, LIFE, MODULES, get, get_async, session
+from adapters_tests.test_contract import Holding
 from dcrauth import AccessToken, AdobePass, Clock, DCRAuthError, FileStore, MemoryStore, Policy, TokenSource
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
@@ -231,14 +233,15 @@ def test_a_service_goes_on(kind: Kind, adobe: Simulator, tmp_path: Path) -> None
 
 @pytest.mark.fault("Ctrl-C while a request waits for a renewal", "the request ends; the renewal serves the next one")
 @all_kinds
-def test_an_interrupted_waiter(kind: Kind, adobe: Simulator, tmp_path: Path) -> None:
+def test_an_interrupted_waiter(kind: Kind, tmp_path: Path) -> None:
     """KeyboardInterrupt comes out of the request as such, and the next one gets the token of the same renewal."""
-    adobe.behaviour = Behaviour(token_delay=0.5)
-    with living("interrupted", kind, adobe, tmp_path / "store") as program:
+    with Holding("token") as adobe, living("interrupted", kind, adobe, tmp_path / "store") as program:
         assert adobe.wait_for(lambda counts: counts.token == 1, LIFE)
         program.interrupt()
-        assert program.rest() == ["interrupted", "200"]
-    assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+        assert program.says() == "interrupted"
+        adobe.let_go()
+        assert program.rest() == ["200"]
+        assert (adobe.counts.register, adobe.counts.token) == (1, 1)
 
 
 # Loops and runs.
@@ -259,19 +262,21 @@ def test_one_auth_object_in_one_loop_after_the_other(kind: Kind, source: TokenSo
     "an event loop is closed while its request waits for a renewal", "the renewal goes on, for the next loop"
 )
 @asynchronous_kinds
-def test_a_loop_that_is_closed_during_a_renewal(kind: Kind, source: TokenSource, adobe: Simulator) -> None:
+def test_a_loop_that_is_closed_during_a_renewal(kind: Kind, make_source: Callable[..., TokenSource]) -> None:
     """A loop that was closed is not woken, and another one gets the token of the renewal that it has set off."""
-    adobe.behaviour = Behaviour(token_delay=0.3)
-    auth = kind.auth(source)
 
     async def give_up() -> None:
-        with anyio.move_on_after(0.05) as scope:
-            await get_async(kind, auth, api_of(adobe))
-        assert scope.cancelled_caught
+        async with anyio.create_task_group() as group:
+            group.start_soon(get_async, kind, auth, api_of(adobe))
+            assert await anyio.to_thread.run_sync(adobe.wait_for, lambda counts: counts.token == 1, LIFE)
+            group.cancel_scope.cancel()
 
-    anyio.run(give_up, backend=kind.backend)
-    assert get(kind, auth, api_of(adobe)) == 200
-    assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+    with Holding("token") as adobe:
+        auth = kind.auth(make_source(provider=AdobePass(adobe.software_statement, base_url=adobe.url)))
+        anyio.run(give_up, backend=kind.backend)
+        adobe.let_go()
+        assert get(kind, auth, api_of(adobe)) == 200
+        assert (adobe.counts.register, adobe.counts.token) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -447,7 +452,7 @@ def test_a_caller_that_is_interrupted_in_any_line() -> None:
 
     def prepare() -> Callable[[], object]:
         server = Server()
-        sources.append((server, server.source(MemoryStore(), policy=Policy(timeout=1.0), on_event=None)))
+        sources.append((server, server.source(MemoryStore(), policy=Policy(timeout=5.0), on_event=None)))
         return sources[-1][1].token
 
     for interrupting, act in interrupts(prepare):
@@ -480,7 +485,7 @@ def test_a_write_that_is_interrupted(kind: str, tmp_path: Path) -> None:
             store.replace("key", b"new", expected=b"old")
         found = store.get("key")
         assert found in {b"old", b"new"}
-        with store.lock("key", wait=0.1):
+        with store.lock("key", wait=5):
             assert store.replace("key", b"newer", expected=found)
         assert store.get("key") == b"newer"
         if not disk.struck:
@@ -542,7 +547,7 @@ def test_a_renewal_whose_thread_dies(method: str, reason: type[BaseException], t
 )
 def test_a_renewal_that_gets_no_thread(reason: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no thread can be started for a renewal the caller does it or is told why; the next call has a token."""
-    source = Server().source(MemoryStore(), policy=Policy(timeout=1.0), on_event=None)
+    source = Server().source(MemoryStore(), policy=Policy(timeout=5.0), on_event=None)
 
     def fails(thread: threading.Thread) -> None:
         raise reason
@@ -689,12 +694,13 @@ def test_thirty_two_threads() -> None:
 @pytest.mark.fault("all threads of a process are greenlets of gevent", "they wait for one renewal and block nobody")
 @pytest.mark.skipif(importlib.util.find_spec("gevent") is None, reason="gevent is not installed")
 @blocking_kinds
-def test_greenlets_share_a_renewal(kind: Kind, adobe: Simulator, tmp_path: Path) -> None:
+def test_greenlets_share_a_renewal(kind: Kind, tmp_path: Path) -> None:
     """In a process that gevent has patched greenlets may wait, give up, be killed and fork; other ones go on."""
-    adobe.behaviour = Behaviour(register_delay=0.5)
-    with living("gevent", kind, adobe, tmp_path / "store") as program:
-        assert program.rest() == ["timeout", "200", "ticked", "200", "True 200"]
-    assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+    with Holding("register") as adobe, living("gevent", kind, adobe, tmp_path / "store") as program:
+        assert [program.says(), program.says()] == ["timeout", "ticked"]
+        adobe.let_go()
+        assert program.rest() == ["200", "200", "True 200"]
+        assert (adobe.counts.register, adobe.counts.token) == (1, 1)
 
 
 # Spawned processes.
