@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
+import trustme
 
 from adapters_tests.conftest import ManualClock
 from adapters_tests.test_rules import jwt
@@ -386,6 +390,25 @@ def test_counts_are_exact_under_load(adobe: Simulator) -> None:
         statuses = list(pool.map(lambda _: [call(adobe, value).status_code for _ in range(10)], range(32)))
     assert statuses == [[200] * 10] * 32
     assert adobe.counts.api == len(adobe.calls) == 320
+
+
+def test_it_takes_tls_connections_along() -> None:
+    """When the simulator stops, connections that clients keep open end with TLS as without."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    other = Simulator(ssl_context=context).start()
+    with (
+        socket.create_connection(("127.0.0.1", urlsplit(other.url).port), timeout=20) as plain,
+        trusting.wrap_socket(plain, server_hostname="127.0.0.1") as kept,
+    ):
+        kept.sendall(b"GET /api/v2/REF30/profiles HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert kept.recv(100)
+        other.stop()
+        with contextlib.suppress(ssl.SSLEOFError, ConnectionResetError):  # it ends without a farewell
+            while kept.recv(65_536):
+                """What was on the way."""
 
 
 def test_it_stops_and_frees_its_port(adobe: Simulator) -> None:

@@ -55,8 +55,13 @@ class Server(ThreadingHTTPServer):
         if self._context is None:
             super().finish_request(request, client_address)
             return
-        with self._context.wrap_socket(request, server_side=True) as secured:
-            super().finish_request(secured, client_address)
+        with self._context.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as secured:
+            self._open.add(secured)  # it has taken the place of the other, which is detached
+            try:
+                secured.do_handshake()
+                super().finish_request(secured, client_address)
+            finally:
+                self._open.discard(secured)
 
     def shutdown_request(self, request: Any) -> None:
         """Close a connection, and forget it."""
@@ -67,7 +72,8 @@ class Server(ThreadingHTTPServer):
         """Close the connections that clients keep open."""
         for connection in list(self._open):
             try:
-                connection.shutdown(socket.SHUT_RDWR)
+                # What lies beneath TLS: its own shutdown would let a thread that is writing go on in plain text.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
             except OSError:
                 """It is closed already."""
 
