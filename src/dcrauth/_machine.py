@@ -4,9 +4,10 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 
-def this_machine() -> dict[str, str]:
+def this_machine() -> dict[str, Any]:
     """Return what can be told of this machine without starting a process, by `DeviceInfo`'s names."""
     system, release, machine = _host()
     return {
