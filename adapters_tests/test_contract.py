@@ -279,6 +279,20 @@ def test_a_large_refusal_of_a_young_token_is_handed_over_whole(
     assert adobe.counts.token == 1
 
 
+def test_a_failed_renewal_frees_the_connection_of_a_large_refusal(
+    kind: Kind, source: TokenSource, adobe: Simulator, api: str
+) -> None:
+    """A 401 that nobody gets, because the renewal fails, does not hold the only connection, however large it is."""
+    with kind.open(kind.auth(source), pool=1) as app:
+        assert app.get(api).status == 200
+        adobe.inject("api", Fault(status=401, body=b"x" * 3_000_000))
+        adobe.inject("token", Fault(status=503), times=None)
+        with pytest.raises(kind.host_error) as caught:
+            app.get(api)
+        assert app.get(api).status == 200
+    assert isinstance(caught.value, ServerUnavailable)
+
+
 def test_errors_are_the_hosts_as_well(kind: Kind, source: TokenSource, adobe: Simulator, api: str) -> None:
     """What an adapter raises is caught by the library's own except clause and tells what dcrauth knows."""
     adobe.inject("token", Fault(status=503), times=None)

@@ -38,7 +38,7 @@ class Caller:
 
     def wake(self) -> None:
         """Look at once whether the renewal that was waited for has ended."""
-        if self.flight is not None and self.flight.done():
+        if self.flight is not None and self.flight.outcome() is not None:
             self.ready = self.world.now
 
     def step(self) -> None:
@@ -61,7 +61,7 @@ class Caller:
             self._use(found)
         else:
             self.flight = found
-            self.ready = self.world.now if found.done() else self.world.now + self.world.policy.timeout
+            self.ready = self.world.now if found.outcome() is not None else self.world.now + self.world.policy.timeout
 
     def _look(self, flight: Flight) -> None:
         self.flight = None

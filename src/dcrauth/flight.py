@@ -37,10 +37,6 @@ class Flight:
         while self._wakers:
             self._wakers.pop()()
 
-    def done(self) -> bool:
-        """Return whether it has ended."""
-        return self._outcome is not None
-
     def outcome(self) -> AccessToken | DCRAuthError | None:
         """Return how it ended; None if it has not."""
         return self._outcome
