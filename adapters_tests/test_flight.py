@@ -6,12 +6,15 @@ import concurrent.futures._base
 import contextlib
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
 from adapters_tests.direct import Server
 from adapters_tests.interrupts import OURS, interrupts
 from dcrauth import AccessToken, MemoryStore, ServerUnavailable
+from dcrauth.driver import Driver
+from dcrauth.effects import Effect
 from dcrauth.flight import Flight, take_off, wait
 from dcrauth.provider import Request, Response
 
@@ -104,3 +107,41 @@ def test_an_interrupt_of_a_start_is_no_lack_of_threads(monkeypatch: pytest.Monke
     monkeypatch.setattr(threading.Thread, "start", start)
     with pytest.raises(KeyboardInterrupt):
         take_off(lambda: None)
+
+
+def test_only_a_flight_that_nobody_waits_for_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewal in the background lets go of the interpreter; one that is waited for does not lose the time."""
+    slept: list[float] = []
+    monkeypatch.setattr("dcrauth.flight.time", SimpleNamespace(sleep=slept.append))
+    flight = Flight()
+    flight.give_way()
+    assert len(slept) == 1
+    flight.wake(lambda: None)
+    flight.give_way()
+    assert len(slept) == 1
+
+
+def test_a_renewal_gives_way_before_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests on other threads get their turn before a renewal begins and before each thing that it does."""
+    steps: list[str] = []
+    perform = Driver._perform
+
+    def recorded(driver: Driver, effect: Effect) -> object:
+        steps.append("step")
+        return perform(driver, effect)
+
+    monkeypatch.setattr(Flight, "give_way", lambda _: steps.append("way"))
+    monkeypatch.setattr(Driver, "_perform", recorded)
+    Server().source(MemoryStore()).token()
+    assert steps[0] == "way"
+    assert "step" in steps
+    assert steps[1:] == ["way", "step"] * (len(steps) // 2)
+
+
+def test_work_without_a_thread_does_not_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no thread can be had, the caller does the work itself, and that without a pause."""
+    slept: list[float] = []
+    monkeypatch.setattr("dcrauth.flight.time", SimpleNamespace(sleep=slept.append))
+    monkeypatch.setattr("dcrauth.source.take_off", lambda _: False)
+    assert Server().source(MemoryStore()).token().value
+    assert slept == []

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
 import gzip
+import hashlib
+import os
+import pickle
 import socket
 import ssl
 import threading
@@ -13,11 +18,14 @@ from typing import Any, Self
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from dcrauth import ConfigurationError, ServerUnavailable, Unavailable
 from dcrauth.provider import Request
 from dcrauth.simulator import Behaviour, Fault, Simulator
 from dcrauth.transports import default_transport
+from dcrauth.transports._tls import KeptContexts
 from dcrauth.transports.aiohttp import AiohttpTransport
 from dcrauth.transports.httpx import HttpxTransport
 from dcrauth.transports.httpx2 import Httpx2Transport
@@ -226,6 +234,227 @@ def test_a_client_certificate_is_shown(kind: Any, authority: trustme.CA, tmp_pat
             kind(ca_bundle=bundle).send(post(url))
         assert kind(ca_bundle=bundle, client_certificate=str(mine)).send(post(url)).status == 400
         assert server.counts.token == 1
+
+
+def test_the_environment_can_name_an_authority(
+    kind: Any, secure: Simulator, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that the HTTP library reads is heeded, also by a transport that has made calls before."""
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    transport = kind()
+    with pytest.raises(ServerUnavailable):
+        transport.send(post(f"{secure.url}/o/client/token"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE" if kind is RequestsTransport else "SSL_CERT_FILE", str(bundle))
+    assert transport.send(post(f"{secure.url}/o/client/token")).status == 400
+
+
+def test_certificates_are_read_once(
+    kind: Any, secure: Simulator, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many calls a transport makes, it reads its certificates for the first one only."""
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    transport, read = kind(ca_bundle=bundle), []
+    load = ssl.SSLContext.load_verify_locations
+
+    def counted(context: ssl.SSLContext, *paths: Any, **more: Any) -> None:
+        read.append(paths or more)
+        load(context, *paths, **more)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
+    for _ in range(3):
+        assert transport.send(post(f"{secure.url}/o/client/token")).status == 400
+    assert [str(bundle) in str(each) for each in read] == [True]
+    usual = kind()
+    assert usual.tls_context() is usual.tls_context()
+
+
+def put_in_place(content: bytes, path: Path, how: str) -> None:
+    """Put *content* at *path*: over what is there, by a rename, or by pointing a symbolic link at another file.
+
+    Neither the size nor the time of the file tells that it is another one.
+    """
+    fresh = path if how == "written" else path.with_suffix(f".{len(list(path.parent.iterdir()))}")
+    fresh.write_bytes(content.ljust(4_000, b"\n"))
+    os.utime(fresh, (1_000_000_000, 1_000_000_000))
+    if how == "linked":
+        link = fresh.with_suffix(".link")
+        link.symlink_to(fresh)
+        fresh = link
+    fresh.replace(path)
+
+
+@pytest.mark.parametrize("how", ["written", "renamed", "linked"])
+def test_a_changed_authority_is_trusted(
+    kind: Any, how: str, secure: Simulator, authority: trustme.CA, tmp_path: Path
+) -> None:
+    """Once the file of trusted certificates is another one, the next call goes by it."""
+    bundle = tmp_path / "ca.pem"
+    transport = kind(ca_bundle=bundle)
+    put_in_place(trustme.CA().cert_pem.bytes(), bundle, how)
+    with pytest.raises(ServerUnavailable, match="certificate verify failed"):
+        transport.send(post(f"{secure.url}/o/client/token"))
+    put_in_place(authority.cert_pem.bytes(), bundle, how)
+    assert transport.send(post(f"{secure.url}/o/client/token")).status == 400
+    put_in_place(trustme.CA().cert_pem.bytes(), bundle, how)
+    with pytest.raises(ServerUnavailable, match="certificate verify failed"):
+        transport.send(post(f"{secure.url}/o/client/token"))
+
+
+def test_a_directory_of_authorities_is_searched_anew(
+    kind: Any, secure: Simulator, authority: trustme.CA, tmp_path: Path
+) -> None:
+    """A directory as ca_bundle is heeded as it is at each call, also where a file in it is written to."""
+    certificate = tmp_path / f"{subject_hash(authority)}.0"
+    certificate.write_bytes(authority.cert_pem.bytes())
+    transport = kind(ca_bundle=tmp_path)
+    assert transport.send(post(f"{secure.url}/o/client/token")).status == 400
+    certificate.write_bytes(trustme.CA().cert_pem.bytes())
+    with pytest.raises(ServerUnavailable, match="certificate verify failed"):
+        transport.send(post(f"{secure.url}/o/client/token"))
+
+
+def subject_hash(authority: trustme.CA) -> str:
+    """The name under which OpenSSL looks for a certificate in a directory: a hash of its subject in lower case."""
+    subject = x509.load_pem_x509_certificate(authority.cert_pem.bytes()).subject
+    parts = [x509.Name([x509.NameAttribute(each.oid, str(each.value).lower())]) for each in subject]
+    sets = b"".join(part.public_bytes()[2:] for part in parts)  # each without the sequence that it is in
+    return hashlib.sha1(sets, usedforsecurity=False).digest()[3::-1].hex()
+
+
+def test_what_changes_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    """A context that was being made while a file changed is not taken for one of the changed file."""
+    file, made = tmp_path / "ca.pem", []
+    file.write_text("old")
+
+    def make() -> ssl.SSLContext:
+        made.append(file.read_text())
+        file.write_text("newer")
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    contexts = KeptContexts()
+    for _ in range(3):
+        contexts.get((file,), make)
+    assert made[:2] == ["old", "newer"]
+
+
+def test_a_certificate_that_cannot_be_read_is_tried_again(
+    kind: Any, secure: Simulator, authority: trustme.CA, tmp_path: Path
+) -> None:
+    """A missing or half-written file of certificates fails the call; once it is whole the next one succeeds."""
+    bundle = tmp_path / "ca.pem"
+    transport = kind(ca_bundle=bundle)
+    with pytest.raises(ServerUnavailable):
+        transport.send(post(f"{secure.url}/o/client/token"))
+    bundle.write_bytes(authority.cert_pem.bytes()[:100])
+    with pytest.raises(ServerUnavailable):
+        transport.send(post(f"{secure.url}/o/client/token"))
+    bundle.write_bytes(authority.cert_pem.bytes())
+    assert transport.send(post(f"{secure.url}/o/client/token")).status == 400
+
+
+def test_a_changed_client_certificate_is_shown(kind: Any, authority: trustme.CA, tmp_path: Path) -> None:
+    """Short-lived client certificates are replaced on disk: the next call shows the new one, certificate and key."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    bundle, shown, key = (tmp_path / name for name in ("ca.pem", "shown.pem", "key.pem"))
+    bundle.write_bytes(authority.cert_pem.bytes())
+    transport = kind(ca_bundle=bundle, client_certificate=(str(shown), str(key)))
+
+    def issue(by: trustme.CA) -> None:
+        pair = by.issue_cert("client@example.com")
+        shown.write_bytes(pair.cert_chain_pems[0].bytes())
+        key.write_bytes(pair.private_key_pem.bytes())
+
+    with Simulator(ssl_context=context) as server:
+        issue(trustme.CA())
+        with pytest.raises(ServerUnavailable):
+            transport.send(post(f"{server.url}/o/client/token"))
+        issue(authority)
+        assert transport.send(post(f"{server.url}/o/client/token")).status == 400
+
+
+@pytest.mark.parametrize("in_one_file", [True, False])
+def test_an_encrypted_key_is_told(
+    kind: Any, in_one_file: bool, secure: Simulator, authority: trustme.CA, tmp_path: Path
+) -> None:
+    """A client certificate with an encrypted key ends the call; nobody is asked for a password on a terminal."""
+    pair = authority.issue_cert("client@example.com")
+    password = serialization.BestAvailableEncryption(b"canary")
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, password
+    encrypted = serialization.load_pem_private_key(pair.private_key_pem.bytes(), None).private_bytes(*form)
+    shown, key = tmp_path / "shown.pem", tmp_path / "key.pem"
+    key.write_bytes(encrypted)
+    shown.write_bytes(pair.cert_chain_pems[0].bytes() + encrypted)
+    own = str(shown) if in_one_file else (str(shown), str(key))
+    with pytest.raises(ServerUnavailable, match="the key of the client certificate is encrypted"):
+        kind(client_certificate=own).send(post(f"{secure.url}/o/client/token"))
+
+
+def test_a_common_name_is_no_host(authority: trustme.CA, tmp_path: Path) -> None:
+    """With requests, a certificate that has the host in its common name only is refused, as requests does it."""
+    bundle, named = tmp_path / "ca.pem", authority.issue_cert(common_name="localhost")
+    authority.cert_pem.write_to_path(str(bundle))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    named.configure_cert(context)
+    with Simulator(ssl_context=context) as server:
+        url = server.url.replace("127.0.0.1", "localhost")
+        with pytest.raises(ServerUnavailable, match="certificate verify failed: Hostname mismatch"):
+            RequestsTransport(ca_bundle=bundle).send(post(f"{url}/o/client/token"))
+
+
+def test_a_transport_is_a_value(kind: Any, secure: Simulator, authority: trustme.CA, tmp_path: Path) -> None:
+    """Copies, pickled ones too, are equal, go by the same options, and have a TLS context of their own."""
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    used = kind(ca_bundle=bundle)
+    used.send(post(f"{secure.url}/o/client/token"))
+    assert used == kind(ca_bundle=bundle)
+    assert hash(used) == hash(kind(ca_bundle=bundle))
+    assert "context" not in repr(used)
+    pickled = pickle.loads(pickle.dumps(used))  # noqa: S301  # our own
+    copies = [pickled, copy.deepcopy(used), dataclasses.replace(used, read_timeout=3.0)]
+    for other in copies:
+        assert other.tls_context() is not used.tls_context()
+        assert other.send(post(f"{secure.url}/o/client/token")).status == 400
+    assert copies[:2] == [used, used]
+    assert copies[2] != used
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_may_speak_tls(scheme: str, authority: trustme.CA, tmp_path: Path) -> None:
+    """With requests, a proxy at an https URL is verified like a server, and is not shown the client certificate."""
+    bundle, mine = tmp_path / "ca.pem", tmp_path / "mine.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    authority.issue_cert("client@example.com").private_key_and_cert_chain_pem.write_to_path(str(mine))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    asked: list[tuple[bytes, bool]] = []
+
+    def serve(listener: socket.socket) -> None:
+        for _ in range(2):
+            connection, _ = listener.accept()
+            connection.settimeout(20)
+            with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
+                asked.append((secured.recv(65_536).partition(b" ")[0], bool(secured.getpeercert())))
+                secured.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(20)
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        proxy = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        request = post(f"{scheme}://sp.auth.invalid/o/client/token")
+        for trusted in (bundle, None):
+            with contextlib.suppress(ServerUnavailable):
+                RequestsTransport(proxy=proxy, ca_bundle=trusted, client_certificate=str(mine)).send(request)
+        thread.join(20)
+    assert asked == [(b"POST" if scheme == "http" else b"CONNECT", False)]
 
 
 @pytest.mark.parametrize("how", ["option", "environment"])

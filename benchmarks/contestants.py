@@ -8,11 +8,16 @@ asynchronous context managers that give the same to await. All get the same earl
 from __future__ import annotations
 
 import datetime as dt
+import http.client
 import json
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from dcrauth import AdobePass, MemoryStore, Policy, TokenSource
 from endpoints import GUARDED, OPEN
@@ -69,6 +74,25 @@ def _getter(session: Any, url: str) -> Get:
         return int(session.get(url).status_code)
 
     return get
+
+
+def beside_a_bare_call(setting: Setting, contestant: Any) -> Any:
+    """*contestant*, while a thread beside it makes a token call as often as ours would, with the standard library."""
+    at = urlsplit(setting.token_url)
+
+    def call() -> None:
+        connection = http.client.HTTPConnection(at.netloc)
+        connection.request("POST", at.path, b"grant_type=client_credentials&client_id=a&client_secret=b")
+        json.load(connection.getresponse())
+        connection.close()
+
+    def keep_calling() -> None:
+        while True:
+            time.sleep(4 * setting.early)
+            call()
+
+    threading.Thread(target=keep_calling, daemon=True).start()
+    return contestant(setting)
 
 
 def requests_static(setting: Setting) -> Get:
@@ -232,6 +256,7 @@ def aiohttp_dcrauth(setting: Setting) -> Any:
 
 BLOCKING: dict[str, Callable[[Setting], Get]] = {
     "requests: static header": requests_static,
+    "requests: static header, bare call": partial(beside_a_bare_call, contestant=requests_static),
     "requests: dcrauth": requests_dcrauth,
     "requests: Authlib": requests_authlib,
     "requests: google-auth": requests_google,
@@ -240,11 +265,14 @@ BLOCKING: dict[str, Callable[[Setting], Get]] = {
 }
 ASYNC: dict[str, Callable[[Setting], Any]] = {
     "httpx, asyncio: static header": httpx_static,
+    "httpx, asyncio: static header, bare call": partial(beside_a_bare_call, contestant=httpx_static),
     "httpx, asyncio: dcrauth": httpx_dcrauth,
     "httpx, asyncio: httpx-auth": httpx_peer_async,
     "httpx2, asyncio: static header": httpx2_static,
+    "httpx2, asyncio: static header, bare call": partial(beside_a_bare_call, contestant=httpx2_static),
     "httpx2, asyncio: dcrauth": httpx2_dcrauth,
     "httpx2, asyncio: Authlib": httpx2_authlib,
     "aiohttp: static header": aiohttp_static,
+    "aiohttp: static header, bare call": partial(beside_a_bare_call, contestant=aiohttp_static),
     "aiohttp: dcrauth": aiohttp_dcrauth,
 }

@@ -53,17 +53,23 @@ class Driver:
     tell: Callable[[Event], None]
     fleet: Fleet
 
-    def renew(self, errand: Errand) -> AccessToken:
-        """Return a token for *errand*, under the store's lock so that other processes wait for it and adopt it."""
-        return _discreet(lambda: self._renew(errand))
+    def renew(self, errand: Errand, give_way: Callable[[], None]) -> AccessToken:
+        """Return a token for *errand*, under the store's lock so that other processes wait for it and adopt it.
 
-    def _renew(self, errand: Errand) -> AccessToken:
+        Parameters:
+            give_way: called at once, as this thread may have been started in the middle of a request, and before each
+                effect.
+        """
+        give_way()
+        return _discreet(lambda: self._renew(errand, give_way))
+
+    def _renew(self, errand: Errand, give_way: Callable[[], None]) -> AccessToken:
         with ExitStack() as held:
             try:
                 held.enter_context(self._locked(errand))
             except StoreUnavailable as error:
-                return self.run(unlocked(errand, error))
-            return self.run(renewal(errand))
+                return self.run(unlocked(errand, error), give_way)
+            return self.run(renewal(errand), give_way)
 
     def forget(self, errand: Errand) -> bool:
         """Delete the credentials of *errand* on purpose, under the store's lock; return whether there were any."""
@@ -96,8 +102,8 @@ class Driver:
                 # What was done under the lock is done: it saves calls, and nothing rests on it.
                 self.tell(StoreProblem(errand.name, problem))
 
-    def run(self, story: Story[T]) -> T:
-        """Perform the effects of *story* in order and return its result."""
+    def run(self, story: Story[T], give_way: Callable[[], None] = lambda: None) -> T:
+        """Perform the effects of *story* in order, each after a call of *give_way*, and return its result."""
         result: Any = None
         error: DCRAuthError | None = None
         while True:
@@ -105,6 +111,7 @@ class Driver:
                 effect = story.send(result) if error is None else story.throw(error)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
+            give_way()
             result, error = self._outcome(effect)
 
     def _outcome(self, effect: Effect) -> tuple[Any, DCRAuthError | None]:

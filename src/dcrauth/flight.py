@@ -7,11 +7,15 @@ half-way; a waiter only ever gives up waiting. No asyncio or trio lock is involv
 import asyncio
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from dcrauth.credentials import AccessToken
 from dcrauth.errors import DCRAuthError
+
+_MOMENT = 0.001
+"""Seconds."""
 
 
 class Flight:
@@ -40,6 +44,15 @@ class Flight:
     def outcome(self) -> AccessToken | DCRAuthError | None:
         """Return how it ended; None if it has not."""
         return self._outcome
+
+    def give_way(self) -> None:
+        """Let the other threads of the process go first for a moment, unless somebody waits for the outcome.
+
+        A thread that only computes is made to share the interpreter every 5 ms (`sys.getswitchinterval`), and every
+        system call of a request that is under way would wait that long for its turn. So a renewal lets go by itself.
+        """
+        if not self._wakers:
+            time.sleep(_MOMENT)
 
     def wake(self, waker: Callable[[], None]) -> None:
         """Have *waker* called once it has ended, from whichever thread; at once if it has."""

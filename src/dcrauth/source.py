@@ -224,12 +224,15 @@ class TokenSource(Confidential):
         # Known to others only once it runs: if this thread is interrupted, nobody waits for what never comes.
         runs = take_off(work)
         self._flight = flight
-        return flight, None if runs else work
+        if runs:
+            return flight, None
+        flight.wake(lambda: None)  # whoever does the work waits for it
+        return flight, work
 
     def _fly(self, flight: Flight, holding: Held | None) -> None:
         begun = self._monotonic()
         try:
-            token = self._driver.renew(self._errand(holding.token if holding else None))
+            token = self._driver.renew(self._errand(holding.token if holding else None), flight.give_way)
         except BaseException as reason:
             self._fail(flight, as_ours(reason), begun)
         else:

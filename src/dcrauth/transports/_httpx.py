@@ -1,5 +1,6 @@
 """What the transports for httpx and httpx2 have in common, which is all but the library."""
 
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -39,8 +40,11 @@ class HttpxFamilyTransport(TransportOptions):
         return Response(answer.status_code, headers, intake.body(headers.get("content-encoding")))
 
     def _transport(self, url: str) -> Any:
-        context = self.own_context() or self.with_client_certificate(self._library.create_ssl_context())
-        return self._library.HTTPTransport(verify=context, proxy=self.proxy_for(url))
+        return self._library.HTTPTransport(verify=self.tls_context(), proxy=self.proxy_for(url))
+
+    def _library_context(self) -> ssl.SSLContext:
+        context: ssl.SSLContext = self._library.create_ssl_context()
+        return context
 
     def _post(self, request: Request, intake: Intake) -> Any:
         patience = self._library.Timeout(self.read_timeout, connect=self.connect_timeout)

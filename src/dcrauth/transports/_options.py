@@ -8,13 +8,14 @@ import threading
 import time
 import urllib.request
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
 
 from dcrauth.errors import ServerUnavailable
 from dcrauth.provider import Request
+from dcrauth.transports._tls import KeptContexts, trusting, usual_authorities
 
 LARGEST_ANSWER = 1 << 20
 """The most bytes of an answer that are read."""
@@ -28,8 +29,9 @@ class TransportOptions:
 
     Parameters:
         proxy: URL of an HTTP proxy; None for the one that the environment names, "" for none at all.
-        ca_bundle: path of a file of trusted certificates, in place of the HTTP library's own.
-        client_certificate: path of a file with certificate and key, or the paths of both.
+        ca_bundle: path of a file or directory of trusted certificates, in place of the HTTP library's own. It is read
+            again when it has changed.
+        client_certificate: path of a file with certificate and key, or the paths of both; read again when changed.
         connect_timeout: seconds to wait for a connection.
         read_timeout: seconds to wait for each part of the answer.
         total_timeout: seconds for the whole answer.
@@ -41,6 +43,7 @@ class TransportOptions:
     connect_timeout: float = 5.0
     read_timeout: float = 10.0
     total_timeout: float = 15.0
+    _contexts: KeptContexts = field(default_factory=KeptContexts, init=False, repr=False, compare=False)
 
     def proxy_for(self, url: str) -> str | None:
         """Return the proxy to use for *url*, if any."""
@@ -52,19 +55,39 @@ class TransportOptions:
         found = urllib.request.getproxies()
         return found.get(parts.scheme) or found.get("all")
 
-    def own_context(self) -> ssl.SSLContext | None:
-        """Return what trusts *ca_bundle*, or None if the HTTP library's own context is to be used."""
-        if self.ca_bundle is None:
-            return None
-        return self.with_client_certificate(ssl.create_default_context(cafile=os.fspath(self.ca_bundle)))
+    def tls_context(self, *, own_certificate: bool = True) -> ssl.SSLContext:
+        """Return the TLS context for a call: the same one each time, until a certificate in it is replaced.
 
-    def with_client_certificate(self, context: ssl.SSLContext) -> ssl.SSLContext:
-        """Return *context* with the client certificate loaded, if there is one."""
-        if isinstance(self.client_certificate, str):
-            context.load_cert_chain(self.client_certificate)
-        elif self.client_certificate is not None:
-            context.load_cert_chain(*self.client_certificate)
+        Parameters:
+            own_certificate: whether the client certificate is in it, if there is one.
+
+        Raises:
+            OSError: a certificate cannot be read.
+        """
+        trusted = (self.ca_bundle,) if self.ca_bundle else usual_authorities()
+        own = self._own_certificate() if own_certificate else ()
+        return self._contexts.get((*trusted, *own), lambda: self._new_context(own))
+
+    def _new_context(self, own: Sequence[str]) -> ssl.SSLContext:
+        context = trusting(self.ca_bundle) if self.ca_bundle else self._library_context()
+        if own:
+            context.load_cert_chain(own[0], own[-1], _no_password)
         return context
+
+    def _library_context(self) -> ssl.SSLContext:
+        """Make a context that trusts whom the HTTP library trusts."""
+        return ssl.create_default_context()
+
+    def _own_certificate(self) -> tuple[str, ...]:
+        own = self.client_certificate or ()
+        return (own,) if isinstance(own, str) else own
+
+
+def _no_password() -> str:
+    """Stands where OpenSSL would ask for one on the terminal, and wait for the answer."""
+    raise ssl.SSLError(
+        0, "the key of the client certificate is encrypted; decrypt it, there is no option for a password"
+    )
 
 
 class Intake:

@@ -1,7 +1,6 @@
 """The transport for users of aiohttp."""
 
 import asyncio
-import ssl
 from dataclasses import dataclass
 
 import aiohttp
@@ -32,7 +31,7 @@ class AiohttpTransport(TransportOptions):
                 headers=request.headers,
                 allow_redirects=False,
                 proxy=self.proxy_for(request.url),
-                ssl=self.own_context() or self.with_client_certificate(ssl.create_default_context()),
+                ssl=self.tls_context(),
             )
             async with answering as answer:
                 async for part in answer.content.iter_any():

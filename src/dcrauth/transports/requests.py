@@ -4,15 +4,20 @@ import logging
 import os
 import re
 import socket
+import ssl
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from dcrauth.provider import Request, Response
 from dcrauth.transports._options import Intake, TransportOptions
+from dcrauth.transports._tls import trusting
 
 _PART = 65_536
 
@@ -31,16 +36,34 @@ class _WithoutQuery(logging.Filter):
 logging.getLogger("urllib3.connectionpool").addFilter(_WithoutQuery())
 
 
-class _Watched(HTTPAdapter):
-    """Has each connection watched, so that the whole answer comes in time, however slowly it drips.
+class _Adapter(HTTPAdapter):
+    """Has each connection watched, so that the whole answer comes in time, and made with a TLS context that is kept.
 
     Parameters:
         intake: what watches.
+        context: whom to trust, and what to show.
+        proxy_context: the same for a proxy, which is not to see the client certificate.
     """
 
-    def __init__(self, intake: Intake) -> None:
-        super().__init__()
+    def __init__(self, intake: Intake, context: ssl.SSLContext, proxy_context: Callable[[], ssl.SSLContext]) -> None:
         self._intake = intake
+        self._context = context
+        self._proxy_context = proxy_context
+        super().__init__()
+
+    def init_poolmanager(self, *settings: Any, **more: Any) -> None:
+        """Make the pools of connections to servers."""
+        super().init_poolmanager(*settings, **more, ssl_context=self._context)
+
+    def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
+        """Return the pools of connections through *proxy*."""
+        if proxy.startswith("https:"):
+            more["proxy_ssl_context"] = self._proxy_context()
+        return super().proxy_manager_for(proxy, **more, ssl_context=self._context)
+
+    def cert_verify(self, conn: Any, *_settings: object, **_more: object) -> None:
+        """Leave the certificates to the context, into which they would be read again here."""
+        conn.cert_reqs = "CERT_REQUIRED"
 
     def get_connection_with_tls_context(self, *settings: Any, **more: Any) -> Any:
         """Return the pool of connections that a request goes through."""
@@ -59,7 +82,11 @@ class _Watched(HTTPAdapter):
 
 @dataclass(frozen=True, kw_only=True)
 class RequestsTransport(TransportOptions):
-    """Sends the calls of a renewal with requests, in a session of its own."""
+    """Sends the calls of a renewal with the adapter beneath a session of requests.
+
+    The session itself would follow redirects, keep cookies, and read the netrc file; what is beneath it does none of
+    that.
+    """
 
     def send(self, request: Request) -> Response:
         """Return the answer to *request*."""
@@ -71,27 +98,30 @@ class RequestsTransport(TransportOptions):
         raise failure
 
     def _send(self, request: Request, intake: Intake) -> Response:
-        with requests.Session() as session:
-            session.mount("http://", _Watched(intake))
-            session.mount("https://", _Watched(intake))
-            with self._post(session, request) as answer:
-                for part in answer.raw.stream(_PART, decode_content=False):
-                    intake.take(part)
-                headers = {name.lower(): value for name, value in answer.headers.items()}
-                return Response(answer.status_code, headers, intake.body(headers.get("content-encoding")))
+        with closing(self._adapter(request, intake)) as adapter, self._post(adapter, request) as answer:
+            for part in answer.raw.stream(_PART, decode_content=False):
+                intake.take(part)
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            return Response(answer.status_code, headers, intake.body(headers.get("content-encoding")))
 
-    def _post(self, session: requests.Session, request: Request) -> requests.Response:
+    def _adapter(self, request: Request, intake: Intake) -> _Adapter:
+        for_proxies = partial(self.tls_context, own_certificate=False)
+        # TLS at an http URL can only be that of a proxy.
+        return _Adapter(intake, self.tls_context() if request.url.startswith("https:") else for_proxies(), for_proxies)
+
+    def _post(self, adapter: HTTPAdapter, request: Request) -> requests.Response:
         proxy = self.proxy_for(request.url)
-        # The environment may name a proxy and certificates, but requests would read the netrc file as well.
-        session.trust_env = False
-        return session.post(
-            request.url,
-            data=request.body,
-            headers=dict(request.headers),
-            allow_redirects=False,
+        return adapter.send(
+            requests.Request("POST", request.url, dict(request.headers), data=request.body).prepare(),
             stream=True,
             timeout=(self.connect_timeout, self.read_timeout),
             proxies={"http": proxy, "https": proxy} if proxy else {},
-            verify=str(self.ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or "") or True,
-            cert=self.client_certificate,
         )
+
+    def _new_context(self, own: Sequence[str]) -> ssl.SSLContext:
+        context = super()._new_context(own)
+        context.hostname_checks_common_name = False  # as urllib3 has it (RFC 9525 §2)
+        return context
+
+    def _library_context(self) -> ssl.SSLContext:
+        return trusting(os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH)
