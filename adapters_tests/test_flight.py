@@ -106,7 +106,7 @@ def test_an_interrupt_of_a_start_is_no_lack_of_threads(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(threading.Thread, "start", start)
     with pytest.raises(KeyboardInterrupt):
-        take_off(lambda: None)
+        take_off(Flight(), lambda: None)
 
 
 def test_only_a_flight_that_nobody_waits_for_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,6 +142,10 @@ def test_work_without_a_thread_does_not_give_way(monkeypatch: pytest.MonkeyPatch
     """Where no thread can be had, the caller does the work itself, and that without a pause."""
     slept: list[float] = []
     monkeypatch.setattr("dcrauth.flight.time", SimpleNamespace(sleep=slept.append))
-    monkeypatch.setattr("dcrauth.source.take_off", lambda _: False)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
     assert Server().source(MemoryStore()).token().value
     assert slept == []
+
+
+def no_thread(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")

@@ -63,21 +63,22 @@ class Flight:
         waker()
 
 
-def take_off(work: Callable[[], None]) -> bool:
-    """Run *work* on a thread that the interpreter waits for at its exit.
+def take_off(flight: Flight, work: Callable[[], None]) -> Callable[[], None] | None:
+    """Run the *work* that *flight* is about on a thread that the interpreter waits for at its exit.
 
     Returns:
-        Whether it runs: at interpreter shutdown there are no new threads.
+        The work, if no thread can be had, as at interpreter shutdown: the caller is to do it, and so waits for it.
     """
     handled = sys.exception()
     try:
         threading.Thread(target=work, name="dcrauth-renewal", daemon=False).start()
     except RuntimeError as reason:
         interrupt = reason.__context__
-        if interrupt is None or interrupt is handled:
-            return False
-        raise interrupt from None  # it came while the start of the thread was waited for: the work runs
-    return True
+        if interrupt is not None and interrupt is not handled:
+            raise interrupt from None  # it came while the start of the thread was waited for: the work runs
+        flight.wake(lambda: None)
+        return work
+    return None
 
 
 def wait(flight: Flight, seconds: float) -> None:

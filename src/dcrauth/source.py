@@ -220,13 +220,9 @@ class TokenSource(Confidential):
         if self._flight is not None:
             return self._flight, None
         flight = Flight()
-        work = partial(self._fly, flight, holding)
         # Known to others only once it runs: if this thread is interrupted, nobody waits for what never comes.
-        runs = take_off(work)
+        work = take_off(flight, partial(self._fly, flight, holding))
         self._flight = flight
-        if runs:
-            return flight, None
-        flight.wake(lambda: None)  # whoever does the work waits for it
         return flight, work
 
     def _fly(self, flight: Flight, holding: Held | None) -> None:
