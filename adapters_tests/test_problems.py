@@ -92,6 +92,18 @@ def test_errors_say_what_to_do(status: int, code: str | None, message: str) -> N
     assert str(problems.error_of(problem, "/token", registering=False, retry_at=None)) == message
 
 
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("/token could not be called: refused", "/token could not be called: refused; it is tried again by itself"),
+        ("no route", "/token: no route; it is tried again by itself"),
+    ],
+)
+def test_silence_is_not_called_an_answer(reason: str, message: str) -> None:
+    """Where nothing was answered, the text has what the transport says, and the endpoint once."""
+    assert str(problems.error_of(Problem(reason), "/token", registering=False, retry_at=None)) == message
+
+
 REFUSAL = CredentialsRejected("The client is unknown", status=400, error="invalid_client", description="?", trace="t-5")
 
 

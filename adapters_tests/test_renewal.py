@@ -593,7 +593,7 @@ def test_a_token_that_is_not_shared_is_told(world: World, process: Process) -> N
 def test_an_error_says_where_and_what(world: World, process: Process) -> None:
     """The error of a renewal names the endpoint that was called, and what the transport has said."""
     process.run({Send: ["", *["unreachable"] * 3]})
-    assert str(process.error).startswith(f"{world.provider.token_url} answered: no route")
+    assert str(process.error).startswith(f"{world.provider.token_url}: no route")
 
 
 def test_a_date_to_wait_for_is_kept(world: World, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:

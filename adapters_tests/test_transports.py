@@ -342,13 +342,15 @@ def test_what_changes_while_it_is_read_is_read_again(tmp_path: Path) -> None:
 def test_a_certificate_that_cannot_be_read_is_tried_again(
     kind: Any, secure: Simulator, authority: trustme.CA, tmp_path: Path
 ) -> None:
-    """A missing or half-written file of certificates fails the call; once it is whole the next one succeeds."""
+    """A missing or half-written file of certificates is named by the call that fails; once whole, it is used."""
     bundle = tmp_path / "ca.pem"
     transport = kind(ca_bundle=bundle)
-    with pytest.raises(ServerUnavailable):
+    with pytest.raises(
+        ServerUnavailable, match=rf"{bundle} cannot be used: FileNotFoundError \(No such file or directory\)"
+    ):
         transport.send(post(f"{secure.url}/o/client/token"))
     bundle.write_bytes(authority.cert_pem.bytes()[:100])
-    with pytest.raises(ServerUnavailable):
+    with pytest.raises(ServerUnavailable, match=f"{bundle} cannot be used: SSLError"):
         transport.send(post(f"{secure.url}/o/client/token"))
     bundle.write_bytes(authority.cert_pem.bytes())
     assert transport.send(post(f"{secure.url}/o/client/token")).status == 400

@@ -86,13 +86,19 @@ def error_of(problem: Problem, endpoint: str, registering: bool, retry_at: float
     kind = _kind(what, registering)
     advice = _ADVICE.get(problem.error or "", "") if issubclass(kind, Rejected) else "it is tried again by itself"
     return kind(
-        f"{endpoint} answered: {problem.reason}" + (f"; {advice}" if advice else ""),
+        _told(problem, endpoint) + (f"; {advice}" if advice else ""),
         status=problem.status,
         error=problem.error,
         description=problem.description,
         trace=problem.trace,
         retry_at=retry_at if issubclass(kind, Unavailable) else None,
     )
+
+
+def _told(problem: Problem, endpoint: str) -> str:
+    if problem.status is not None:
+        return f"{endpoint} answered: {problem.reason}"
+    return problem.reason if endpoint in problem.reason else f"{endpoint}: {problem.reason}"
 
 
 def unsettled(refusal: CredentialsRejected) -> ServerUnavailable:

@@ -62,11 +62,16 @@ class TransportOptions:
             own_certificate: whether the client certificate is in it, if there is one.
 
         Raises:
-            OSError: a certificate cannot be read.
+            ServerUnavailable: a certificate cannot be read, which may be while it is being replaced.
         """
-        trusted = (self.ca_bundle,) if self.ca_bundle else usual_authorities()
         own = self._own_certificate() if own_certificate else ()
-        return self._contexts.get((*trusted, *own), lambda: self._new_context(own))
+        files = (*((self.ca_bundle,) if self.ca_bundle else usual_authorities()), *own)
+        try:
+            return self._contexts.get(files, lambda: self._new_context(own))
+        except OSError as reason:
+            places = ", ".join(os.fspath(each) for each in files)
+            failure = ServerUnavailable(f"The certificates in {places} cannot be used: {_told(reason)}")
+        raise failure
 
     def _new_context(self, own: Sequence[str]) -> ssl.SSLContext:
         context = trusting(self.ca_bundle) if self.ca_bundle else self._library_context()
@@ -169,9 +174,7 @@ class Intake:
         """Return the error for a call that failed with *reason*, quoting nothing that could hold a part of it."""
         if self._is_late():
             return self._too_late()
-        words = next(filter(None, map(_words, _chain(reason))), "")
-        kind = type(reason).__name__
-        return ServerUnavailable(f"{self._endpoint} could not be called: {kind}" + (f" ({words})" if words else ""))
+        return ServerUnavailable(f"{self._endpoint} could not be called: {_told(reason)}")
 
     def _is_late(self) -> bool:
         return time.monotonic() >= self._deadline
@@ -209,6 +212,11 @@ def _chain(reason: BaseException) -> Iterator[BaseException]:
             seen.add(id(each))
             yield each
             waiting += [each.__cause__, each.__context__, getattr(each, "reason", None), *each.args]
+
+
+def _told(reason: BaseException) -> str:
+    words = next(filter(None, map(_words, _chain(reason))), None)
+    return type(reason).__name__ + (f" ({words})" if words else "")
 
 
 def _words(reason: BaseException) -> str | None:
