@@ -90,6 +90,14 @@ class RedisServer:
         with self.client() as client:
             return client.execute_command(*command)
 
+    def replicate(self) -> None:
+        """Wait until a replica has all that was written so far."""
+        with self.client(single_connection_client=True) as client:
+            # WAIT is about the writes of its own connection, which come after all those before them.
+            client.set("replicated", 1)
+            if client.execute_command("WAIT", 1, int(PATIENCE * 1000) // 2) != 1:
+                raise RuntimeError("no replica has followed")
+
     def __enter__(self) -> Self:
         return self.start()
 

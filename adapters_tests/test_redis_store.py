@@ -131,7 +131,7 @@ def test_a_failover_may_lose_the_last_write(server: RedisServer, line: Line, tmp
     with RedisServer(tmp_path / "replica", replica_of=server) as replica:
         store = RedisStore(line.url)
         store.add("old", b"old")
-        assert server.ask("WAIT", 1, 10_000) == 1
+        server.replicate()
         replica.ask("REPLICAOF", "NO", "ONE")
         store.add("new", b"new")
         line.server = replica
@@ -177,7 +177,7 @@ def test_a_full_server_keeps_what_it_has(server: RedisServer, store: RedisStore,
 def test_a_replica_is_only_read(server: RedisServer, store: RedisStore, tmp_path: Path, write: str) -> None:
     """A replica gives its records; each write to it, and its health check, is an error that says what it is."""
     with RedisServer(tmp_path / "replica", replica_of=server) as replica:
-        assert server.ask("WAIT", 1, 10_000) == 1
+        server.replicate()
         astray = RedisStore(replica.url)
         assert astray.get("key") == b"old"
         with pytest.raises(StoreUnavailable, match="name its primary"):
@@ -690,7 +690,7 @@ def test_a_user_without_scripts_is_unhealthy(server: RedisServer) -> None:
 def test_replicas_are_waited_for(server: RedisServer, tmp_path: Path) -> None:
     """With replicas=1 a write counts once a replica has it; without one it is kept, and an error says so."""
     with RedisServer(tmp_path / "replica", replica_of=server) as replica:
-        assert server.ask("WAIT", 1, 10_000) == 1
+        server.replicate()
         store = RedisStore(server.url, replicas=1)
         store.healthcheck()
         assert store.add("key", b"old") is True
