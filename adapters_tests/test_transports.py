@@ -266,8 +266,21 @@ def test_certificates_are_read_once(
     for _ in range(3):
         assert transport.send(post(f"{secure.url}/o/client/token")).status == 400
     assert [str(bundle) in str(each) for each in read] == [True]
-    usual = kind()
-    assert usual.tls_context() is usual.tls_context()
+
+
+@pytest.mark.parametrize("has_bundle", [True, False])
+def test_the_usual_certificates_are_read_once(
+    kind: Any, has_bundle: bool, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an option they are, too: also where OpenSSL has no file of certificates but a directory only."""
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    usual = ssl.get_default_verify_paths()._replace(cafile=str(bundle) if has_bundle else None, capath=str(tmp_path))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: usual)
+    transport = kind()
+    assert transport.tls_context() is transport.tls_context()
 
 
 def put_in_place(content: bytes, path: Path, how: str) -> None:

@@ -88,7 +88,7 @@ def beside_a_bare_call(setting: Setting, contestant: Any) -> Any:
 
     def keep_calling() -> None:
         while True:
-            time.sleep(4 * setting.early)
+            time.sleep(4 * setting.early)  # *early* is a fifth of a life, and this the rest of it
             call()
 
     threading.Thread(target=keep_calling, daemon=True).start()

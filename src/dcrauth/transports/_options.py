@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from dcrauth.errors import ServerUnavailable
 from dcrauth.provider import Request
-from dcrauth.transports._tls import KeptContexts, trusting, usual_authorities
+from dcrauth.transports._tls import KeptContexts, openssl_authorities, trusting
 
 LARGEST_ANSWER = 1 << 20
 """The most bytes of an answer that are read."""
@@ -65,7 +65,7 @@ class TransportOptions:
             ServerUnavailable: a certificate cannot be read, which may be while it is being replaced.
         """
         own = self._own_certificate() if own_certificate else ()
-        files = (*((self.ca_bundle,) if self.ca_bundle else usual_authorities()), *own)
+        files = (*((self.ca_bundle,) if self.ca_bundle else self._library_authorities()), *own)
         try:
             return self._contexts.get(files, lambda: self._new_context(own))
         except OSError as reason:
@@ -82,6 +82,10 @@ class TransportOptions:
     def _library_context(self) -> ssl.SSLContext:
         """Make a context that trusts whom the HTTP library trusts."""
         return ssl.create_default_context()
+
+    def _library_authorities(self) -> tuple[str, ...]:
+        """The files that such a context is made of, as far as they can change."""
+        return openssl_authorities()
 
     def _own_certificate(self) -> tuple[str, ...]:
         own = self.client_certificate or ()

@@ -39,11 +39,13 @@ def trusting(path: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=os.fspath(path))
 
 
-def usual_authorities() -> tuple[str, ...]:
-    """Return where trusted certificates are read from when the user says nothing, apart from a library's own."""
-    named = os.environ.get("REQUESTS_CA_BUNDLE"), os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
-    usual = ssl.get_default_verify_paths()
-    return tuple(path for path in (*named, usual.cafile or usual.capath) if path)
+def openssl_authorities() -> tuple[str, ...]:
+    """Return where OpenSSL reads trusted certificates from, unless told otherwise.
+
+    Its own directory is left out: it is searched in the middle of a handshake, which no context is made anew for.
+    """
+    named = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+    return tuple(path for path in (named, ssl.get_default_verify_paths().cafile) if path)
 
 
 def _version(path: Path) -> object:

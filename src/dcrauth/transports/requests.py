@@ -124,4 +124,7 @@ class RequestsTransport(TransportOptions):
         return context
 
     def _library_context(self) -> ssl.SSLContext:
-        return trusting(os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH)
+        return trusting(*self._library_authorities())
+
+    def _library_authorities(self) -> tuple[str]:
+        return (os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH,)
