@@ -11,8 +11,10 @@ import contextlib
 import logging
 import os
 import signal
+import ssl
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -208,6 +210,27 @@ def fork_in_renewal(program: Program) -> None:
     program.say(program.get())
 
 
+def fork_beside_a_context(program: Program) -> None:
+    """Fork while a renewal makes a TLS context; the child says whether it was finished by then."""
+    making, made = threading.Event(), threading.Event()
+    kind = program.kind.auth._own_transport
+    make = kind._new_context
+
+    def make_slowly(*given: Any) -> ssl.SSLContext:
+        making.set()
+        time.sleep(0.5)
+        context: ssl.SSLContext = make(*given)
+        made.set()
+        return context
+
+    kind._new_context = make_slowly
+    leader = program.in_thread()
+    assert making.wait(LIFE)
+    child = program.forked(lambda: program.say(made.is_set()))
+    program.say(program.ends_well(child))
+    leader.join(LIFE)
+
+
 def fork_and_die(program: Program) -> None:
     """Fork in the middle of a renewal, and be killed: the child goes on alone."""
     program.in_thread()
@@ -271,6 +294,7 @@ LIVES: dict[str, Callable[[Program], None]] = {
         preload,
         preload_client,
         fork_in_renewal,
+        fork_beside_a_context,
         fork_and_die,
         exit_in_renewal,
         exit_in_silence,

@@ -199,7 +199,7 @@ def test_an_unknown_key_is_named() -> None:
     assert EncryptedStore(inner, keys=[NEW, OLD]).get("key") == b"value"
 
 
-@pytest.mark.parametrize("keys", [[], b"x" * 32, "x" * 32, [b"x" * 31], [NEW, b""], [TEXT], [NEW, None]])
+@pytest.mark.parametrize("keys", [[], b"x" * 32, "x" * 32, [b"x" * 31], [NEW, b""], [TEXT], [NEW, None], lambda: NEW])
 def test_what_is_no_key_is_refused_at_once(keys: Any) -> None:
     """A list of keys that is empty or holds something else is refused where it is given, and not shown."""
     with pytest.raises(ConfigurationError) as caught:

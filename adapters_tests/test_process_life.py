@@ -156,6 +156,48 @@ def test_a_fork_in_the_middle_of_a_renewal(kind: Kind, adobe: Simulator, tmp_pat
 
 @needs_fork
 @pytest.mark.fault(
+    "a process forks while a renewal makes a TLS context",
+    "the fork comes after that: locks of OpenSSL that are taken at a fork are never released in the child",
+)
+@all_kinds
+def test_a_fork_waits_for_a_context(kind: Kind, adobe: Simulator, tmp_path: Path) -> None:
+    """No fork comes in the middle of the making of a TLS context."""
+    with living("fork_beside_a_context", kind, adobe, tmp_path / "store") as program:
+        assert program.rest() == ["True", "True"]
+
+
+IMPORTING = """
+import importlib, sys, threading
+from dcrauth import AdobePass, FileStore, TokenSource, _fork
+
+module, name, url, statement, store = sys.argv[1:]
+transport = getattr(importlib.import_module(module), name)()
+source = TokenSource(AdobePass(statement, base_url=url), store=FileStore(store), transport=transport)
+
+class Watching:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread().name == "dcrauth-renewal" and not _fork.undivided._is_owned():
+            print(name)
+
+sys.meta_path.insert(0, Watching())
+print(source.token().value != "")
+"""
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if not kind.is_async or kind.library == "aiohttp"], ids=lambda kind: kind.library
+)
+def test_nothing_is_imported_in_the_open(kind: Kind, adobe: Simulator, tmp_path: Path) -> None:
+    """A renewal imports nothing while a fork may come: the child would wait for ever for the module to be imported."""
+    transport, url = kind.auth._own_transport, adobe.url.replace("127.0.0.1", "localhost")
+    given = [transport.__module__, transport.__name__, url, adobe.software_statement, str(tmp_path / "store")]
+    program = [sys.executable, "-c", IMPORTING, *given]
+    told = subprocess.run(program, capture_output=True, text=True, timeout=LIFE, check=False)
+    assert (told.stdout.split(), told.stderr) == (["True"], "")
+
+
+@needs_fork
+@pytest.mark.fault(
     "a process forks in the middle of a renewal and is killed",
     "the child gets the lock and goes on alone; what its parent has stored is used",
 )

@@ -35,8 +35,12 @@ class Suspendable(Protocol):
 _living: "weakref.WeakSet[Forkable]" = weakref.WeakSet()
 _suspendable: "weakref.WeakSet[Suspendable]" = weakref.WeakSet()
 _suspended: list[Suspendable] = []
-_one_at_a_time = threading.RLock()  # which only its holder can release
 _LONGEST = 30.0
+undivided = threading.RLock()  # which only its holder can release
+"""Held while something is done that no fork may come in the middle of; forks wait for it, and for each other.
+
+It is another one in a child: take it by way of this module each time.
+"""
 
 logger = logging.getLogger("dcrauth")
 
@@ -54,7 +58,7 @@ def suspend(each: Suspendable) -> None:
 def _before_fork() -> None:
     # An exception from here would be printed, and the fork would go on: so each is resumed, whatever happens here.
     with suppress(Exception):
-        _one_at_a_time.acquire(timeout=_LONGEST)
+        undivided.acquire(timeout=_LONGEST)
     for each in list(_suspendable):
         _suspended.append(each)
         try:
@@ -66,23 +70,20 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     while _suspended:
         _suspended.pop().resume(in_child=False)
-    _let_others_fork()
+    # It is not held where waiting for it was interrupted, or in vain.
+    with suppress(RuntimeError):
+        undivided.release()
 
 
 def _after_fork_in_child() -> None:
+    global undivided  # noqa: PLW0603  # where it was waited for in vain, a thread holds it that is not here
+    undivided = threading.RLock()
     # All of them, for one may have been made while others were being suspended.
     _suspended.clear()
     for each in list(_suspendable):
         each.resume(in_child=True)
-    _let_others_fork()
     for other in list(_living):
         other.after_fork()
-
-
-def _let_others_fork() -> None:
-    # It is not held where waiting for it was interrupted, or in vain.
-    with suppress(RuntimeError):
-        _one_at_a_time.release()
 
 
 if hasattr(os, "register_at_fork"):

@@ -252,7 +252,7 @@ class EncryptedStore(Confidential):
 
 
 def _checked(keys: Sequence[KeySource]) -> tuple[_Key | Callable[[], bytes], ...]:
-    if not keys or isinstance(keys, str | bytes):
+    if not keys or callable(keys) or isinstance(keys, str | bytes):
         raise ConfigurationError("The keys of an EncryptedStore are a list with at least one")
     sources = [each if callable(each) else _ready(each) for each in keys]
     if None in sources:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from dcrauth import _fork
 from dcrauth.provider import Request, Response
 from dcrauth.transports._options import Intake, TransportOptions
 
@@ -40,7 +41,9 @@ class HttpxFamilyTransport(TransportOptions):
         return Response(answer.status_code, headers, intake.body(headers.get("content-encoding")))
 
     def _transport(self, url: str) -> Any:
-        return self._library.HTTPTransport(verify=self.tls_context(), proxy=self.proxy_for(url))
+        context, proxy = self.tls_context(), self.proxy_for(url)
+        with _fork.undivided:  # the first time, the library imports much of itself
+            return self._library.HTTPTransport(verify=context, proxy=proxy)
 
     def _library_context(self) -> ssl.SSLContext:
         context: ssl.SSLContext = self._library.create_ssl_context()

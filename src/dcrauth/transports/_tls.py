@@ -6,6 +6,8 @@ import stat
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from dcrauth import _fork
+
 Path: TypeAlias = str | os.PathLike[str]
 
 
@@ -17,7 +19,7 @@ class KeptContexts:
     """
 
     def __init__(self) -> None:
-        # Each in one piece, so that it takes no lock, which a fork could leave locked: two at once make one each.
+        # Each in one piece, so that it takes no lock of its own: two at once make one each.
         self._kept: dict[Sequence[Path], tuple[object, ssl.SSLContext]] = {}
 
     def __reduce__(self) -> tuple[type["KeptContexts"], tuple[()]]:
@@ -28,7 +30,9 @@ class KeptContexts:
         versions = [_version(each) for each in files]  # first, so that what changes while it is read counts as changed
         kept = self._kept.get(files)
         if kept is None or kept[0] != versions:
-            kept = self._kept[files] = (versions, make())
+            # OpenSSL takes locks meanwhile, and those that another thread has at a fork stay taken in the child.
+            with _fork.undivided:
+                kept = self._kept[files] = (versions, make())
         return kept[1]
 
 
