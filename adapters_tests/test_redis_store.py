@@ -9,6 +9,7 @@ import os
 import pickle
 import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -564,6 +565,18 @@ def _hold(url: str, taken: Any) -> None:
     with RedisStore(url, lease=0.5).lock("key", wait=0):
         taken.set()
         threading.Event().wait(PATIENCE)
+
+
+@pytest.mark.fault(
+    "two processes ask for a lock in Redis in the same microsecond, and share what a UUID is made of",
+    "only one of them gets it",
+)
+def test_a_claim_is_mistaken_for_no_other(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two claims are told apart whatever their processes share: forked ones share the state of `uuid.uuid1`."""
+    monkeypatch.setattr(uuid, "uuid1", lambda: uuid.UUID(int=1))
+    first, second = RedisStore(server.url), RedisStore(server.url)
+    with first.lock("key", wait=0), pytest.raises(StoreUnavailable), second.lock("key", wait=0):
+        pass
 
 
 @pytest.mark.fault("the holder of a lock in Redis is killed", "the lock is free when its lease ends")

@@ -172,7 +172,8 @@ class RedisStore(Confidential):
         name: Any = self._locks + _encoded(key)
         lease = Lease(self._client, name, self._lease, _POLL, blocking_timeout=wait, thread_local=False)
         with self._told("lock an identity"):
-            held = lease.acquire()
+            # A token of our own: redis-py's is made of the time and what forked processes share, so two may be equal.
+            held = lease.acquire(token=secrets.token_hex(16))
         if not held:
             raise StoreUnavailable(f"Another process has been renewing this identity for {wait:g} s; try again")
         try:
