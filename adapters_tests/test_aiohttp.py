@@ -18,6 +18,7 @@ from aiohttp import web
 
 from adapters_tests.test_contract import tokens_seen
 from dcrauth import AdobePass, TokenSource
+from dcrauth._adapter import LARGEST_REFUSAL
 from dcrauth.aiohttp import DCRAuth
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
@@ -143,17 +144,44 @@ def test_a_refusal_that_comes_early_is_followed_by_all_or_nothing(
     assert received == lengths
 
 
+class _Sluggish(io.RawIOBase):
+    """A file on a slow disk: the second part of it takes its time, unless somebody begins to read it anew.
+
+    Parameters:
+        content: what is in it.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._file = io.BytesIO(content)
+        self._parts = 0
+        self._anew = threading.Event()
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._parts += 1
+        if self._parts == 2:
+            self._anew.wait(0.5)
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._anew.set()
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
 def _refuse_slowly(connection: socket.socket) -> None:
-    """Refuse an upload at once and go on to read it, slowly."""
+    """Begin to refuse an upload at once, at such length that nobody waits for the end, and go on to read it, slowly."""
     with connection, contextlib.suppress(OSError):
         connection.recv(1000)
-        connection.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+        connection.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: %d\r\n\r\nNo" % (LARGEST_REFUSAL + 1))
         while connection.recv(65_536):
             time.sleep(0.001)
 
 
 def _take(connection: socket.socket, length: int) -> bytes:
     """Read an upload whole and accept it."""
+    connection.settimeout(20)
     with connection, connection.makefile("rb") as file:
         while file.readline().strip():
             """A header field."""
@@ -174,8 +202,9 @@ def _refuse_then_take(listener: socket.socket, length: int) -> bytes:
 
 
 def test_a_slow_upload_is_not_mixed_with_its_second_attempt(source: TokenSource) -> None:
-    """An upload that is refused while it is still being written, and read from the same file again, arrives whole."""
+    """An upload that is refused while a thread still reads its file arrives whole when it is sent again."""
     content = b"".join(number.to_bytes(4, "big") for number in range(1_000_000))
+    length = {"Content-Length": str(len(content))}
 
     async def upload(listener: socket.socket) -> bytes:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -188,10 +217,9 @@ def test_a_slow_upload_is_not_mixed_with_its_second_attempt(source: TokenSource)
         taken = asyncio.get_running_loop().run_in_executor(None, _refuse_then_take, listener, len(content))
         async with (
             aiohttp.ClientSession(middlewares=[DCRAuth(guarded)]) as session,
-            session.post(f"{url}/upload", data=io.BytesIO(content)) as response,
+            session.post(f"{url}/upload", data=_Sluggish(content), headers=length) as response,
         ):
             assert response.status == 200
-        # What is left of the refused upload goes out in the background, for which the loop has to live on.
         return await taken
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
