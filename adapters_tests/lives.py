@@ -14,9 +14,8 @@ import signal
 import ssl
 import sys
 import threading
-import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import aiohttp
@@ -26,8 +25,9 @@ import requests
 import trio
 
 from adapters_tests.clients import KINDS, TIMEOUT, Kind
-from dcrauth import AdobePass, DCRAuthError, FileStore, Policy, Store, TokenSource
+from dcrauth import AdobePass, DCRAuthError, FileStore, MemoryStore, Policy, Store, TokenSource, _fork
 from dcrauth.provider import Request, Response
+from dcrauth.stores import _database
 from dcrauth.stores.sqlite import SQLiteStore
 from dcrauth.transports import Transport
 from dcrauth.transports.requests import RequestsTransport
@@ -210,25 +210,114 @@ def fork_in_renewal(program: Program) -> None:
     program.say(program.get())
 
 
+@contextlib.contextmanager
+def contexts_made_by(
+    program: Program, make: Callable[[Callable[[], ssl.SSLContext]], ssl.SSLContext]
+) -> Iterator[None]:
+    """Have the TLS contexts of all transports made by *make*, which is given how."""
+    kind = program.kind.auth._own_transport
+    original = kind._new_context
+    kind._new_context = lambda self, own: make(lambda: original(self, own))
+    try:
+        yield
+    finally:
+        kind._new_context = original
+
+
 def fork_beside_a_context(program: Program) -> None:
     """Fork while a renewal makes a TLS context; the child says whether it was finished by then."""
-    making, made = threading.Event(), threading.Event()
-    kind = program.kind.auth._own_transport
-    make = kind._new_context
+    making, forking, made = threading.Event(), threading.Event(), threading.Event()
 
-    def make_slowly(*given: Any) -> ssl.SSLContext:
+    def make_late(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         making.set()
-        time.sleep(0.5)
-        context: ssl.SSLContext = make(*given)
+        assert forking.wait(LIFE)
+        context = make()
         made.set()
         return context
 
-    kind._new_context = make_slowly
-    leader = program.in_thread()
-    assert making.wait(LIFE)
-    child = program.forked(lambda: program.say(made.is_set()))
+    with contexts_made_by(program, make_late):
+        leader = program.in_thread()
+        assert making.wait(LIFE)
+    os.register_at_fork(before=forking.set)
+    child = program.forked(lambda: program.say(made.is_set(), program.get()))
     program.say(program.ends_well(child))
     leader.join(LIFE)
+
+
+def fork_beside_a_stuck_context(program: Program) -> None:
+    """Fork while the TLS context of another transport is not made; the child makes it; each side sends a request."""
+    _fork._PATIENCE = 0.2
+    making, end = threading.Event(), threading.Event()
+
+    def make_never(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        making.set()
+        assert end.wait(LIFE)
+        return make()
+
+    def use_it() -> None:
+        _fork._PATIENCE_WITH_A_FORK = LIFE
+        transport.tls_context()
+        program.say(program.get())
+
+    transport = program.kind.auth._own_transport()
+    with contexts_made_by(program, make_never):
+        stuck = threading.Thread(target=transport.tls_context)
+        stuck.start()
+        assert making.wait(LIFE)
+    program.say(program.get())
+    child = program.forked(use_it)
+    program.say(program.ends_well(child))
+    program.say(program.get())
+    end.set()
+    stuck.join(LIFE)
+
+
+def fork_beside_a_fork(program: Program) -> None:
+    """Fork while another thread does, be interrupted in waiting, and wait once more in vain."""
+    program.say(program.get())
+    begun, end = threading.Event(), threading.Event()
+
+    def fork() -> None:
+        with _fork._one_at_a_time:
+            begun.set()
+            assert end.wait(LIFE)
+
+    def interrupt(*_given: object) -> None:
+        end.set()
+        raise KeyboardInterrupt
+
+    other = threading.Thread(target=fork)
+    other.start()
+    assert begun.wait(LIFE)
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    program.ends_well(program.forked(lambda: program.say(len(_database._inherited), program.get())))
+    other.join(LIFE)
+    end.clear()
+    _fork._LONGEST = 0.2
+    other = threading.Thread(target=fork)
+    other.start()
+    program.ends_well(program.forked(lambda: program.say(program.get())))
+    end.set()
+    other.join(LIFE)
+    program.say(program.get())
+
+
+def fork_beside_makers(program: Program) -> None:
+    """Fork while other threads make objects that have to know of forks."""
+    end = threading.Event()
+
+    def make() -> None:
+        while not end.is_set():
+            MemoryStore()
+
+    sys.setswitchinterval(1e-6)
+    makers = [threading.Thread(target=make) for _ in range(3)]
+    for maker in makers:
+        maker.start()
+    children = [program.forked(lambda: None) for _ in range(30)]
+    end.set()
+    program.say(*{program.ends_well(child) for child in children})
 
 
 def fork_and_die(program: Program) -> None:
@@ -295,6 +384,9 @@ LIVES: dict[str, Callable[[Program], None]] = {
         preload_client,
         fork_in_renewal,
         fork_beside_a_context,
+        fork_beside_a_stuck_context,
+        fork_beside_a_fork,
+        fork_beside_makers,
         fork_and_die,
         exit_in_renewal,
         exit_in_silence,

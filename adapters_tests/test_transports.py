@@ -440,8 +440,9 @@ def test_a_transport_is_a_value(kind: Any, secure: Simulator, authority: trustme
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_may_speak_tls(scheme: str, authority: trustme.CA, tmp_path: Path) -> None:
-    """With requests, a proxy at an https URL is verified like a server, and is not shown the client certificate."""
+@pytest.mark.parametrize("kind", [RequestsTransport, HttpxTransport, Httpx2Transport])
+def test_a_proxy_may_speak_tls(kind: Any, scheme: str, authority: trustme.CA, tmp_path: Path) -> None:
+    """A proxy at an https URL is verified like a server, and not shown the client certificate (which aiohttp does)."""
     bundle, mine = tmp_path / "ca.pem", tmp_path / "mine.pem"
     authority.cert_pem.write_to_path(str(bundle))
     authority.issue_cert("client@example.com").private_key_and_cert_chain_pem.write_to_path(str(mine))
@@ -467,7 +468,7 @@ def test_a_proxy_may_speak_tls(scheme: str, authority: trustme.CA, tmp_path: Pat
         request = post(f"{scheme}://sp.auth.invalid/o/client/token")
         for trusted in (bundle, None):
             with contextlib.suppress(ServerUnavailable):
-                RequestsTransport(proxy=proxy, ca_bundle=trusted, client_certificate=str(mine)).send(request)
+                kind(proxy=proxy, ca_bundle=trusted, client_certificate=str(mine)).send(request)
         thread.join(20)
     assert asked == [(b"POST" if scheme == "http" else b"CONNECT", False)]
 

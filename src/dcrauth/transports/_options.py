@@ -1,7 +1,7 @@
 """What all transports have in common: their options, their limits, and how a fault is told."""
 
 import contextlib
-import encodings.idna  # noqa: F401  # getaddrinfo would import it, and a fork in the middle of that bar the child from it
+import encodings.idna  # noqa: F401  # getaddrinfo would; no renewal imports what a fork could leave half imported
 import os
 import socket
 import ssl

@@ -16,10 +16,14 @@ class KeptContexts:
 
     Making one reads hundreds of certificates, which takes longer than the rest of a renewal. A transport that was
     pickled or copied deeply begins with none.
+
+    Attributes:
+        undivided: held while one is made: OpenSSL takes locks meanwhile, and a lock that another thread has at a fork
+            is taken in the child for ever.
     """
 
     def __init__(self) -> None:
-        # Each in one piece, so that it takes no lock of its own: two at once make one each.
+        self.undivided = _fork.Undivided()
         self._kept: dict[Sequence[Path], tuple[object, ssl.SSLContext]] = {}
 
     def __reduce__(self) -> tuple[type["KeptContexts"], tuple[()]]:
@@ -28,12 +32,15 @@ class KeptContexts:
     def get(self, files: Sequence[Path], make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         """Return the context that *make* makes of *files*, which it does the first time and when one has changed."""
         versions = [_version(each) for each in files]  # first, so that what changes while it is read counts as changed
+        if not self._has(files, versions):
+            with self.undivided.held():
+                if not self._has(files, versions):
+                    self._kept[files] = (versions, make())
+        return self._kept[files][1]
+
+    def _has(self, files: Sequence[Path], versions: object) -> bool:
         kept = self._kept.get(files)
-        if kept is None or kept[0] != versions:
-            # OpenSSL takes locks meanwhile, and those that another thread has at a fork stay taken in the child.
-            with _fork.undivided:
-                kept = self._kept[files] = (versions, make())
-        return kept[1]
+        return kept is not None and kept[0] == versions
 
 
 def trusting(path: Path) -> ssl.SSLContext:

@@ -1,7 +1,6 @@
 """The transport for users of aiohttp."""
 
 import asyncio
-import concurrent.futures.thread  # noqa: F401  # which the first name that is resolved would import: see _options
 from dataclasses import dataclass
 
 import aiohttp
