@@ -16,6 +16,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import aiohttp
@@ -25,7 +26,7 @@ import requests
 import trio
 
 from adapters_tests.clients import KINDS, TIMEOUT, Kind
-from dcrauth import AdobePass, DCRAuthError, FileStore, MemoryStore, Policy, Store, TokenSource, _fork
+from dcrauth import AdobePass, DCRAuthError, FileStore, Policy, Store, TokenSource, _fork
 from dcrauth.provider import Request, Response
 from dcrauth.stores import _database
 from dcrauth.stores.sqlite import SQLiteStore
@@ -124,6 +125,7 @@ class Program:
     def __init__(self, kind: str, url: str, statement: str, store: str) -> None:
         self.kind = KIND[kind]
         self.api = f"{url}/api/v2/REF30/configuration"
+        self.path = store
         self.store: Store = SQLiteStore(store) if store.endswith(".db") else FileStore(store)
         self.transport = Watched(self.kind.auth._own_transport())
         provider, policy = AdobePass(statement, base_url=url), Policy(young=0.0, least_pause=0.01)
@@ -245,7 +247,7 @@ def fork_beside_a_context(program: Program) -> None:
 
 
 def fork_beside_a_stuck_context(program: Program) -> None:
-    """Fork while the TLS context of another transport is not made; the child makes it; each side sends a request."""
+    """Fork while a TLS context is never finished; each side makes another one and sends a request."""
     _fork._PATIENCE = 0.2
     making, end = threading.Event(), threading.Event()
 
@@ -255,19 +257,18 @@ def fork_beside_a_stuck_context(program: Program) -> None:
         return make()
 
     def use_it() -> None:
-        _fork._PATIENCE_WITH_A_FORK = LIFE
-        transport.tls_context()
+        _fork._SHORT_PATIENCE = 2 * LIFE
+        program.kind.auth._own_transport().tls_context()
         program.say(program.get())
 
-    transport = program.kind.auth._own_transport()
     with contexts_made_by(program, make_never):
-        stuck = threading.Thread(target=transport.tls_context)
+        stuck = threading.Thread(target=program.kind.auth._own_transport().tls_context)
         stuck.start()
         assert making.wait(LIFE)
     program.say(program.get())
     child = program.forked(use_it)
     program.say(program.ends_well(child))
-    program.say(program.get())
+    use_it()
     end.set()
     stuck.join(LIFE)
 
@@ -275,32 +276,53 @@ def fork_beside_a_stuck_context(program: Program) -> None:
 def fork_beside_a_fork(program: Program) -> None:
     """Fork while another thread does, be interrupted in waiting, and wait once more in vain."""
     program.say(program.get())
+    with another_fork() as end:
+        interrupting_turns(end)
+        child = program.forked(lambda: program.say(len(_database._inherited), program.get()))
+    program.say(program.ends_well(child))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(LIFE)
+    _fork._LONGEST = 0.2
+    with another_fork():
+        child = program.forked(lambda: program.say(program.get()))
+    program.say(program.ends_well(child))
+    program.say(program.get())
+
+
+@contextlib.contextmanager
+def another_fork() -> Iterator[threading.Event]:
+    """Have another thread in the middle of a fork, until the event that is yielded or the end."""
     begun, end = threading.Event(), threading.Event()
 
     def fork() -> None:
-        with _fork._one_at_a_time:
+        with _fork._forks.turn:
             begun.set()
             assert end.wait(LIFE)
 
-    def interrupt(*_given: object) -> None:
+    thread = threading.Thread(target=fork)
+    thread.start()
+    assert begun.wait(LIFE)
+    try:
+        yield end
+    finally:
+        end.set()
+        thread.join(LIFE)
+
+
+def interrupting_turns(end: threading.Event) -> None:
+    """Interrupt the main thread once, as soon as it waits for its turn to fork, and then set *end*."""
+
+    def interrupt(_number: int, frame: FrameType | None) -> None:
+        while frame is not None and frame.f_code is not _fork._has_its_turn.__code__:
+            frame = frame.f_back
+        if frame is None:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            return
         end.set()
         raise KeyboardInterrupt
 
-    other = threading.Thread(target=fork)
-    other.start()
-    assert begun.wait(LIFE)
     signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
-    program.ends_well(program.forked(lambda: program.say(len(_database._inherited), program.get())))
-    other.join(LIFE)
-    end.clear()
-    _fork._LONGEST = 0.2
-    other = threading.Thread(target=fork)
-    other.start()
-    program.ends_well(program.forked(lambda: program.say(program.get())))
-    end.set()
-    other.join(LIFE)
-    program.say(program.get())
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
 
 
 def fork_beside_makers(program: Program) -> None:
@@ -308,14 +330,16 @@ def fork_beside_makers(program: Program) -> None:
     end = threading.Event()
 
     def make() -> None:
+        kept: list[Store] = []
         while not end.is_set():
-            MemoryStore()
+            kept.append(SQLiteStore(f"{program.path}.db"))
+            del kept[:-100]
 
     sys.setswitchinterval(1e-6)
     makers = [threading.Thread(target=make) for _ in range(3)]
     for maker in makers:
         maker.start()
-    children = [program.forked(lambda: None) for _ in range(30)]
+    children = [program.forked(lambda: None) for _ in range(60)]
     end.set()
     program.say(*{program.ends_well(child) for child in children})
 

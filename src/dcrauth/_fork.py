@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
-# What is registered first is called last before a fork: filelock and the pools of threads then hold their locks still.
-# So they have to be imported first: what is suspended here may need a lock of filelock's, and takes its time.
+# What is registered first is called last before a fork: filelock and the pools of threads, which take their locks then,
+# do so after what is here, which may need those of filelock, and may wait for long.
 import filelock as _filelock  # noqa: F401
 
 _T = TypeVar("_T")
@@ -37,58 +37,70 @@ class Suspendable(Protocol):
         ...
 
 
-class _Here(threading.local):
-    """What the thread has suspended for the fork that it is about to make."""
-
-    def __init__(self) -> None:
-        self.suspended: list[Suspendable] = []
-
-
 # No WeakSet, which cannot be gone through while another thread adds something.
 _living: "set[weakref.ref[Forkable]]" = set()
 _suspendable: "set[weakref.ref[Suspendable]]" = set()
+
+
+class _Here(threading.local):
+    """What the thread has suspended for the fork that it is about to make, and whether it holds up all others."""
+
+    def __init__(self) -> None:
+        self.suspended: list[Suspendable] = []
+        self.holds_up = False
+
+
+class _Forks:
+    """Forks take turns, and wait for what none of them may come in the middle of."""
+
+    def __init__(self) -> None:
+        self.turn = threading.RLock()  # which only its holder can release
+        self.none = threading.Event()
+        self.none.set()
+        self.undivided: dict[threading.Lock, int] = {}
+        """For each thread that is in the middle of something: a lock that it holds, and its number."""
+
+
 _here = _Here()
-_one_at_a_time = threading.RLock()  # which only its holder can release
+_forks = _Forks()
 _LONGEST = 30.0
 _PATIENCE = 5.0
-_PATIENCE_WITH_A_FORK = 1.0
+_SHORT_PATIENCE = 2.0
 
 logger = logging.getLogger("dcrauth")
 
 
-class Undivided:
-    """Keeps forks out of the middle of what its holder does, and other threads out as well.
+@contextmanager
+def undivided() -> Iterator[None]:
+    """Do something that no fork comes in the middle of.
 
-    Both wait for a few seconds only: what is stuck is no reason for everything else to be.
+    Forks and whoever does such a thing wait for each other for a few seconds only: what is stuck is no reason for
+    everything else to be.
     """
+    forks = _forks  # which are others in a child that is forked meanwhile
+    mark = _marked(forks)
+    try:
+        yield
+    finally:
+        _unmark(forks, mark)
 
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._suspended = False
-        suspend(self)
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Do something that no fork comes in the middle of."""
-        lock = self._lock  # which is another one in a child that is forked by the holder itself
-        has_it = lock.acquire(timeout=_PATIENCE_WITH_A_FORK)
-        try:
-            yield
-        finally:
-            if has_it:
-                lock.release()
+def _marked(forks: _Forks) -> threading.Lock:
+    end = time.monotonic() + _SHORT_PATIENCE
+    while True:
+        mark = threading.Lock()
+        mark.acquire()
+        forks.undivided[mark] = threading.get_ident()
+        # Marked first and looked at then, while a fork does it the other way round: so one of them sees the other.
+        if forks.none.is_set() or (left := end - time.monotonic()) <= 0:
+            return mark
+        _unmark(forks, mark)
+        forks.none.wait(left)
 
-    def suspend(self) -> None:
-        """Wait for the holder before a fork."""
-        self._suspended = self._lock.acquire(timeout=_PATIENCE)
 
-    def resume(self, *, in_child: bool) -> None:
-        """Let others go on after a fork."""
-        if in_child:
-            self._lock = threading.RLock()
-        elif self._suspended:
-            self._lock.release()
-        self._suspended = False
+def _unmark(forks: _Forks, mark: threading.Lock) -> None:
+    forks.undivided.pop(mark, None)
+    mark.release()
 
 
 def watch(each: Forkable) -> None:
@@ -106,10 +118,12 @@ def _those(references: "set[weakref.ref[_T]]") -> list[_T]:
 
 
 def _before_fork() -> None:
-    # An exception from here would be printed, and the fork would go on: so each is suspended, whatever happens here.
+    # An exception from here would be printed, and the fork would go on: so is whatever can be suspended.
     if not _has_its_turn():
         logger.warning("A fork does not wait any longer for one in another thread, which has taken %g s", _LONGEST)
         return
+    with _logged("What no fork should come in the middle of could not be waited for"):
+        _await_undivided()
     for each in _those(_suspendable):
         _here.suspended.append(each)
         with _logged(f"{type(each).__name__} could not be suspended for a fork"):
@@ -120,8 +134,17 @@ def _has_its_turn() -> bool:
     end = time.monotonic() + _LONGEST
     while (left := end - time.monotonic()) > 0:
         with _logged("An interrupt came while a fork waited for another one"):
-            return _one_at_a_time.acquire(timeout=left)
+            return _forks.turn.acquire(timeout=left)
     return False
+
+
+def _await_undivided() -> None:
+    _here.holds_up = True
+    _forks.none.clear()
+    end = time.monotonic() + _PATIENCE
+    for mark, thread in _forks.undivided.copy().items():
+        if thread != threading.get_ident() and mark.acquire(timeout=max(0.0, end - time.monotonic())):
+            mark.release()
 
 
 def _after_fork_in_parent() -> None:
@@ -130,19 +153,31 @@ def _after_fork_in_parent() -> None:
             with _logged("Something could not go on after a fork"):
                 _here.suspended.pop().resume(in_child=False)
     finally:
-        with suppress(RuntimeError):  # it was waited for in vain
-            _one_at_a_time.release()
+        _let_go_on()
+
+
+def _let_go_on() -> None:
+    if _here.holds_up:
+        _here.holds_up = False
+        _forks.none.set()
+    # Until it is not ours: it was taken twice if an interrupt came just then, and not at all if it was not to be had.
+    with suppress(RuntimeError):
+        while True:
+            _forks.turn.release()
 
 
 def _after_fork_in_child() -> None:
-    global _one_at_a_time  # noqa: PLW0603  # a thread that is not here may hold it
-    _one_at_a_time = threading.RLock()
+    global _forks  # noqa: PLW0603  # other threads, which are not here, hold its locks
+    _forks = _Forks()
     # All of them, for one may have been made while others were being suspended.
     _here.suspended.clear()
+    _here.holds_up = False
     for each in _those(_suspendable):
-        each.resume(in_child=True)
+        with _logged("Something could not go on after a fork"):
+            each.resume(in_child=True)
     for other in _those(_living):
-        other.after_fork()
+        with _logged("Something could not be made anew after a fork"):
+            other.after_fork()
 
 
 @contextmanager

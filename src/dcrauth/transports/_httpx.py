@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from dcrauth import _fork
 from dcrauth.provider import Request, Response
 from dcrauth.transports._options import Intake, TransportOptions
 
@@ -41,12 +42,12 @@ class HttpxFamilyTransport(TransportOptions):
 
     def _transport(self, url: str) -> Any:
         context, proxy = self.tls_context(), self._proxy(url)
-        with self._contexts.undivided.held():  # the first time, the library imports much of itself
+        with _fork.undivided():  # the first time, the library imports much of itself
             return self._library.HTTPTransport(verify=context, proxy=proxy)
 
     def _proxy(self, url: str) -> Any:
         proxy = self.proxy_for(url)
-        if proxy is None or not proxy.startswith("https:"):
+        if proxy is None or not proxy.lower().startswith("https:"):
             return proxy
         return self._library.Proxy(proxy, ssl_context=self.tls_context(own_certificate=False))
 

@@ -16,14 +16,10 @@ class KeptContexts:
 
     Making one reads hundreds of certificates, which takes longer than the rest of a renewal. A transport that was
     pickled or copied deeply begins with none.
-
-    Attributes:
-        undivided: held while one is made: OpenSSL takes locks meanwhile, and a lock that another thread has at a fork
-            is taken in the child for ever.
     """
 
     def __init__(self) -> None:
-        self.undivided = _fork.Undivided()
+        # Each in one piece, so that it takes no lock, which a fork could leave locked: two at once make one each.
         self._kept: dict[Sequence[Path], tuple[object, ssl.SSLContext]] = {}
 
     def __reduce__(self) -> tuple[type["KeptContexts"], tuple[()]]:
@@ -32,15 +28,12 @@ class KeptContexts:
     def get(self, files: Sequence[Path], make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         """Return the context that *make* makes of *files*, which it does the first time and when one has changed."""
         versions = [_version(each) for each in files]  # first, so that what changes while it is read counts as changed
-        if not self._has(files, versions):
-            with self.undivided.held():
-                if not self._has(files, versions):
-                    self._kept[files] = (versions, make())
-        return self._kept[files][1]
-
-    def _has(self, files: Sequence[Path], versions: object) -> bool:
         kept = self._kept.get(files)
-        return kept is not None and kept[0] == versions
+        if kept is None or kept[0] != versions:
+            # OpenSSL takes locks meanwhile, and one that another thread has at a fork is taken in the child for ever.
+            with _fork.undivided():
+                kept = self._kept[files] = (versions, make())
+        return kept[1]
 
 
 def trusting(path: Path) -> ssl.SSLContext:

@@ -57,7 +57,7 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
         """Return the pools of connections through *proxy*."""
-        if proxy.startswith("https:"):
+        if proxy.lower().startswith("https:"):
             more["proxy_ssl_context"] = self._proxy_context()
         return super().proxy_manager_for(proxy, **more, ssl_context=self._context)
 
