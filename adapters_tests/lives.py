@@ -310,16 +310,17 @@ def another_fork() -> Iterator[threading.Event]:
 
 
 def interrupting_turns(end: threading.Event) -> None:
-    """Interrupt the main thread once, as soon as it waits for its turn to fork, and then set *end*."""
+    """Interrupt the main thread once it has stood still for a while, waiting for its turn to fork, and set *end*."""
+    before: list[object] = []
 
     def interrupt(_number: int, frame: FrameType | None) -> None:
-        while frame is not None and frame.f_code is not _fork._has_its_turn.__code__:
-            frame = frame.f_back
-        if frame is None:
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
-            return
-        end.set()
-        raise KeyboardInterrupt
+        assert frame is not None
+        place = frame.f_code, frame.f_lasti
+        if frame.f_code is _fork._has_its_turn.__code__ and before == [place]:
+            end.set()
+            raise KeyboardInterrupt
+        before[:] = [place]
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
 
     signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, 0.05)
