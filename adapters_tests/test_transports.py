@@ -473,16 +473,37 @@ def test_a_proxy_may_speak_tls(kind: Any, scheme: str, authority: trustme.CA, tm
     assert asked == [(b"POST" if scheme == "http" else b"CONNECT", False)]
 
 
-@pytest.mark.parametrize("how", ["option", "environment"])
+@pytest.mark.parametrize("how", ["option", "environment", "environment, without a scheme"])
 def test_a_proxy_is_used(kind: Any, how: str, adobe: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls go through the proxy that is given or that the environment names; "" means none."""
-    proxy = f"http://{adobe.url.removeprefix('http://')}"
-    monkeypatch.setenv("HTTP_PROXY", proxy if how == "environment" else "http://127.0.0.1:1")
-    monkeypatch.setenv("http_proxy", proxy if how == "environment" else "http://127.0.0.1:1")
-    options = {"proxy": proxy} if how == "option" else {}
+    named = {"environment": adobe.url, "environment, without a scheme": adobe.url.removeprefix("http://")}
+    for variable in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(variable, named.get(how, "http://127.0.0.1:1"))
+    options = {"proxy": adobe.url} if how == "option" else {}
     kind(**options).send(post("http://sp.auth.invalid/o/client/token"))
     assert "sp.auth.invalid" in adobe.calls[0].headers["host"]
     assert kind(proxy="").send(post(f"{adobe.url}/o/client/token")).status == 400
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["user:canary@proxy:3128", "ftp://user:canary@proxy", "http://", "canary", "http://[canary", "http://proxy:x"],
+)
+def test_what_is_no_proxy_is_refused_at_once(kind: Any, proxy: str) -> None:
+    """A proxy that cannot be one is told where it is given, with the remedy, and not shown."""
+    with pytest.raises(ConfigurationError, match="a URL such as") as caught:
+        kind(proxy=proxy)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("proxy", ["ftp://user:canary@127.0.0.1:1", "socks5://user:canary@127.0.0.1:1"])
+def test_a_proxy_that_cannot_be_used_is_an_error(kind: Any, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the environment that the library cannot use is `ServerUnavailable`, and no call goes without it."""
+    for variable in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(variable, proxy)
+    with pytest.raises(ServerUnavailable, match="could not be called") as caught:
+        kind().send(post("http://sp.auth.invalid/o/client/token"))
+    assert "canary" not in str(caught.value)
 
 
 def test_there_is_a_default() -> None:

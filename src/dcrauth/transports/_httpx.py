@@ -9,6 +9,9 @@ from dcrauth import _fork
 from dcrauth.provider import Request, Response
 from dcrauth.transports._options import Intake, TransportOptions
 
+_NO_PROXY = (ValueError, ImportError)
+"""What the libraries raise for a proxy that they cannot use, as the environment may name one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class HttpxFamilyTransport(TransportOptions):
@@ -25,7 +28,7 @@ class HttpxFamilyTransport(TransportOptions):
         with Intake(request, self.total_timeout) as intake:
             try:
                 return self._send(request, intake)
-            except (self._library.TransportError, self._library.InvalidURL, OSError) as reason:
+            except (self._library.TransportError, self._library.InvalidURL, OSError, *_NO_PROXY) as reason:
                 failure = intake.fault(reason)
         raise failure
 

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
 
-from dcrauth.errors import ServerUnavailable
+from dcrauth.errors import ConfigurationError, ServerUnavailable
 from dcrauth.provider import Request
 from dcrauth.transports._tls import KeptContexts, openssl_authorities, trusting
 
 LARGEST_ANSWER = 1 << 20
 """The most bytes of an answer that are read."""
 
+_PROXIES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
@@ -29,13 +30,17 @@ class TransportOptions:
     """The options of every transport.
 
     Parameters:
-        proxy: URL of an HTTP proxy; None for the one that the environment names, "" for none at all.
+        proxy: URL of a proxy; None for the one that the environment names, "" for none at all. For ``socks5://`` and
+            the like, the HTTP library needs an extra of its own; aiohttp knows HTTP proxies only.
         ca_bundle: path of a file or directory of trusted certificates, in place of the HTTP library's own. It is read
             again when it has changed.
         client_certificate: path of a file with certificate and key, or the paths of both; read again when changed.
         connect_timeout: seconds to wait for a connection.
         read_timeout: seconds to wait for each part of the answer.
         total_timeout: seconds for the whole answer.
+
+    Raises:
+        ConfigurationError: the proxy is no such URL.
     """
 
     proxy: str | None = None
@@ -46,6 +51,10 @@ class TransportOptions:
     total_timeout: float = 15.0
     _contexts: KeptContexts = field(default_factory=KeptContexts, init=False, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        if self.proxy and not _is_proxy(self.proxy):
+            raise ConfigurationError("The proxy of a transport is a URL such as http://proxy.example.com:3128")
+
     def proxy_for(self, url: str) -> str | None:
         """Return the proxy to use for *url*, if any."""
         if self.proxy is not None:
@@ -54,7 +63,8 @@ class TransportOptions:
         if urllib.request.proxy_bypass(parts.hostname or ""):
             return None
         found = urllib.request.getproxies()
-        return found.get(parts.scheme) or found.get("all")
+        named = found.get(parts.scheme) or found.get("all")
+        return f"http://{named}" if named and "://" not in named else named
 
     def tls_context(self, *, own_certificate: bool = True) -> ssl.SSLContext:
         """Return the TLS context for a call: the same one each time, until a certificate in it is replaced.
@@ -91,6 +101,15 @@ class TransportOptions:
     def _own_certificate(self) -> tuple[str, ...]:
         own = self.client_certificate or ()
         return (own,) if isinstance(own, str) else own
+
+
+def _is_proxy(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # which is looked at only now
+    except ValueError:
+        return False
+    return parts.scheme in _PROXIES and bool(parts.hostname)
 
 
 def _no_password() -> str:
