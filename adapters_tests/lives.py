@@ -258,7 +258,9 @@ def fork_beside_a_stuck_context(program: Program) -> None:
 
     def use_it() -> None:
         _fork._SHORT_PATIENCE = 2 * LIFE
-        program.kind.auth._own_transport().tls_context()
+        another = threading.Thread(target=program.kind.auth._own_transport().tls_context)
+        another.start()
+        another.join()
         program.say(program.get())
 
     with contexts_made_by(program, make_never):
@@ -287,6 +289,23 @@ def fork_beside_a_fork(program: Program) -> None:
         child = program.forked(lambda: program.say(program.get()))
     program.say(program.ends_well(child))
     program.say(program.get())
+
+
+def context_beside_a_fork(program: Program) -> None:
+    """Begin to make a TLS context while another thread forks."""
+    _fork._SHORT_PATIENCE = LIFE
+
+    def make_and_say(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        program.say("a context is made")
+        return make()
+
+    with contexts_made_by(program, make_and_say), another_fork() as end:
+        maker = threading.Thread(target=program.kind.auth._own_transport().tls_context)
+        maker.start()
+        maker.join(0.3)
+        program.say("the fork is over")
+        end.set()
+        maker.join(LIFE)
 
 
 @contextlib.contextmanager
@@ -411,6 +430,7 @@ LIVES: dict[str, Callable[[Program], None]] = {
         fork_beside_a_context,
         fork_beside_a_stuck_context,
         fork_beside_a_fork,
+        context_beside_a_fork,
         fork_beside_makers,
         fork_and_die,
         exit_in_renewal,

@@ -193,6 +193,13 @@ def test_a_fork_beside_a_fork(adobe: Simulator, tmp_path: Path) -> None:
 
 
 @needs_fork
+def test_a_context_waits_for_a_fork(adobe: Simulator, tmp_path: Path) -> None:
+    """No TLS context is begun in the middle of a fork, which would not know of it."""
+    with living("context_beside_a_fork", KINDS[0], adobe, tmp_path / "store") as program:
+        assert program.rest() == ["the fork is over", "a context is made"]
+
+
+@needs_fork
 def test_objects_may_be_made_during_a_fork(adobe: Simulator, tmp_path: Path) -> None:
     """What other threads make in the middle of a fork does not disturb it: nothing is told on stderr."""
     with living("fork_beside_makers", KINDS[0], adobe, tmp_path / "store") as program:

@@ -43,11 +43,10 @@ _suspendable: "set[weakref.ref[Suspendable]]" = set()
 
 
 class _Here(threading.local):
-    """What the thread has suspended for the fork that it is about to make, and whether it holds up all others."""
+    """What the thread has suspended for the fork that it is about to make."""
 
     def __init__(self) -> None:
         self.suspended: list[Suspendable] = []
-        self.holds_up = False
 
 
 class _Forks:
@@ -55,8 +54,6 @@ class _Forks:
 
     def __init__(self) -> None:
         self.turn = threading.RLock()  # which only its holder can release
-        self.none = threading.Event()
-        self.none.set()
         self.undivided: dict[threading.Lock, int] = {}
         """For each thread that is in the middle of something: a lock that it holds, and its number."""
 
@@ -64,8 +61,13 @@ class _Forks:
 _here = _Here()
 _forks = _Forks()
 _LONGEST = 30.0
+"""How long a fork waits for its turn, in seconds."""
+
 _PATIENCE = 5.0
+"""How long a fork waits for everything that it must not divide, in seconds."""
+
 _SHORT_PATIENCE = 2.0
+"""How long such a thing waits for a fork that is under way, in seconds."""
 
 logger = logging.getLogger("dcrauth")
 
@@ -78,29 +80,21 @@ def undivided() -> Iterator[None]:
     everything else to be.
     """
     forks = _forks  # which are others in a child that is forked meanwhile
-    mark = _marked(forks)
-    try:
-        yield
-    finally:
-        _unmark(forks, mark)
+    mark = threading.Lock()
+    with mark:
+        _put(mark, forks)
+        try:
+            yield
+        finally:
+            del forks.undivided[mark]
 
 
-def _marked(forks: _Forks) -> threading.Lock:
-    end = time.monotonic() + _SHORT_PATIENCE
-    while True:
-        mark = threading.Lock()
-        mark.acquire()
-        forks.undivided[mark] = threading.get_ident()
-        # Marked first and looked at then, while a fork does it the other way round: so one of them sees the other.
-        if forks.none.is_set() or (left := end - time.monotonic()) <= 0:
-            return mark
-        _unmark(forks, mark)
-        forks.none.wait(left)
-
-
-def _unmark(forks: _Forks, mark: threading.Lock) -> None:
-    forks.undivided.pop(mark, None)
-    mark.release()
+def _put(mark: threading.Lock, forks: _Forks) -> None:
+    # In a turn of its own, so that no fork is under way that has not seen it.
+    in_turn = forks.turn.acquire(timeout=_SHORT_PATIENCE)
+    forks.undivided[mark] = threading.get_ident()
+    if in_turn:
+        forks.turn.release()
 
 
 def watch(each: Forkable) -> None:
@@ -139,8 +133,6 @@ def _has_its_turn() -> bool:
 
 
 def _await_undivided() -> None:
-    _here.holds_up = True
-    _forks.none.clear()
     end = time.monotonic() + _PATIENCE
     for mark, thread in _forks.undivided.copy().items():
         if thread != threading.get_ident() and mark.acquire(timeout=max(0.0, end - time.monotonic())):
@@ -153,16 +145,7 @@ def _after_fork_in_parent() -> None:
             with _logged("Something could not go on after a fork"):
                 _here.suspended.pop().resume(in_child=False)
     finally:
-        _let_go_on()
-
-
-def _let_go_on() -> None:
-    if _here.holds_up:
-        _here.holds_up = False
-        _forks.none.set()
-    # Until it is not ours: it was taken twice if an interrupt came just then, and not at all if it was not to be had.
-    with suppress(RuntimeError):
-        while True:
+        with suppress(RuntimeError):  # it was waited for in vain
             _forks.turn.release()
 
 
@@ -171,7 +154,6 @@ def _after_fork_in_child() -> None:
     _forks = _Forks()
     # All of them, for one may have been made while others were being suspended.
     _here.suspended.clear()
-    _here.holds_up = False
     for each in _those(_suspendable):
         with _logged("Something could not go on after a fork"):
             each.resume(in_child=True)

@@ -7,10 +7,7 @@ from typing import Any, ClassVar
 
 from dcrauth import _fork
 from dcrauth.provider import Request, Response
-from dcrauth.transports._options import Intake, TransportOptions
-
-_NO_PROXY = (ValueError, ImportError)
-"""What the libraries raise for a proxy that they cannot use, as the environment may name one."""
+from dcrauth.transports._options import Intake, TransportOptions, speaks_tls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +25,7 @@ class HttpxFamilyTransport(TransportOptions):
         with Intake(request, self.total_timeout) as intake:
             try:
                 return self._send(request, intake)
-            except (self._library.TransportError, self._library.InvalidURL, OSError, *_NO_PROXY) as reason:
+            except (self._library.TransportError, self._library.InvalidURL, OSError) as reason:
                 failure = intake.fault(reason)
         raise failure
 
@@ -45,12 +42,15 @@ class HttpxFamilyTransport(TransportOptions):
 
     def _transport(self, url: str) -> Any:
         context, proxy = self.tls_context(), self._proxy(url)
-        with _fork.undivided():  # the first time, the library imports much of itself
-            return self._library.HTTPTransport(verify=context, proxy=proxy)
+        try:
+            with _fork.undivided():  # the first time, the library imports much of itself
+                return self._library.HTTPTransport(verify=context, proxy=proxy)
+        except (ValueError, ImportError):  # as the environment may name a proxy that the library cannot use
+            raise self._library.UnsupportedProtocol("proxy") from None
 
     def _proxy(self, url: str) -> Any:
         proxy = self.proxy_for(url)
-        if proxy is None or not proxy.lower().startswith("https:"):
+        if proxy is None or not speaks_tls(proxy):
             return proxy
         return self._library.Proxy(proxy, ssl_context=self.tls_context(own_certificate=False))
 

@@ -103,6 +103,11 @@ class TransportOptions:
         return (own,) if isinstance(own, str) else own
 
 
+def speaks_tls(proxy: str) -> bool:
+    """Return whether a proxy is itself reached by TLS, and so is to be verified."""
+    return proxy.lower().startswith("https:")
+
+
 def _is_proxy(url: str) -> bool:
     try:
         parts = urlsplit(url)

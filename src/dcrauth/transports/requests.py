@@ -16,7 +16,7 @@ from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from dcrauth.provider import Request, Response
-from dcrauth.transports._options import Intake, TransportOptions
+from dcrauth.transports._options import Intake, TransportOptions, speaks_tls
 from dcrauth.transports._tls import trusting
 
 _PART = 65_536
@@ -57,7 +57,7 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
         """Return the pools of connections through *proxy*."""
-        if proxy.lower().startswith("https:"):
+        if speaks_tls(proxy):
             more["proxy_ssl_context"] = self._proxy_context()
         return super().proxy_manager_for(proxy, **more, ssl_context=self._context)
 
