@@ -1,6 +1,5 @@
 """Objects that hold locks, threads or connections, around a fork; and what no fork may come in the middle of."""
 
-import concurrent.futures.thread  # noqa: F401
 import logging
 import os
 import threading
@@ -9,10 +8,6 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
-
-# What is registered first is called last before a fork: filelock and the pools of threads, which take their locks then,
-# do so after what is here, which may need those of filelock, and may wait for long.
-import filelock as _filelock  # noqa: F401
 
 _T = TypeVar("_T")
 
@@ -79,6 +74,7 @@ def undivided() -> Iterator[None]:
     Forks and whoever does such a thing wait for each other for a few seconds only: what is stuck is no reason for
     everything else to be.
     """
+    _look_after_forks()
     forks = _forks  # which are others in a child that is forked meanwhile
     mark = threading.Lock()
     with mark:
@@ -99,11 +95,13 @@ def _put(mark: threading.Lock, forks: _Forks) -> None:
 
 def watch(each: Forkable) -> None:
     """See to it that ``each.after_fork()`` is called in every forked child for as long as *each* lives."""
+    _look_after_forks()
     _living.add(weakref.ref(each, _living.discard))
 
 
 def suspend(each: Suspendable) -> None:
     """See to it that *each* is suspended during every fork for as long as it lives."""
+    _look_after_forks()
     _suspendable.add(weakref.ref(each, _suspendable.discard))
 
 
@@ -170,5 +168,40 @@ def _logged(what: str) -> Iterator[None]:
         logger.exception("%s", what)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+class _Hooks:
+    """What the interpreter calls around a fork; of several, made by threads at once, the last one is in use."""
+
+    def before(self) -> None:
+        if _hooks is self:
+            _before_fork()
+
+    def after_in_parent(self) -> None:
+        if _hooks is self:
+            _after_fork_in_parent()
+
+    def after_in_child(self) -> None:
+        if _hooks is self:
+            _after_fork_in_child()
+
+
+_hooks: _Hooks | None = None
+
+
+def _look_after_forks() -> None:
+    """Register the hooks, from the first thing on that they are there for.
+
+    What is registered first is called last before a fork: filelock and the pools of threads, which take their locks
+    then, do so after what is here, which may need those of filelock, and may wait for long. Both are imported for that
+    only now: a program that only imports this package need not pay for them.
+    """
+    global _hooks  # noqa: PLW0603  # no lock, which a fork could leave locked
+    if _hooks is None and hasattr(os, "register_at_fork"):
+        import concurrent.futures.thread  # noqa: F401, PLC0415
+
+        import filelock  # noqa: F401, PLC0415
+
+        hooks = _Hooks()
+        os.register_at_fork(
+            before=hooks.before, after_in_parent=hooks.after_in_parent, after_in_child=hooks.after_in_child
+        )
+        _hooks = hooks

@@ -4,13 +4,13 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from types import MappingProxyType
 from typing import IO, Any, Literal, Self, TypeGuard
 from urllib.parse import urlencode
 
 from dcrauth._confidential import Confidential
 from dcrauth._strict import json_object, printable
+from dcrauth._version import __version__
 from dcrauth.credentials import ClientCredentials
 from dcrauth.device import DeviceInfo
 from dcrauth.enhanced import EnhancedError, enhanced_error, read_error
@@ -34,7 +34,7 @@ ENVIRONMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 _CLIENT_CODES = frozenset({"invalid_access_token_client_application", "invalid_client_id", "invalid_client"})
 _APPLICATION_CODES = frozenset({"unknown_software_statement", "unknown_application"})
 _VISIBLE = re.compile(r"[!-~]+")
-_USER_AGENT = f"dcrauth/{version('dcrauth')}"
+_USER_AGENT = f"dcrauth/{__version__}"
 
 
 class AdobePass(Confidential):

@@ -4,7 +4,6 @@ The work itself runs on a thread of its own, so that no waiter's cancellation, t
 half-way; a waiter only ever gives up waiting. No asyncio or trio lock is involved: those belong to one loop.
 """
 
-import asyncio
 import sys
 import threading
 import time
@@ -104,6 +103,8 @@ def _in_trio() -> bool:
 
 
 async def _wait_asyncio(flight: Flight, seconds: float) -> None:
+    import asyncio  # noqa: PLC0415  # is there where a task of it waits, and costs the others 10 ms
+
     loop = asyncio.get_running_loop()
     landed = loop.create_future()
 

@@ -18,6 +18,7 @@ _MOST = 1_000
 """How many events may wait for a slow listener; what comes after them is only logged."""
 
 logger = logging.getLogger("dcrauth")
+logger.addHandler(logging.NullHandler())  # a program that has set up no logging is told nothing on stderr
 
 _LEVELS = {
     events.Registered: logging.INFO,

@@ -5,15 +5,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from dcrauth import _fork, events, rules
 from dcrauth._confidential import Confidential
 from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken
-from dcrauth.driver import Driver
-from dcrauth.effects import Errand, Memory
 from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable, another, as_ours
-from dcrauth.fleet import fleet_of
 from dcrauth.flight import Flight, take_off, wait, wait_async
 from dcrauth.identity import Identity
 from dcrauth.listener import Listener, log
@@ -21,8 +19,10 @@ from dcrauth.policy import Policy
 from dcrauth.provider import Provider, Verdict
 from dcrauth.rules import Course, Held, Instant
 from dcrauth.stores import Store
-from dcrauth.stores.file import FileStore
 from dcrauth.transports import Transport, default_transport
+
+if TYPE_CHECKING:
+    from dcrauth.effects import Errand
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,11 @@ class TokenSource(Confidential):
         on_event: Callable[[events.Event], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
+        # What renewals take is imported here: importing the package is cheaper without, and no renewal imports it.
+        from dcrauth.driver import Driver  # noqa: PLC0415
+        from dcrauth.effects import Memory  # noqa: PLC0415
+        from dcrauth.fleet import fleet_of  # noqa: PLC0415
+
         if not hasattr(provider, "token_request"):
             raise ConfigurationError(
                 f"A provider such as AdobePass(statement) is needed here, not {type(provider).__name__}"
@@ -71,7 +76,7 @@ class TokenSource(Confidential):
         self._wall, self._monotonic = self._clock.wall, self._clock.monotonic
         self._listener = Listener(on_event) if on_event else None
         self._driver = Driver(
-            store or FileStore(),
+            store or _default_store(),
             transport or default_transport(),
             self._clock,
             self._tell,
@@ -234,7 +239,9 @@ class TokenSource(Confidential):
         else:
             self._land(flight, token)
 
-    def _errand(self, instead_of: AccessToken | None) -> Errand:
+    def _errand(self, instead_of: AccessToken | None) -> "Errand":
+        from dcrauth.effects import Errand  # noqa: PLC0415  # imported by the constructor
+
         return Errand(
             identity=self._identity,
             provider=self.provider,
@@ -294,3 +301,9 @@ class TokenSource(Confidential):
         log(event)
         if self._listener is not None:
             self._listener.tell(event)
+
+
+def _default_store() -> Store:
+    from dcrauth.stores.file import FileStore  # noqa: PLC0415  # for those who have not chosen another one
+
+    return FileStore()

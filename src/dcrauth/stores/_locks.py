@@ -6,8 +6,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from filelock import FileLock, Timeout
-
 from dcrauth.errors import InsecureStore, StoreUnavailable
 
 _POLL = 0.01
@@ -31,6 +29,8 @@ def locked(path: str, wait: float) -> Iterator[None]:
         StoreUnavailable: somebody else held it for *wait* seconds.
         InsecureStore: something that is no file stands in its place.
     """
+    from filelock import FileLock, Timeout  # noqa: PLC0415  # forks are what first imports it: see dcrauth._fork
+
     _check(path)
     # A new one for each claim: an instance re-enters, and does not survive a fork.
     lock = FileLock(path, timeout=wait, mode=0o600, poll_interval=_POLL, fallback_to_soft=False)

@@ -19,8 +19,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from platformdirs import user_data_dir
-
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreWarning
 from dcrauth.stores._disk import LARGEST, WRITABLE_BY_OTHERS, Disk, Folder, told
 from dcrauth.stores._listing import Unread
@@ -51,8 +49,7 @@ class FileStore:
     """
 
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
-        chosen = directory or user_data_dir("dcrauth", appauthor=False)
-        self._directory = os.path.realpath(os.fspath(chosen))
+        self._directory = os.path.realpath(os.fspath(directory or _default()))
         self._disk = Disk()
         above, name = os.path.split(self._directory)
         marks = (os.path.join(self._directory, _MARK), os.path.join(above, f".{name}.dcrauth"))
@@ -287,6 +284,12 @@ class FileStore:
 
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, _RECORDS, name[:2], name)
+
+
+def _default() -> str:
+    from platformdirs import user_data_dir  # noqa: PLC0415  # not every program asks for it
+
+    return user_data_dir("dcrauth", appauthor=False)
 
 
 def _heading(key: str) -> bytes:
