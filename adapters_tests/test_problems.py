@@ -80,23 +80,23 @@ def test_errors_hold_what_the_server_said(problem: Problem, retry_at: float | No
 @pytest.mark.parametrize(
     ("status", "code", "message"),
     [
-        (429, None, "/token answered: HTTP; it is tried again by itself"),
-        (503, "invalid_client", "/token answered: HTTP; it is tried again by itself"),
+        (429, None, "/token answered: HTTP; the next request after 1970-01-01 00:01:05 UTC tries again"),
+        (503, "invalid_client", "/token answered: HTTP; the next request after 1970-01-01 00:01:05 UTC tries again"),
         (400, "invalid_client", "/token answered: HTTP; the client credentials are no longer known there"),
         (400, "a_code_of_tomorrow", "/token answered: HTTP"),
     ],
 )
 def test_errors_say_what_to_do(status: int, code: str | None, message: str) -> None:
-    """The text ends with what to do about a refusal, if that is known, or that nothing has to be done."""
+    """The text ends with what to do about a refusal, if that is known, or with when another attempt is made."""
     problem = Problem("HTTP", status, code, oauth=True)
-    assert str(problems.error_of(problem, "/token", registering=False, retry_at=None)) == message
+    assert str(problems.error_of(problem, "/token", registering=False, retry_at=65.0)) == message
 
 
 @pytest.mark.parametrize(
     ("reason", "message"),
     [
-        ("/token could not be called: refused", "/token could not be called: refused; it is tried again by itself"),
-        ("no route", "/token: no route; it is tried again by itself"),
+        ("/token could not be called: refused", "/token could not be called: refused"),
+        ("no route", "/token: no route"),
     ],
 )
 def test_silence_is_not_called_an_answer(reason: str, message: str) -> None:

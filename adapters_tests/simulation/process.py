@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from adapters_tests.simulation.server import PROVIDER
-from dcrauth import Clock, DCRAuthError, Policy, StoreUnavailable, TokenSource, custody, renewal
+from dcrauth import Clock, DCRAuthError, MemoryStore, Policy, StoreUnavailable, TokenSource, custody, renewal
 from dcrauth.credentials import AccessToken
 from dcrauth.effects import Effect, Errand, Heard, Story, Tell
 from dcrauth.events import Event
 from dcrauth.flight import Flight
+from dcrauth.provider import Request
 from dcrauth.records import StoredCredentials
 from dcrauth.rules import Instant
 
@@ -20,15 +21,22 @@ if TYPE_CHECKING:
     from adapters_tests.simulation.world import World
 
 NEVER = math.inf
+UNUSED_STORE = MemoryStore()
+
+
+class UnusedTransport:
+    """Stands where the process performs the effects itself."""
+
+    def send(self, request: Request) -> NoReturn:
+        raise AssertionError("a simulated renewal sends nothing by itself")
 
 
 class SimulatedSource(TokenSource):
     """The real thing, except that a renewal is not run on a thread but handed to the simulated process."""
 
     def __init__(self, process: Process, policy: Policy) -> None:
-        unused: Any = object()
         clock = Clock(wall=process.wall, monotonic=process.monotonic)
-        super().__init__(PROVIDER, store=unused, transport=unused, policy=policy, clock=clock)
+        super().__init__(PROVIDER, store=UNUSED_STORE, transport=UnusedTransport(), policy=policy, clock=clock)
         self.process = process
 
     def _fly(self, flight: Flight, holding: Any) -> None:

@@ -1,8 +1,9 @@
 """What the adapters share: a token source, the origins that may see its token, and nothing that is a rule."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self, overload
 
+from dcrauth._confidential import discreet_constructor, unfailing
 from dcrauth.credentials import AccessToken
 from dcrauth.errors import ConfigurationError, DCRAuthError, in_terms_of
 from dcrauth.events import Event
@@ -17,11 +18,27 @@ LARGEST_REFUSAL = 64 * 1024
 """A 401 that announces more bytes than this is not read to see what it says."""
 
 
+@discreet_constructor
 class Attachment:
     """The part of every ``DCRAuth`` that does not depend on the HTTP library."""
 
     _host_error: ClassVar[type[Exception]]
     _own_transport: ClassVar[type[Transport]]
+
+    @overload
+    def __init__(self, source: TokenSource) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        source: Provider,
+        *,
+        store: Store | None = None,
+        instance: str | None = None,
+        transport: Transport | None = None,
+        policy: Policy | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None: ...
 
     def __init__(
         self,
@@ -44,18 +61,18 @@ class Attachment:
             on_event: called with each event, in order, on a thread of its own.
 
         Raises:
-            ConfigurationError: *source* is neither, or a `TokenSource` comes with settings that it already has.
+            ConfigurationError: an argument is wrong, or a `TokenSource` comes with settings that it already has.
         """
         if not isinstance(source, TokenSource):
             source = TokenSource(
                 source,
                 store=store,
                 instance="default" if instance is None else instance,
-                transport=transport or type(self)._own_transport(),
+                transport=type(self)._own_transport() if transport is None else transport,
                 policy=policy,
                 on_event=on_event,
             )
-        elif (store, instance, transport, policy, on_event) != (None,) * 5:
+        elif any(each is not None for each in (store, instance, transport, policy, on_event)):
             raise ConfigurationError(
                 "A TokenSource has its own store, instance, transport, policy and on_event already"
             )
@@ -66,6 +83,7 @@ class Attachment:
         self._spelled = spellings(self._origins)
         self._api_headers = dict(source.provider.api_headers)
 
+    @unfailing
     def __repr__(self) -> str:
         return f"{type(self).__module__}.{type(self).__qualname__}({self._source!r})"
 

@@ -5,10 +5,11 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import IO, Any, Literal, Self, TypeGuard
+from typing import IO, Any, Literal, Self, TypeAlias, TypeGuard
 from urllib.parse import urlencode
 
-from dcrauth._confidential import Confidential
+from dcrauth._arguments import check_text, shown, wrong
+from dcrauth._confidential import Confidential, discreet, discreet_constructor, unfailing
 from dcrauth._strict import json_object, printable
 from dcrauth._version import __version__
 from dcrauth.credentials import ClientCredentials
@@ -19,9 +20,11 @@ from dcrauth.origins import origin_of, secure_url
 from dcrauth.provider import Problem, Request, Response, TokenGrant, Verdict
 from dcrauth.statement import SoftwareStatement
 
-__all__ = ["ENVIRONMENTS", "AdobePass", "EnhancedError", "enhanced_error"]
+__all__ = ["ENVIRONMENTS", "AdobePass", "EnhancedError", "Environment", "enhanced_error"]
 
-ENVIRONMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+Environment: TypeAlias = Literal["release-production", "prequal-production", "release-staging", "prequal-staging"]
+
+ENVIRONMENTS: Mapping[Environment, tuple[str, ...]] = MappingProxyType(
     {
         "release-production": ("sp.auth.adobe.com", "api.auth.adobe.com", "mgmt.auth.adobe.com"),
         "prequal-production": ("sp-prequal.auth.adobe.com", "mgmt-prequal.auth.adobe.com"),
@@ -37,6 +40,7 @@ _VISIBLE = re.compile(r"[!-~]+")
 _USER_AGENT = f"dcrauth/{__version__}"
 
 
+@discreet_constructor
 class AdobePass(Confidential):
     """Adobe Pass Authentication as a provider (Adobe Pass documentation: Dynamic Client Registration API).
 
@@ -63,7 +67,7 @@ class AdobePass(Confidential):
         self,
         software_statement: SoftwareStatement | str | os.PathLike[str] | IO[str] | IO[bytes],
         *,
-        environment: str = "release-production",
+        environment: Environment = "release-production",
         base_url: str | None = None,
         device_info: DeviceInfo | None = None,
         redirect_uri: str | None = None,
@@ -74,8 +78,11 @@ class AdobePass(Confidential):
     ) -> None:
         bases = _bases(environment, base_url)
         guarded = [*bases, *(secure_url(url, "protects") for url in _urls(protects))]
-        if token_request not in ("form", "query"):
-            raise ConfigurationError(f'token_request must be "form" or "query", not {token_request!r}')
+        _check_choice(token_request, "token_request", ("form", "query"))
+        if redirect_uri is not None:
+            check_text(redirect_uri, "redirect_uri")
+        if not isinstance(device_headers_on_requests, bool):
+            raise wrong("device_headers_on_requests", "True or False", device_headers_on_requests)
         self._statement = SoftwareStatement.of(software_statement)
         self._redirect_uri = redirect_uri
         self._token_request_form = token_request
@@ -85,18 +92,23 @@ class AdobePass(Confidential):
         self.protected_origins = frozenset(origin_of(url) for url in guarded)
         self._describe_device(device_info, forwarded_for)
 
+    @discreet
     def for_device(self, device_info: DeviceInfo | None, *, forwarded_for: str | None = None) -> Self:
         """Return the same provider for another streaming device, for servers that act for many of them.
 
         Parameters:
             device_info: the device, never the server.
             forwarded_for: the device's public IP address.
+
+        Raises:
+            ConfigurationError: an argument is wrong.
         """
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin._describe_device(device_info, forwarded_for)
         return twin
 
+    @unfailing
     def __repr__(self) -> str:
         return f"<AdobePass at {self.token_url.removesuffix('/o/client/token')}>"
 
@@ -167,6 +179,8 @@ class AdobePass(Confidential):
 
     def _describe_device(self, device_info: DeviceInfo | None, forwarded_for: str | None) -> None:
         headers: dict[str, str] = {}
+        if not isinstance(device_info, DeviceInfo | None):
+            raise wrong("device_info", "a DeviceInfo(…)", device_info)
         if device_info is not None:
             headers["X-Device-Info"] = device_info.header
         if forwarded_for is not None:
@@ -185,11 +199,14 @@ class AdobePass(Confidential):
         return Request(url + query, headers, body.encode(), endpoint=url)
 
 
-def _bases(environment: str, base_url: str | None) -> list[str]:
-    if environment not in ENVIRONMENTS:
-        raise ConfigurationError(
-            f"There is no environment {environment!r}; it must be one of {', '.join(ENVIRONMENTS)}"
-        )
+def _check_choice(value: str, what: str, choices: Iterable[str]) -> None:
+    check_text(value, what)
+    if value not in choices:
+        raise ConfigurationError(f"{what} must be one of {', '.join(choices)}, not {shown(value)}")
+
+
+def _bases(environment: Environment, base_url: str | None) -> list[str]:
+    _check_choice(environment, "environment", ENVIRONMENTS)
     if base_url is not None:
         return [secure_url(base_url, "base_url")]
     return [f"https://{host}" for host in ENVIRONMENTS[environment]]
@@ -198,10 +215,13 @@ def _bases(environment: str, base_url: str | None) -> list[str]:
 def _urls(protects: Iterable[str]) -> Iterable[str]:
     if isinstance(protects, str):
         raise ConfigurationError("protects must be a list of URLs, not one URL: write [url]")
+    if isinstance(protects, type) or not isinstance(protects, Iterable):
+        raise wrong("protects", "a list of URLs", protects)
     return protects
 
 
 def _address(forwarded_for: str) -> str:
+    check_text(forwarded_for, "forwarded_for")
     if not _VISIBLE.fullmatch(forwarded_for):
         raise ConfigurationError("forwarded_for must be one IP address, such as 203.0.113.7")
     return forwarded_for

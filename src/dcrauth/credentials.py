@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Self
 
-from dcrauth._confidential import Confidential
+from dcrauth._confidential import Confidential, confidential
 
 
-@dataclass(frozen=True)
+@confidential
 class ClientCredentials(Confidential):
     """The client id and secret of one registration (RFC 7591 §3.2.1); losing them logs end users out.
 
@@ -35,7 +35,7 @@ class ClientCredentials(Confidential):
         return float(min(moment, sys.float_info.max))
 
 
-@dataclass(frozen=True)
+@confidential
 class AccessToken(Confidential):
     """A bearer token (RFC 6750) and the span in which it is good.
 

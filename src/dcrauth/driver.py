@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from traceback import clear_frames
 from typing import Any, TypeVar
 
+from dcrauth._confidential import chain_of
 from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken
 from dcrauth.custody import forgotten, restored
@@ -173,7 +174,7 @@ def _discreet(act: Callable[[], T]) -> T:
     except DCRAuthError as error:
         failure = _without_frames(error)
     except BaseException as reason:
-        for each in _chain(reason):
+        for each in chain_of(reason):
             clear_frames(each.__traceback__)  # the lines stay: they are what one needs to mend a bug
         raise
     raise failure
@@ -181,17 +182,6 @@ def _discreet(act: Callable[[], T]) -> T:
 
 def _without_frames(error: DCRAuthError) -> DCRAuthError:
     """Return *error* without the tracebacks of itself and of all that led to it; its text says what was wrong."""
-    for each in _chain(error):
+    for each in chain_of(error):
         each.__traceback__ = None
     return error
-
-
-def _chain(reason: BaseException) -> list[BaseException]:
-    found: list[BaseException] = []
-    waiting: list[BaseException | None] = [reason]
-    while waiting:
-        each = waiting.pop()
-        if each is not None and not any(each is one for one in found):
-            found.append(each)
-            waiting += [each.__cause__, each.__context__]
-    return found

@@ -124,7 +124,7 @@ class Memory:
     client: StoredCredentials | None = None
     superseded: list[StoredCredentials] = field(default_factory=list)
     unsaved: Unsaved | None = None
-    suspect: bytes | None = None
+    suspect: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ DCRAuthError
 StoreWarning is a warning: the store works, but its settings may lose what it keeps.
 """
 
+import datetime as dt
 from typing import Any
 
 
@@ -26,7 +27,8 @@ class DCRAuthError(Exception):
     """Base of every error of dcrauth.
 
     Parameters:
-        message: what was wrong, where, and what to do; never holds a secret.
+        message: what was wrong, where, and what to do; never holds a secret. ``str()`` adds when the next request tries
+            again, if there is such a moment.
         status: HTTP status of the answer, if there was one.
         error: the server's own error code (RFC 6749 §5.2, RFC 7591 §3.2.2, Adobe's Enhanced Error Codes).
         description: the server's own explanation, cut to printable ASCII.
@@ -51,6 +53,9 @@ class DCRAuthError(Exception):
         self.description = description
         self.retry_at = retry_at
         self.trace = trace
+
+    def __str__(self) -> str:
+        return self.message if self.retry_at is None else f"{self.message}; {_next_try(self.retry_at)}"
 
     @property
     def evidence(self) -> dict[str, Any]:
@@ -120,6 +125,14 @@ class DecryptionFailed(StoreError):
 
 class StoreWarning(UserWarning):
     """The store works, but the way it is set up may lose what it keeps."""
+
+
+def _next_try(moment: float) -> str:
+    try:
+        time = dt.datetime.fromtimestamp(moment, dt.UTC)
+    except (ValueError, OverflowError, OSError):  # a clock of one's own may tell any time
+        return f"the next request after {moment:g} s since the epoch tries again"
+    return f"the next request after {time:%Y-%m-%d %H:%M:%S} UTC tries again"
 
 
 def another(error: DCRAuthError) -> DCRAuthError:

@@ -1,6 +1,7 @@
 """Telling the application of events: in its log, and, without letting it hold anything up, by a function of its own."""
 
 import atexit
+import inspect
 import logging
 import threading
 import time
@@ -11,6 +12,8 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from dcrauth import _fork, events
+from dcrauth._arguments import is_asynchronous, wrong
+from dcrauth.errors import ConfigurationError
 
 _IDLE = 1.0
 _LAST_WORDS = 1.0
@@ -52,9 +55,13 @@ class Listener:
 
     Parameters:
         on_event: the function; what it raises is logged and goes no further.
+
+    Raises:
+        ConfigurationError: it is no function, or one that has to be awaited.
     """
 
     def __init__(self, on_event: Callable[[events.Event], None]) -> None:
+        _check(on_event)
         self._on_event = on_event
         self.after_fork()
         _fork.watch(self)
@@ -110,9 +117,26 @@ class Listener:
 
     def _call(self, event: events.Event) -> None:
         try:
-            self._on_event(event)
+            told: object = self._on_event(event)
         except BaseException:  # it is nobody's thread but the listener's
             _log(logging.ERROR, "on_event raised for %s", type(event).__name__, exc_info=True)
+            return
+        if inspect.iscoroutine(told):
+            told.close()
+            _log(logging.ERROR, "%s", _TO_BE_AWAITED)
+
+
+_TO_BE_AWAITED = (
+    "on_event is called on a thread where no event loop runs, and so a coroutine would never run: give a plain "
+    "function that hands the event over, such as lambda event: loop.call_soon_threadsafe(queue.put_nowait, event)"
+)
+
+
+def _check(on_event: object) -> None:
+    if isinstance(on_event, type) or not callable(on_event):
+        raise wrong("on_event", "a function that takes an event", on_event)
+    if is_asynchronous(on_event):
+        raise ConfigurationError(_TO_BE_AWAITED)
 
 
 _all: "weakref.WeakSet[Listener]" = weakref.WeakSet()

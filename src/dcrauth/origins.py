@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+from dcrauth._arguments import check_text
 from dcrauth.errors import ConfigurationError
 
 _PORTS = {"http": 80, "https": 443}
@@ -53,7 +54,7 @@ def secure_url(url: str, what: str) -> str:
         raise ConfigurationError(f"{what} must not hold a query or a fragment: give the part before '?' or '#'")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         raise ConfigurationError(
-            f"{what} is {parts.scheme}://{parts.hostname}: secrets are sent over https only "
+            f"{what} is {parts.scheme:.20}://{parts.hostname:.80}: secrets are sent over https only "
             "(http is accepted for loopback addresses); use an https:// URL"
         )
     return url.rstrip("/")
@@ -100,6 +101,7 @@ def _is_plain(url: str) -> bool:
 
 
 def _parsed(url: str, what: str) -> SplitResult:
+    check_text(url, what)
     try:
         parts = urlsplit(url)
         if parts.hostname and parts.port != 0 and _is_plain(url):

@@ -1,8 +1,12 @@
 """What an unwelcome answer of an endpoint says, and the error that tells the application of it."""
 
 import email.utils
+from collections.abc import Iterator
+from dataclasses import replace
 from enum import Enum
+from urllib.parse import parse_qsl
 
+from dcrauth._strict import json_object
 from dcrauth.errors import (
     CredentialsRejected,
     DCRAuthError,
@@ -12,7 +16,7 @@ from dcrauth.errors import (
     Throttled,
     Unavailable,
 )
-from dcrauth.provider import Problem
+from dcrauth.provider import Problem, Request
 
 LONGEST_WAIT = 3_600.0
 """The most that a server can make us wait by ``Retry-After`` or ``Expires``, in seconds."""
@@ -62,6 +66,52 @@ def _moment(date: str | None) -> float | None:
         return None
 
 
+_SHORTEST_SECRET = 8
+"""Shorter ones are not looked for within other words, where they could be by chance."""
+
+
+def without_secrets(problem: Problem, request: Request) -> Problem:
+    """Return *problem* without what was secret in the *request* that it answers: servers may quote that.
+
+    An error code that is made of a secret is none.
+    """
+    secrets = sorted(set(_secrets(request)), key=len, reverse=True)
+    code = problem.error
+    if code is not None and code not in _ADVICE and any(_tells(code, secret) for secret in secrets):
+        problem = replace(problem, error=None, reason=problem.reason.replace(code, "***"))
+    return replace(
+        problem,
+        reason=_blacked_out(problem.reason, secrets),
+        description=problem.description and _blacked_out(problem.description, secrets),
+        trace=problem.trace and _blacked_out(problem.trace, secrets),
+    )
+
+
+def _secrets(request: Request) -> Iterator[str]:
+    """Yield what *request* holds beside what every client sends: a statement, a client id, a secret."""
+    body = request.body.decode("utf-8", "replace")
+    try:
+        values = [value for value in json_object(body).values() if isinstance(value, str)]
+    except ValueError:
+        values = [value for name, value in parse_qsl(f"{body}&{request.url.partition('?')[2]}") if name != "grant_type"]
+    for value in values:
+        yield value
+        yield from value.split(".") if value.count(".") == 2 else ()  # the parts of a JWT
+
+
+def _tells(code: str, secret: str) -> bool:
+    """Whether an error code is a secret, a part of one, or has one in it."""
+    shorter, longer = sorted((code, secret), key=len)
+    return shorter == longer or (len(shorter) >= _SHORTEST_SECRET and shorter in longer)
+
+
+def _blacked_out(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    return text
+
+
 _ADVICE = {
     "invalid_software_statement": "the software statement is damaged or revoked: get a new one",
     "unapproved_software_statement": "the software statement is not approved here: check the environment, or that "
@@ -84,7 +134,7 @@ def error_of(problem: Problem, endpoint: str, registering: bool, retry_at: float
     """
     what = meaning(problem)
     kind = _kind(what, registering)
-    advice = _ADVICE.get(problem.error or "", "") if issubclass(kind, Rejected) else "it is tried again by itself"
+    advice = _ADVICE.get(problem.error or "", "") if issubclass(kind, Rejected) else ""
     return kind(
         _told(problem, endpoint) + (f"; {advice}" if advice else ""),
         status=problem.status,

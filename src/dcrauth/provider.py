@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from dcrauth._confidential import Confidential
+from dcrauth._arguments import check_methods
+from dcrauth._confidential import Confidential, confidential
 from dcrauth.credentials import ClientCredentials
 from dcrauth.origins import Origin
 
 
-@dataclass(frozen=True)
+@confidential
 class Request(Confidential):
     """One POST to an endpoint of the provider.
 
@@ -27,7 +28,7 @@ class Request(Confidential):
     endpoint: str
 
 
-@dataclass(frozen=True)
+@confidential
 class Response(Confidential):
     """The answer to a `Request`.
 
@@ -42,7 +43,7 @@ class Response(Confidential):
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True)
+@confidential
 class TokenGrant(Confidential):
     """A token as the token endpoint answered it.
 
@@ -136,3 +137,8 @@ class Provider(Protocol):
     def verdict(self, body: bytes) -> Verdict:
         """Return what a 401 answer with *body* says about the token that was sent."""
         ...
+
+
+def check_provider(provider: object) -> None:
+    """Raise ConfigurationError unless *provider* is one."""
+    check_methods(provider, "The provider", Provider, "an object such as AdobePass(statement)")

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
-from dcrauth._confidential import Confidential
+from dcrauth._confidential import Confidential, confidential
 from dcrauth._strict import DEEPEST, json_object, number
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.errors import StoreCorrupt, StoreTooNew
@@ -21,7 +21,7 @@ _LAST_SCHEMA = 1_000
 _LAST_GENERATION = 2**53
 
 
-@dataclass(frozen=True)
+@confidential
 class StoredCredentials(Confidential):
     """Client credentials as a store holds them.
 

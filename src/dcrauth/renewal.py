@@ -12,10 +12,11 @@ throws the error that came of it. So a simulation can interleave many renewals a
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from dcrauth import events, problems, rules
+from dcrauth._confidential import replaced
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.custody import kept_aside, noted, read, stored
 from dcrauth.effects import Add, Check, Errand, Get, Heard, Now, Put, Replace, Send, Sleep, Story, Tell, Unsaved
@@ -145,7 +146,7 @@ def new_credentials(errand: Errand, over: bytes | None) -> Story[ClientCredentia
     if unsaved is None or unsaved.over != over:
         provider = errand.provider
         answer = yield from answered(errand, provider.registration_request(), provider.read_registration, True)
-        unsaved = Unsaved(replace(answer.value, registered_at=answer.sent.wall), over)
+        unsaved = Unsaved(replaced(answer.value, registered_at=answer.sent.wall), over)
         errand.memory.unsaved = unsaved
     return unsaved.credentials
 
@@ -242,7 +243,7 @@ def succeeded(errand: Errand, client: StoredCredentials) -> Story[StoredCredenti
         return (yield from client_of(errand))
     yield from kept_aside(errand, client)
     credentials = yield from new_credentials(errand, client.data)
-    credentials = replace(credentials, replaced_at=credentials.registered_at)
+    credentials = replaced(credentials, replaced_at=credentials.registered_at)
     key = errand.identity.credentials
     fresh = write_credentials(key, credentials, client.generation + 1)
     won = yield Replace(key, fresh.data, client.data)
@@ -301,4 +302,5 @@ def called(request: Request, understand: Callable[[Response], T | Problem]) -> S
         response = yield Send(request)
     except Unavailable as fault:
         return Problem(reason=fault.message)
-    return understand(response)
+    outcome = understand(response)
+    return problems.without_secrets(outcome, request) if isinstance(outcome, Problem) else outcome

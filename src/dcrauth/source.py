@@ -8,18 +8,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dcrauth import _fork, events, rules
-from dcrauth._confidential import Confidential
+from dcrauth._arguments import check_methods, check_text, wrong
+from dcrauth._confidential import Confidential, discreet_constructor, unfailing
 from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken
-from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable, another, as_ours
+from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours
 from dcrauth.flight import Flight, take_off, wait, wait_async
 from dcrauth.identity import Identity
 from dcrauth.listener import Listener, log
 from dcrauth.policy import Policy
-from dcrauth.provider import Provider, Verdict
+from dcrauth.provider import Provider, Verdict, check_provider
 from dcrauth.rules import Course, Held, Instant
-from dcrauth.stores import Store
-from dcrauth.transports import Transport, default_transport
+from dcrauth.stores import Store, check_store
+from dcrauth.transports import Transport, check_transport, default_transport
 
 if TYPE_CHECKING:
     from dcrauth.effects import Errand
@@ -34,6 +35,7 @@ class Failure:
     count: int
 
 
+@discreet_constructor
 class TokenSource(Confidential):
     """Gives out the access token of one identity, from any number of threads, tasks and event loops at once.
 
@@ -47,6 +49,9 @@ class TokenSource(Confidential):
         policy: how early, how often and how long.
         on_event: called with each event, in order, on a thread of its own; what it raises is only logged.
         clock: where time comes from.
+
+    Raises:
+        ConfigurationError: an argument is wrong, or no HTTP library is installed.
     """
 
     def __init__(
@@ -65,19 +70,16 @@ class TokenSource(Confidential):
         from dcrauth.effects import Memory  # noqa: PLC0415
         from dcrauth.fleet import fleet_of  # noqa: PLC0415
 
-        if not hasattr(provider, "token_request"):
-            raise ConfigurationError(
-                f"A provider such as AdobePass(statement) is needed here, not {type(provider).__name__}"
-            )
+        _check_arguments(provider, store, instance, transport, policy, clock)
         self.provider = provider
         self._identity = Identity.of(provider.register_url, provider.token_url, provider.application, instance)
-        self._policy = policy or Policy()
-        self._clock = clock or Clock()
+        self._policy = Policy() if policy is None else policy
+        self._clock = Clock() if clock is None else clock
         self._wall, self._monotonic = self._clock.wall, self._clock.monotonic
-        self._listener = Listener(on_event) if on_event else None
+        self._listener = None if on_event is None else Listener(on_event)
         self._driver = Driver(
-            store or _default_store(),
-            transport or default_transport(),
+            _default_store() if store is None else store,
+            default_transport() if transport is None else transport,
             self._clock,
             self._tell,
             fleet_of(provider.token_url),
@@ -88,6 +90,7 @@ class TokenSource(Confidential):
         self.after_fork()
         _fork.watch(self)
 
+    @unfailing
     def __repr__(self) -> str:
         return f"<TokenSource {self._identity.key[:8]} of {self.provider!r}>"
 
@@ -293,7 +296,7 @@ class TokenSource(Confidential):
 
     def _too_late(self) -> ServerUnavailable:
         return ServerUnavailable(
-            f"There was no token within {self._policy.timeout:g} s; the renewal goes on for the next caller",
+            f"There was no token within {self._policy.timeout:g} s; the renewal goes on",
             retry_at=self._wall(),
         )
 
@@ -301,6 +304,21 @@ class TokenSource(Confidential):
         log(event)
         if self._listener is not None:
             self._listener.tell(event)
+
+
+def _check_arguments(
+    provider: object, store: object, instance: object, transport: object, policy: object, clock: object
+) -> None:
+    check_provider(provider)
+    check_text(instance, "instance")
+    if store is not None:
+        check_store(store)
+    if transport is not None:
+        check_transport(transport)
+    if not isinstance(policy, Policy | None):
+        raise wrong("policy", "a Policy(…)", policy)
+    if clock is not None:
+        check_methods(clock, "clock", Clock, "a Clock(…)")
 
 
 def _default_store() -> Store:

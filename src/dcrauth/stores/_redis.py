@@ -64,7 +64,7 @@ def client_of(server: str | redis.Redis) -> redis.Redis:
             "The client of a RedisStore has no socket_timeout: a server that falls silent would stop all renewals. "
             "Make it with socket_timeout=5",
             StoreWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return client
 

@@ -19,6 +19,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
+from dcrauth._arguments import path_of
+from dcrauth._confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreWarning
 from dcrauth.stores._disk import LARGEST, WRITABLE_BY_OTHERS, Disk, Folder, told
 from dcrauth.stores._listing import Unread
@@ -34,6 +36,7 @@ _NAME = re.compile("[0-9a-f]{64}")
 """What the file of a record is called; anything else among them, such as .DS_Store, somebody else has put there."""
 
 
+@discreet_constructor
 class FileStore:
     """A store in a directory of a local file system, readable by its owner only.
 
@@ -46,10 +49,13 @@ class FileStore:
 
     Anybody who can run programs as the same user can read the records. Network file systems do not keep the promises
     that this store builds on; a `dcrauth.StoreWarning` says so.
+
+    Raises:
+        ConfigurationError: *directory* is no path.
     """
 
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
-        self._directory = os.path.realpath(os.fspath(directory or _default()))
+        self._directory = os.path.realpath(path_of(_default() if directory in (None, "") else directory, "directory"))
         self._disk = Disk()
         above, name = os.path.split(self._directory)
         marks = (os.path.join(self._directory, _MARK), os.path.join(above, f".{name}.dcrauth"))
@@ -62,9 +68,10 @@ class FileStore:
                 f"{self._directory} is on a network file system ({kind}): its locks may not exclude other hosts. "
                 "Use a local directory for each host, or a RedisStore for all of them",
                 StoreWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
 
+    @unfailing
     def __repr__(self) -> str:
         return f"FileStore({self._directory!r})"
 

@@ -15,6 +15,8 @@ from functools import partial
 from typing import Any
 
 from dcrauth import _fork
+from dcrauth._arguments import check_seconds, check_text, path_of, shown
+from dcrauth._confidential import discreet
 from dcrauth.errors import (
     ConfigurationError,
     DCRAuthError,
@@ -30,6 +32,7 @@ _LENGTH = 32
 _BASE64 = re.compile(r"[A-Za-z0-9_-]{43}=")
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{64}")
 _FORMATS = "32 bytes in URL-safe base64 (44 characters) or 64 hexadecimal digits"
+_LONGEST_NAME = 100
 _MOST = 1024
 """How much of a key file is read, in bytes."""
 
@@ -48,19 +51,26 @@ def generate_key() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(_LENGTH)).decode()
 
 
+@discreet
 def key_from_environment(name: str) -> Callable[[], bytes]:
     """Return what reads a key from an environment variable when it is called.
 
     Parameters:
         name: of the variable.
 
+    Raises:
+        ConfigurationError: *name* is a key itself.
+
     Raises (when called):
         DecryptionFailed: it is not set.
         ConfigurationError: it holds something else.
     """
+    check_text(name, "name")
+    _check_not_a_key(name, "the name of an environment variable")
     return partial(_from_environment, name)
 
 
+@discreet
 def key_from_file(path: str | os.PathLike[str]) -> Callable[[], bytes]:
     """Return what reads a key from a file when it is called.
 
@@ -70,15 +80,21 @@ def key_from_file(path: str | os.PathLike[str]) -> Callable[[], bytes]:
     Parameters:
         path: of the file.
 
+    Raises:
+        ConfigurationError: *path* is none, or a key itself.
+
     Raises (when called):
         DecryptionFailed: there is no such file.
         InsecureStore: others can read or write it, or it is not such a file.
         ConfigurationError: it holds something else.
         StoreUnavailable: it cannot be read.
     """
-    return partial(_from_file, os.fspath(path))
+    where = path_of(path, "path")
+    _check_not_a_key(where, "the path of a file")
+    return partial(_from_file, where)
 
 
+@discreet
 def key_from_keyring(service: str, user: str = "dcrauth", *, timeout: float = 3.0) -> Callable[[], bytes]:
     """Return what asks the keyring of the system for a key when it is called (extra ``keyring``).
 
@@ -90,6 +106,7 @@ def key_from_keyring(service: str, user: str = "dcrauth", *, timeout: float = 3.
         timeout: how long an answer may take, in seconds; a locked keyring may never give one.
 
     Raises:
+        ConfigurationError: an argument is of a kind that will not do.
         ImportError: ``keyring`` is not installed.
 
     Raises (when called):
@@ -98,6 +115,11 @@ def key_from_keyring(service: str, user: str = "dcrauth", *, timeout: float = 3.
         ConfigurationError: the entry is something else.
         StoreUnavailable: the keyring failed, or did not answer in time.
     """
+    for name, what in ((service, "service"), (user, "user")):
+        check_text(name, what)
+        if len(name) > _LONGEST_NAME or not name.isprintable():
+            raise ConfigurationError(f"{what} must be a name of an entry in the keyring, not {shown(name)}")
+    check_seconds(timeout, "timeout")
     try:
         import keyring  # noqa: F401, PLC0415  # asked for already here, so that its lack shows when the program starts
     except ImportError as missing:
@@ -108,11 +130,11 @@ def key_from_keyring(service: str, user: str = "dcrauth", *, timeout: float = 3.
 def _from_environment(name: str) -> bytes:
     if name not in os.environ:
         raise DecryptionFailed(
-            f"The environment variable {name}, which should hold the key of an encrypted store, is not set"
+            f"The environment variable {shown(name)}, which should hold the key of an encrypted store, is not set"
         )
     key = _parsed(os.environ[name])
     if key is None:
-        raise ConfigurationError(f"The environment variable {name} does not hold {_FORMATS}")
+        raise ConfigurationError(f"The environment variable {shown(name)} does not hold {_FORMATS}")
     return key
 
 
@@ -255,6 +277,11 @@ def _is_one(backend: Any, names: tuple[str, ...]) -> bool:
 
 def _name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _check_not_a_key(text: str, wanted: str) -> None:
+    if _parsed(text) is not None:
+        raise ConfigurationError(f"Give {wanted} that holds the key, not the key itself, which messages would show")
 
 
 def _parsed(text: str) -> bytes | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dcrauth import _fork
-from dcrauth._confidential import Confidential
+from dcrauth._confidential import Confidential, unfailing
 from dcrauth.errors import StoreUnavailable
 
 
@@ -26,6 +26,7 @@ class MemoryStore(Confidential):
         self._guard = threading.Lock()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
+    @unfailing
     def __repr__(self) -> str:
         return f"<MemoryStore with {len(self._records)} records>"
 

@@ -21,7 +21,8 @@ try:
 except ImportError as missing:
     raise ImportError("RedisStore needs redis; run: pip install dcrauth[redis]") from missing
 
-from dcrauth._confidential import Confidential
+from dcrauth._arguments import check_seconds, check_text, wrong
+from dcrauth._confidential import Confidential, discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable, StoreWarning
 from dcrauth.stores._listing import Unread
 from dcrauth.stores._redis import FAULTS, LOST, Lease, address_of, client_of, doubts_of, facts_of, reason
@@ -29,6 +30,7 @@ from dcrauth.stores._redis import FAULTS, LOST, Lease, address_of, client_of, do
 __all__ = ["RedisStore"]
 
 _SHORTEST_LEASE = 0.001
+_MOST_REPLICAS = 1000
 _POLL = 0.05
 _ATTEMPTS = 2
 _PAGE = 1000
@@ -73,6 +75,7 @@ class _Record:
         return self.mark + b"\n" + self.value
 
 
+@discreet_constructor
 class RedisStore(Confidential):
     """A store in a Redis (6 or later) or Valkey server, for all hosts that can reach it.
 
@@ -89,15 +92,19 @@ class RedisStore(Confidential):
     Anybody who can read the server's memory, its files or its traffic can read the records. None ever expires.
 
     Raises:
-        ConfigurationError: the URL or the client cannot be used.
+        ConfigurationError: the URL or the client cannot be used, or another argument is wrong.
     """
 
     def __init__(
         self, server: str | redis.Redis, *, prefix: str = "dcrauth:", lease: float = 60.0, replicas: int = 0
     ) -> None:
-        if lease < _SHORTEST_LEASE or replicas < 0:
+        check_text(prefix, "prefix")
+        check_seconds(lease, "lease")
+        if isinstance(replicas, bool) or not isinstance(replicas, int):
+            raise wrong("replicas", "a number of replicas", replicas)
+        if lease < _SHORTEST_LEASE or not 0 <= replicas <= _MOST_REPLICAS:
             raise ConfigurationError(
-                f"The lease of a RedisStore is {_SHORTEST_LEASE} s or more, and replicas are 0 or more"
+                f"The lease of a RedisStore is {_SHORTEST_LEASE} s or more, and replicas are 0 to {_MOST_REPLICAS}"
             )
         self._client: Any = client_of(server)
         self._where = address_of(self._client)
@@ -108,6 +115,7 @@ class RedisStore(Confidential):
         self._lease = lease
         self._replicas = replicas
 
+    @unfailing
     def __repr__(self) -> str:
         return f"<RedisStore at {self._where} with prefix {self._prefix!r}>"
 

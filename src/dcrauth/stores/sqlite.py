@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from dcrauth._arguments import path_of
+from dcrauth._confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt
 from dcrauth.stores._database import Database
 from dcrauth.stores._disk import WRITABLE_BY_OTHERS, Disk, told
@@ -36,6 +38,7 @@ _CLEAR = "DELETE FROM scratch"
 _KEYS = "SELECT number, key FROM records WHERE number > ? ORDER BY number LIMIT ?"
 
 
+@discreet_constructor
 class SQLiteStore:
     """A store in a SQLite file on a local disk, readable by its owner only.
 
@@ -45,11 +48,11 @@ class SQLiteStore:
     Anybody who can run programs as the same user can read the records.
 
     Raises:
-        ConfigurationError: the file is on a network file system, where SQLite's locks may not exclude other hosts.
+        ConfigurationError: *path* is none, or one on a network file system, where SQLite is not safe.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        directory, name = os.path.split(os.path.abspath(os.fspath(path)))
+        directory, name = os.path.split(os.path.abspath(path_of(path, "path")))
         directory = os.path.realpath(directory)
         self._path = os.path.join(directory, name)
         if kind := network_filesystem(directory):
@@ -63,6 +66,7 @@ class SQLiteStore:
         self._disk = Disk()
         self._database = Database(self._path, self._sentinel)
 
+    @unfailing
     def __repr__(self) -> str:
         return f"SQLiteStore({self._path!r})"
 

@@ -7,6 +7,7 @@ verifies certificates always, and gives up in time.
 import importlib
 from typing import Protocol, cast
 
+from dcrauth._arguments import check_methods, wrong
 from dcrauth.errors import ConfigurationError
 from dcrauth.provider import Request, Response
 
@@ -16,6 +17,8 @@ _SHIPPED = {
     "httpx2": "Httpx2Transport",
     "aiohttp": "AiohttpTransport",
 }
+
+_LIBRARIES = {*_SHIPPED, "niquests", "urllib3"}
 
 
 class Transport(Protocol):
@@ -45,3 +48,11 @@ def default_transport() -> Transport:
     raise ConfigurationError(
         "No HTTP library is installed; run: pip install dcrauth[requests], or [httpx] or [aiohttp]"
     )
+
+
+def check_transport(transport: object) -> None:
+    """Raise ConfigurationError unless *transport* is one; a client of an HTTP library has a ``send`` of its own."""
+    wanted = "an object such as dcrauth.transports.requests.RequestsTransport(proxy=…), never a client of yours"
+    check_methods(transport, "transport", Transport, wanted)
+    if any(kind.__module__.partition(".")[0] in _LIBRARIES for kind in type(transport).__mro__):
+        raise wrong("transport", wanted, transport)

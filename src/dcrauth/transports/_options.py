@@ -10,10 +10,12 @@ import time
 import urllib.request
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Self
 from urllib.parse import urlsplit
 
+from dcrauth._arguments import check_seconds, check_text, path_of, wrong
+from dcrauth._confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, ServerUnavailable
 from dcrauth.provider import Request
 from dcrauth.transports._tls import KeptContexts, openssl_authorities, trusting
@@ -25,7 +27,8 @@ _PROXIES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
-@dataclass(frozen=True, kw_only=True)
+@discreet_constructor
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TransportOptions:
     """The options of every transport.
 
@@ -40,20 +43,34 @@ class TransportOptions:
         total_timeout: seconds for the whole answer.
 
     Raises:
-        ConfigurationError: the proxy is no such URL.
+        ConfigurationError: the proxy is no such URL, or another option is of a kind that will not do.
     """
 
     proxy: str | None = None
     ca_bundle: str | os.PathLike[str] | None = None
-    client_certificate: str | tuple[str, str] | None = None
+    client_certificate: str | os.PathLike[str] | tuple[str, str] | None = None
     connect_timeout: float = 5.0
     read_timeout: float = 10.0
     total_timeout: float = 15.0
     _contexts: KeptContexts = field(default_factory=KeptContexts, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self.proxy is not None:
+            check_text(self.proxy, "proxy")
         if self.proxy and not _is_proxy(self.proxy):
             raise ConfigurationError("The proxy of a transport is a URL such as http://proxy.example.com:3128")
+        if self.ca_bundle not in (None, ""):
+            path_of(self.ca_bundle, "ca_bundle")
+        self._own_certificate()
+        for name in ("connect_timeout", "read_timeout", "total_timeout"):
+            check_seconds(getattr(self, name), name)
+
+    @unfailing
+    def __repr__(self) -> str:
+        told = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
+        if self.proxy:
+            told["proxy"] = _without_user(self.proxy)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     def proxy_for(self, url: str) -> str | None:
         """Return the proxy to use for *url*, if any."""
@@ -99,8 +116,14 @@ class TransportOptions:
         return openssl_authorities()
 
     def _own_certificate(self) -> tuple[str, ...]:
-        own = self.client_certificate or ()
-        return (own,) if isinstance(own, str) else own
+        own = self.client_certificate
+        if not own:
+            return ()
+        if not isinstance(own, tuple):
+            return (path_of(own, "client_certificate"),)
+        if len(own) != 2:
+            raise wrong("client_certificate", "the path of a file, or a pair of paths", own)
+        return tuple(path_of(each, "client_certificate") for each in own)
 
 
 def speaks_tls(proxy: str) -> bool:
@@ -115,6 +138,12 @@ def _is_proxy(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in _PROXIES and bool(parts.hostname)
+
+
+def _without_user(url: str) -> str:
+    """Return *url* without a user name and a password."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
 
 def _no_password() -> str:

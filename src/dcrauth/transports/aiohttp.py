@@ -1,7 +1,6 @@
 """The transport for users of aiohttp."""
 
 import asyncio
-from dataclasses import dataclass
 
 import aiohttp
 from yarl import URL
@@ -10,7 +9,6 @@ from dcrauth.provider import Request, Response
 from dcrauth.transports._options import Intake, TransportOptions
 
 
-@dataclass(frozen=True, kw_only=True)
 class AiohttpTransport(TransportOptions):
     """Sends the calls of a renewal with aiohttp, on an event loop that lives for one call on the renewal thread."""
 

@@ -7,7 +7,6 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -80,7 +79,6 @@ class _Adapter(HTTPAdapter):
         return pool
 
 
-@dataclass(frozen=True, kw_only=True)
 class RequestsTransport(TransportOptions):
     """Sends the calls of a renewal with the adapter beneath a session of requests.
 
