@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import IO, Any
 
 from dcrauth._confidential import Confidential
+from dcrauth._paths import expanded
 from dcrauth._strict import jwt_claims, number
 from dcrauth.errors import ConfigurationError
 
@@ -100,7 +101,7 @@ def _looks_like_text(source: str) -> bool:
 
 def _read_path(path: str | os.PathLike[str]) -> str:
     try:
-        with open(path, "rb") as file:
+        with open(expanded(path), "rb") as file:
             return _read(file)
     except (OSError, ValueError) as reason:
         raise ConfigurationError(f"The software statement cannot be read from {_shown(path)}: {_why(reason)}") from None

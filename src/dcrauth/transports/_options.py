@@ -11,9 +11,10 @@ import urllib.request
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
+from dcrauth._paths import expanded
 from dcrauth.errors import ConfigurationError, ServerUnavailable
 from dcrauth.provider import Request
 from dcrauth.transports._tls import KeptContexts, openssl_authorities, trusting
@@ -40,7 +41,7 @@ class TransportOptions:
         total_timeout: seconds for the whole answer.
 
     Raises:
-        ConfigurationError: the proxy is no such URL.
+        ConfigurationError: the proxy is no such URL, or a path begins with a ``~`` that stands for nothing.
     """
 
     proxy: str | None = None
@@ -54,6 +55,8 @@ class TransportOptions:
     def __post_init__(self) -> None:
         if self.proxy and not _is_proxy(self.proxy):
             raise ConfigurationError("The proxy of a transport is a URL such as http://proxy.example.com:3128")
+        for name in ("ca_bundle", "client_certificate"):
+            object.__setattr__(self, name, _expanded(getattr(self, name)))
 
     def proxy_for(self, url: str) -> str | None:
         """Return the proxy to use for *url*, if any."""
@@ -101,6 +104,13 @@ class TransportOptions:
     def _own_certificate(self) -> tuple[str, ...]:
         own = self.client_certificate or ()
         return (own,) if isinstance(own, str) else own
+
+
+def _expanded(given: Any) -> Any:
+    """Return a path, or each of several, or nothing, with ``~`` expanded."""
+    if isinstance(given, tuple):
+        return tuple(expanded(each) for each in given)
+    return expanded(given) if given else given
 
 
 def speaks_tls(proxy: str) -> bool:
