@@ -232,18 +232,21 @@ def test_a_mount_that_changes_modes_is_undone(files: FileStore, tmp_path: Path, 
 
 
 @pytest.mark.fault(
-    "others can write to a directory of the store",
-    "that is put an end to before anything is written, and a `StoreWarning` says so",
+    "everybody can write to a directory of the store, as to `/tmp`",
+    "`InsecureStore` with the command that helps, before anything is written; its mode is left as it is",
 )
 @pytest.mark.parametrize("folder", ["", "records", "locks"])
-def test_a_directory_open_to_others_is_closed(files: FileStore, tmp_path: Path, folder: str) -> None:
-    """A directory that others can write to is theirs no longer before anything is written to it."""
+@pytest.mark.parametrize(("mode", "remedy"), [(0o777, "chmod 700"), (0o1777, "choose a new directory in it")])
+def test_a_directory_open_to_everybody_is_refused(
+    files: FileStore, tmp_path: Path, folder: str, mode: int, remedy: str
+) -> None:
+    """A directory that everybody can write to is refused before anything is written to it, and is left as it is."""
     with files.lock("key", wait=1):
         files.add("key", b"value")
-    (tmp_path / "store" / folder).chmod(0o777)
-    with pytest.warns(StoreWarning, match="mode 777"), files.lock("key", wait=1):
+    (tmp_path / "store" / folder).chmod(mode)
+    with pytest.raises(InsecureStore, match=remedy), files.lock("key", wait=1):
         files.add("other", b"value")
-    assert (tmp_path / "store" / folder).stat().st_mode & 0o022 == 0
+    assert stat.S_IMODE((tmp_path / "store" / folder).stat().st_mode) == mode
 
 
 @pytest.mark.fault(

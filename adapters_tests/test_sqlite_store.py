@@ -178,9 +178,19 @@ def test_a_mount_that_changes_modes_is_undone(path: Path) -> None:
 
 
 @pytest.mark.fault(
-    "anybody can write to the file of an SQLite store",
-    "`InsecureStore` with the command that helps: somebody may have changed it",
+    "everybody can write to the file of an SQLite store, or to its directory, as to `/tmp`",
+    "`InsecureStore` with the command that helps: somebody may have changed it; its mode is left as it is",
 )
+def test_a_directory_open_to_everybody_is_refused(path: Path) -> None:
+    """A directory that everybody can write to is refused with the command that helps, and is left as it is."""
+    filled(path)
+    path.parent.chmod(0o1777)
+    for act in (lambda: SQLiteStore(path).get("key"), lambda: SQLiteStore(path).add("other", b"value")):
+        with pytest.raises(InsecureStore, match="choose a new directory in it"):
+            act()
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o1777
+
+
 @pytest.mark.parametrize("end", ["", "-wal"])
 def test_a_file_open_to_anybody_is_refused(path: Path, end: str) -> None:
     """A file that anybody may have changed is refused with the command that helps, and works after it was run."""

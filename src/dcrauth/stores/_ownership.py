@@ -1,8 +1,8 @@
 """Whose a file or a directory is, and what others may do with it.
 
-What others could have put there is refused: what belongs to another user, and a file that everybody can write to. From
-all else permissions of others are taken away. Nobody may have given them on purpose: Kubernetes gives some to the group
-of a volume (``fsGroup``) each time that it is mounted.
+What anybody could have put there is refused: what belongs to another user, and what everybody can write to, such as
+``/tmp``. From all else permissions of others are taken away. Nobody may have given them on purpose: Kubernetes gives
+some to the group of a volume (``fsGroup``) each time that it is mounted.
 """
 
 import os
@@ -32,21 +32,16 @@ def closed_to_others(path: str, at: int | str, found: os.stat_result, forbidden:
         found: what is known of it.
 
     Raises:
-        InsecureStore: it is a file that everybody could have written to, or they cannot be taken away, as on a file
-            system that knows no permissions.
+        InsecureStore: everybody can write to it, or they cannot be taken away, as on a file system that knows none.
     """
     if os.name != "posix" or not found.st_mode & forbidden:
         return False
-    if not _is_anybodys(found):
+    if not found.st_mode & stat.S_IWOTH:
         with suppress(OSError):  # what has become of it is looked at below
             os.chmod(at, stat.S_IMODE(found.st_mode) & ~forbidden)
             found = os.stat(at)
     if found.st_mode & forbidden:
-        private = 700 if stat.S_ISDIR(found.st_mode) else 600
-        raise InsecureStore(
-            f"{path} is open to others ({shown(found)}); see whether somebody has changed it, and run: "
-            f"chmod {private} {path}"
-        )
+        raise InsecureStore(f"{path} is open to others ({shown(found)}); {_remedy(path, found)}")
     return True
 
 
@@ -55,6 +50,8 @@ def shown(found: os.stat_result) -> str:
     return f"mode {stat.S_IMODE(found.st_mode):o}"
 
 
-def _is_anybodys(found: os.stat_result) -> bool:
-    """Whether everybody could write to it. In a directory each file has an owner who tells; its content has none."""
-    return stat.S_ISREG(found.st_mode) and bool(found.st_mode & stat.S_IWOTH)
+def _remedy(path: str, found: os.stat_result) -> str:
+    if stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX:  # it is meant for everybody, as /tmp is
+        return "choose a new directory in it"
+    private = 700 if stat.S_ISDIR(found.st_mode) else 600
+    return f"see whether somebody has changed it, and run: chmod {private} {path}"

@@ -192,7 +192,9 @@ class RedisStore(Confidential):
             # A token of our own: redis-py's is made of the time and what forked processes share, so two may be equal.
             held = lease.acquire(token=secrets.token_hex(16))
         if not held:
-            raise StoreUnavailable(f"Another process has been renewing this identity for {wait:g} s; try again")
+            raise StoreUnavailable(
+                f"Another process or thread has been renewing this identity for {wait:g} s; try again"
+            )
         try:
             yield
         finally:
