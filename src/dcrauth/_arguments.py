@@ -72,10 +72,10 @@ def is_asynchronous(function: Any) -> bool:
 
 
 def path_of(value: object, what: str) -> str:
-    """Return *value* as a path.
+    """Return *value* as a path, a ``~`` at its beginning expanded.
 
     Raises:
-        ConfigurationError: it is none, or there can be no such path.
+        ConfigurationError: it is none, there can be no such path, or nobody knows the home directory that it names.
     """
     try:
         path = os.fsdecode(value)  # type: ignore[arg-type]  # whatever it is
@@ -84,4 +84,15 @@ def path_of(value: object, what: str) -> str:
     longest = max(map(len, _SEPARATORS.split(path)))
     if longest > _LONGEST_NAME or "\0" in path or not path:
         raise ConfigurationError(f"{what} must be a path, and there can be none that is {shown(path)}")
-    return path
+    return _expanded(path)
+
+
+def _expanded(path: str) -> str:
+    """Return *path* with the home directory in the place of a ``~``, as a shell would hand it over."""
+    found = os.path.expanduser(path)
+    if path.startswith("~") and not os.path.isabs(found):
+        raise ConfigurationError(
+            f"What {path[:_LONGEST_SHOWN]!r} begins with is no home directory that this system knows: give the whole "
+            "path, or begin it with ./ if a file has that name"
+        )
+    return found

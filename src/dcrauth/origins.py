@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from dcrauth._arguments import check_text
 from dcrauth.errors import ConfigurationError
@@ -58,6 +58,24 @@ def secure_url(url: str, what: str) -> str:
             "(http is accepted for loopback addresses); use an https:// URL"
         )
     return url.rstrip("/")
+
+
+def usual_spelling(url: str) -> str:
+    """Return *url* with scheme and host in lower case and without a default port (RFC 3986 §6.2.2.1, §6.2.3).
+
+    What is no URL has one spelling only, and is returned as it is.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return url
+    if not host:
+        return url
+    user, at, _ = parts.netloc.rpartition("@")
+    place = f"[{host}]" if ":" in host else host
+    number = "" if port in {None, _PORTS.get(parts.scheme)} else f":{port}"
+    return urlunsplit(parts._replace(netloc=f"{user}{at}{place}{number}"))
 
 
 def is_loopback(host: str) -> bool:

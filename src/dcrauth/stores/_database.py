@@ -15,8 +15,9 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 
 from dcrauth import _fork
 from dcrauth.errors import StoreCorrupt, StoreError, StoreUnavailable
-from dcrauth.stores._disk import WRITABLE_BY_OTHERS, Disk, Folder, told
+from dcrauth.stores._disk import Disk, Folder, told
 from dcrauth.stores._locks import locked
+from dcrauth.stores._ownership import WRITABLE_BY_OTHERS
 from dcrauth.stores._sentinel import Sentinel
 from dcrauth.stores._sqlite import LAYOUT, connecting, identities, is_laid_out, is_there
 
@@ -47,6 +48,7 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._files: object = None
         self._settled = False
+        self._turns = 0
         _fork.suspend(self)
 
     @contextmanager
@@ -56,11 +58,15 @@ class Database:
             yield self._opened()
 
     @contextmanager
-    def writing(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, durable: bool, erasing: bool = False) -> Iterator[sqlite3.Connection]:
         """Yield the connection for one statement, or one transaction, while no other process writes.
 
         Parameters:
             durable: whether it has to be on the disk afterwards.
+            erasing: whether what it removes must be nowhere in the files afterwards.
+
+        Raises:
+            StoreUnavailable: it could not be done; or it could, but *erasing* not, which can be tried again.
         """
         with told(f"write to {self.path}"):
             self._disk.make_path(os.path.dirname(self.path))
@@ -71,7 +77,9 @@ class Database:
                 self._settle(connection)
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             yield connection
-            if durable:
+            if erasing:
+                self._empty_log(connection)
+            elif durable:
                 _checkpoint(connection)
 
     def is_marked(self) -> bool:
@@ -163,9 +171,16 @@ class Database:
         if self._connection is not None and self._files == identities(self.path):
             return self._connection
         self._let_go()
-        if not is_there(self.path):
-            return None
-        with self._folder(), connecting(self.path, _WAIT) as connection:
+        with ExitStack() as opened:
+            try:
+                opened.enter_context(self._folder())
+            except FileNotFoundError:
+                return None
+            # Only now: in a directory that others can write to, something else could take the file's place meanwhile.
+            return self._found() if is_there(self.path, self._disk) else None
+
+    def _found(self) -> sqlite3.Connection | None:
+        with connecting(self.path, _WAIT) as connection:
             if is_laid_out(connection, self.path):
                 return self._kept(connection)
             connection.close()
@@ -174,7 +189,7 @@ class Database:
     def _made(self) -> sqlite3.Connection:
         """Lay the file out, and make it if need be: empty, before SQLite does, which would go by the umask."""
         with self._folder() as folder:
-            if not is_there(self.path):
+            if not is_there(self.path, self._disk):
                 os.close(self._disk.make_file(folder, os.path.basename(self.path)))
             self._disk.sync_above(folder.path)
             self._disk.sync(folder)
@@ -195,6 +210,19 @@ class Database:
             for statement in LAYOUT:
                 connection.execute(statement)
         _checkpoint(connection)
+
+    def _empty_log(self, connection: sqlite3.Connection) -> None:
+        """Work the log off and cut it to nothing: what was removed from the file would go on to stand there."""
+        connection.execute(f"PRAGMA busy_timeout = {1000 * _BRIEF_WAIT:.0f}")
+        try:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {1000 * _WAIT:.0f}")
+        if busy:
+            raise StoreUnavailable(
+                f"A record was removed from {self.path}, but can still be found in {self.path}-wal, which another "
+                "program reads; delete it again when that has ended"
+            )
 
     def _settle(self, connection: sqlite3.Connection) -> None:
         """See to it that a later loss will be told, before the first write over each connection.
@@ -219,15 +247,25 @@ class Database:
     def _locked(self, wait: float) -> Iterator[None]:
         """Be the one writer, of all threads and processes."""
         self._no_fork.wait(_WAIT)
-        if not self._writers.acquire(timeout=wait):
-            raise StoreUnavailable(f"Another thread has been writing to {self.path} for {wait:g} s; try again")
+        self._await_turn(wait)
         try:
             with ExitStack() as held:
                 with told(f"lock {self.path}"):
                     held.enter_context(locked(f"{self.path}.lock", wait))
                 yield
         finally:
+            self._turns += 1
             self._writers.release()
+
+    def _await_turn(self, wait: float) -> None:
+        """Wait while other threads of this process write, unless one of them is stuck for *wait* seconds."""
+        end, turns = time.monotonic() + _WAIT, self._turns
+        while not self._writers.acquire(timeout=wait):
+            if self._turns == turns or time.monotonic() > end:
+                raise StoreUnavailable(
+                    f"Other threads of this process have been writing to {self.path} for {wait:g} s; try again"
+                )
+            turns = self._turns
 
     def _close(self, wait: float) -> None:
         """Close the connection; SQLite may then empty its log, so no other process should write meanwhile."""

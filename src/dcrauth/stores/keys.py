@@ -9,6 +9,7 @@ import re
 import secrets
 import stat
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from functools import partial
@@ -23,8 +24,10 @@ from dcrauth.errors import (
     DecryptionFailed,
     InsecureStore,
     StoreUnavailable,
+    StoreWarning,
     another,
 )
+from dcrauth.stores._ownership import OPEN_TO_OTHERS, closed_to_others, permissions_of
 
 __all__ = ["generate_key", "key_from_environment", "key_from_file", "key_from_keyring"]
 
@@ -38,8 +41,7 @@ _MOST = 1024
 
 # O_NONBLOCK: opening a FIFO must not hang. Links are followed: what counts is the file at their end.
 _READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-_ALL_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_ALL_BUT_READING_BY_GROUP = _ALL_OF_OTHERS & ~stat.S_IRGRP
+_ALL_BUT_READING_BY_GROUP = OPEN_TO_OTHERS & ~stat.S_IRGRP
 
 _KEEPS_NOTHING = ("keyring.backends.null.Keyring", "keyring.backends.fail.Keyring")
 _KEEPS_PLAIN_TEXT = ("keyrings.alt.file.PlaintextKeyring",)
@@ -74,18 +76,19 @@ def key_from_environment(name: str) -> Callable[[], bytes]:
 def key_from_file(path: str | os.PathLike[str]) -> Callable[[], bytes]:
     """Return what reads a key from a file when it is called.
 
-    The file has to be a regular one that belongs to this user and that nobody else can read or write, or one of root
-    that nobody but its group can read, as secrets are mounted into containers. A link to such a file is followed.
+    The file has to be a regular one that belongs to this user, or one of root that nobody but its group can read, as
+    secrets are mounted into containers. A link to such a file is followed. Permissions of others on a file of our own
+    are taken away, and a `dcrauth.StoreWarning` tells of them.
 
     Parameters:
-        path: of the file.
+        path: of the file; a ``~`` is expanded.
 
     Raises:
         ConfigurationError: *path* is none, or a key itself.
 
     Raises (when called):
         DecryptionFailed: there is no such file.
-        InsecureStore: others can read or write it, or it is not such a file.
+        InsecureStore: it is not such a file, or everybody can write to it.
         ConfigurationError: it holds something else.
         StoreUnavailable: it cannot be read.
     """
@@ -155,26 +158,31 @@ def _from_file(path: str) -> bytes:
 def _content(path: str) -> bytes:
     fd = os.open(path, _READING)
     try:
-        _check(path, os.fstat(fd))
+        _check(path, fd, os.fstat(fd))
         with open(fd, "rb", closefd=False) as file:
             return file.read(_MOST)
     finally:
         os.close(fd)
 
 
-def _check(path: str, found: os.stat_result) -> None:
+def _check(path: str, fd: int, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise InsecureStore(f"{path} is not a file; put the key into one")
     if os.name != "posix":
         return
-    ours = os.geteuid()
-    if found.st_uid not in {ours, 0}:
+    if found.st_uid not in {os.geteuid(), 0}:
         raise InsecureStore(f"The key file {path} belongs to another user (uid {found.st_uid}); make it your own")
-    forbidden = _ALL_OF_OTHERS if found.st_uid == ours else _ALL_BUT_READING_BY_GROUP
-    if found.st_mode & forbidden:
-        raise InsecureStore(
-            f"The key file {path} is open to others (mode {found.st_mode & 0o777:o}): consider the key as known, make "
-            f"a new one, and run: chmod 600 {path}"
+    forbidden = OPEN_TO_OTHERS if found.st_uid else _ALL_BUT_READING_BY_GROUP
+    try:
+        opened = closed_to_others(path, fd, found, forbidden)
+    except InsecureStore as reason:
+        raise InsecureStore(f"{reason}. Consider the key in it as known, and make a new one") from None
+    if opened:
+        warnings.warn(
+            f"The key file {path} was open to others ({permissions_of(found)}), and is not any more. A volume of Kubernetes "
+            "with an fsGroup does that; otherwise consider the key as known, and make a new one",
+            StoreWarning,
+            stacklevel=2,
         )
 
 

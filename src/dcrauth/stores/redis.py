@@ -25,7 +25,18 @@ from dcrauth._arguments import check_seconds, check_text, wrong
 from dcrauth._confidential import Confidential, discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable, StoreWarning
 from dcrauth.stores._listing import Unread
-from dcrauth.stores._redis import FAULTS, LOST, Lease, address_of, client_of, doubts_of, facts_of, reason
+from dcrauth.stores._redis import (
+    FAULTS,
+    IN_CLUSTER,
+    LOST,
+    Lease,
+    address_of,
+    client_of,
+    doubts_of,
+    facts_of,
+    is_in_cluster,
+    reason,
+)
 
 __all__ = ["RedisStore"]
 
@@ -82,7 +93,8 @@ class RedisStore(Confidential):
     Parameters:
         server: a URL, ``redis://``, ``rediss://`` or ``unix://``, with redis-py's own options for TLS and
             authentication, or a `redis.Redis` client. One that is made from a URL waits for 5 s each time and repeats
-            nothing, unless the URL says otherwise.
+            nothing, and has at most 50 connections, for one of which a thread waits for 20 s; unless the URL says
+            otherwise (``socket_timeout``, ``max_connections``, ``timeout``).
         prefix: what the names of all keys begin with. Applications share nothing if none has a prefix that begins with
             another one's: what is below ``dcrauth:record:`` are records to ``dcrauth:`` as well.
         lease: after how long a lock ends by itself, in seconds. It should be longer than a renewal takes: of two that
@@ -92,7 +104,7 @@ class RedisStore(Confidential):
     Anybody who can read the server's memory, its files or its traffic can read the records. None ever expires.
 
     Raises:
-        ConfigurationError: the URL or the client cannot be used, or another argument is wrong.
+        ConfigurationError: the URL or the client cannot be used; at the first use, if the server is part of a cluster.
     """
 
     def __init__(
@@ -114,6 +126,7 @@ class RedisStore(Confidential):
         )
         self._lease = lease
         self._replicas = replicas
+        self._server_checked = False
 
     @unfailing
     def __repr__(self) -> str:
@@ -150,11 +163,13 @@ class RedisStore(Confidential):
 
     def put(self, key: str, value: bytes) -> None:
         """Write a record that the server may lose when it fails; the last writer wins."""
+        self._check_server()
         with self._told("write a record"):
             self._client.set(self._name(key), _Record.new(value).content)
 
     def delete(self, key: str) -> None:
         """Remove the record under *key*, if there is one."""
+        self._check_server()
         with self._told("delete a record"):
             self._client.delete(self._name(key))
 
@@ -165,6 +180,7 @@ class RedisStore(Confidential):
         """
         pattern = _GLOB.sub(rb"\\\1", self._records) + b"*"
         unread = Unread()
+        self._check_server()
         with self._told("list the records"):
             for name in self._client.scan_iter(match=pattern, count=_PAGE):
                 key = None
@@ -178,12 +194,15 @@ class RedisStore(Confidential):
     def lock(self, key: str, *, wait: float) -> Iterator[None]:
         """Keep all others from renewing *key* until the lease ends; wait for at most *wait* seconds."""
         name: Any = self._locks + _encoded(key)
+        self._check_server()
         lease = Lease(self._client, name, self._lease, _POLL, blocking_timeout=wait, thread_local=False)
         with self._told("lock an identity"):
             # A token of our own: redis-py's is made of the time and what forked processes share, so two may be equal.
             held = lease.acquire(token=secrets.token_hex(16))
         if not held:
-            raise StoreUnavailable(f"Another process has been renewing this identity for {wait:g} s; try again")
+            raise StoreUnavailable(
+                f"Another process or thread has been renewing this identity for {wait:g} s; try again"
+            )
         try:
             yield
         finally:
@@ -198,6 +217,7 @@ class RedisStore(Confidential):
         Raises:
             StoreUnavailable: the server cannot be reached, is a replica, refuses writes, or has too few replicas.
         """
+        self._check_server()
         with self._told("be asked about itself"):
             facts = facts_of(self._client)
             doubts = list(doubts_of(self._client, facts))
@@ -208,6 +228,16 @@ class RedisStore(Confidential):
         self._try_out()
         for doubt in doubts:
             warnings.warn(f"Redis at {self._where} {doubt}", StoreWarning, stacklevel=2)
+
+    def _check_server(self) -> None:
+        """Raise, at the first use, if the server is part of a cluster: it would refuse most keys, each in its turn."""
+        if self._server_checked:
+            return
+        with self._told("be asked about itself"):
+            in_cluster = is_in_cluster(self._client)
+        if in_cluster:
+            raise ConfigurationError(f"Redis at {self._where} cannot be used: {IN_CLUSTER}")
+        self._server_checked = True
 
     def _decided(
         self, key: str, record: _Record, attempt: Callable[[], object], open_still: Callable[[_Record | None], bool]
@@ -220,6 +250,7 @@ class RedisStore(Confidential):
             attempt: writes it, and is true if it has.
             open_still: whether another attempt might succeed, by what is there after one that has not.
         """
+        self._check_server()
         for _ in range(_ATTEMPTS):
             refusal = None
             try:
@@ -247,6 +278,7 @@ class RedisStore(Confidential):
 
     def _read(self, key: str) -> _Record | None:
         name = self._name(key)
+        self._check_server()
         with self._told("read a record"):
             try:
                 content = self._client.get(name)

@@ -15,10 +15,11 @@ from dcrauth._arguments import path_of
 from dcrauth._confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt
 from dcrauth.stores._database import Database
-from dcrauth.stores._disk import WRITABLE_BY_OTHERS, Disk, told
+from dcrauth.stores._disk import Disk, told
 from dcrauth.stores._listing import Unread
 from dcrauth.stores._locks import digest, locked, stripe
 from dcrauth.stores._mounts import network_filesystem
+from dcrauth.stores._ownership import WRITABLE_BY_OTHERS
 from dcrauth.stores._sentinel import Sentinel
 
 __all__ = ["SQLiteStore"]
@@ -43,12 +44,14 @@ class SQLiteStore:
     """A store in a SQLite file on a local disk, readable by its owner only.
 
     Parameters:
-        path: the file; it is made, and its directory as well, if it is not there.
+        path: the file; it is made, and its directory as well, if it is not there, and a ``~`` is expanded.
 
-    Anybody who can run programs as the same user can read the records.
+    Anybody who can run programs as the same user can read the records. Permissions of others on what belongs to the
+    store are taken away, and a `dcrauth.StoreWarning` tells of them.
 
     Raises:
-        ConfigurationError: *path* is none, or one on a network file system, where SQLite is not safe.
+        ConfigurationError: the file is on a network file system, where SQLite's locks may not exclude other hosts; or
+            nobody knows the user's home directory, where one is needed.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -95,8 +98,9 @@ class SQLiteStore:
         self._changed(_PUT, (_id(key), _encoded(key), value), durable=False)
 
     def delete(self, key: str) -> None:
-        """Remove the record under *key*, if there is one."""
-        self._changed(_DELETE, (_id(key), _encoded(key)))
+        """Remove the record under *key*, if there is one, so that nothing is left of it, nor of what it was before."""
+        with self._database.writing(durable=True, erasing=True) as connection:
+            connection.execute(_DELETE, (_id(key), _encoded(key)))
 
     def keys(self) -> Iterator[str]:
         """Yield the keys of all records; a thousand at a time are read. Damaged rows are told at the end."""
@@ -117,7 +121,7 @@ class SQLiteStore:
         """Keep other processes and threads from renewing *key* meanwhile; wait for at most *wait* seconds."""
         with ExitStack() as held:
             with told(f"lock {self._path}"):
-                held.enter_context(locked(os.path.join(self._locks(), f"{stripe(key, 3)}.lock"), wait))
+                held.enter_context(locked(os.path.join(self._locks(), f"{stripe(key, 3)}.lock"), wait, key))
             yield
 
     def healthcheck(self) -> None:
@@ -137,7 +141,7 @@ class SQLiteStore:
             StoreUnavailable: there is a file already, or it cannot be written.
             InsecureStore: the directory belongs to another user.
         """
-        self._database.back_up(os.path.abspath(os.fspath(path)))
+        self._database.back_up(os.path.abspath(path_of(path, "path")))
 
     def close(self) -> None:
         """Close the file; it is opened again when it is needed."""

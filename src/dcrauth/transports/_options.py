@@ -60,7 +60,7 @@ class TransportOptions:
         if self.proxy and not _is_proxy(self.proxy):
             raise ConfigurationError("The proxy of a transport is a URL such as http://proxy.example.com:3128")
         if self.ca_bundle not in (None, ""):
-            path_of(self.ca_bundle, "ca_bundle")
+            object.__setattr__(self, "ca_bundle", path_of(self.ca_bundle, "ca_bundle"))
         self._own_certificate()
         for name in ("connect_timeout", "read_timeout", "total_timeout"):
             check_seconds(getattr(self, name), name)
