@@ -84,11 +84,15 @@ def path_of(value: object, what: str) -> str:
     longest = max(map(len, _SEPARATORS.split(path)))
     if longest > _LONGEST_NAME or "\0" in path or not path:
         raise ConfigurationError(f"{what} must be a path, and there can be none that is {shown(path)}")
-    return _expanded(path)
+    return expanded(path)
 
 
-def _expanded(path: str) -> str:
-    """Return *path* with the home directory in the place of a ``~``, as a shell would hand it over."""
+def expanded(path: str) -> str:
+    """Return *path* with the home directory in the place of a ``~``, as a shell would hand it over.
+
+    Raises:
+        ConfigurationError: nobody knows that directory, as in a container whose user has no name and no ``HOME``.
+    """
     found = os.path.expanduser(path)
     if path.startswith("~") and not os.path.isabs(found):
         raise ConfigurationError(

@@ -1,11 +1,13 @@
 """Adobe Pass Authentication: its environments, its two DCR calls, and what its refusals mean."""
 
+import hashlib
 import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import IO, Any, Literal, Self, TypeAlias, TypeGuard
+from typing import IO, Any, Literal, Self, TypeAlias
 from urllib.parse import urlencode
 
 from dcrauth._arguments import check_text, shown, wrong
@@ -37,6 +39,8 @@ ENVIRONMENTS: Mapping[Environment, tuple[str, ...]] = MappingProxyType(
 _CLIENT_CODES = frozenset({"invalid_access_token_client_application", "invalid_client_id", "invalid_client"})
 _APPLICATION_CODES = frozenset({"unknown_software_statement", "unknown_application"})
 _VISIBLE = re.compile(r"[!-~]+")
+_VSCHAR = re.compile(r"[ -~]+")
+_BEARER = frozenset({"", "bearer", "bearertoken"})
 _USER_AGENT = f"dcrauth/{__version__}"
 
 
@@ -122,6 +126,11 @@ class AdobePass(Confidential):
         """The device headers, if requests to the protected APIs shall carry them."""
         return self._device_headers if self._device_headers_on_requests else MappingProxyType({})
 
+    @property
+    def statement_digest(self) -> str:
+        """A digest of the body of a registration: of the statement, and of the redirect URI if there is one."""
+        return hashlib.sha256(self.registration_request().body).hexdigest()
+
     def registration_request(self) -> Request:
         """Return the registration request (Adobe Pass documentation: Retrieve client credentials)."""
         fields = {"software_statement": self._statement.text}
@@ -130,10 +139,13 @@ class AdobePass(Confidential):
         return self._post(self.register_url, "application/json;charset=utf-8", json.dumps(fields))
 
     def read_registration(self, response: Response) -> ClientCredentials | Problem:
-        """Return the client credentials in the answer; any 2xx status will do."""
+        """Return the client credentials in the answer; any 2xx status will do.
+
+        Both are text of printable ASCII characters, to which the space belongs (RFC 6749 appendix A.1, A.2).
+        """
         fields = _fields(response)
         client_id, client_secret = fields.pop("client_id", None), fields.pop("client_secret", None)
-        if not (_usable(client_id) and _usable(client_secret)):
+        if not (_matches(_VSCHAR, client_id) and _matches(_VSCHAR, client_secret)):
             return _problem(response, "no usable client_id and client_secret")
         return ClientCredentials(client_id, client_secret, metadata=fields)
 
@@ -157,11 +169,12 @@ class AdobePass(Confidential):
     def read_token(self, response: Response) -> TokenGrant | Problem:
         """Return the token in the answer; any 2xx status will do."""
         fields = _fields(response)
-        value, kind = fields.get("access_token"), fields.get("token_type", "bearer")
-        if not _usable(value):
+        value: Any = fields.get("access_token")
+        if not _matches(_VISIBLE, value):
             return _problem(response, "no usable access_token")
-        if not isinstance(kind, str) or kind.lower() != "bearer":
-            return _problem(response, "a token_type other than bearer")
+        if not _is_bearer(fields.get("token_type")):
+            # To ask again would bring another token of the same type.
+            return replace(_problem(response, "a token_type other than bearer"), final=True)
         return TokenGrant(value, fields.get("expires_in"))
 
     def verdict(self, body: bytes) -> Verdict:
@@ -237,9 +250,13 @@ def _fields(response: Response) -> dict[str, Any]:
         return {}
 
 
-def _usable(value: object) -> TypeGuard[str]:
-    """Whether *value* can be a credential: text that may stand in a header or a form (RFC 6749 appendix A)."""
-    return isinstance(value, str) and _VISIBLE.fullmatch(value) is not None
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _is_bearer(kind: object) -> bool:
+    """Whether a ``token_type`` is bearer: what says nothing counts as that, and ``BearerToken`` is what Apigee says."""
+    return kind is None or (isinstance(kind, str) and kind.strip().lower() in _BEARER)
 
 
 def _problem(response: Response, lack: str) -> Problem:
@@ -251,8 +268,10 @@ def _problem(response: Response, lack: str) -> Problem:
         status=response.status,
         error=error.code,
         oauth=error.oauth,
+        final=error.oauth and error.code in _APPLICATION_CODES,
         description=printable(error.message),
         trace=error.trace or printable(response.headers.get("adobe-request-id")),
         retry_after=response.headers.get("retry-after"),
         expires=response.headers.get("expires"),
+        rate_limit_reset=response.headers.get("x-ratelimit-reset"),
     )

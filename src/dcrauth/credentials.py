@@ -43,11 +43,13 @@ class AccessToken(Confidential):
         value: the token itself.
         obtained_at: when it was asked for, in seconds since the epoch.
         expires_at: when it ends, in seconds since the epoch.
+        after_refusal: whether it was granted because a protected API had refused another one.
     """
 
     value: str = field(repr=False)
     obtained_at: float
     expires_at: float
+    after_refusal: bool = False
     authorization: "BearerHeader" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

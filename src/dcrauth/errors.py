@@ -3,7 +3,7 @@
 DCRAuthError
 ├── ConfigurationError          you: an argument or a setting is wrong
 ├── Rejected                    the server said no
-│   ├── RegistrationRejected      to the software statement
+│   ├── RegistrationRejected      to the software statement, or yes in words that nobody can use
 │   └── CredentialsRejected       to the client credentials
 ├── Unavailable                 nobody: try again at ``retry_at``
 │   ├── ServerUnavailable         no usable answer
@@ -76,7 +76,7 @@ class Rejected(DCRAuthError):
 
 
 class RegistrationRejected(Rejected):
-    """The registration endpoint refused the software statement (RFC 7591 §3.2.2)."""
+    """The registration endpoint refused the statement (RFC 7591 §3.2.2), or answered nothing that can be used."""
 
 
 class CredentialsRejected(Rejected):

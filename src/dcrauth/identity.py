@@ -41,6 +41,11 @@ class Identity:
         """The key of the token record."""
         return f"{self.key}.token"
 
+    @property
+    def registration(self) -> str:
+        """The key of the note on a registration that has brought nothing usable."""
+        return f"{self.key}.registration"
+
     def replaced(self, generation: int) -> str:
         """The key under which credentials of *generation* are kept aside, or of a later one where that key is taken."""
         return f"{self.key}.replaced-{generation}"

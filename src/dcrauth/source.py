@@ -104,7 +104,7 @@ class TokenSource(Confidential):
 
         Parameters:
             instead_of: a token that a protected API has refused. If it is still the one in hand it is renewed, unless
-                it is so young that the next one would be refused as well: then the same token is returned.
+                it was granted moments ago because another one had been refused: then the same token is returned.
 
         Raises:
             Rejected: the server said no.
@@ -213,7 +213,9 @@ class TokenSource(Confidential):
             now, holding, failure = self._clock.now(), self._held, self._failure
             blocked = failure is not None and not failure.until.reached(now)
             course = rules.course(holding, refused, now, blocked, self._policy)
-            flight, work = self._board(holding) if course in {Course.WAIT, Course.USE_AND_RENEW} else (None, None)
+            after_refusal = rules.is_in_hand(refused, holding)
+            renewing = course in {Course.WAIT, Course.USE_AND_RENEW}
+            flight, work = self._board(holding, after_refusal) if renewing else (None, None)
         if work is not None:
             work()
         if course is Course.FAIL and failure is not None:
@@ -223,26 +225,27 @@ class TokenSource(Confidential):
         assert holding is not None  # noqa: S101  # the two courses that are left use the token in hand
         return holding.token
 
-    def _board(self, holding: Held | None) -> tuple[Flight, Callable[[], None] | None]:
+    def _board(self, holding: Held | None, after_refusal: bool) -> tuple[Flight, Callable[[], None] | None]:
         """Return the renewal under way, or a new one, together with its work if no thread could be had for that."""
         if self._flight is not None:
             return self._flight, None
         flight = Flight()
         # Known to others only once it runs: if this thread is interrupted, nobody waits for what never comes.
-        work = take_off(flight, partial(self._fly, flight, holding))
+        work = take_off(flight, partial(self._fly, flight, holding, after_refusal))
         self._flight = flight
         return flight, work
 
-    def _fly(self, flight: Flight, holding: Held | None) -> None:
+    def _fly(self, flight: Flight, holding: Held | None, after_refusal: bool) -> None:
         begun = self._monotonic()
         try:
-            token = self._driver.renew(self._errand(holding.token if holding else None), flight.give_way)
+            errand = self._errand(holding.token if holding else None, after_refusal)
+            token = self._driver.renew(errand, flight.give_way)
         except BaseException as reason:
             self._fail(flight, as_ours(reason), begun)
         else:
             self._land(flight, token)
 
-    def _errand(self, instead_of: AccessToken | None) -> "Errand":
+    def _errand(self, instead_of: AccessToken | None, after_refusal: bool = False) -> "Errand":
         from dcrauth.effects import Errand  # noqa: PLC0415  # imported by the constructor
 
         return Errand(
@@ -253,13 +256,16 @@ class TokenSource(Confidential):
             deadline=self._monotonic() + self._policy.timeout,
             chance=random.random,
             memory=self._memory,
+            after_refusal=after_refusal,
         )
 
     def _suspect(self, token: AccessToken) -> None:
+        from dcrauth.effects import Suspicion  # noqa: PLC0415  # imported by the constructor
+
         with self._lock:
-            client = self._memory.client
-            if client is not None and rules.incriminates(token, self._held, self._clock.now(), self._policy):
-                self._memory.suspect = client.data
+            client, now = self._memory.client, self._clock.now()
+            if client is not None and rules.incriminates(token, self._held, now, self._policy):
+                self._memory.suspicion = Suspicion(client.data, now.monotonic + rules.SUSPECT_FOR)
 
     def _land(self, flight: Flight, token: AccessToken) -> None:
         with self._lock:

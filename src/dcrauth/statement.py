@@ -9,7 +9,7 @@ from dataclasses import field
 from types import MappingProxyType
 from typing import IO, Any
 
-from dcrauth._arguments import check_text, path_of, shown, wrong
+from dcrauth._arguments import check_text, expanded, shown, wrong
 from dcrauth._confidential import Confidential, confidential, discreet, discreet_constructor
 from dcrauth._strict import jwt_claims, number
 from dcrauth.errors import ConfigurationError
@@ -119,7 +119,7 @@ def _looks_like_text(source: str) -> bool:
 
 def _read_path(path: str | os.PathLike[str]) -> str:
     try:
-        with open(path_of(path, "software_statement"), "rb") as file:
+        with open(expanded(os.fsdecode(path)), "rb") as file:
             return _read(file)
     except (OSError, ValueError) as reason:
         failure = reason

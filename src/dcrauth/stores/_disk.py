@@ -96,8 +96,8 @@ class Disk:
         if closed_to_others(path, at, found, forbidden) and not self._warned:
             self._warned = True  # one is enough: a mount that has changed this has changed all the others
             warnings.warn(
-                f"{path} was open to others ({permissions_of(found)}), and is not any more, like all that belongs to the store. "
-                "A volume of Kubernetes with an fsGroup does that; otherwise see who could have read it",
+                f"{path} was open to others ({permissions_of(found)}), and is not any more, like all that belongs to "
+                "the store. A volume of Kubernetes with an fsGroup does that; otherwise see who could have read it",
                 StoreWarning,
                 stacklevel=2,
             )

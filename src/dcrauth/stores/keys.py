@@ -179,8 +179,8 @@ def _check(path: str, fd: int, found: os.stat_result) -> None:
         raise InsecureStore(f"{reason}. Consider the key in it as known, and make a new one") from None
     if opened:
         warnings.warn(
-            f"The key file {path} was open to others ({permissions_of(found)}), and is not any more. A volume of Kubernetes "
-            "with an fsGroup does that; otherwise consider the key as known, and make a new one",
+            f"The key file {path} was open to others ({permissions_of(found)}), and is not any more. A volume of "
+            "Kubernetes with an fsGroup does that; otherwise consider the key as known, and make a new one",
             StoreWarning,
             stacklevel=2,
         )

@@ -28,7 +28,8 @@ class Transport(Protocol):
         """Return the answer, whatever its status.
 
         Raises:
-            dcrauth.Unavailable: there was none, or not in time; the error holds nothing of the request.
+            dcrauth.Unavailable: there was none, or not in time; the error holds nothing of the request. Where an answer
+                came that cannot be read, it has its ``status``.
         """
         ...
 

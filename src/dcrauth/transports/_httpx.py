@@ -30,6 +30,7 @@ class HttpxFamilyTransport(TransportOptions):
     def _send(self, request: Request, intake: Intake) -> Response:
         with self._transport(request.url) as transport:
             answer = transport.handle_request(self._post(request, intake))
+            intake.status = answer.status_code
             try:
                 for part in answer.iter_raw():
                     intake.take(part)

@@ -24,6 +24,9 @@ LARGEST_ANSWER = 1 << 20
 """The most bytes of an answer that are read."""
 
 _PROXIES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
+_UNFOLDED = {"gzip", "x-gzip", "deflate"}
+_FOLDED = {"br", "zstd", "compress", "x-compress", "dcb", "dcz", "aes128gcm", "exi", "pack200-gzip"}
+"""The other content codings that are registered (RFC 9110 §16.6.1), none of which is unfolded here."""
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
@@ -159,6 +162,9 @@ class Intake:
     Parameters:
         request: what is being answered.
         seconds: how long the answer may take from now on.
+
+    Attributes:
+        status: that of the answer, once there is one: what cannot be read may have been carried out all the same.
     """
 
     def __init__(self, request: Request, seconds: float) -> None:
@@ -166,6 +172,7 @@ class Intake:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._body = bytearray()
+        self.status: int | None = None
         self._watched: list[tuple[threading.Timer, socket.socket]] = []
 
     def __enter__(self) -> Self:
@@ -221,9 +228,10 @@ class Intake:
         """
         if self._is_late():  # then the body ends where the connection was shut down
             raise self._too_late()
-        body = _unfolded(bytes(self._body), (encoding or "identity").strip().lower())
+        body = _unfolded(bytes(self._body), encoding or "")
         if body is None:
-            raise ServerUnavailable(f"{self._endpoint} answered in an encoding that was not asked for")
+            told = f"{self._endpoint} answered in an encoding that was not asked for"
+            raise ServerUnavailable(told, status=self.status)
         if len(body) > LARGEST_ANSWER:
             raise self._too_much()
         return body
@@ -241,7 +249,8 @@ class Intake:
         return ServerUnavailable(f"{self._endpoint} did not finish its answer within {self._seconds:g} s")
 
     def _too_much(self) -> ServerUnavailable:
-        return ServerUnavailable(f"{self._endpoint} answered more than {LARGEST_ANSWER} bytes; that is no answer")
+        told = f"{self._endpoint} answered more than {LARGEST_ANSWER} bytes; that is no answer"
+        return ServerUnavailable(told, status=self.status)
 
 
 def _shut_down(connection: socket.socket) -> None:
@@ -250,10 +259,14 @@ def _shut_down(connection: socket.socket) -> None:
 
 
 def _unfolded(body: bytes, encoding: str) -> bytes | None:
-    """The body without its compression, or at least so much of it that it is too much; None if that cannot be had."""
-    if encoding == "identity":
+    """The body without its compression, or at least so much of it that it is too much; None if that cannot be had.
+
+    What names no compression, such as ``utf-8``, ``none`` or ``binary``, says nothing: then the body is as it is.
+    """
+    codings = [each for each in encoding.lower().replace(",", " ").split() if each in _UNFOLDED | _FOLDED]
+    if not codings:
         return body
-    if encoding not in {"gzip", "x-gzip", "deflate"}:
+    if len(codings) > 1 or codings[0] not in _UNFOLDED:
         return None
     try:
         return zlib.decompressobj(wbits=_GZIP_OR_ZLIB).decompress(body, LARGEST_ANSWER + 1)

@@ -32,6 +32,7 @@ class AiohttpTransport(TransportOptions):
                 ssl=self.tls_context(),
             )
             async with answering as answer:
+                intake.status = answer.status
                 async for part in answer.content.iter_any():
                     intake.take(part)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
