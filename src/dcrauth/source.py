@@ -8,13 +8,14 @@ from functools import partial
 
 from dcrauth import _fork, events, rules
 from dcrauth._confidential import Confidential
+from dcrauth._threads import to_the_end
 from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken
 from dcrauth.driver import Driver
 from dcrauth.effects import Errand, Memory
 from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable, another, as_ours
 from dcrauth.fleet import fleet_of
-from dcrauth.flight import Flight, take_off, wait, wait_async
+from dcrauth.flight import Flight, do_here, take_off, wait, wait_async
 from dcrauth.identity import Identity
 from dcrauth.listener import Listener, log
 from dcrauth.policy import Policy
@@ -127,20 +128,21 @@ class TokenSource(Confidential):
         Its end users are logged out, and the next request registers anew. To delete a record from the store by hand
         does not do: a process that knows the credentials takes them for lost and puts them back.
 
+        An interrupt ends the wait for it only: it is done to the end all the same.
+
         Returns:
             Whether there were any credentials.
 
         Raises:
             StoreError: the store failed before all was deleted; call it again.
         """
-        found = self._driver.forget(self._errand(None))
-        self._begin_anew()
-        return found
+        return to_the_end(partial(self._anew, self._driver.forget))
 
     def restore(self) -> bool:
         """Put the client credentials that were replaced last back in use, and keep the present ones aside; may block.
 
-        For when the server knows the old client again, so that end users who have not logged in anew need not.
+        For when the server knows the old client again, so that end users who have not logged in anew need not. An
+        interrupt ends the wait for it only.
 
         Returns:
             Whether there were any.
@@ -148,9 +150,7 @@ class TokenSource(Confidential):
         Raises:
             StoreError: the store failed, and the present ones are still in use.
         """
-        found = self._driver.restore(self._errand(None))
-        self._begin_anew()
-        return found
+        return to_the_end(partial(self._anew, self._driver.restore))
 
     def refused(self, token: AccessToken, verdict: Verdict) -> bool:
         """Note that a protected API has answered a request with *token* by 401; called by adapters.
@@ -180,6 +180,11 @@ class TokenSource(Confidential):
         self._lock = threading.Lock()
         self._flight: Flight | None = None
 
+    def _anew(self, change: Callable[[Errand], bool]) -> bool:
+        found = change(self._errand(None))
+        self._begin_anew()
+        return found
+
     def _begin_anew(self) -> None:
         """Drop the token in hand and the renewals before and under way: they are about credentials that are gone."""
         with self._lock:
@@ -206,8 +211,8 @@ class TokenSource(Confidential):
             blocked = failure is not None and not failure.until.reached(now)
             course = rules.course(holding, refused, now, blocked, self._policy)
             flight, work = self._board(holding) if course in {Course.WAIT, Course.USE_AND_RENEW} else (None, None)
-        if work is not None:
-            work()
+        if flight is not None and work is not None and course is Course.WAIT:
+            do_here(flight, work)
         if course is Course.FAIL and failure is not None:
             raise another(failure.error) from failure.error
         if course is Course.WAIT and flight is not None:
@@ -220,16 +225,33 @@ class TokenSource(Confidential):
         if self._flight is not None:
             return self._flight, None
         flight = Flight()
+        if not take_off(partial(self._fly, flight, holding)):
+            # Nobody else waits for that: the caller may be interrupted in the middle of it.
+            return flight, partial(self._renew, flight, holding, DCRAuthError)
         # Known to others only once it runs: if this thread is interrupted, nobody waits for what never comes.
-        work = take_off(flight, partial(self._fly, flight, holding))
         self._flight = flight
-        return flight, work
+        return flight, None
 
     def _fly(self, flight: Flight, holding: Held | None) -> None:
+        """Renew on a thread that does nothing else: nobody waits for it any longer, whatever comes out of that."""
+        try:
+            self._renew(flight, holding, BaseException)
+        except BaseException as reason:
+            # Not even how it ended could be noted.
+            self._clear(flight)
+            flight.land(as_ours(reason))
+            raise
+
+    def _renew(self, flight: Flight, holding: Held | None, ending: type[BaseException]) -> None:
+        """Renew, and tell those who wait how it ended.
+
+        Parameters:
+            ending: what is an end of the renewal if it is raised; all else is the business of the thread.
+        """
         begun = self._monotonic()
         try:
             token = self._driver.renew(self._errand(holding.token if holding else None), flight.give_way)
-        except BaseException as reason:
+        except ending as reason:
             self._fail(flight, as_ours(reason), begun)
         else:
             self._land(flight, token)
