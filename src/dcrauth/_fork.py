@@ -28,7 +28,7 @@ class Suspendable(Protocol):
         ...
 
     def resume(self, *, in_child: bool) -> None:
-        """Go on after a fork."""
+        """Go on after a fork; once more, if an interrupt came in the middle of that."""
         ...
 
 
@@ -87,10 +87,12 @@ def undivided() -> Iterator[None]:
 
 def _put(mark: threading.Lock, forks: _Forks) -> None:
     # In a turn of its own, so that no fork is under way that has not seen it.
-    in_turn = forks.turn.acquire(timeout=_SHORT_PATIENCE)
-    forks.undivided[mark] = threading.get_ident()
-    if in_turn:
-        forks.turn.release()
+    try:
+        forks.turn.acquire(timeout=_SHORT_PATIENCE)
+        forks.undivided[mark] = threading.get_ident()
+    finally:
+        with suppress(RuntimeError):  # it was waited for in vain
+            forks.turn.release()
 
 
 def watch(each: Forkable) -> None:
@@ -138,13 +140,17 @@ def _await_undivided() -> None:
 
 
 def _after_fork_in_parent() -> None:
-    try:
+    """Go on with what was suspended, and let others fork; called twice, for an interrupt may come before any line."""
+    with _logged("An interrupt came while what was suspended for a fork went on"):
         while _here.suspended:
-            with _logged("Something could not go on after a fork"):
-                _here.suspended.pop().resume(in_child=False)
-    finally:
-        with suppress(RuntimeError):  # it was waited for in vain
-            _forks.turn.release()
+            try:
+                _here.suspended[-1].resume(in_child=False)
+            except Exception:
+                logger.exception("Something could not go on after a fork")
+            _here.suspended.pop()
+        with suppress(RuntimeError):
+            while True:  # as often as it was taken: an interrupt may have come right after the first time
+                _forks.turn.release()
 
 
 def _after_fork_in_child() -> None:
@@ -204,4 +210,6 @@ def _look_after_forks() -> None:
         os.register_at_fork(
             before=hooks.before, after_in_parent=hooks.after_in_parent, after_in_child=hooks.after_in_child
         )
+        # Once more, for an interrupt may come before the first line of the other one.
+        os.register_at_fork(after_in_parent=hooks.after_in_parent)
         _hooks = hooks

@@ -8,11 +8,13 @@ import time
 import traceback
 import weakref
 from collections.abc import Callable
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from dcrauth import _fork, events
 from dcrauth._arguments import is_asynchronous, wrong
+from dcrauth._threads import start_thread
 from dcrauth.errors import ConfigurationError
 
 _IDLE = 1.0
@@ -69,51 +71,70 @@ class Listener:
 
     def after_fork(self) -> None:
         """Forget what the parent process has still to tell, and its thread."""
-        self._waiting: SimpleQueue[events.Event] = SimpleQueue()
+        self._waiting: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._running = threading.Lock()
-        self._done = threading.Condition()
-        self._told = self._taken = 0
+        self._starting = False
 
     def tell(self, event: events.Event) -> None:
-        """Have the function called with *event*, soon."""
+        """Have the function called with *event*, soon.
+
+        Nothing is locked here, and nothing waited for: an interrupt may come at any moment.
+        """
         if self._waiting.qsize() >= _MOST:
             _log(logging.WARNING, "on_event is too slow: it is not called for %s", type(event).__name__)
             return
-        with self._done:
-            self._told += 1
-        self._waiting.put(event)
-        if not self._running.locked():
-            self._start()
+        self._waiting.put(partial(self._call, event))
+        # Where no thread can be had, the event waits for the next one, or for a flush, as at the interpreter's end.
+        self._is_running()
 
     def flush(self, seconds: float) -> bool:
         """Wait until all events that came before were told, for at most so many *seconds*; return whether they were."""
-        with self._done:
-            last = self._told
-            return self._done.wait_for(lambda: self._taken >= last, seconds)
+        if self._waiting.empty() and not self._running.locked():
+            return True
+        told = threading.Lock()
+        told.acquire()
+        self._waiting.put(told.release)
+        if not self._is_running():
+            self._run_here()
+        return told.acquire(timeout=min(max(0.0, seconds), threading.TIMEOUT_MAX))
 
-    def _start(self) -> None:
+    def _is_running(self) -> bool:
+        """Return whether a thread calls the function, or will: one that is started, if need be and if it can be had."""
+        if self._starting or self._running.locked():
+            return True
         try:
-            threading.Thread(target=self._run, args=(_IDLE,), name="dcrauth-events", daemon=True).start()
-        except RuntimeError:
-            self._run(0.0)  # at interpreter shutdown there are no new threads: here and now, then
+            self._starting = True
+            if start_thread(partial(self._run, _IDLE), name="dcrauth-events", daemon=True):
+                return True
+            self._starting = False
+        except BaseException:
+            self._starting = False
+            raise
+        return False
+
+    def _run_here(self) -> None:
+        try:
+            self._run(0.0)
+        except BaseException:
+            # An interrupt may have come when it was taken and nothing was there yet to release it.
+            self._running = threading.Lock()
+            raise
 
     def _run(self, patience: float) -> None:
-        while not self._waiting.empty() and self._running.acquire(blocking=False):
+        self._starting, running = False, self._running
+        while not self._waiting.empty() and running.acquire(blocking=False):
             try:
                 self._call_until_idle(patience)
             finally:
-                self._running.release()
+                running.release()
 
     def _call_until_idle(self, patience: float) -> None:
         while True:
             try:
-                event = self._waiting.get(timeout=patience)
+                act = self._waiting.get(timeout=patience)
             except Empty:
                 return
-            self._call(event)
-            with self._done:
-                self._taken += 1
-                self._done.notify_all()
+            act()
 
     def _call(self, event: events.Event) -> None:
         try:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from dcrauth import _fork, events, rules
 from dcrauth._arguments import check_methods, check_text, wrong
 from dcrauth._confidential import Confidential, discreet_constructor, unfailing
+from dcrauth._threads import to_the_end
 from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken
 from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours
-from dcrauth.flight import Flight, take_off, wait, wait_async
+from dcrauth.flight import Flight, do_here, take_off, wait, wait_async
 from dcrauth.identity import Identity
 from dcrauth.listener import Listener, log
 from dcrauth.policy import Policy
@@ -135,20 +136,21 @@ class TokenSource(Confidential):
         Its end users are logged out, and the next request registers anew. To delete a record from the store by hand
         does not do: a process that knows the credentials takes them for lost and puts them back.
 
+        An interrupt ends the wait for it only: it is done to the end all the same.
+
         Returns:
             Whether there were any credentials.
 
         Raises:
             StoreError: the store failed before all was deleted; call it again.
         """
-        found = self._driver.forget(self._errand(None))
-        self._begin_anew()
-        return found
+        return to_the_end(partial(self._anew, self._driver.forget))
 
     def restore(self) -> bool:
         """Put the client credentials that were replaced last back in use, and keep the present ones aside; may block.
 
-        For when the server knows the old client again, so that end users who have not logged in anew need not.
+        For when the server knows the old client again, so that end users who have not logged in anew need not. An
+        interrupt ends the wait for it only.
 
         Returns:
             Whether there were any.
@@ -156,9 +158,7 @@ class TokenSource(Confidential):
         Raises:
             StoreError: the store failed, and the present ones are still in use.
         """
-        found = self._driver.restore(self._errand(None))
-        self._begin_anew()
-        return found
+        return to_the_end(partial(self._anew, self._driver.restore))
 
     def refused(self, token: AccessToken, verdict: Verdict) -> bool:
         """Note that a protected API has answered a request with *token* by 401; called by adapters.
@@ -188,6 +188,11 @@ class TokenSource(Confidential):
         self._lock = threading.Lock()
         self._flight: Flight | None = None
 
+    def _anew(self, change: Callable[["Errand"], bool]) -> bool:
+        found = change(self._errand(None))
+        self._begin_anew()
+        return found
+
     def _begin_anew(self) -> None:
         """Drop the token in hand and the renewals before and under way: they are about credentials that are gone."""
         with self._lock:
@@ -216,8 +221,8 @@ class TokenSource(Confidential):
             after_refusal = rules.is_in_hand(refused, holding)
             renewing = course in {Course.WAIT, Course.USE_AND_RENEW}
             flight, work = self._board(holding, after_refusal) if renewing else (None, None)
-        if work is not None:
-            work()
+        if flight is not None and work is not None and course is Course.WAIT:
+            do_here(flight, work)
         if course is Course.FAIL and failure is not None:
             raise another(failure.error) from failure.error
         if course is Course.WAIT and flight is not None:
@@ -230,17 +235,34 @@ class TokenSource(Confidential):
         if self._flight is not None:
             return self._flight, None
         flight = Flight()
+        if not take_off(partial(self._fly, flight, holding, after_refusal)):
+            # Nobody else waits for that: the caller may be interrupted in the middle of it.
+            return flight, partial(self._renew, flight, holding, after_refusal, DCRAuthError)
         # Known to others only once it runs: if this thread is interrupted, nobody waits for what never comes.
-        work = take_off(flight, partial(self._fly, flight, holding, after_refusal))
         self._flight = flight
-        return flight, work
+        return flight, None
 
     def _fly(self, flight: Flight, holding: Held | None, after_refusal: bool) -> None:
+        """Renew on a thread that does nothing else: nobody waits for it any longer, whatever comes out of that."""
+        try:
+            self._renew(flight, holding, after_refusal, BaseException)
+        except BaseException as reason:
+            # Not even how it ended could be noted.
+            self._clear(flight)
+            flight.land(as_ours(reason))
+            raise
+
+    def _renew(self, flight: Flight, holding: Held | None, after_refusal: bool, ending: type[BaseException]) -> None:
+        """Renew, and tell those who wait how it ended.
+
+        Parameters:
+            ending: what is an end of the renewal if it is raised; all else is the business of the thread.
+        """
         begun = self._monotonic()
         try:
             errand = self._errand(holding.token if holding else None, after_refusal)
             token = self._driver.renew(errand, flight.give_way)
-        except BaseException as reason:
+        except ending as reason:
             self._fail(flight, as_ours(reason), begun)
         else:
             self._land(flight, token)

@@ -12,8 +12,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 
 from dcrauth import _fork
+from dcrauth._threads import to_the_end
 from dcrauth.errors import StoreCorrupt, StoreError, StoreUnavailable
 from dcrauth.stores._disk import Disk, Folder, told
 from dcrauth.stores._locks import locked
@@ -26,6 +28,7 @@ _BRIEF_WAIT = 2.0
 """How long the writer of a disposable record waits for the others, in seconds: the record is not worth more."""
 
 _WAIT_BEFORE_FORK = 5.0
+_MOMENT = 0.001
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
 
@@ -120,37 +123,40 @@ class Database:
 
     def suspend(self) -> None:
         """Close the connection before a fork, and hold all other threads off until that is over."""
-        self._no_fork.clear()
-        self._writers_held = self._writers.acquire(timeout=_WAIT_BEFORE_FORK)
-        self._held_for_fork = self._mutex.acquire(timeout=_WAIT_BEFORE_FORK)
-        if self._held_for_fork:
-            self._close(_WAIT_BEFORE_FORK)
+        self._forking = True
+        self._writers.acquire(timeout=_WAIT_BEFORE_FORK)
+        if self._mutex.acquire(timeout=_WAIT_BEFORE_FORK) and self._connection is not None:
+            # The lock file's own locks are none of ours: an interrupt here could leave them taken.
+            to_the_end(partial(self._close, _WAIT_BEFORE_FORK))
 
     def resume(self, *, in_child: bool) -> None:
-        """Go on after a fork."""
+        """Go on after a fork; once more, if an interrupt came in the middle of that."""
         if in_child:
             # A connection that is left is in use by a thread of the parent: it is the parent's, and is not closed.
             _inherited.extend([self._connection] if self._connection else [])
             self._connection, self._settled = None, False
             self._make_locks()
             return
-        if self._held_for_fork:
-            self._held_for_fork = False
-            self._mutex.release()
-        if self._writers_held:
-            self._writers_held = False
-            self._writers.release()
-        self._no_fork.set()
+        self._forking = False
+        for lock in self._mutex, self._writers:
+            with suppress(RuntimeError):  # it was waited for in vain
+                lock.release()
 
     def _make_locks(self) -> None:
-        self._mutex, self._writers, self._no_fork = threading.Lock(), threading.Lock(), threading.Event()
-        self._no_fork.set()
-        self._held_for_fork = self._writers_held = False
+        # Which only their holders can release. That others have to wait for a fork is no event: an interrupt of who
+        # forks could leave that locked for ever.
+        self._mutex, self._writers = threading.RLock(), threading.RLock()
+        self._forking = False
+
+    def _let_a_fork_go_first(self) -> None:
+        end = time.monotonic() + _WAIT
+        while self._forking and time.monotonic() < end:
+            time.sleep(_MOMENT)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep all other threads out; whoever wants to fork goes first."""
-        self._no_fork.wait(_WAIT)
+        self._let_a_fork_go_first()
         with self._mutex:
             yield
 
@@ -246,7 +252,7 @@ class Database:
     @contextmanager
     def _locked(self, wait: float) -> Iterator[None]:
         """Be the one writer, of all threads and processes."""
-        self._no_fork.wait(_WAIT)
+        self._let_a_fork_go_first()
         self._await_turn(wait)
         try:
             with ExitStack() as held:

@@ -16,7 +16,9 @@ class AiohttpTransport(TransportOptions):
         """Return the answer to *request*."""
         with Intake(request, self.total_timeout) as intake:
             try:
-                return asyncio.run(self._send(request, intake))
+                # Not asyncio.run: nest_asyncio puts another one in its place, which leaves its loops open.
+                with asyncio.Runner() as runner:
+                    return runner.run(self._send(request, intake))
             except (aiohttp.ClientError, OSError) as reason:
                 failure = intake.fault(reason)
         raise failure
