@@ -191,7 +191,7 @@ def test_of_a_long_refusal_little_is_read(
     kind: Kind, source_for: Callable[[Api], TokenSource], adobe: Simulator
 ) -> None:
     """Of a 401, however long it says that it is, no more is taken in than fits into the sockets on its way."""
-    with Api() as api, kind.open(kind.auth(source_for(api))) as app:
+    with Api() as api, kind.open(kind.auth(source_for(api)), pool=1) as app:
         for framed in FRAMINGS.values():
             api.answers(REFUSED + framed(NOISE), GRANTED)
             answer = app.get(api.url)
@@ -207,7 +207,7 @@ def test_a_long_refusal_is_handed_over_whole(
     """A 401 of more than is looked at, to a request that cannot be sent again, reaches the caller complete."""
     stream = next(body for body in BODIES if body.name == ("async generator" if kind.is_async else "generator"))
     body = NOISE[: 4 * LARGEST_REFUSAL + 1]
-    with Api() as api, kind.open(kind.auth(source_for(api))) as app:
+    with Api() as api, kind.open(kind.auth(source_for(api)), pool=1) as app:
         for framed in FRAMINGS.values():
             api.answers(REFUSED + framed(body))
             answer = app.send("POST", api.url, **stream.make(kind))
