@@ -138,8 +138,9 @@ class _Resumed(io.RawIOBase):
 
     def close(self) -> None:
         super().close()
-        self._answer.close()
-        self._answer.release_conn()
+        if hasattr(self, "_answer"):  # a file is closed at its end, also one that an interrupt has left half-made
+            self._answer.close()
+            self._answer.release_conn()
 
 
 def _answering(answer: BaseHTTPResponse, body: Any) -> HTTPResponse:
