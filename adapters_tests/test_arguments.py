@@ -229,7 +229,11 @@ NAMED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "message"), NAMED, ids=lambda value: value if isinstance(value, str) else type(value).__name__)
+def _words(value: object) -> str:
+    return value if isinstance(value, str) else type(value).__name__
+
+
+@pytest.mark.parametrize(("name", "value", "message"), NAMED, ids=_words)
 def test_arguments_that_look_right(name: str, value: Any, message: str) -> None:
     """What people try is refused by a DCRAuth and by a TokenSource, with the remedy."""
     for make in (attached(KINDS[0]), source):

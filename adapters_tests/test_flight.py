@@ -153,6 +153,7 @@ class Slow(importlib.abc.MetaPathFinder):
             half.set()
             assert go_on.wait(20)
 
+Server().source(MemoryStore()).token()  # imports what a finder that waits would keep from being imported
 sys.meta_path.insert(0, Slow())
 importing = threading.Thread(target=importlib.import_module, args=["trio"])
 importing.start()

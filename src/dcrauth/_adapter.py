@@ -1,10 +1,11 @@
 """What the adapters share: a token source, the origins that may see its token, and nothing that is a rule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from hashlib import sha256
 from typing import Any, ClassVar, NoReturn, Self, overload
 
 from dcrauth._confidential import discreet_constructor, unfailing
-from dcrauth.credentials import AccessToken
+from dcrauth.credentials import NO_CREDENTIALS, AccessToken
 from dcrauth.errors import ConfigurationError, DCRAuthError, in_terms_of
 from dcrauth.events import Event
 from dcrauth.origins import origin, prefixes, spellings
@@ -15,7 +16,10 @@ from dcrauth.stores import Store
 from dcrauth.transports import Transport
 
 LARGEST_REFUSAL = 64 * 1024
-"""A 401 that announces more bytes than this is not read to see what it says."""
+"""Of a 401 no more bytes than this are read to see what it says, nor kept in memory."""
+
+UNPACKED_AT_ONCE = 1024
+"""So many bytes of a compressed 401 are unpacked at once: a few may become very many."""
 
 
 @discreet_constructor
@@ -119,12 +123,41 @@ class Attachment:
         """Whether a 401 with *body* to a request with *token* is about the token at all."""
         return self._source.refused(token, self._source.provider.verdict(body))
 
-    def _sign(self, headers: Any, token: AccessToken) -> None:
-        """Put *token* on a request, and the provider's own headers where the caller has not set them."""
-        headers["Authorization"] = token.authorization
+    # From here on, no variable holds a header or all of them: programs log those of a function that is interrupted.
+
+    def _ours_on(self, request: Any) -> AccessToken | None:
+        """Return the token of ours that *request* carries, if it does."""
+        return self._source.recognised(
+            sha256(str(request.headers.get("Authorization")).encode(errors="backslashreplace")).digest()
+        )
+
+    def _is_callers(self, request: Any) -> bool:
+        """Whether the ``Authorization`` of *request* is the caller's: neither ours, nor one that says nothing."""
+        says_nothing = NO_CREDENTIALS.fullmatch(str(request.headers.get("Authorization") or ""))
+        return says_nothing is None and self._ours_on(request) is None
+
+    def _sign(self, request: Any, token: AccessToken) -> None:
+        """Put *token* on *request*, and the provider's own headers where the caller has not set them."""
+        request.headers["Authorization"] = token.authorization
         if self._api_headers:
             for name, value in self._api_headers.items():
-                headers.setdefault(name, value)
+                if not request.headers.get(name):
+                    request.headers[name] = value
+
+
+def is_long(length: str) -> bool:
+    """Whether a ``Content-Length`` announces more than is read of a 401."""
+    return length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > LARGEST_REFUSAL)
+
+
+def short(parts: Iterable[bytes]) -> bytes | None:
+    """Return *parts* joined, or None as soon as they are more than is read of a 401."""
+    joined = bytearray()
+    for part in parts:
+        joined += part
+        if len(joined) > LARGEST_REFUSAL:
+            return None
+    return bytes(joined)
 
 
 class Unattached:

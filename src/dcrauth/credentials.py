@@ -1,11 +1,24 @@
 """What the server grants: client credentials for good, access tokens for a while."""
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, Self
+from hashlib import sha256
+from typing import Any
 
 from dcrauth._confidential import Confidential, confidential
+
+NO_CREDENTIALS = re.compile(
+    r"\s*(?:\S+\s+|Basic|Bearer|Concealed|Digest|DPoP|GNAP|HOBA|Mutual|Negotiate|OAuth|PrivateToken"
+    r"|SCRAM-SHA-1|SCRAM-SHA-256|vapid)?",
+    re.IGNORECASE,
+)
+"""The whole of an ``Authorization`` that is empty, or a scheme with nothing behind it (RFC 9110 §11.4).
+
+A single word is a scheme if it is one of the registered ones
+(https://www.iana.org/assignments/http-authschemes), or if white space follows it; else it is a key without a scheme.
+"""
 
 
 @confidential
@@ -50,39 +63,18 @@ class AccessToken(Confidential):
     obtained_at: float
     expires_at: float
     after_refusal: bool = False
-    authorization: "BearerHeader" = field(init=False, repr=False, compare=False)
+    authorization: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "authorization", BearerHeader(self))
+        # Made once: it is put on each request.
+        object.__setattr__(self, "authorization", f"Bearer {self.value}")
+
+    @property
+    def digest(self) -> bytes:
+        """What tells the header that carries this token from others, and does not show it."""
+        return sha256(self.authorization.encode()).digest()
 
     @property
     def life(self) -> float:
         """The token's whole life, in seconds."""
         return self.expires_at - self.obtained_at
-
-
-class BearerHeader(str):
-    """The value of an ``Authorization`` header that knows its token and hides it from repr and pickle.
-
-    Being a class of its own, it also tells a header that dcrauth set from one that the caller wrote.
-    """
-
-    token: AccessToken
-
-    def __new__(cls, token: AccessToken) -> Self:
-        """Make the header of *token*."""
-        header = super().__new__(cls, f"Bearer {token.value}")
-        header.token = token
-        return header
-
-    def __repr__(self) -> str:
-        return "'Bearer ***'"
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return str, ("Bearer ***",)

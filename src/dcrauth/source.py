@@ -26,6 +26,9 @@ from dcrauth.transports import Transport, check_transport, default_transport
 if TYPE_CHECKING:
     from dcrauth.effects import Errand
 
+REMEMBERED = 8
+"""So many tokens are known again: requests with older ones may still be under way, or be sent once more."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -86,6 +89,8 @@ class TokenSource(Confidential):
             fleet_of(provider.token_url),
         )
         self._memory = Memory()
+        # The last tokens, without their values, by digests of their headers.
+        self._given: dict[bytes, AccessToken] = {}
         self._hold(None)
         self._failure: Failure | None = None
         self.after_fork()
@@ -159,6 +164,16 @@ class TokenSource(Confidential):
             StoreError: the store failed, and the present ones are still in use.
         """
         return to_the_end(partial(self._anew, self._driver.restore))
+
+    def recognised(self, digest: bytes) -> AccessToken | None:
+        """Return the token whose header has the *digest*, if it is one of the last that came from here.
+
+        One that is no longer in hand comes without its value, which nobody needs.
+        """
+        holding = self._held
+        if holding is not None and holding.token.digest == digest:
+            return holding.token
+        return self._given.get(digest)
 
     def refused(self, token: AccessToken, verdict: Verdict) -> bool:
         """Note that a protected API has answered a request with *token* by 401; called by adapters.
@@ -291,11 +306,18 @@ class TokenSource(Confidential):
 
     def _land(self, flight: Flight, token: AccessToken) -> None:
         with self._lock:
+            self._remember(token)
             if not flight.outdated:
                 self._hold(rules.held(token, self._clock.now(), random.random(), self._policy))
                 self._failure = None
             self._clear(flight)
         flight.land(token)
+
+    def _remember(self, token: AccessToken) -> None:
+        """Make *token* known again when its header comes back on a request, as one of the last ones."""
+        known = {**self._given, token.digest: AccessToken("", token.obtained_at, token.expires_at)}
+        # A new one each time, so that nobody who looks something up needs the lock.
+        self._given = dict(list(known.items())[-REMEMBERED:])
 
     def _fail(self, flight: Flight, error: DCRAuthError, begun: float) -> None:
         with self._lock:
