@@ -29,7 +29,8 @@ class DCRAuth(Attachment):
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Run around one hop of a request."""
         url, present = request.url, request.headers.get("Authorization")
-        if not self._protects(url.scheme, url.host, url.port) or (
+        # The host as it goes on the wire: "url.host" has been decoded, and fails for some.
+        if not self._protects(url.scheme, url.raw_host, url.port) or (
             present is not None and not isinstance(present, BearerHeader)
         ):
             return await handler(request)
