@@ -7,13 +7,13 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 import trustme
 
 from adapters_tests.clients import App, Kind
+from adapters_tests.conftest import EAGER
 from adapters_tests.direct import Server
 from adapters_tests.odd_server import OddServer
 from adapters_tests.world import STATEMENT
@@ -37,7 +37,7 @@ OTHERS = (
     "https://preßplay.com:{port}/",
     "https://xn--preplay-2va.com:{port}/",
     "https://xn--pressplay.com:{port}/",
-    "https://ｐｒｅｓｓｐｌａｙ.com:{port}/",
+    "https://\uff50ressplay.com:{port}/",
     "https://pressplay。com:{port}/",
     "https://xn--zz---:{port}/",
     "https://fass.de:{port}/",
@@ -56,13 +56,13 @@ OTHERS = (
     "https://[0:0:0:0:0:0:0:1]:{port}/",
     "https://127.0.0.1:{port}/",
 )
-"""What the clients send to other hosts, or some to a protected one, or refuse to send: the server tells which it was."""
+"""What clients send to other hosts, or some of them to a protected one, or refuse to send: the server tells which."""
 
 
 class Recorder(OddServer):
     """Tells the hosts that it has been taken for, and with which token; to the wrong ones it answers 401.
 
-    A request for ``/to/`` and a quoted URL is redirected there.
+    A request for ``/to/`` and a quoted URL is redirected there; one for ``/revoked`` refuses the first token.
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -74,7 +74,8 @@ class Recorder(OddServer):
         if path.startswith(b"/to/"):
             answer = b"302 Found\r\nLocation: " + unquote_to_bytes(path.removeprefix(b"/to/"))
         else:
-            answer = b"200 OK" if _host(self.received[-1]) in PROTECTED else b"401 Unauthorized"
+            refused = path == b"/revoked" and b"token-1" in self.received[-1]
+            answer = b"401 Unauthorized" if refused or _host(self.received[-1]) not in PROTECTED else b"200 OK"
         connection.sendall(b"HTTP/1.1 " + answer + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
     @property
@@ -116,7 +117,7 @@ def app(kind: Kind, recorder: Recorder) -> Iterator[App]:
     """Each client, with a token for the protected hosts."""
     protects = [f"https://{host}:{recorder.port}" for host in PROTECTED]
     server = Server()
-    source = server.source(MemoryStore(), provider=AdobePass(STATEMENT, protects=protects))
+    source = server.source(MemoryStore(), provider=AdobePass(STATEMENT, protects=protects), policy=EAGER)
     with kind.open(kind.auth(source), verify=False) as opened:
         yield opened
 
@@ -145,6 +146,14 @@ def test_every_spelling_of_a_redirect(app: App, recorder: Recorder) -> None:
     send_all(app, [start + quote(url.format(port=recorder.port)) for url in MINE + OTHERS])
     assert {host for host, signed in recorder.seen if signed} <= set(PROTECTED)
     assert {"xn--preplay-2va.com", "fass.de", "xn--nxasmq6b.com", "127.0.0.1"} <= {host for host, _ in recorder.seen}
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_a_refusal_of_an_international_host_is_mended(app: App, recorder: Recorder) -> None:
+    """A refusal of a protected host with an international name is answered with a new token."""
+    send_all(app, [f"https://xn--fa-hia.de:{recorder.port}/revoked", f"https://faß.de:{recorder.port}/revoked"])
+    assert recorder.seen == [("xn--fa-hia.de", True)] * 3
+    assert [b"token-2" in each for each in recorder.received] == [False, True, True]
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")

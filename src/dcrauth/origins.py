@@ -112,15 +112,10 @@ def _is_plain(url: str) -> bool:
 
 
 def _parsed(url: str, what: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        sound = parts.port != 0 and _is_plain(url) and (_is_host(host, parts.netloc) or not host.isascii())
-    except ValueError:  # an impossible host or port, of which the error below says all that is needed
-        sound = False
-    if not sound:
+    parts = _split(url)
+    if parts is None:
         raise ConfigurationError(f"{what} is not an absolute URL such as https://sp.auth.adobe.com")
-    if not host.isascii():
+    if not (parts.hostname or "").isascii():
         raise ConfigurationError(
             f"{what} has a host that is not ASCII, which HTTP libraries do not all read alike; give its xn-- form "
             "(for faß.de that is xn--fa-hia.de), which idna.encode(host) returns"
@@ -128,8 +123,19 @@ def _parsed(url: str, what: str) -> SplitResult:
     return parts
 
 
-def _is_host(host: str, netloc: str) -> bool:
-    """Whether *host* is a name that is sent as it stands here, or an IP address without a zone."""
-    if "[" in netloc:
+def _split(url: str) -> SplitResult | None:
+    """The parts of *url*, or None if it has no host, an impossible one or an impossible port."""
+    try:
+        parts = urlsplit(url)
+        sound = parts.port != 0 and _is_plain(url) and _has_host(parts)
+    except ValueError:
+        return None
+    return parts if sound else None
+
+
+def _has_host(parts: SplitResult) -> bool:
+    """Whether the host is a name that is sent as it stands here, or an IP address without a zone."""
+    host = parts.hostname or ""
+    if "[" in parts.netloc:
         return "%" not in host and ipaddress.ip_address(host).version == 6
-    return _NAME.fullmatch(host) is not None
+    return _NAME.fullmatch(host) is not None or not host.isascii()

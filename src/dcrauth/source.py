@@ -22,7 +22,7 @@ from dcrauth.provider import Provider, Verdict
 from dcrauth.rules import Course, Held, Instant
 from dcrauth.stores import Store
 from dcrauth.stores.file import FileStore
-from dcrauth.transports import Transport, default_transport
+from dcrauth.transports import Transport, check_proxy, default_transport
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class TokenSource(Confidential):
                 f"A provider such as AdobePass(statement) is needed here, not {type(provider).__name__}"
             )
         self.provider = provider
+        check_proxy(transport, provider.register_url, provider.token_url)
         self._identity = Identity.of(provider.register_url, provider.token_url, provider.application, instance)
         self._policy = policy or Policy()
         self._clock = clock or Clock()

@@ -5,7 +5,7 @@ verifies certificates always, and gives up in time.
 """
 
 import importlib
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from dcrauth.errors import ConfigurationError
 from dcrauth.provider import Request, Response
@@ -28,6 +28,20 @@ class Transport(Protocol):
             dcrauth.Unavailable: there was none, or not in time; the error holds nothing of the request.
         """
         ...
+
+
+def check_proxy(transport: Transport | None, *urls: str) -> None:
+    """Make sure that no proxy that *transport* was given sees in plain text what is sent to *urls*.
+
+    A transport of your own may have the ``check_endpoint`` of `TransportOptions` as well.
+
+    Raises:
+        ConfigurationError: it would.
+    """
+    check: Any = getattr(transport, "check_endpoint", None)
+    if check is not None:
+        for url in urls:
+            check(url)
 
 
 def default_transport() -> Transport:
