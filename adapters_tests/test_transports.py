@@ -277,6 +277,11 @@ def test_the_environment_can_be_left_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With trust_env=False no authority and no proxy of the environment is used."""
+    through(adobe.url, monkeypatch)
+    assert kind().proxy_for("https://sp.auth.invalid/o/client/token") == adobe.url
+    assert kind(trust_env=False).proxy_for("https://sp.auth.invalid/o/client/token") is None
+    if kind is Httpx2Transport and tuple(map(int, httpx2.__version__.split(".")[:2])) < (2, 16):
+        pytest.skip("httpx2 before 2.16 cannot keep OpenSSL from reading SSL_CERT_FILE")
     bundle, usual = tmp_path / "ca.pem", tmp_path / "usual.pem"
     authority.cert_pem.write_to_path(str(bundle))
     trustme.CA().cert_pem.write_to_path(str(usual))
@@ -287,9 +292,6 @@ def test_the_environment_can_be_left_alone(
     assert kind().send(post(f"{secure.url}/o/client/token")).status == 400
     with pytest.raises(ServerUnavailable, match="certificate verify failed"):
         kind(trust_env=False).send(post(f"{secure.url}/o/client/token"))
-    through(adobe.url, monkeypatch)
-    assert kind().proxy_for("https://sp.auth.invalid/o/client/token") == adobe.url
-    assert kind(trust_env=False).proxy_for("https://sp.auth.invalid/o/client/token") is None
 
 
 def test_certificates_are_read_once(
