@@ -30,4 +30,4 @@ class Server:
         """Return a token source of a process that has just started."""
         clock = Clock(sleep=lambda seconds: None)
         settings = {"transport": self, "clock": clock} | settings
-        return TokenSource(AdobePass(STATEMENT), store=store, **settings)
+        return TokenSource(settings.pop("provider", AdobePass(STATEMENT)), store=store, **settings)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcrauth import ConfigurationError
+from adapters_tests.world import STATEMENT
+from dcrauth import AdobePass, ConfigurationError
 from dcrauth.origins import Origin, is_loopback, origin, origin_of, prefixes, secure_url, spellings, usual_spelling
 
 
@@ -17,12 +18,12 @@ from dcrauth.origins import Origin, is_loopback, origin, origin_of, prefixes, se
         ("http://localhost", "ws://localhost:80/socket"),
         ("https://localhost", "wss://localhost/socket"),
         ("https://user:password@example.com", "https://example.com"),
-        ("https://bücher.example", "https://xn--bcher-kva.example"),
-        ("http://[::1]:8080", "http://[::1]:8080/x"),
+        ("https://XN--bcher-kva.example", "https://xn--bcher-kva.example"),
+        ("http://[::1]:8080", "http://[0:0:0:0:0:0:0:1]:8080/x"),
     ],
 )
 def test_spellings_of_one_origin(url: str, same: str) -> None:
-    """Case, default ports, user information, paths and international names do not make another origin."""
+    """Case, default ports, user information, paths and the form of an address do not make another origin."""
     assert origin_of(url) == origin_of(same)
 
 
@@ -30,6 +31,7 @@ def test_spellings_of_one_origin(url: str, same: str) -> None:
     "url",
     [
         "http://sp.auth.adobe.com",
+        "https://sp.auth.adobe.com.",
         "https://sp.auth.adobe.com:8443",
         "https://sp.auth.adobe.com.evil.example",
         "https://evil.example/sp.auth.adobe.com",
@@ -41,6 +43,31 @@ def test_lookalikes_are_other_origins(url: str) -> None:
     """Another scheme, port or host is another origin, however much the URL resembles the first."""
     assert origin_of(url) != origin_of("https://sp.auth.adobe.com")
     assert not url.startswith(prefixes([origin_of("https://sp.auth.adobe.com")]))
+
+
+@pytest.mark.parametrize(
+    "host", ["faß.de", "preßplay.com", "βόλος.com", "\uff33p.auth.adobe.com", "sp。auth。adobe。com"]
+)
+def test_a_host_that_is_not_ascii_is_no_setting(host: str) -> None:
+    """Libraries read international names in different ways, so a setting has to say how it goes on the wire."""
+    with pytest.raises(ConfigurationError, match=r"base_url has a host that is not ASCII.*xn--"):
+        AdobePass(STATEMENT, base_url=f"https://{host}")
+    with pytest.raises(ConfigurationError, match=r"protects has a host that is not ASCII.*xn--"):
+        AdobePass(STATEMENT, protects=[f"https://{host}:8443/api"])
+
+
+def test_an_encoded_host_stays_as_it_is() -> None:
+    """The xn-- form of a name is what is compared, whatever it means; a port of 0 is none."""
+    assert origin("https", "xn--fa-hia.de", None) == origin_of("https://xn--fa-hia.de")
+    assert origin("https", "faß.de", None) not in {origin_of("https://xn--fa-hia.de"), origin_of("https://fass.de")}
+    assert origin("https", "fass.de", 0) != origin_of("https://fass.de")
+
+
+@pytest.mark.parametrize("host", ["sp%2Eauth.adobe.com", "sp,auth", "[fe80::1%25eth0]", "[1.2.3.4]", "[v1.a]", "a*b"])
+def test_a_host_is_a_name_or_an_address(host: str) -> None:
+    """What is neither a host name nor an address as it is sent is no setting."""
+    with pytest.raises(ConfigurationError, match="not an absolute URL"):
+        secure_url(f"https://{host}", "base_url")
 
 
 @given(st.text(max_size=40))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import dataclasses
@@ -16,12 +17,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import aiohttp
+import httpx
+import httpx2
 import pytest
+import requests
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from requests.utils import select_proxy
 
-from dcrauth import ConfigurationError, ServerUnavailable, Unavailable
+from dcrauth import AdobePass, ConfigurationError, MemoryStore, ServerUnavailable, TokenSource, Unavailable
 from dcrauth.provider import Request
 from dcrauth.simulator import Behaviour, Fault, Simulator
 from dcrauth.transports import default_transport
@@ -242,11 +248,50 @@ def test_the_environment_can_name_an_authority(
     """A variable that the HTTP library reads is heeded, also by a transport that has made calls before."""
     bundle = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(bundle))
+    (tmp_path / f"{subject_hash(authority)}.0").write_bytes(authority.cert_pem.bytes())
+    places = {
+        "REQUESTS_CA_BUNDLE": bundle,
+        "CURL_CA_BUNDLE": bundle,
+        "SSL_CERT_FILE": bundle,
+        "SSL_CERT_DIR": tmp_path,
+    }
+    for name in places:
+        monkeypatch.delenv(name, raising=False)
     transport = kind()
-    with pytest.raises(ServerUnavailable):
-        transport.send(post(f"{secure.url}/o/client/token"))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE" if kind is RequestsTransport else "SSL_CERT_FILE", str(bundle))
-    assert transport.send(post(f"{secure.url}/o/client/token")).status == 400
+    for name, place in places.items():
+        monkeypatch.setenv(name, str(place))
+        if name.endswith("_BUNDLE") == (kind is RequestsTransport):
+            assert transport.send(post(f"{secure.url}/o/client/token")).status == 400
+        else:
+            with pytest.raises(ServerUnavailable, match="certificate verify failed"):
+                transport.send(post(f"{secure.url}/o/client/token"))
+        monkeypatch.delenv(name)
+
+
+def test_the_environment_can_be_left_alone(
+    kind: Any,
+    adobe: Simulator,
+    secure: Simulator,
+    authority: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With trust_env=False no authority and no proxy of the environment is used."""
+    through(adobe.url, monkeypatch)
+    assert kind().proxy_for("https://sp.auth.invalid/o/client/token") == adobe.url
+    assert kind(trust_env=False).proxy_for("https://sp.auth.invalid/o/client/token") is None
+    if kind is Httpx2Transport and tuple(map(int, httpx2.__version__.split(".")[:2])) < (2, 16):
+        pytest.skip("httpx2 before 2.16 cannot keep OpenSSL from reading SSL_CERT_FILE")
+    bundle, usual = tmp_path / "ca.pem", tmp_path / "usual.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    trustme.CA().cert_pem.write_to_path(str(usual))
+    built_for = ssl.get_default_verify_paths()._replace(openssl_cafile=str(usual))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: built_for)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.setenv(name, str(bundle))
+    assert kind().send(post(f"{secure.url}/o/client/token")).status == 400
+    with pytest.raises(ServerUnavailable, match="certificate verify failed"):
+        kind(trust_env=False).send(post(f"{secure.url}/o/client/token"))
 
 
 def test_certificates_are_read_once(
@@ -471,6 +516,161 @@ def test_a_proxy_may_speak_tls(kind: Any, scheme: str, authority: trustme.CA, tm
                 kind(proxy=proxy, ca_bundle=trusted, client_certificate=str(mine)).send(request)
         thread.join(20)
     assert asked == [(b"POST" if scheme == "http" else b"CONNECT", False)]
+
+
+def through(proxy: str, monkeypatch: pytest.MonkeyPatch, no_proxy: str = "") -> None:
+    """Let the environment name *proxy* for everything but *no_proxy*."""
+    for name, value in {"http_proxy": proxy, "https_proxy": proxy, "no_proxy": no_proxy}.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name.upper(), value)
+
+
+@pytest.mark.fault(
+    "the environment names a proxy, and the provider is on this machine, at an http:// URL",
+    "neither statement nor credentials go to the proxy",
+)
+def test_nothing_for_loopback_goes_to_a_proxy(
+    kind: Any, adobe: Simulator, secure: Simulator, foreign: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the environment says about proxies, what is for this machine goes there by itself."""
+    through(foreign.url, monkeypatch)
+    for variable in ("ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(variable, foreign.url)
+    provider = AdobePass(adobe.software_statement, base_url=adobe.url.replace("127.0.0.1", "localhost"))
+    assert TokenSource(provider, store=MemoryStore(), transport=kind()).token().authorization
+    with pytest.raises(ServerUnavailable, match="certificate verify failed"):
+        kind().send(post(f"{secure.url}/o/client/token"))
+    assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+    assert foreign.calls == ()
+
+
+@pytest.mark.fault(
+    "the transport is given a proxy on another machine, and the provider is at an http:// URL",
+    "ConfigurationError in the constructor, before anything is sent in plain text",
+)
+def test_a_proxy_elsewhere_sees_no_plain_text(kind: Any, provider: AdobePass, adobe: Simulator) -> None:
+    """A named proxy and a provider at an http URL do not go together, unless the proxy is on this machine, too."""
+    for proxy in ("http://user:canary@proxy.example.com:3128", "https://192.0.2.7:3128", "http://localhost.example"):
+        with pytest.raises(ConfigurationError, match="in plain text") as caught:
+            TokenSource(provider, store=MemoryStore(), transport=kind(proxy=proxy))
+        assert "canary" not in str(caught.value)
+        with pytest.raises(ConfigurationError, match="in plain text"):
+            kind(proxy=proxy).send(post(provider.token_url, query="?client_secret=canary"))
+    TokenSource(AdobePass(adobe.software_statement), store=MemoryStore(), transport=kind(proxy="http://192.0.2.7"))
+    assert kind(proxy="http://192.0.2.7").proxy_for("https://sp.auth.adobe.com/o") == "http://192.0.2.7"
+    assert kind(proxy="http://192.0.2.7").proxy_for("https://localhost/o") is None
+    assert adobe.calls == ()
+
+
+def test_a_proxy_on_this_machine_may_see_what_is_for_it(
+    kind: Any, provider: AdobePass, adobe: Simulator, foreign: Simulator
+) -> None:
+    """A debugging proxy on loopback is used for a simulator there, if it is named in the settings."""
+    TokenSource(provider, store=MemoryStore(), transport=kind(proxy=foreign.url))
+    assert kind(proxy=foreign.url).send(post(f"{adobe.url}/o/client/token")).status == 400
+    assert (len(foreign.calls), adobe.calls) == (1, ())
+
+
+def of_requests(url: str) -> str | None:
+    found: list[str | None] = []
+
+    class Adapter(requests.adapters.HTTPAdapter):
+        def send(self, request: Any, *_rest: Any, proxies: Any = None, **_more: Any) -> Any:
+            found.append(select_proxy(request.url, proxies))
+            raise requests.ConnectionError
+
+    with requests.Session() as session, contextlib.suppress(requests.ConnectionError):
+        session.mount("http://", Adapter())
+        session.get(url)
+    return found[0]
+
+
+def of_httpx(library: Any) -> Any:
+    def found(url: str) -> str | None:
+        with library.Client(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as client:
+            proxy = getattr(client._transport_for_url(library.URL(url))._pool, "_proxy_url", None)
+        return proxy and f"http://{proxy.host.decode()}:{proxy.port}"
+
+    return found
+
+
+def of_aiohttp(url: str) -> str | None:
+    found: list[Any] = []
+
+    class Request(aiohttp.ClientRequest):
+        def __init__(self, *_rest: Any, proxy: Any = None, **_more: Any) -> None:
+            found.append(proxy)
+            raise aiohttp.ClientConnectionError
+
+    async def get() -> None:
+        async with aiohttp.ClientSession(request_class=Request, trust_env=True) as session:
+            with contextlib.suppress(aiohttp.ClientConnectionError):
+                await session.get(url)
+
+    asyncio.run(get())
+    return found[0] and str(found[0])
+
+
+CLIENTS = {
+    RequestsTransport: of_requests,
+    HttpxTransport: of_httpx(httpx),
+    Httpx2Transport: of_httpx(httpx2),
+    AiohttpTransport: of_aiohttp,
+}
+"""The proxy that a client of each library takes from the environment."""
+
+PROXY = "http://proxy.invalid:3128"
+
+
+@pytest.mark.fault(
+    "NO_PROXY names a network, a port or a domain, each of which only some HTTP libraries read",
+    "our calls go the way that the library's own go",
+)
+def test_the_environment_is_read_as_the_library_reads_it(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every form of NO_PROXY and ALL_PROXY a transport makes what a client of its library makes of it."""
+    for name in ("sp.auth.invalid", ".auth.invalid", "auth.invalid", "h.invalid", "*.auth.invalid", "*", " a , b "):
+        through(PROXY, monkeypatch, name)
+        assert_same_way(kind, "http://sp.auth.invalid/o")
+    for name in ("sp.auth.invalid:8080", "sp.auth.invalid:80", "auth.invalid:8080"):
+        through(PROXY, monkeypatch, name)
+        assert_same_way(kind, "http://sp.auth.invalid:8080/o")
+    for name in ("192.0.2.0/24", "192.0.2.7", "192.0.2.7:80", "192.0.3.0/24"):
+        through(PROXY, monkeypatch, name)
+        assert_same_way(kind, "http://192.0.2.7/o")
+    through("", monkeypatch)
+    monkeypatch.setenv("ALL_PROXY", PROXY)
+    assert_same_way(kind, "http://sp.auth.invalid/o")
+
+
+def assert_same_way(kind: Any, url: str) -> None:
+    assert kind().proxy_for(url) == CLIENTS[kind](url)
+
+
+def test_forms_that_some_libraries_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network in NO_PROXY is heeded with requests, a port with httpx, a proxy for everything with both."""
+    through(PROXY, monkeypatch, "192.0.2.0/24,sp.auth.invalid:8080")
+    assert RequestsTransport().proxy_for("https://192.0.2.7/o") is None
+    assert HttpxTransport().proxy_for("https://sp.auth.invalid:8080/o") is None
+    assert AiohttpTransport().proxy_for("https://sp.auth.invalid:8080/o") == PROXY
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_proxies_are_found_without_private_names(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where httpx has no longer what its clients read the environment with, it is read as Python reads it."""
+    monkeypatch.delattr(library._utils, "get_environment_proxies")
+    through(PROXY, monkeypatch, "direct.invalid")
+    transport = HttpxTransport() if library is httpx else Httpx2Transport()
+    assert transport.proxy_for("https://sp.auth.invalid/o") == PROXY
+    assert transport.proxy_for("https://direct.invalid/o") is None
+
+
+def test_a_proxy_of_the_environment_gets_its_password(
+    kind: Any, adobe: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """User name and password in the URL of a proxy are for the proxy."""
+    through(adobe.url.replace("//", "//user:p%40ss@"), monkeypatch)
+    kind().send(post("http://sp.auth.invalid/o/client/token"))
+    assert adobe.calls[0].headers["proxy-authorization"] == "Basic dXNlcjpwQHNz"
 
 
 @pytest.mark.parametrize("how", ["option", "environment", "environment, without a scheme"])

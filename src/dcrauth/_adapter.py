@@ -102,7 +102,7 @@ class Attachment:
         return Unattached, ()
 
     def _protects(self, scheme: str, host: str | None, port: int | None) -> bool:
-        """Whether a URL of these parts may see the token."""
+        """Whether a URL of these parts may see the token; the *host* is the one that goes on the wire."""
         return (scheme, host, port) in self._spelled or origin(scheme, host or "", port) in self._origins
 
     def _token(self, instead_of: AccessToken | None = None) -> AccessToken:

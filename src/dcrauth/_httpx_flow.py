@@ -66,7 +66,8 @@ class HttpxFlow(Attachment):
 
     def _takes(self, request: Any) -> bool:
         url = request.url
-        known = (url.scheme, url.host, url.port) in self._spelled or self._protects(url.scheme, url.host, url.port)
+        host = url.raw_host.decode()  # as it goes on the wire, where "host" has been decoded
+        known = (url.scheme, host, url.port) in self._spelled or self._protects(url.scheme, host, url.port)
         return known and not (_is_signed(request) and self._is_callers(request))
 
     def _carried(self, response: Any, token: AccessToken) -> bool:
@@ -74,7 +75,7 @@ class HttpxFlow(Attachment):
         # Nothing here is named after the header: programs log the variables of a function that is interrupted.
         url, headers = response.request.url, response.request.headers
         same = headers.get("Authorization") == token.authorization
-        return same and self._protects(url.scheme, url.host, url.port)
+        return same and self._protects(url.scheme, url.raw_host.decode(), url.port)
 
     def _repeats(self, response: Any) -> bool:
         """Whether starting over is harmless: a redirect means that the first request has been carried out already."""

@@ -67,7 +67,8 @@ class DCRAuth(Attachment):
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Run around one hop of a request."""
         url = request.url
-        if not self._protects(url.scheme, url.host, url.port) or (
+        # The host as it goes on the wire: "url.host" has been decoded, and fails for some.
+        if not self._protects(url.scheme, url.raw_host, url.port) or (
             request.headers.get("Authorization") is not None and self._is_callers(request)
         ):
             return await handler(request)

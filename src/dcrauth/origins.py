@@ -1,6 +1,7 @@
 """Where a secret may go: the origins of URLs, and the rule that they are secure."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -9,6 +10,7 @@ from dcrauth._arguments import check_text
 from dcrauth.errors import ConfigurationError
 
 _PORTS = {"http": 80, "https": 443}
+_NAME = re.compile(r"[a-z0-9._-]+")
 _LONGEST = 500
 _SAME_AS = {"ws": "http", "wss": "https"}
 
@@ -22,16 +24,23 @@ class Origin(NamedTuple):
 
 
 def origin(scheme: str, host: str, port: int | None) -> Origin:
-    """Return the origin of a URL's parts; *port* may be None for the scheme's own."""
+    """Return the origin of a URL's parts.
+
+    Parameters:
+        scheme: in lower case.
+        host: as it goes on the wire. An international name has more than one reading (IDNA 2003, IDNA 2008, UTS #46),
+            so it is never decoded or encoded here.
+        port: None for the scheme's own.
+    """
     scheme = _SAME_AS.get(scheme, scheme)
-    return Origin(scheme, _ascii(host.lower()), port or _PORTS.get(scheme, 0))
+    return Origin(scheme, _one_form(host.lower()), _PORTS.get(scheme, 0) if port is None else port)
 
 
 def origin_of(url: str) -> Origin:
     """Return the origin of an absolute URL.
 
     Raises:
-        ConfigurationError: *url* has no host or an impossible port.
+        ConfigurationError: *url* has no host, one that is not ASCII, or an impossible port.
     """
     parts = _parsed(url, "URL")
     return origin(parts.scheme.lower(), parts.hostname or "", parts.port)
@@ -45,7 +54,8 @@ def secure_url(url: str, what: str) -> str:
         what: the name of the setting, for the error's text.
 
     Raises:
-        ConfigurationError: the URL is not absolute, not secure, or holds a user name, a query or a fragment.
+        ConfigurationError: the URL is not absolute, not secure, has a host that is not ASCII, or holds a user name, a
+            query or a fragment.
     """
     parts = _parsed(url, what)
     if parts.username is not None or parts.password is not None:
@@ -99,11 +109,13 @@ def spellings(origins: Iterable[Origin]) -> frozenset[tuple[str, str, int | None
     return frozenset(usual.union(origins))
 
 
-def _ascii(host: str) -> str:
-    """Return *host* as it is looked up: some HTTP libraries show an international name, others its ASCII form."""
+def _one_form(host: str) -> str:
+    """Return *host* with an IPv6 address in the form of RFC 5952: some HTTP libraries shorten it, others do not."""
+    if ":" not in host:
+        return host
     try:
-        return host if host.isascii() else host.encode("idna").decode("ascii")
-    except UnicodeError:
+        return ipaddress.ip_address(host).compressed
+    except ValueError:
         return host
 
 
@@ -120,10 +132,30 @@ def _is_plain(url: str) -> bool:
 
 def _parsed(url: str, what: str) -> SplitResult:
     check_text(url, what)
+    parts = _split(url)
+    if parts is None:
+        raise ConfigurationError(f"{what} is not an absolute URL such as https://sp.auth.adobe.com")
+    if not (parts.hostname or "").isascii():
+        raise ConfigurationError(
+            f"{what} has a host that is not ASCII, which HTTP libraries do not all read alike; give its xn-- form "
+            "(for faß.de that is xn--fa-hia.de), which idna.encode(host) returns"
+        )
+    return parts
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of *url*, or None if it has no host, an impossible one or an impossible port."""
     try:
         parts = urlsplit(url)
-        if parts.hostname and parts.port != 0 and _is_plain(url):
-            return parts
+        sound = parts.port != 0 and _is_plain(url) and _has_host(parts)
     except ValueError:
-        """An impossible host or port, of which the error below says all that is needed."""
-    raise ConfigurationError(f"{what} is not an absolute URL such as https://sp.auth.adobe.com")
+        return None
+    return parts if sound else None
+
+
+def _has_host(parts: SplitResult) -> bool:
+    """Whether the host is a name that is sent as it stands here, or an IP address without a zone."""
+    host = parts.hostname or ""
+    if "[" in parts.netloc:
+        return "%" not in host and ipaddress.ip_address(host).version == 6
+    return _NAME.fullmatch(host) is not None or not host.isascii()

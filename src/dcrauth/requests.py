@@ -103,6 +103,8 @@ class DCRAuth(Attachment, AuthBase):
             raise ConfigurationError(
                 "dcrauth.requests.DCRAuth is for requests; each HTTP library has its own"
             ) from None
+        except ValueError:  # an impossible port or address of a scheme that requests leaves alone
+            return False
 
 
 def _said(response: requests.Response) -> bytes | None:

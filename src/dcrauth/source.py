@@ -21,7 +21,7 @@ from dcrauth.policy import Policy
 from dcrauth.provider import Provider, Verdict, check_provider
 from dcrauth.rules import Course, Held, Instant
 from dcrauth.stores import Store, check_store
-from dcrauth.transports import Transport, check_transport, default_transport
+from dcrauth.transports import Transport, check_proxy, check_transport, default_transport
 
 if TYPE_CHECKING:
     from dcrauth.effects import Errand
@@ -76,6 +76,7 @@ class TokenSource(Confidential):
 
         _check_arguments(provider, store, instance, transport, policy, clock)
         self.provider = provider
+        check_proxy(transport, provider.register_url, provider.token_url)
         self._identity = Identity.of(provider.register_url, provider.token_url, provider.application, instance)
         self._policy = Policy() if policy is None else policy
         self._clock = Clock() if clock is None else clock

@@ -5,7 +5,7 @@ verifies certificates always, and gives up in time.
 """
 
 import importlib
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from dcrauth._arguments import check_methods, wrong
 from dcrauth.errors import ConfigurationError
@@ -32,6 +32,20 @@ class Transport(Protocol):
                 came that cannot be read, it has its ``status``.
         """
         ...
+
+
+def check_proxy(transport: Transport | None, *urls: str) -> None:
+    """Make sure that no proxy that *transport* was given sees in plain text what is sent to *urls*.
+
+    A transport of your own may have the ``check_endpoint`` of `TransportOptions` as well.
+
+    Raises:
+        ConfigurationError: it would.
+    """
+    check: Any = getattr(transport, "check_endpoint", None)
+    if check is not None:
+        for url in urls:
+            check(url)
 
 
 def default_transport() -> Transport:

@@ -53,8 +53,18 @@ class HttpxFamilyTransport(TransportOptions):
             return proxy
         return self._library.Proxy(proxy, ssl_context=self.tls_context(own_certificate=False))
 
+    def _environment_proxy(self, url: str) -> str | None:
+        # What a client does with the environment has no public name; without these the usual rules are taken.
+        private: Any = getattr(self._library, "_utils", None)
+        if not (hasattr(private, "get_environment_proxies") and hasattr(private, "URLPattern")):
+            return super()._environment_proxy(url)
+        named = private.get_environment_proxies()
+        matching = (each for each in sorted(map(private.URLPattern, named)) if each.matches(self._library.URL(url)))
+        first = next(matching, None)
+        return first and named[first.pattern]
+
     def _library_context(self) -> ssl.SSLContext:
-        context: ssl.SSLContext = self._library.create_ssl_context()
+        context: ssl.SSLContext = self._library.create_ssl_context(trust_env=self.trust_env)
         return context
 
     def _post(self, request: Request, intake: Intake) -> Any:

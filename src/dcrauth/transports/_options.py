@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from dcrauth._arguments import check_seconds, check_text, path_of, wrong
 from dcrauth._confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, ServerUnavailable
+from dcrauth.origins import is_loopback
 from dcrauth.provider import Request
-from dcrauth.transports._tls import KeptContexts, openssl_authorities, trusting
+from dcrauth.transports._tls import KeptContexts, openssl_authorities, openssl_context, trusting
 
 LARGEST_ANSWER = 1 << 20
 """The most bytes of an answer that are read."""
@@ -37,10 +38,13 @@ class TransportOptions:
 
     Parameters:
         proxy: URL of a proxy; None for the one that the environment names, "" for none at all. For ``socks5://`` and
-            the like, the HTTP library needs an extra of its own; aiohttp knows HTTP proxies only.
+            the like, the HTTP library needs an extra of its own; aiohttp knows HTTP proxies only. What goes to this
+            machine itself goes through no proxy but one on this machine.
         ca_bundle: path of a file or directory of trusted certificates, in place of the HTTP library's own. It is read
             again when it has changed.
         client_certificate: path of a file with certificate and key, or the paths of both; read again when changed.
+        trust_env: whether proxies and certificates of the environment are used, as the HTTP library itself uses them
+            (aiohttp when its session has ``trust_env=True``).
         connect_timeout: seconds to wait for a connection.
         read_timeout: seconds to wait for each part of the answer.
         total_timeout: seconds for the whole answer.
@@ -52,6 +56,7 @@ class TransportOptions:
     proxy: str | None = None
     ca_bundle: str | os.PathLike[str] | None = None
     client_certificate: str | os.PathLike[str] | tuple[str, str] | None = None
+    trust_env: bool = True
     connect_timeout: float = 5.0
     read_timeout: float = 10.0
     total_timeout: float = 15.0
@@ -76,15 +81,37 @@ class TransportOptions:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     def proxy_for(self, url: str) -> str | None:
-        """Return the proxy to use for *url*, if any."""
+        """Return the proxy to use for *url*, if any.
+
+        Raises:
+            ConfigurationError: as `check_endpoint` does.
+        """
+        self.check_endpoint(url)
+        if is_loopback(urlsplit(url).hostname or ""):
+            return self.proxy if self.proxy and _is_here(self.proxy) else None
         if self.proxy is not None:
             return self.proxy or None
+        return self._environment_proxy(url) if self.trust_env else None
+
+    def check_endpoint(self, url: str) -> None:
+        """Make sure that the proxy of these options does not see in plain text what is sent to *url*.
+
+        Raises:
+            ConfigurationError: it would.
+        """
+        if self.proxy and url.lower().startswith("http:") and not _is_here(self.proxy):
+            raise ConfigurationError(
+                "The proxy of the transport would see in plain text what is sent to a provider at an http:// URL; give "
+                'proxy="", as nothing for this machine goes through a proxy, or name a proxy on loopback'
+            )
+
+    def _environment_proxy(self, url: str) -> str | None:
+        """The proxy that the environment names for *url*, as the HTTP library reads it; here as Python itself does."""
         parts = urlsplit(url)
         if urllib.request.proxy_bypass(parts.hostname or ""):
             return None
         found = urllib.request.getproxies()
-        named = found.get(parts.scheme) or found.get("all")
-        return f"http://{named}" if named and "://" not in named else named
+        return with_scheme(found.get(parts.scheme) or found.get("all"))
 
     def tls_context(self, *, own_certificate: bool = True) -> ssl.SSLContext:
         """Return the TLS context for a call: the same one each time, until a certificate in it is replaced.
@@ -112,11 +139,11 @@ class TransportOptions:
 
     def _library_context(self) -> ssl.SSLContext:
         """Make a context that trusts whom the HTTP library trusts."""
-        return ssl.create_default_context()
+        return openssl_context(trust_env=self.trust_env)
 
     def _library_authorities(self) -> tuple[str, ...]:
         """The files that such a context is made of, as far as they can change."""
-        return openssl_authorities()
+        return openssl_authorities(trust_env=self.trust_env)
 
     def _own_certificate(self) -> tuple[str, ...]:
         own = self.client_certificate
@@ -132,6 +159,15 @@ class TransportOptions:
 def speaks_tls(proxy: str) -> bool:
     """Return whether a proxy is itself reached by TLS, and so is to be verified."""
     return proxy.lower().startswith("https:")
+
+
+def with_scheme(proxy: str | None) -> str | None:
+    """Return a proxy of the environment as a URL: there it may lack its scheme."""
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def _is_here(proxy: str) -> bool:
+    return is_loopback(urlsplit(proxy).hostname or "")
 
 
 def _is_proxy(url: str) -> bool:

@@ -43,13 +43,34 @@ def trusting(path: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=os.fspath(path))
 
 
-def openssl_authorities() -> tuple[str, ...]:
+def openssl_context(*, trust_env: bool) -> ssl.SSLContext:
+    """Make a context that trusts whom OpenSSL trusts, unless told otherwise.
+
+    Parameters:
+        trust_env: whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are heeded, which OpenSSL does by itself. Where it was
+            built for a place that is not there, as on Windows, it cannot be kept from it.
+    """
+    if trust_env:
+        return ssl.create_default_context()
+    file, directory = _built_in()
+    return ssl.create_default_context(cafile=file, capath=directory)
+
+
+def openssl_authorities(*, trust_env: bool) -> tuple[str, ...]:
     """Return where OpenSSL reads trusted certificates from, unless told otherwise.
 
     Its own directory is left out: it is searched in the middle of a handshake, which no context is made anew for.
     """
-    named = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
-    return tuple(path for path in (named, ssl.get_default_verify_paths().cafile) if path)
+    named = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR") if trust_env else None
+    usual = ssl.get_default_verify_paths().cafile if trust_env else _built_in()[0]
+    return tuple(path for path in (named, usual) if path)
+
+
+def _built_in() -> tuple[str | None, str | None]:
+    """The file and the directory of certificates that OpenSSL was built for, as far as they exist."""
+    paths = ssl.get_default_verify_paths()
+    file, directory = paths.openssl_cafile, paths.openssl_capath
+    return file if os.path.isfile(file) else None, directory if os.path.isdir(directory) else None
 
 
 def _version(path: Path) -> object:

@@ -3,10 +3,11 @@
 import asyncio
 
 import aiohttp
+from aiohttp.helpers import get_env_proxy_for_url
 from yarl import URL
 
 from dcrauth.provider import Request, Response
-from dcrauth.transports._options import Intake, TransportOptions
+from dcrauth.transports._options import Intake, TransportOptions, with_scheme
 
 
 class AiohttpTransport(TransportOptions):
@@ -39,6 +40,15 @@ class AiohttpTransport(TransportOptions):
                     intake.take(part)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status, headers, intake.body(headers.get("content-encoding")))
+
+    def _environment_proxy(self, url: str) -> str | None:
+        try:
+            proxy, login = get_env_proxy_for_url(URL(url, encoded=True))
+        except LookupError:
+            return None
+        if login is not None:
+            proxy = proxy.with_user(login.login).with_password(login.password)
+        return with_scheme(str(proxy))
 
     def _timeout(self) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(

@@ -2,7 +2,6 @@
 
 import http.client
 import logging
-import os
 import re
 import socket
 import ssl
@@ -13,6 +12,7 @@ from typing import Any
 
 import requests
 from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
+from requests.utils import select_proxy
 from urllib3.exceptions import HTTPError
 
 from dcrauth.provider import Request, Response
@@ -167,4 +167,14 @@ class RequestsTransport(TransportOptions):
         return trusting(*self._library_authorities())
 
     def _library_authorities(self) -> tuple[str]:
-        return (os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH,)
+        verify = self._environment("")["verify"]
+        return (verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH,)
+
+    def _environment_proxy(self, url: str) -> str | None:
+        return select_proxy(url, self._environment(url)["proxies"])
+
+    def _environment(self, url: str) -> dict[str, Any]:
+        """What the environment says about a request to *url*, as a session reads it."""
+        with requests.Session() as session:
+            session.trust_env = self.trust_env
+            return dict(session.merge_environment_settings(url, {}, None, None, None))
