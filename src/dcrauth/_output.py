@@ -34,7 +34,7 @@ def complain(text: str) -> None:
     """Write a line to the standard error output, if there is any."""
     with suppress(OSError):
         if sys.stderr is not None:
-            print(f"dcrauth: {discreet(text)}", file=sys.stderr, flush=True)
+            print(f"dcrauth: {shortened(text)}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def output() -> Iterator[None]:
         ) from None
 
 
-def discreet(text: str) -> str:
+def shortened(text: str) -> str:
     """Return *text* as a message may show it: nothing in it that is so long that it may be a secret."""
     return _LONG.sub(lambda found: f"{found[0][:_BEGINNING]}… ({len(found[0])} characters)", visible(text))
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import NoReturn
 from urllib.parse import parse_qsl
 
-from dcrauth._output import complain, discreet, output, say, show_any_character
+from dcrauth._output import complain, output, say, shortened, show_any_character
 from dcrauth.adobe import ENVIRONMENTS
 from dcrauth.errors import ConfigurationError, DCRAuthError, StoreCorrupt
 from dcrauth.stores import Store, keys
@@ -81,7 +81,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser that does not quote at length what was given in the wrong place."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(discreet(message))
+        super().error(shortened(message))
 
 
 def _parser() -> argparse.ArgumentParser:
