@@ -341,7 +341,7 @@ def read_export(data: bytes) -> None:
     record = data.decode("utf-8", "replace")
     heading = '{"format": "dcrauth-export", "schema": 1}\n'
     line = json.dumps({"key": IDENTITY.credentials, "record": record})
-    whole.append(f"{heading}{line}\n".encode())
+    whole.append(f'{heading}{line}\n{{"records": 1}}\n'.encode())
     readers = [lambda each=each: _import(each) for each in whole]
     _each(readers, (ConfigurationError, StoreCorrupt, StoreTooNew), data)
 

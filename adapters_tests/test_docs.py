@@ -1,4 +1,4 @@
-"""Every block of Python in the README and the docs runs, in order, in an empty folder with a statement in it."""
+"""Every block of Python in the README and the docs runs, in order, in a folder with a statement and a store in it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 
 import dcrauth
 from adapters_tests import fault_table
+from adapters_tests.test_transfer import filled
 from adapters_tests.world import STATEMENT
-from dcrauth import events
+from dcrauth import FileStore, events
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -23,6 +24,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a reader copies from a page works, from its first block to its last."""
     (tmp_path / "statement.txt").write_text(STATEMENT)
+    filled(FileStore(tmp_path / "credentials"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     with warnings.catch_warnings():

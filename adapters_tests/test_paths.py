@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters_tests.test_transfer import filled
 from adapters_tests.world import STATEMENT
 from dcrauth import AdobePass, ConfigurationError, FileStore, MemoryStore, SQLiteStore
 from dcrauth.stores.keys import generate_key, key_from_file
@@ -27,7 +28,7 @@ SETTINGS = {
     "file store": lambda path: FileStore(path).add("key", b"value"),
     "sqlite store": lambda path: SQLiteStore(path).add("key", b"value"),
     "backup": back_up,
-    "export": lambda path: export_credentials(MemoryStore(), path),
+    "export": lambda path: export_credentials(filled(MemoryStore()), path),
 }
 READ = {
     "import": lambda path: import_credentials(MemoryStore(), path),
@@ -60,7 +61,7 @@ def test_what_is_written_is_written_at_home(home: Path, setting: str, kind: type
 
 def test_what_is_read_is_read_at_home(home: Path, authority_file: str) -> None:
     """The same goes for what is read: exports, keys, statements and certificates."""
-    export_credentials(MemoryStore(), home / "import")
+    export_credentials(filled(MemoryStore()), home / "import")
     (home / "key").touch(0o600)
     (home / "key").write_text(generate_key())
     (home / "statement").write_text(STATEMENT)

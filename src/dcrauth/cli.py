@@ -2,16 +2,28 @@
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
+from urllib.parse import parse_qsl
 
+from dcrauth._output import complain, output, say, shortened, show_any_character
 from dcrauth._version import __version__
-from dcrauth.adobe import ENVIRONMENTS
-from dcrauth.errors import ConfigurationError, DCRAuthError
-from dcrauth.stores import Store
+from dcrauth.adobe import ENVIRONMENTS, Environment
+from dcrauth.errors import ConfigurationError, DCRAuthError, StoreCorrupt
+from dcrauth.stores import Store, keys
 from dcrauth.stores.file import FileStore
-from dcrauth.transfer import export_credentials, import_credentials
+from dcrauth.transfer import NoCredentials, export_credentials, import_credentials
+
+_STATEMENT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+"""Of two letters or more: one letter before a colon is a drive of Windows."""
+
+_REDIS = ("redis", "rediss", "unix")
+_KINDS = "a directory, sqlite:FILE, or the URL of a Redis, as redis://HOST:PORT/DATABASE"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,22 +32,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters:
         arguments: what follows the command's name; by default those of this process.
     """
-    options = _parser().parse_args(arguments)
+    show_any_character()
     try:
-        status: int = options.run(options)
+        return _run(sys.argv[1:] if arguments is None else arguments)
     except ImportError as missing:
-        print(missing, file=sys.stderr)
+        complain(str(missing))
         return 2
     except DCRAuthError as error:
-        print(f"dcrauth: {error}", file=sys.stderr)
-        return 1
+        complain(str(error))
+    except OSError as fault:
+        complain(f"The system refuses what this takes: {fault}")
     except KeyboardInterrupt:
         return 130
+    return 1
+
+
+def _run(arguments: Sequence[str]) -> int:
+    for argument in arguments:
+        _check_not_secret(argument)
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit:
+        with output():  # what was asked for, such as the version, may still be in the buffer
+            print(end="", flush=True)
+        raise
+    status: int = options.run(options)
     return status
 
 
+def _check_not_secret(argument: str) -> None:
+    """Refuse what must not be an argument, which all users of the machine can see, and which shells remember."""
+    value = argument.partition("=")[2] if argument.startswith("--") else argument
+    _, is_url, rest = argument.partition("://")
+    names = [name for name, _ in parse_qsl(rest.partition("?")[2], keep_blank_values=True)] if is_url else []
+    if (is_url and "@" in rest) or any(name.lower().endswith("password") for name in names):
+        raise _seen_by_others("password", "the URL into $DCRAUTH_STORE")
+    if _STATEMENT.search(value):
+        raise _seen_by_others("software statement", "it into a file, and name that")
+    if keys._parsed(value) is not None:
+        raise _seen_by_others("key", "it into a file, and name that (with ./ before a name that looks like a key)")
+
+
+def _seen_by_others(secret: str, remedy: str) -> ConfigurationError:
+    return ConfigurationError(f"A {secret} in an argument can be seen by others: put {remedy}")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that does not quote at length what was given in the wrong place."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shortened(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="dcrauth", description=__doc__)
+    parser = _Parser(prog="dcrauth", description=__doc__)
     parser.add_argument("--version", action="version", version=f"dcrauth {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands.add_parser("demo", help="show the life of a client, against the simulator or the real service"))
@@ -46,23 +96,26 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--software-statement", metavar="FILE", help="run the safe part against the real service")
-    parser.add_argument("--environment", choices=tuple(ENVIRONMENTS), default="release-production")
-    parser.add_argument("--service-provider", metavar="ID", help="whose configuration to ask for")
-    parser.add_argument("--store", metavar="DIRECTORY", help="keep the client credentials there")
+    parser.add_argument(
+        "--software-statement", metavar="FILE", type=_text, help="run the safe part against the real service"
+    )
+    parser.add_argument("--environment", choices=tuple(ENVIRONMENTS), help="default: release-production")
+    parser.add_argument("--service-provider", metavar="ID", type=_text, help="whose configuration to ask for")
+    where = f"keep the client credentials there: {_KINDS}; default: nowhere for long"
+    parser.add_argument("--store", metavar="WHERE", type=_text, help=where)
     parser.set_defaults(run=_demo)
 
 
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any that is free)")
-    parser.add_argument("--seconds", type=float, help="stop after so many seconds (default: at Ctrl-C)")
+    parser.add_argument("--seconds", type=_seconds, help="stop after so many seconds (default: at Ctrl-C)")
     parser.set_defaults(run=_simulate)
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
     _add_store(parser)
     parser.add_argument(
-        "file", metavar="FILE", help="a file that does not exist yet; it will hold secrets in plain text"
+        "file", metavar="FILE", type=_text, help="a file that does not exist yet; it will hold secrets in plain text"
     )
     parser.set_defaults(run=_export)
 
@@ -70,37 +123,54 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 def _add_import(parser: argparse.ArgumentParser) -> None:
     _add_store(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace credentials that differ; they are kept aside")
-    parser.add_argument("file", metavar="FILE", help="what dcrauth export wrote")
+    parser.add_argument("file", metavar="FILE", type=_text, help="what dcrauth export wrote")
     parser.set_defaults(run=_import)
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
-    where = "a directory, sqlite:FILE or redis://…; default: $DCRAUTH_STORE, or else the user's data directory"
-    parser.add_argument("--store", metavar="WHERE", help=where)
+    where = f"{_KINDS}; default: $DCRAUTH_STORE, or else the user's data directory"
+    parser.add_argument("--store", metavar="WHERE", type=_text, help=where)
+    parser.add_argument("--prefix", type=_text, help="what the keys in a Redis begin with, if it is not dcrauth:")
     parser.add_argument(
-        "--key-file", metavar="FILE", action="append", help="the key of an encrypted store; may be repeated"
+        "--key-file", metavar="FILE", type=_text, action="append", help="the key of an encrypted store; may be repeated"
     )
+
+
+def _text(argument: str) -> str:
+    if not argument.strip():
+        raise argparse.ArgumentTypeError("it is empty, as of a variable that is not set")
+    return argument
+
+
+def _seconds(argument: str) -> float:
+    with suppress(ValueError):
+        if (seconds := float(argument)) >= 0:
+            return seconds
+    raise argparse.ArgumentTypeError("it is not a number of seconds")
 
 
 def _demo(options: argparse.Namespace) -> int:
     from dcrauth import demo  # noqa: PLC0415  # needs extras that other commands do not
 
     if options.software_statement is None:
+        if options.environment or options.service_provider or options.store:
+            complain("--environment, --service-provider and --store go along with --software-statement only")
+            return 2
         return demo.against_simulator()
     if options.service_provider is None:
-        print("dcrauth demo: --service-provider is needed along with --software-statement", file=sys.stderr)
+        complain("--service-provider is needed along with --software-statement")
         return 2
-    return demo.against_service(
-        options.software_statement, options.environment, options.service_provider, options.store
-    )
+    environment: Environment = options.environment or "release-production"
+    store = None if options.store is None else _store_at(options.store, None)
+    return demo.against_service(options.software_statement, environment, options.service_provider, store)
 
 
 def _simulate(options: argparse.Namespace) -> int:
     from dcrauth.simulator import Simulator  # noqa: PLC0415  # needs an extra that other commands do not
 
     with Simulator(port=options.port) as adobe:
-        print(f"base_url            {adobe.url}")
-        print(f"software_statement  {adobe.software_statement}", flush=True)
+        say(f"base_url            {adobe.url}")
+        say(f"software_statement  {adobe.software_statement}")
         end = time.monotonic() + (options.seconds if options.seconds is not None else float("inf"))
         while time.monotonic() < end:
             time.sleep(min(1.0, max(0.0, end - time.monotonic())))
@@ -108,36 +178,57 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    count = export_credentials(_store(options), options.file)
-    print(f"{count} client credentials written to {options.file}, in plain text")
+    store = _store(options)
+    try:
+        count = export_credentials(store, options.file)
+    except NoCredentials:
+        raise ConfigurationError(
+            f"There are no client credentials in {store!r}, and nothing was exported. Name the store that your "
+            "application uses, with --store (and --prefix, if it is a Redis) or $DCRAUTH_STORE"
+        ) from None
+    except StoreCorrupt as damage:
+        if options.key_file:
+            raise
+        raise StoreCorrupt(f"{damage}. If the store is encrypted, nothing is damaged: give --key-file") from None
+    say(f"{count} client credentials written to {options.file}, in plain text")
     return 0
 
 
 def _import(options: argparse.Namespace) -> int:
     done = import_credentials(_store(options), options.file, overwrite=options.overwrite)
-    print(f"{done.written} written, {done.present} already there, {done.kept} different ones kept as they are")
+    say(f"{done.written} written, {done.present} already there, {done.kept} different ones kept as they are")
     return 0
 
 
 def _store(options: argparse.Namespace) -> Store:
-    if options.store and "@" in options.store.partition("://")[2]:
-        raise ConfigurationError("A password in an argument can be seen by others: put the URL into $DCRAUTH_STORE")
-    store = _store_at(options.store or os.environ.get("DCRAUTH_STORE"))
+    store = _store_at(options.store or os.environ.get("DCRAUTH_STORE"), options.prefix)
     if not options.key_file:
         return store
     from dcrauth.stores.encrypted import EncryptedStore  # noqa: PLC0415  # needs an extra
-    from dcrauth.stores.keys import key_from_file  # noqa: PLC0415
 
-    return EncryptedStore(store, keys=[key_from_file(path) for path in options.key_file])
+    # Read at once: where the store is the wrong one, its lack of a record would hide the lack of a key.
+    return EncryptedStore(store, keys=[keys.key_from_file(path)() for path in options.key_file])
 
 
-def _store_at(where: str | None) -> Store:
-    if where and where.startswith(("redis://", "rediss://", "unix://")):
+def _store_at(where: str | None, prefix: str | None) -> Store:
+    """Return the store that is called *where*, which no message quotes: it may hold a password."""
+    named = _SCHEME.match(where or "")
+    scheme = named[1].lower() if named else ""
+    rest = (where or "").removeprefix(named[0] if named else "")
+    if scheme in _REDIS:
         from dcrauth.stores.redis import RedisStore  # noqa: PLC0415  # needs an extra
 
-        return RedisStore(where)
-    if where and where.startswith("sqlite:"):
+        url = f"{scheme}:{rest}"
+        return RedisStore(url) if prefix is None else RedisStore(url, prefix=prefix)
+    if prefix is not None:
+        raise ConfigurationError("--prefix is for a Redis: leave it out, or give the URL of one with --store")
+    if scheme == "sqlite" and rest and not rest.startswith("//"):
         from dcrauth.stores.sqlite import SQLiteStore  # noqa: PLC0415  # needs sqlite3, which some Pythons lack
 
-        return SQLiteStore(where.removeprefix("sqlite:"))
+        return SQLiteStore(rest)
+    if named or "://" in rest:
+        raise ConfigurationError(
+            f"What --store or $DCRAUTH_STORE says is no store; give {_KINDS}. A directory with a colon near the "
+            "beginning of its name begins with ./"
+        )
     return FileStore(where)

@@ -1,6 +1,8 @@
 """``dcrauth demo``: the life of a client, step by step, with every HTTP library, and what each step cost."""
 
 import asyncio
+import errno
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 try:
     import aiohttp
@@ -26,15 +29,20 @@ except ImportError as missing:
     raise ImportError(f"dcrauth demo needs {missing.name}; run: pip install dcrauth[demo]") from missing
 
 from dcrauth import events
+from dcrauth._output import output
 from dcrauth.adobe import AdobePass, Environment
 from dcrauth.clock import Clock
 from dcrauth.device import DeviceInfo
-from dcrauth.errors import DCRAuthError
+from dcrauth.errors import DCRAuthError, ServerUnavailable
 from dcrauth.source import TokenSource
+from dcrauth.stores import Store
 from dcrauth.stores.file import FileStore
 
 HOUR = 3600.0
 THREADS, TASKS = 64, 500
+
+_UNANSWERED = (requests.RequestException, httpx.HTTPError, httpx2.HTTPError, aiohttp.ClientError, TimeoutError)
+"""What the libraries raise when an API does not answer."""
 
 Get = Callable[[TokenSource, str, int], list[int]]
 
@@ -191,28 +199,26 @@ def _cost(counts: Counts, statuses: list[int]) -> Cost:
 
 def against_simulator() -> int:
     """Play the life of a client with every library against the simulator; return 0 if each step cost what it should."""
-    console, hours = Console(), Hours()
+    console, hours = _Console(), Hours()
     outcomes: list[Outcome] = []
-    console.print(
-        "The simulator of Adobe Pass answers on loopback; each client starts with an empty store.\n", soft_wrap=True
-    )
+    console.show("The simulator of Adobe Pass answers on loopback; each client starts with an empty store.\n")
     behaviour = Behaviour(register_delay=0.1, token_delay=0.1)
     with Simulator(behaviour, clock=hours.clock.wall) as adobe, tempfile.TemporaryDirectory() as folder:
         for name in CLIENTS:
-            console.print(f"[bold]{name}[/bold]")
+            console.show(f"[bold]{name}[/bold]")
             for outcome in Stage(name, adobe, hours, Path(folder)).play():
-                console.print(_told(outcome), soft_wrap=True)
+                console.show(_told(outcome))
                 outcomes.append(outcome)
-    console.print(_table(outcomes))
+    console.show(_table(outcomes))
     failed = [outcome for outcome in outcomes if not outcome.fits]
-    console.print(
+    console.show(
         "[red]Some steps did not cost what they should.[/red]" if failed else "[green]All as it should be.[/green]"
     )
     return 1 if failed else 0
 
 
 def _told(outcome: Outcome) -> str:
-    mark = "[green]✓[/green]" if outcome.fits else "[red]✗[/red]"
+    mark = "[green]ok[/green]" if outcome.fits else "[red]!![/red]"
     counted = outcome.counted
     calls = [
         f"{counted.register} registration" * bool(counted.register),
@@ -231,52 +237,69 @@ def _table(outcomes: list[Outcome]) -> Table:
         table.add_column(heading, justify="right")
     for number, outcome in enumerate(outcomes):
         pairs = zip(vars(outcome.counted).values(), vars(outcome.expected).values(), strict=True)
-        cells = [str(found) if found == wanted else f"[red]{found} ≠ {wanted}[/red]" for found, wanted in pairs]
+        cells = [str(found) if found == wanted else f"[red]{found} != {wanted}[/red]" for found, wanted in pairs]
         last = number + 1 == len(outcomes) or outcomes[number + 1].client != outcome.client
         table.add_row(outcome.client, outcome.step, *cells, end_section=last)
     return table
 
 
-def against_service(statement: str, environment: Environment, service_provider: str, store: str | None) -> int:
+def against_service(statement: str, environment: Environment, service_provider: str, store: Store | None) -> int:
     """Play the safe part against the real service: register once, get a token, ask for a configuration, restart.
 
     Parameters:
         statement: path of the software statement's file.
         environment: which of Adobe's environments.
         service_provider: whose configuration to ask for.
-        store: directory of the store; a temporary one by default, which wastes the registration.
+        store: where to keep the client credentials; a temporary directory by default, which wastes the registration.
 
     Returns:
-        0 if every call was answered with 200 and nothing was asked for twice.
+        0 if every call was answered with 200.
+
+    Raises:
+        DCRAuthError: the statement, the store or the service is to blame.
     """
-    console = Console()
-    try:
-        provider = AdobePass(statement, environment=environment, device_info=DeviceInfo.detect())
-        base = provider.token_url.removesuffix("/o/client/token")
-        url = f"{base}/api/v2/{service_provider}/configuration"
-        with _folder(store) as folder:
-            return _safe_part(console, provider, FileStore(folder), url)
-    except DCRAuthError as error:
-        console.print(f"[red]{type(error).__name__}[/red]: {error}")
-        return 1
+    provider = AdobePass(Path(statement), environment=environment, device_info=DeviceInfo.detect())
+    base = provider.token_url.removesuffix("/o/client/token")
+    url = f"{base}/api/v2/{quote(service_provider, safe='')}/configuration"
+    with _kept_in(store) as chosen:
+        try:
+            return _safe_part(_Console(), provider, chosen, url)
+        except DCRAuthError:
+            raise  # the libraries' own error as well, but one that says what was wrong
+        except _UNANSWERED as fault:
+            # What the libraries say may quote a proxy's URL, and with it a password.
+            raise ServerUnavailable(f"{base} does not answer ({type(fault).__name__}); try again later") from None
 
 
-def _safe_part(console: Console, provider: AdobePass, store: FileStore, url: str) -> int:
+def _safe_part(console: "_Console", provider: AdobePass, store: Store, url: str) -> int:
     good = True
     for name, (get, _) in CLIENTS.items():
         told: list[events.Event] = []
         source = TokenSource(provider, store=store, on_event=told.append)
         statuses = get(source, url, 1) + get(source, url, 1)
         names = ", ".join(type(event).__name__ for event in told) or "nothing: the store had it all"
-        console.print(f"[bold]{name}[/bold]: answered {statuses}; {names}")
+        console.show(f"[bold]{name}[/bold]: answered {statuses}; {names}")
         good = good and statuses == [200, 200]
     return 0 if good else 1
 
 
 @contextmanager
-def _folder(store: str | None) -> Iterator[str]:
+def _kept_in(store: Store | None) -> Iterator[Store]:
     if store is not None:
         yield store
         return
     with tempfile.TemporaryDirectory() as folder:
-        yield folder
+        yield FileStore(folder)
+
+
+class _Console(Console):
+    """A terminal, or a file, which may be full, or have no reader any more."""
+
+    def show(self, what: str | Table) -> None:
+        """Print lines, or a table, as they are."""
+        with output():
+            self.print(what, soft_wrap=isinstance(what, str))
+
+    def on_broken_pipe(self) -> None:
+        """Say so as of any other failure; rich would end the program without a word."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))

@@ -1,16 +1,20 @@
 """Moving client credentials from one store to another, so that a change of store logs nobody out.
 
 Only credentials travel, along with those that were replaced; tokens are had anew. Nothing is overwritten unless that is
-asked for, and then the old pair is kept aside. To move the same credentials twice does no harm.
+asked for, and then the old pair is kept aside. To move the same credentials twice does no harm. A store that never had
+any is an error: it is rather the wrong one, and what is taken for a backup would be empty.
+
+An exported file has one JSON object on each line: a heading, the records, and how many of these there are.
 """
 
 import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TextIO
 
 from dcrauth._arguments import path_of
@@ -21,8 +25,16 @@ from dcrauth.records import Forgotten, StoredCredentials, read_credentials, writ
 from dcrauth.stores import Store
 
 _HEADING = {"format": "dcrauth-export", "schema": 1}
+_LONGEST_LINE = 16 * 1024 * 1024
+"""In characters; no record is near it, and a line without an end, as of a device, must not fill the memory."""
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 Records = Iterable[tuple[str, bytes]]
+
+
+class NoCredentials(ConfigurationError):
+    """The store to read from holds none, nor a note that they were deleted: it is not the one that was meant."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,7 @@ def copy_credentials(source: Store, target: Store, *, overwrite: bool = False) -
         overwrite: whether credentials of the target that differ give way; they are kept aside.
 
     Raises:
+        ConfigurationError: *source* has no client credentials, nor a note that they were deleted.
         StoreError: a record cannot be read or written; what was copied before stays, and the copy can be run again.
     """
     return _written(target, _credentials_in(source), overwrite)
@@ -58,15 +71,17 @@ def export_credentials(store: Store, path: str | os.PathLike[str]) -> int:
     The file holds secrets in plain text, whatever the store: keep it as you would keep a password.
 
     Raises:
-        ConfigurationError: the file exists already, or cannot be written.
-        StoreError: a record cannot be read; then there is no file.
+        ConfigurationError: the file exists already, or cannot be written to its end; or the store has no client
+            credentials, nor a note that they were deleted. Then there is no new file.
+        StoreError: a record cannot be read; then there is none either.
     """
     count = 0
-    with _new_file(path_of(path, "path")) as file:
-        print(json.dumps(_HEADING), file=file)
+    with _new_file(path_of(path, "path")) as write_line:
+        write_line(_HEADING)
         for key, data in _credentials_in(store):
-            print(json.dumps({"key": key, "record": data.decode()}), file=file)
+            write_line({"key": key, "record": data.decode()})
             count += 1
+        write_line({"records": count})
     return count
 
 
@@ -77,19 +92,27 @@ def import_credentials(store: Store, path: str | os.PathLike[str], *, overwrite:
         overwrite: whether credentials of the store that differ give way; they are kept aside.
 
     Raises:
-        ConfigurationError: there is no such file, or it is not an export; the line is named.
+        ConfigurationError: there is no such file, it is not an export, or it is cut short; the line is named. What was
+            written before stays, which is nothing if the file is none of ours from its beginning.
         StoreError: a record is damaged or cannot be written; what was written before stays.
     """
-    return _written(store, _credentials_in_file(path_of(path, "path")), overwrite)
+    records = _credentials_in_file(path_of(path, "path"))
+    first = list(itertools.islice(records, 1))  # a file of another kind is told before anything is made of the store
+    return _written(store, itertools.chain(first, records), overwrite)
 
 
 def _credentials_in(store: Store) -> Iterator[tuple[str, bytes]]:
+    found = False
     for key in store.keys():
         if not is_of_credentials(key):
             continue
+        found = True
         data = store.get(key)
         if data is not None and isinstance(read_credentials(key, data), StoredCredentials):
             yield key, data
+    if not found:
+        kind = type(store).__name__  # not its repr, which is not always ours: it may show a password
+        raise NoCredentials(f"This {kind} has no client credentials; name the store that your application uses")
 
 
 def _written(store: Store, records: Records, overwrite: bool) -> Transferred:
@@ -137,11 +160,22 @@ def _present(store: Store, key: str) -> StoredCredentials | Forgotten:
 def _credentials_in_file(path: str) -> Iterator[tuple[str, bytes]]:
     try:
         with open(path, encoding="utf-8") as file:
-            _check_heading(_line(file.readline(), path, 1), path)
-            for number, line in enumerate(file, start=2):
-                yield _record(_line(line, path, number), path, number)
+            _check_heading(_line(file.readline(_LONGEST_LINE), path, 1), path)
+            yield from _records_in(file, path)
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: this is not an export of dcrauth, which is text") from None
     except (OSError, ValueError) as reason:
-        raise ConfigurationError(f"{path} cannot be read: {type(reason).__name__}") from None
+        raise ConfigurationError(f"{path} cannot be read: {_why(reason)}") from None
+
+
+def _records_in(file: TextIO, path: str) -> Iterator[tuple[str, bytes]]:
+    number = 1
+    for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), start=2):
+        found = _line(line, path, number)
+        if found == {"records": number - 2} and not file.readline(1):
+            return
+        yield _record(found, path, number)
+    raise ConfigurationError(f"{path} is cut short after line {number}; get the whole file, or export again")
 
 
 def _line(line: str, path: str, number: int) -> dict[str, object]:
@@ -167,19 +201,40 @@ def _record(found: dict[str, object], path: str, number: int) -> tuple[str, byte
 
 
 @contextmanager
-def _new_file(path: str) -> Iterator[TextIO]:
-    """Open a new file for writing; remove it again if it is not written to its end."""
+def _new_file(path: str) -> Iterator[Callable[[object], None]]:
+    """Make a new file and yield what writes a line to it; remove it again if it is not written to its end."""
+    with _told(path):
+        fd = os.open(path, _NEW, 0o600)
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        try:
+            yield partial(_write_line, fd, path)
+            with _told(path):
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+    except BaseException:
+        with suppress(OSError):  # what cannot even be removed has no end, so that no import takes it for whole
+            os.unlink(path)
+        raise
+
+
+def _write_line(fd: int, path: str, value: object) -> None:
+    line = json.dumps(value).encode() + b"\n"
+    with _told(path):
+        while line:
+            line = line[os.write(fd, line) :]
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Turn what the operating system says of a new file into an error that says what to do."""
+    try:
+        yield
     except FileExistsError:
         raise ConfigurationError(f"{path} exists already and is not overwritten; choose another name") from None
-    except OSError as reason:
-        raise ConfigurationError(f"{path} cannot be written: {reason.strerror}") from None
-    try:
-        with open(fd, "w", encoding="utf-8") as file:
-            yield file
-            file.flush()
-            os.fsync(fd)
-    except BaseException:
-        os.unlink(path)
-        raise
+    except (OSError, ValueError) as reason:
+        raise ConfigurationError(f"{path} cannot be written: {_why(reason)}; choose another place") from None
+
+
+def _why(reason: Exception) -> str:
+    return getattr(reason, "strerror", None) or type(reason).__name__

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Self
 
 from dcrauth._confidential import unfailing
+from dcrauth.errors import ConfigurationError
 from dcrauth.simulator import api, control, dcr
 from dcrauth.simulator.behaviour import Behaviour, Fault
 from dcrauth.simulator.http import Handler, Server
@@ -30,6 +31,9 @@ class Simulator:
         port: port to listen on; 0 for any that is free.
         ssl_context: makes it speak HTTPS.
         clock: returns seconds since the epoch; tokens expire and the throttle counts by it.
+
+    Raises:
+        ConfigurationError: it cannot listen there, as where the port is in use.
     """
 
     def __init__(
@@ -48,7 +52,7 @@ class Simulator:
         self._calls: deque[Call] = deque(maxlen=_KEPT_CALLS)
         self._counts = Counts()
         self._changed = threading.Condition()
-        self._server = Server((host, port), type("BoundHandler", (Handler,), {"site": self}), ssl_context)
+        self._server = _listening(host, port, type("BoundHandler", (Handler,), {"site": self}), ssl_context)
         self._thread: threading.Thread | None = None
         scheme = "http" if ssl_context is None else "https"
         self.url = f"{scheme}://{host}:{self._server.server_address[1]}"
@@ -218,3 +222,13 @@ class Simulator:
         with self._changed:
             self._counts = replace(self._counts, **{name: getattr(self._counts, name) + 1})
             self._changed.notify_all()
+
+
+def _listening(host: str, port: int, handler: type, context: ssl.SSLContext | None) -> Server:
+    try:
+        return Server((host, port), handler, context)
+    except (OSError, OverflowError) as reason:
+        why = getattr(reason, "strerror", None) or "a port is a number from 0 to 65535"
+        raise ConfigurationError(
+            f"The simulator cannot listen on port {port} of {host}: {why}; take another one, or 0 for any that is free"
+        ) from None
