@@ -55,6 +55,9 @@ class Kind:
     is_async: bool
     backend: str = ""
 
+    def __str__(self) -> str:
+        return self.name
+
 
 class App:
     """One session with an auth object on it."""

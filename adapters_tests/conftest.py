@@ -94,7 +94,13 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
         yield server
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+LEFT_OUT = {"httpx2-asyncio", "httpx2-trio"}
+"""Clients that the quick path leaves out: all that they have of their own beside those of httpx are names."""
+
+
+@pytest.fixture(
+    params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind.name in LEFT_OUT)) for kind in KINDS], ids=str
+)
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Each of the clients."""
     found: Kind = request.param

@@ -138,7 +138,10 @@ def listed(calls: dict[str, int]) -> Iterator[tuple[str, int]]:
     "a call of the disk fails: full, read-only, no descriptor left, an error of the device, also while waiting for it",
     "an error with the place and the reason; the old records stay, nothing is left behind, and the next call works",
 )
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name not in {"replace", "first add"})) for name in OPERATIONS],
+)
 def test_a_fault_costs_nothing(bench: Bench, name: str) -> None:
     """Whichever call of the disk fails, and how: a StoreError, the old records, no leftovers, and it works again."""
     operation = OPERATIONS[name]

@@ -365,7 +365,8 @@ def test_no_failure_of_a_disk_shows_a_secret(call: str, tmp_path: Path, time: Ma
 )
 # What is interrupted between the HTTP library and us is nobody's to close but the garbage collector's.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.is_async], ids=lambda kind: kind.name)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.is_async], ids=str)
 def test_no_interrupt_of_a_request_shows_a_secret(kind: Kind, make_source: Any, adobe: Simulator) -> None:
     """In whichever of our lines a request is interrupted, the variables of all frames of ours are clean."""
     api = f"{adobe.url}/api/v2/REF30/configuration"

@@ -512,6 +512,7 @@ def test_damaged_rows_are_told_after_all_keys(path: Path) -> None:
 
 
 @pytest.mark.fault("a byte of an SQLite store has changed", "the record is what it was, or an error")
+@pytest.mark.slow
 def test_every_flipped_byte_is_told_or_harmless(path: Path, tmp_path: Path) -> None:
     """With any one byte of the file changed a record is what it was, or an error, or not ours by its own checksum."""
     server = Server()
