@@ -265,7 +265,7 @@ def test_an_export_without_room_leaves_no_file(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """What the system says of a name becomes an error with the name, and with what to do."""
     for name in (tmp_path / "no" / "folder", "nothing\0here", tmp_path / ("x" * 300)):
-        with pytest.raises(ConfigurationError, match="choose another place|there can be none"):
+        with pytest.raises(ConfigurationError, match=r"choose another place|there can be none"):
             export_credentials(filled(MemoryStore()), name)
 
 
