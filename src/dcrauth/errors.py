@@ -19,6 +19,7 @@ DCRAuthError
 StoreWarning is a warning: the store works, but its settings may lose what it keeps.
 """
 
+import sys
 from typing import Any
 
 
@@ -127,13 +128,48 @@ def another(error: DCRAuthError) -> DCRAuthError:
     return _rebuilt(type(error), error.message, error.evidence)
 
 
+_MOCKS = frozenset({"pytest_socket", "requests_mock", "respx", "vcr"})
+"""Packages that refuse calls in tests by errors of their own."""
+
+
+def is_refusal(reason: BaseException | None) -> bool:
+    """Return whether *reason* is how a test refuses a call: by an assertion, ``pytest.fail``, or an error of a mock."""
+    outcome = getattr(sys.modules.get("_pytest.outcomes"), "OutcomeException", AssertionError)
+    return isinstance(reason, (AssertionError, outcome)) or type(reason).__module__.partition(".")[0] in _MOCKS
+
+
+def described(reason: BaseException) -> str:
+    """Return the full name of an error and where it was raised, without its text, which may hold a secret."""
+    return f"{type(reason).__module__}.{type(reason).__qualname__} in {raised_in(reason)}"
+
+
+def raised_in(reason: BaseException) -> str:
+    """Return the name of the module that has raised *reason*."""
+    place, module = reason.__traceback__, ""
+    while place is not None:
+        module = place.tb_frame.f_globals.get("__name__", "")
+        place = place.tb_next
+    return module or "an unknown module"
+
+
 def as_ours(reason: BaseException) -> DCRAuthError:
-    """Return *reason* if it is an error of ours, else one that says that it was not foreseen."""
+    """Return *reason* if it is an error of ours, else one that says that a renewal ended with it."""
     if isinstance(reason, DCRAuthError):
         return reason
-    error = DCRAuthError(f"A renewal ended unexpectedly with {type(reason).__name__}; please report this")
+    if not is_refusal(reason):
+        error = DCRAuthError(f"A renewal ended unexpectedly with {type(reason).__name__}; please report this")
+    elif type(reason) is AssertionError:  # may be one of a transport in production, which is not to be called each time
+        error = DCRAuthError(f"A renewal was ended by {described(reason)}")
+    else:
+        error = ConfigurationError(f"A renewal was ended by {described(reason)}")
     error.__cause__ = reason
     return error
+
+
+def refusal_behind(error: DCRAuthError) -> BaseException | None:
+    """Return what a test has refused a call with, if *error* is what `as_ours` has made of that."""
+    made = type(error) in {DCRAuthError, ConfigurationError}
+    return error.__cause__ if made and is_refusal(error.__cause__) else None
 
 
 def in_terms_of(host: type[Exception], error: DCRAuthError) -> DCRAuthError:

@@ -12,7 +12,7 @@ from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken
 from dcrauth.driver import Driver
 from dcrauth.effects import Errand, Memory
-from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable, another, as_ours
+from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable, another, as_ours, refusal_behind
 from dcrauth.fleet import fleet_of
 from dcrauth.flight import Flight, take_off, wait, wait_async
 from dcrauth.identity import Identity
@@ -282,6 +282,8 @@ class TokenSource(Confidential):
         holding = self._held
         if holding is not None and rules.can_stand_in(holding, refused, self._clock.now()):
             return holding.token
+        if (refusal := refusal_behind(error)) is not None:
+            raise refusal
         raise another(error) from error
 
     def _too_late(self) -> ServerUnavailable:
