@@ -55,6 +55,19 @@ class Kind:
     is_async: bool
     backend: str = ""
 
+    @property
+    def connection_error(self) -> type[Exception]:
+        """What the library raises where no connection can be made."""
+        return CONNECTION_ERRORS[self.library]
+
+
+CONNECTION_ERRORS: dict[str, type[Exception]] = {
+    "requests": requests.ConnectionError,
+    "httpx": httpx.ConnectError,
+    "httpx2": httpx2.ConnectError,
+    "aiohttp": aiohttp.ClientConnectionError,
+}
+
 
 class App:
     """One session with an auth object on it."""

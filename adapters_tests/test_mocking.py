@@ -36,7 +36,7 @@ KIND = {kind.name: kind for kind in KINDS}
 expects_refusals = pytest.mark.httpx_mock(assert_all_requests_were_expected=False)
 
 
-@pytest.fixture(params=ALL, ids=lambda pair: "-".join(pair))
+@pytest.fixture(params=ALL, ids="-".join)
 def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
     """The names of a mock and of a client that it is for."""
     found: tuple[str, str] = request.param
@@ -308,7 +308,7 @@ def test_what_belongs_to_one_client_sees_its_requests_only(
 
 
 def test_aioresponses_leaves_no_request_to_authorize(provider: AdobePass, adobe: Simulator, api: str) -> None:
-    """aioresponses stands in for all that a session does, its middlewares too: there is nothing to see or to mock."""
+    """All that a session does is aioresponses' then, its middlewares too: there is nothing to see or to mock."""
 
     async def main() -> list[tuple[str, str]]:
         auth = dcrauth.aiohttp.DCRAuth(provider, store=MemoryStore())

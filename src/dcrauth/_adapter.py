@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn, Self
 
 from dcrauth.credentials import AccessToken
-from dcrauth.errors import ConfigurationError, DCRAuthError, in_terms_of
+from dcrauth.errors import ConfigurationError, DCRAuthError, in_terms_of, is_connection_fault
 from dcrauth.events import Event
 from dcrauth.origins import origin, prefixes, spellings
 from dcrauth.policy import Policy
@@ -20,7 +20,8 @@ LARGEST_REFUSAL = 64 * 1024
 class Attachment:
     """The part of every ``DCRAuth`` that does not depend on the HTTP library."""
 
-    _host_error: ClassVar[type[Exception]]
+    _host_errors: ClassVar[tuple[type[Exception], ...]]
+    _connection_errors: ClassVar[tuple[type[Exception], ...]]
     _own_transport: ClassVar[type[Transport]]
 
     def __init__(
@@ -88,14 +89,18 @@ class Attachment:
             return self._source.token(instead_of=instead_of)
         except DCRAuthError as error:
             failure = error
-        raise in_terms_of(self._host_error, failure) from failure
+        raise self._in_hosts_terms(failure) from failure
 
     async def _token_async(self, instead_of: AccessToken | None = None) -> AccessToken:
         try:
             return await self._source.token_async(instead_of=instead_of)
         except DCRAuthError as error:
             failure = error
-        raise in_terms_of(self._host_error, failure) from failure
+        raise self._in_hosts_terms(failure) from failure
+
+    def _in_hosts_terms(self, failure: DCRAuthError) -> DCRAuthError:
+        """Return *failure* as an error of the library's, which is what wraps a client, such as a retry layer, knows."""
+        return in_terms_of(self._connection_errors if is_connection_fault(failure) else self._host_errors, failure)
 
     def _asks_for_renewal(self, token: AccessToken, body: bytes) -> bool:
         """Whether a 401 with *body* to a request with *token* is about the token at all."""

@@ -4,6 +4,7 @@ The client runs the flow once around a request and all of its redirects. The tok
 by yielding a request of ours: that would go through the caller's transport, hooks and cookies, without a timeout.
 """
 
+import importlib
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, ClassVar
@@ -14,12 +15,29 @@ from dcrauth.credentials import AccessToken
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 
 
+def with_sibling(library: Any, name: str) -> tuple[Any, ...]:
+    """Return *library*, and the one called *name* if that is installed as well.
+
+    Then other packages choose between the two: code that made a client of the one may make one of the other once
+    some dependency has brought that.
+    """
+    try:
+        return library, importlib.import_module(name)
+    except Exception:  # what may not even be used is in nobody's way, whatever is wrong with it
+        return (library,)
+
+
+def auth_of(libraries: tuple[Any, ...]) -> type:
+    """Return a base class that makes the clients of all *libraries* take an object for an authentication flow."""
+    return type("Auth", tuple(each.Auth for each in libraries), {})
+
+
 class HttpxFlow(Attachment):
     """The authentication flow of httpx, for blocking clients and for asyncio and trio."""
 
     requires_request_body = False
     requires_response_body = False
-    _library: ClassVar[Any]
+    _libraries: ClassVar[tuple[Any, ...]]
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Run around one request of a blocking client."""
@@ -60,6 +78,10 @@ class HttpxFlow(Attachment):
         known = (url.scheme, url.host, url.port) in self._spelled or self._protects(url.scheme, url.host, url.port)
         return known and not _is_signed(request.headers)
 
+    def _library_of(self, request: Any) -> Any:
+        """Return the library whose client runs the flow."""
+        return next(each for each in self._libraries if isinstance(request, each.Request))
+
     def _carried(self, response: Any, token: AccessToken) -> bool:
         """Whether the request that was refused, after all redirects, went to a protected origin and had our token."""
         # Nothing here is named after the header: programs log the variables of a function that is interrupted.
@@ -81,7 +103,7 @@ class HttpxFlow(Attachment):
 
     def _carry_cookies(self, request: Any, response: Any) -> None:
         """Give *request* the cookies that *response* has set; the client has done its part before the flow began."""
-        probe = self._library.Request(request.method, request.url)
+        probe = self._library_of(request).Request(request.method, request.url)
         response.cookies.set_cookie_header(probe)
         pairs = [*_pairs(request.headers.get("Cookie")), *_pairs(probe.headers.get("Cookie"))]
         if pairs:
@@ -91,7 +113,7 @@ class HttpxFlow(Attachment):
         """Note where the body begins; return what takes it back there and says whether that can be relied on."""
         try:
             request.content  # noqa: B018  # raises unless the body is in memory
-        except self._library.RequestNotRead:
+        except self._library_of(request).RequestNotRead:
             return _rewind_of_stream(request.stream)
         return _nothing_to_do
 

@@ -172,32 +172,37 @@ def refusal_behind(error: DCRAuthError) -> BaseException | None:
     return error.__cause__ if made and is_refusal(error.__cause__) else None
 
 
-def in_terms_of(host: type[Exception], error: DCRAuthError) -> DCRAuthError:
-    """Return *error* as an instance of its own class and of *host* as well.
+def is_connection_fault(error: DCRAuthError) -> bool:
+    """Return whether *error* says that no server has answered, so that what needs the token was never sent."""
+    return isinstance(error, Unavailable) and error.status is None
+
+
+def in_terms_of(hosts: tuple[type[Exception], ...], error: DCRAuthError) -> DCRAuthError:
+    """Return *error* as an instance of its own class and of all *hosts* as well.
 
     Parameters:
-        host: the base error of an HTTP library, such as ``requests.RequestException``.
+        hosts: errors of HTTP libraries, such as ``requests.RequestException``; those of httpx and httpx2 together.
         error: the error to express.
 
     Returns:
-        An error that both ``except DCRAuthError`` and ``except host`` catch.
+        An error that both ``except DCRAuthError`` and ``except`` with any of *hosts* catch.
     """
     kind = type(error)
-    pair = (kind, host)
+    pair = (kind, hosts)
     if pair not in _combined:
-        _combined[pair] = _combine(kind, host)
+        _combined[pair] = _combine(kind, hosts)
     return _combined[pair](error.message, **error.evidence)
 
 
-_combined: dict[tuple[type[DCRAuthError], type[Exception]], type[DCRAuthError]] = {}
+_combined: dict[tuple[type[DCRAuthError], tuple[type[Exception], ...]], type[DCRAuthError]] = {}
 
 
-def _combine(kind: type[DCRAuthError], host: type[Exception]) -> type[DCRAuthError]:
+def _combine(kind: type[DCRAuthError], hosts: tuple[type[Exception], ...]) -> type[DCRAuthError]:
     def reduce(self: DCRAuthError) -> tuple[Any, ...]:
-        return in_terms_of, (host, kind(self.message, **self.evidence))
+        return in_terms_of, (hosts, kind(self.message, **self.evidence))
 
     names = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__reduce__": reduce}
-    return type(kind.__name__, (kind, host), names)
+    return type(kind.__name__, (kind, *hosts), names)
 
 
 def _rebuilt(kind: type[DCRAuthError], message: str, evidence: dict[str, Any]) -> DCRAuthError:
