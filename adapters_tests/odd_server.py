@@ -84,7 +84,8 @@ def _request(connection: socket.socket) -> bytes:
         text += _more(connection)
     length = re.search(rb"content-length: *(\d+)", text, re.IGNORECASE)
     end = text.index(b"\r\n\r\n") + 4 + (int(length[1]) if length else 0)
-    while len(text) < end:
+    chunked = b"transfer-encoding: chunked" in text[:end].lower()
+    while len(text) < end or (chunked and not text.endswith(b"\r\n0\r\n\r\n")):
         text += _more(connection)
     return text
 

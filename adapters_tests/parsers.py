@@ -47,8 +47,11 @@ from dcrauth.records import (
     StoredCredentials,
     read_credentials,
     read_token,
+    read_unusable,
+    storable,
     write_credentials,
     write_token,
+    write_unusable,
 )
 from dcrauth.rules import Instant
 from dcrauth.transfer import import_credentials
@@ -63,6 +66,7 @@ IDENTITY = Identity("ab" * 32)
 _ADOBE = AdobePass(STATEMENT)
 _POLICY = Policy()
 _VISIBLE = re.compile(r"[!-~]+")
+_VSCHAR = re.compile(r"[ -~]+")
 _SAID = re.compile(
     rb'("(error|error_description|code|action|message|details|helpUrl|trace)"|<(action|code|message|details|trace|helpUrl)>)'
 )
@@ -139,10 +143,14 @@ def read_registration(data: bytes) -> None:
             continue
         assert status < 300
         assert isinstance(found, ClientCredentials)
-        assert _VISIBLE.fullmatch(found.client_id)
-        assert _VISIBLE.fullmatch(found.client_secret)
+        assert _VSCHAR.fullmatch(found.client_id)
+        assert _VSCHAR.fullmatch(found.client_secret)
         assert CANARY not in repr(found)
         _ADOBE.token_request(found)
+        found = storable(IDENTITY.credentials, found)
+        if found is None:
+            assert len(data) > records.LARGEST / 2, "a short answer that no record can hold"
+            continue
         written = write_credentials(IDENTITY.credentials, found)
         back = read_credentials(IDENTITY.credentials, written.data)
         assert isinstance(back, StoredCredentials)
@@ -201,11 +209,14 @@ def _sound_enhanced(found: EnhancedError) -> None:
 
 
 def read_retry_after(data: bytes) -> None:
-    """Read ``Retry-After`` in the first line of *data* and ``Expires`` in the second, as HTTP libraries give them."""
+    """Read ``Retry-After`` in the first line of *data* and ``Expires`` in the second, as HTTP libraries give them.
+
+    Each of them is read as ``X-RateLimit-Reset`` as well.
+    """
     first, _, second = data.decode("latin-1").partition("\n")
-    for told in ((first, None), (None, second), (first, second)):
+    for told in ((first, None, second), (None, second, first), (first, second, None), (None, None, first)):
         for status in (429, 503):
-            problem = Problem("", status, retry_after=told[0], expires=told[1])
+            problem = Problem("", status, retry_after=told[0], expires=told[1], rate_limit_reset=told[2])
             wait = rules.pause(problem, 1, NOW, 0.5, _POLICY)
             assert isinstance(wait, float | int)
             assert 0 <= wait <= problems.LONGEST_WAIT
@@ -253,6 +264,22 @@ def _token_of(key: str, record: bytes) -> None:
     _sound_token(token)
     rules.adoptable(token, None, NOW, _POLICY)
     rules.held(token, NOW, 0.5, _POLICY)
+
+
+def read_registration_note(data: bytes) -> None:
+    """Read a note on a registration that has brought nothing usable: as it is, resealed, and as a payload."""
+    key = IDENTITY.registration
+    readers = [lambda each=each: _note_of(key, each) for each in (data, *_resealed(key, data))]
+    _each(readers, (StoreCorrupt, StoreTooNew), data)
+
+
+def _note_of(key: str, record: bytes) -> None:
+    note = read_unusable(key, record)
+    assert _is_moment(note.noted_at)
+    assert note.status is None or type(note.status) is int
+    rules.is_barred(note, "digest", NOW)
+    check_error(problems.barred("https://example.com/register", note.status), b"")
+    assert read_unusable(key, write_unusable(key, note)) == note
 
 
 def _resealed(key: str, data: bytes) -> Iterator[bytes]:
@@ -399,6 +426,7 @@ PARSERS = (
     Parser("retry_after", (), read_retry_after),
     Parser("credentials_record", (StoreCorrupt, StoreTooNew), read_credentials_record),
     Parser("token_record", (StoreCorrupt, StoreTooNew), read_token_record),
+    Parser("registration_note", (StoreCorrupt, StoreTooNew), read_registration_note),
     Parser("statement", (ConfigurationError,), read_statement),
     Parser("export", (ConfigurationError, StoreCorrupt, StoreTooNew), read_export),
     Parser("url", (ConfigurationError,), read_url),

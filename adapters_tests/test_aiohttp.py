@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from adapters_tests.odd_server import OddServer
 from adapters_tests.test_contract import tokens_seen
 from dcrauth import AdobePass, TokenSource
 from dcrauth._adapter import LARGEST_REFUSAL
@@ -325,3 +326,59 @@ def test_a_netrc_file_that_the_session_reads(
     run(DCRAuth(source), main, trust_env=True)
     sent = [call.headers.get("authorization", "None").split()[0] for call in adobe.calls]
     assert sent == ["Basic", "None", "None"]
+
+
+@pytest.mark.fault(
+    "the connection breaks while aiohttp sends a request for the second time, and aiohttp starts over by itself",
+    "three sends: two of ours and one of aiohttp's; a 401 to the last one renews the token and is handed over",
+)
+@pytest.mark.parametrize(
+    ("answers", "status", "tokens"),
+    [
+        (["refuse", "break", "refuse", "grant"], 401, 3),
+        (["refuse", "break", "grant", "grant"], 200, 2),
+        (["break", "refuse", "grant", "grant"], 200, 2),
+    ],
+)
+def test_a_request_that_aiohttp_starts_over(
+    answers: list[str], status: int, tokens: int, make_source: Callable[..., TokenSource], adobe: Simulator
+) -> None:
+    """A request of the caller's is sent at most twice by us, however often aiohttp runs the middleware for it."""
+    texts = {
+        "refuse": b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno",
+        "grant": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+        "break": b"",
+    }
+    left = [texts[answer] for answer in answers]
+    with OddServer(lambda connection: connection.sendall(left.pop(0))) as server:
+        source = make_source(provider=AdobePass(adobe.software_statement, base_url=adobe.url, protects=[server.url]))
+
+        async def main(session: aiohttp.ClientSession) -> None:
+            async with session.get(server.url) as response:
+                assert response.status == status
+            left[:] = [texts["refuse"], texts["grant"]]
+            async with session.get(server.url) as response:  # the next request of the same task is another one
+                assert response.status == 200
+
+        run(DCRAuth(source), main)
+        assert len(server.received) == 3 + 2
+    assert adobe.counts.token == tokens + 1
+
+
+def test_a_middleware_of_the_callers_that_repeats(source: TokenSource, adobe: Simulator, api: str) -> None:
+    """Where one of the caller's middlewares runs ours again for one request, it is that which sends a third time."""
+    adobe.behaviour = Behaviour(refuse_every_token=True)
+
+    async def again(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        (await handler(request)).close()
+        return await handler(request)
+
+    async def main() -> None:
+        async with (
+            aiohttp.ClientSession(middlewares=[again, DCRAuth(source)]) as session,
+            session.get(api) as response,
+        ):
+            assert response.status == 401
+
+    asyncio.run(main())
+    assert adobe.counts.api == 3

@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 import trustme
 
-from adapters_tests.clients import App, Kind
+from adapters_tests.clients import KINDS, App, Kind
 from adapters_tests.conftest import ManualClock
 from adapters_tests.test_contract import tokens_seen
-from dcrauth import AdobePass, Policy, ServerUnavailable, TokenSource
+from dcrauth import AdobePass, MemoryStore, Policy, ServerUnavailable, TokenSource
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
 Make = Callable[..., TokenSource]
@@ -53,6 +53,43 @@ def test_a_server_that_refuses_every_token(
         time.advance(20)
         assert [app.get(api).status for _ in range(10)] == [401] * 10
     assert (adobe.counts.token, adobe.counts.api) == (2, 12)
+
+
+@pytest.mark.fault(
+    "the API refuses every token, and processes come and go",
+    "one renewal in ten seconds, over all processes that share a store",
+)
+def test_a_server_that_refuses_every_token_of_every_process(
+    make_source: Make, adobe: Simulator, api: str, time: ManualClock
+) -> None:
+    """What a token was granted for is known to the next process, so that it does not ask for one as well."""
+    kind, store = KINDS[0], MemoryStore()
+    adobe.behaviour = Behaviour(refuse_every_token=True)
+    for rounds in (1, 2, 3):
+        for _ in range(30):
+            with kind.open(kind.auth(make_source(policy=Policy(), store=store))) as app:
+                assert [app.get(api).status for _ in range(2)] == [401] * 2
+        assert adobe.counts.token == 1 + rounds
+        time.advance(11)
+    assert adobe.counts.register == 1
+
+
+@pytest.mark.fault(
+    "tokens are revoked over and over, and the API blames their client for it",
+    "each is replaced at once; the client stays",
+)
+def test_revoked_tokens_condemn_no_client(
+    kind: Kind, make_source: Make, adobe: Simulator, api: str, time: ManualClock
+) -> None:
+    """A token that is revoked alone, however soon and however often, is no reason to register anew."""
+    adobe.behaviour = Behaviour(refusals="v2")
+    with kind.open(kind.auth(make_source(policy=Policy()))) as app:
+        assert app.get(api).status == 200
+        for seconds in (1, 3_600, 11, 5_000, 20_000, 15):
+            time.advance(seconds)
+            adobe.revoke_tokens()
+            assert app.get(api).status == 200
+    assert adobe.counts.register == 1
 
 
 @pytest.mark.fault(

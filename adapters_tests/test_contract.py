@@ -20,7 +20,17 @@ import trustme
 from adapters_tests.bodies import BODIES, CASES, Body
 from adapters_tests.clients import KINDS, App, Kind
 from adapters_tests.conftest import ManualClock
-from dcrauth import AdobePass, DCRAuthError, FileStore, Policy, ServerUnavailable, StoreError, TokenSource
+from dcrauth import (
+    AdobePass,
+    DCRAuthError,
+    FileStore,
+    Policy,
+    RegistrationRejected,
+    Rejected,
+    ServerUnavailable,
+    StoreError,
+    TokenSource,
+)
 from dcrauth.simulator import Behaviour, Call, Fault, Simulator
 
 HOUR = 3600.0
@@ -90,10 +100,10 @@ def test_sends_at_most_twice(app: App, adobe: Simulator, api: str) -> None:
 
 
 @pytest.mark.fault(
-    "the API refuses a token that has just been renewed",
+    "the API refuses a token that was renewed because it had refused another one a moment ago",
     "the caller gets the 401; no request turns into a token call",
 )
-def test_does_not_renew_a_young_token(
+def test_renews_for_a_refusal_only_once(
     kind: Kind, make_source: Callable[..., TokenSource], adobe: Simulator, api: str
 ) -> None:
     """A server that refuses every new token does not turn each request into a token call."""
@@ -103,7 +113,21 @@ def test_does_not_renew_a_young_token(
             answer = app.get(api)
             assert answer.status == 401
             assert answer.content
-    assert (adobe.counts.token, adobe.counts.api) == (1, 5)
+    assert (adobe.counts.token, adobe.counts.api) == (2, 6)
+
+
+@pytest.mark.fault(
+    "a token is revoked a moment after it was granted", "another one takes its place at once; the request succeeds"
+)
+def test_renews_a_new_token_that_is_refused(
+    kind: Kind, make_source: Callable[..., TokenSource], adobe: Simulator, api: str
+) -> None:
+    """A token is renewed whatever its age: it may have been revoked in the second after its grant."""
+    with kind.open(kind.auth(make_source(policy=Policy()))) as app:
+        assert app.get(api).status == 200
+        adobe.revoke_tokens()
+        assert app.get(api).status == 200
+    assert (adobe.counts.register, adobe.counts.token, adobe.counts.api) == (1, 2, 3)
 
 
 @pytest.mark.fault("a 401 says that the end user has to log in", "the caller gets it as it is; no token call")
@@ -268,16 +292,17 @@ def test_a_large_refusal_of_a_stream_is_handed_over_whole(
     assert adobe.counts.token == 2
 
 
-def test_a_large_refusal_of_a_young_token_is_handed_over_whole(
+def test_a_large_refusal_of_what_a_refusal_has_brought_is_handed_over_whole(
     kind: Kind, make_source: Callable[..., TokenSource], adobe: Simulator, api: str
 ) -> None:
     """A 401 that is handed over because another token would be refused as well is complete, however large."""
     with kind.open(kind.auth(make_source(policy=Policy()))) as app:
+        adobe.inject("api", Fault(status=401))
         assert app.get(api).status == 200
         adobe.inject("api", Fault(status=401, body=b"x" * 3_000_000))
         answer = app.get(api)
     assert (answer.status, len(answer.content)) == (401, 3_000_000)
-    assert adobe.counts.token == 1
+    assert adobe.counts.token == 2
 
 
 def test_a_failed_renewal_frees_the_connection_of_a_large_refusal(
@@ -465,22 +490,23 @@ def test_nothing_is_registered_without_a_store(
 
 @pytest.mark.fault(
     "an answer with a good status is no JSON, lacks a field, or has an unknown token type",
-    "`ServerUnavailable` with its status, on every client; no request is sent",
+    "an error with its status, on every client; no request is sent",
 )
 @pytest.mark.parametrize("attempt", ["token_body", "register_body", "unknown_type"])
 def test_malformed_answers_are_clear_errors(
     kind: Kind, source: TokenSource, adobe: Simulator, api: str, attempt: str
 ) -> None:
     """An answer that cannot be read is an error with its status, after which nothing is stored that is not good."""
-    endpoint, body = {
-        "token_body": ("token", b"<html>"),
-        "register_body": ("register", b'{"client_id":"only"}'),
-        "unknown_type": ("token", b'{"access_token":"t","token_type":"mac"}'),
+    endpoint, body, error = {
+        "token_body": ("token", b"<html>", ServerUnavailable),
+        "register_body": ("register", b'{"client_id":"only"}', RegistrationRejected),
+        "unknown_type": ("token", b'{"access_token":"t","token_type":"mac"}', Rejected),
     }[attempt]
     adobe.inject(endpoint, Fault(status=201, body=body), times=None)
     with kind.open(kind.auth(source)) as app, pytest.raises(kind.host_error, match="HTTP 201 with") as caught:
         app.get(api)
-    assert isinstance(caught.value, ServerUnavailable)
+    assert isinstance(caught.value, DCRAuthError)
+    assert isinstance(caught.value, error)
     assert caught.value.status == 201
     assert adobe.counts.api == 0
 

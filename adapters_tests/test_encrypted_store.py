@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import multiprocessing
 import os
 import signal
@@ -34,6 +35,7 @@ from dcrauth import (
     StoreError,
     StoreTooNew,
     StoreUnavailable,
+    StoreWarning,
 )
 from dcrauth.stores.encrypted import EncryptedStore
 from dcrauth.stores.keys import generate_key, key_from_environment, key_from_file, key_from_keyring
@@ -669,16 +671,42 @@ def test_a_file_of_ones_own_is_read(mode: int, tmp_path: Path) -> None:
     assert key_from_file(path)() == key_from_file(str(tmp_path / "link"))() == NEW
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644, 0o666])
+@pytest.fixture
+def user(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The number of the user, who is not root."""
+    if os.geteuid() == 0:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    return os.geteuid()
+
+
+@pytest.mark.fault(
+    "a mount gives the group of a volume access to a key file (`fsGroup` of Kubernetes)",
+    "it is taken away again, and a `StoreWarning` says so",
+)
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o610, 0o601, 0o644, 0o660])
 @pytest.mark.parametrize("linked", [False, True], ids=["file", "link"])
-def test_a_file_open_to_others_is_refused(mode: int, linked: bool, tmp_path: Path) -> None:
-    """A file on which others have any permission is refused, also at the end of a link, and the remedy is told."""
+def test_a_file_open_to_others_is_closed(mode: int, linked: bool, tmp_path: Path, user: int) -> None:
+    """Permissions of others on a file of one's own are taken away, also at the end of a link, and that is told."""
     path = key_file(tmp_path, mode=mode)
+    os.chown(path, user, -1)
     link = tmp_path / "link"
     link.symlink_to(path)
-    with pytest.raises(InsecureStore, match=rf"mode {mode:o}\).*chmod 600") as caught:
-        key_from_file(link if linked else path)()
+    with pytest.warns(StoreWarning, match=rf"mode {mode:o}\).*consider the key as known") as told:
+        assert key_from_file(link if linked else path)() == NEW
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert TEXT not in str(told[0].message)
+    assert key_from_file(path)() == NEW
+
+
+@pytest.mark.parametrize("mode", [0o602, 0o606, 0o622, 0o666])
+def test_a_file_open_to_anybody_is_refused(mode: int, tmp_path: Path, user: int) -> None:
+    """A file that everybody can write to is refused, since it may hold anybody's key, and the remedy is told."""
+    path = key_file(tmp_path, mode=mode)
+    os.chown(path, user, -1)
+    with pytest.raises(InsecureStore, match=rf"mode {mode:o}\).*chmod 600 .*make a new one") as caught:
+        key_from_file(path)()
     assert_hidden(caught.value, TEXT)
+    assert path.stat().st_mode & 0o777 == mode
 
 
 @needs_root
@@ -695,14 +723,21 @@ def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
 def test_a_file_of_root_may_be_read_by_its_group(
     mode: int, accepted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A secret that root has mounted for a group is read by a user of that group; one that all can read is refused."""
+    """A secret that is mounted for a group is read by root and by users of that group; one for all is refused."""
     path = key_file(tmp_path, mode=mode)
-    monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    if accepted:
-        assert key_from_file(path)() == NEW
-    else:
-        with pytest.raises(InsecureStore):
-            key_from_file(path)()
+    monkeypatch.setattr(os, "chmod", _read_only)
+    for user in (0, 12345):
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        if accepted:
+            assert key_from_file(path)() == NEW
+        else:
+            with pytest.raises(InsecureStore):
+                key_from_file(path)()
+
+
+def _read_only(*given: object) -> None:
+    """Stands for `os.chmod` in a volume of secrets."""
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:

@@ -55,14 +55,15 @@ def test_a_refused_request_is_told(
 def test_a_request_that_is_not_retried_is_not_told_as_retried(
     kind: Kind, make_source: Callable[..., TokenSource], adobe: Simulator, api: str, told: list[events.Event]
 ) -> None:
-    """A server that refuses a young token is told of, without a renewal and without a second attempt."""
+    """A server that refuses what a refusal has just brought is told of, without a renewal or a second attempt."""
     source = make_source(on_event=told.append, policy=Policy())
     with kind.open(kind.auth(source)) as app:
+        adobe.inject("api", Fault(status=401))
         app.get(api)
         adobe.behaviour = Behaviour(refuse_every_token=True)
         assert app.get(api).status == 401
     assert source.flush_events(PATIENCE)
-    assert names(told)[2:] == ["RequestRefused"]
+    assert names(told)[2:] == ["RequestRefused", "TokenRenewed", "RequestRetried", "RequestRefused"]
 
 
 @pytest.mark.fault(

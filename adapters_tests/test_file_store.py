@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pwd
 import re
 import shutil
 import stat
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 
 from adapters_tests.conftest import ManualClock
@@ -20,6 +22,7 @@ from adapters_tests.direct import Server
 from adapters_tests.world import STATEMENT, World
 from dcrauth import (
     AdobePass,
+    ConfigurationError,
     DCRAuthError,
     FileStore,
     InsecureStore,
@@ -137,9 +140,9 @@ def be_a_folder(record: Path, records: Path) -> Path:
     return record
 
 
-def open_the_folder(record: Path, records: Path) -> Path:
-    record.parent.chmod(0o777)
-    return record.parent
+def open_to_anybody(record: Path, records: Path) -> Path:
+    record.chmod(0o666)
+    return record
 
 
 @pytest.mark.fault(
@@ -147,7 +150,7 @@ def open_the_folder(record: Path, records: Path) -> Path:
     "all others are listed, then an error names the first and how many there are",
 )
 @pytest.mark.parametrize(
-    "harm", [garble, nest, misname, misplace, be_a_folder, open_the_folder], ids=lambda harm: harm.__name__
+    "harm", [garble, nest, misname, misplace, be_a_folder, open_to_anybody], ids=lambda harm: harm.__name__
 )
 def test_what_cannot_be_listed_is_told_at_the_end(
     files: FileStore, tmp_path: Path, harm: Callable[[Path, Path], Path]
@@ -201,18 +204,86 @@ def test_an_unreadable_record_is_not_absent(mode: int, outcome: str) -> None:
         process.join(30)
 
 
+def as_a_volume_is_mounted(path: Path) -> None:
+    """Give the group what Kubernetes gives to the group of a volume, ``fsGroup``, each time that it is mounted."""
+    for each in (path, *path.rglob("*")):
+        each.chmod(stat.S_IMODE(each.stat().st_mode) | (0o2770 if each.is_dir() else 0o660))
+
+
 @pytest.mark.fault(
-    "others can write to a directory of the store",
-    "`InsecureStore` with the command that helps, before anything is written",
+    "a mount gives the group of a volume access to a file store (`fsGroup` of Kubernetes)",
+    "it is taken away again, and a `StoreWarning` says so",
+)
+@pytest.mark.parametrize("by_descriptor", [True, False])
+def test_a_mount_that_changes_modes_is_undone(files: FileStore, tmp_path: Path, by_descriptor: bool) -> None:
+    """After a mount has opened the store to a group it works, is closed to all others, and one warning tells of it."""
+    files.add("key", b"value")
+    as_a_volume_is_mounted(tmp_path / "store")
+    again = FileStore(tmp_path / "store")
+    again._disk = Disk(by_descriptor)
+    with pytest.warns(StoreWarning, match=r"store was open to others \(mode 2770\).*fsGroup") as told:
+        assert again.get("key") == b"value"
+    assert again.replace("key", b"new", expected=b"value")
+    assert len(told) == 1
+    found = [record_of(files, "key").parent, *(tmp_path / "store" / name for name in ("records", "new", "locks"))]
+    assert {each.stat().st_mode & 0o777 for each in found} == {0o700}
+    assert (tmp_path / "store").stat().st_mode & 0o022 == 0
+    assert again.get("key") == b"new"
+
+
+@pytest.mark.fault(
+    "everybody can write to a directory of the store, as to `/tmp`",
+    "`InsecureStore` with the command that helps, before anything is written; its mode is left as it is",
 )
 @pytest.mark.parametrize("folder", ["", "records", "locks"])
-def test_a_directory_open_to_others_is_refused(files: FileStore, tmp_path: Path, folder: str) -> None:
-    """A directory that others can write to is refused before anything is written to it, with the command that helps."""
+@pytest.mark.parametrize(("mode", "remedy"), [(0o777, "chmod 700"), (0o1777, "choose a new directory in it")])
+def test_a_directory_open_to_everybody_is_refused(
+    files: FileStore, tmp_path: Path, folder: str, mode: int, remedy: str
+) -> None:
+    """A directory that everybody can write to is refused before anything is written to it, and is left as it is."""
     with files.lock("key", wait=1):
         files.add("key", b"value")
-    (tmp_path / "store" / folder).chmod(0o777)
-    with pytest.raises(InsecureStore, match="chmod 700"), files.lock("key", wait=1):
+    (tmp_path / "store" / folder).chmod(mode)
+    with pytest.raises(InsecureStore, match=remedy), files.lock("key", wait=1):
         files.add("other", b"value")
+    assert stat.S_IMODE((tmp_path / "store" / folder).stat().st_mode) == mode
+
+
+@pytest.mark.fault(
+    "the file system does not let the permissions of others be taken away",
+    "`InsecureStore` with the command that helps; nothing is read or written",
+)
+def test_a_directory_that_stays_open_is_refused(
+    files: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where permissions cannot be taken away, or that has no effect, the store is refused."""
+    files.add("key", b"value")
+    (tmp_path / "store").chmod(0o770)
+
+    def refused(*given: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    for chmod in (refused, lambda *given: None):
+        monkeypatch.setattr(os, "chmod", chmod)
+        with pytest.raises(InsecureStore, match=rf"mode 770.*chmod 700 {tmp_path}/store$"):
+            files.get("key")
+
+
+@pytest.mark.fault(
+    "another user has put a record into a directory that was open to others, or anybody can write to a record",
+    "`InsecureStore`: it is neither read nor used",
+)
+def test_a_record_of_others_is_refused(files: FileStore, tmp_path: Path) -> None:
+    """A record that somebody else has, or may have, written is refused, however right it looks."""
+    files.add("key", b"value")
+    record_of(files, "key").chmod(0o606)
+    with pytest.raises(InsecureStore, match="chmod 600"):
+        files.get("key")
+    record_of(files, "key").chmod(0o600)
+    if os.geteuid() == 0:
+        os.chown(record_of(files, "key"), 12_345, -1)
+        with pytest.raises(InsecureStore, match="another user"):
+            files.get("key")
 
 
 @pytest.mark.fault(
@@ -292,6 +363,22 @@ def test_a_full_disk_keeps_the_old_record(files: FileStore, monkeypatch: pytest.
         signal.signal(signal.SIGXFSZ, before)
     assert files.get("key") == b"old"
     assert list(files.keys()) == ["key"]
+
+
+@pytest.mark.fault(
+    "a program has no home directory, as in a container whose user has no name, and no store was named",
+    "`ConfigurationError` that says what to write; no folder `~` is made",
+)
+@pytest.mark.parametrize("found", ["~/.local/share/dcrauth", "share/dcrauth", None], ids=["old", "relative", "new"])
+def test_without_a_home_there_is_no_default(monkeypatch: pytest.MonkeyPatch, found: str | None) -> None:
+    """Where nobody knows a home directory, whatever the version of platformdirs makes of that, the error says so."""
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # raises a KeyError as for a user without an entry
+    if found is not None:
+        monkeypatch.setattr(platformdirs, "user_data_dir", lambda *given, **named: found)
+    with pytest.raises(ConfigurationError, match=r"FileStore\(path\)"):
+        TokenSource(AdobePass(STATEMENT))
 
 
 def test_the_default_is_the_users_data_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import concurrent.futures._base
 import contextlib
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,10 +18,11 @@ from adapters_tests.interrupts import OURS, interrupts
 from dcrauth import AccessToken, MemoryStore, ServerUnavailable
 from dcrauth.driver import Driver
 from dcrauth.effects import Effect
-from dcrauth.flight import Flight, take_off, wait
+from dcrauth.flight import Flight, wait
 from dcrauth.provider import Request, Response
 
 PATIENCE = 10
+ROOT = Path(__file__).parents[1]
 TOKEN = AccessToken("token", 0.0, 1.0)
 
 
@@ -76,13 +80,14 @@ def assert_no_renewal_hangs() -> None:
 
 
 def test_an_outcome_reaches_those_who_come_before_and_after() -> None:
-    """Wakers are called once each when a flight lands, or at once if it has; its outcome stays."""
+    """Wakers are called once each when a flight lands; who comes later is told that it has. Its first outcome stays."""
     flight, called = Flight(), []
-    flight.wake(lambda: called.append("before"))
+    assert flight.wake(lambda: called.append("before"))
     assert (flight.outcome(), called) == (None, [])
     flight.land(TOKEN)
-    flight.wake(lambda: called.append("after"))
-    assert (flight.outcome(), called) == (TOKEN, ["before", "after"])
+    flight.land(ServerUnavailable("later"))
+    assert not flight.wake(lambda: called.append("after"))
+    assert (flight.outcome(), called) == (TOKEN, ["before"])
 
 
 def test_a_wait_ends_with_its_time() -> None:
@@ -93,20 +98,6 @@ def test_a_wait_ends_with_its_time() -> None:
     assert flight.outcome() is None
     flight.land(ServerUnavailable("later"))
     wait(flight, float("inf"))
-
-
-def test_an_interrupt_of_a_start_is_no_lack_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interrupt that the start of a thread turns into an error of its own comes out as what it was."""
-
-    def start(thread: threading.Thread) -> None:
-        try:
-            raise KeyboardInterrupt
-        finally:
-            raise RuntimeError("cannot release un-acquired lock")
-
-    monkeypatch.setattr(threading.Thread, "start", start)
-    with pytest.raises(KeyboardInterrupt):
-        take_off(Flight(), lambda: None)
 
 
 def test_only_a_flight_that_nobody_waits_for_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,10 +133,48 @@ def test_work_without_a_thread_does_not_give_way(monkeypatch: pytest.MonkeyPatch
     """Where no thread can be had, the caller does the work itself, and that without a pause."""
     slept: list[float] = []
     monkeypatch.setattr("dcrauth.flight.time", SimpleNamespace(sleep=slept.append))
-    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    monkeypatch.setattr("dcrauth.flight.start_thread", lambda *_, **__: False)
     assert Server().source(MemoryStore()).token().value
     assert slept == []
 
 
-def no_thread(thread: threading.Thread) -> None:
-    raise RuntimeError("can't start new thread")
+# A module that is still being imported.
+
+HALF_IMPORTED = """
+import asyncio, importlib.abc, importlib.util, sys, threading
+from adapters_tests.direct import Server
+from dcrauth import MemoryStore
+
+half, go_on, stop_at = threading.Event(), threading.Event(), sys.argv[1]
+
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == stop_at:
+            half.set()
+            assert go_on.wait(20)
+
+Server().source(MemoryStore()).token()  # imports what a finder that waits would keep from being imported
+sys.meta_path.insert(0, Slow())
+importing = threading.Thread(target=importlib.import_module, args=["trio"])
+importing.start()
+assert half.wait(20) and "trio" in sys.modules
+
+async def main():
+    return await asyncio.gather(*(Server().source(MemoryStore()).token_async() for _ in range(5)))
+
+print(*{token.value for token in asyncio.run(main())})
+go_on.set()
+importing.join()
+"""
+
+
+@pytest.mark.fault(
+    "another thread is importing trio while asyncio tasks ask for a token, as httpx does in its first request",
+    "they are tasks of asyncio all the same",
+)
+@pytest.mark.parametrize("at", ["trio._core", "trio.lowlevel", "trio._path"])
+def test_a_module_that_is_being_imported_is_no_run(at: str) -> None:
+    """While trio is half imported by another thread, the tasks of an asyncio loop get their tokens."""
+    program = [sys.executable, "-c", HALF_IMPORTED, at]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE * 3, check=False)
+    assert (done.stdout.split(), done.stderr) == (["token-1"], "")

@@ -180,9 +180,13 @@ def test_a_refusal_is_passed_on_as_it_is(
 
 def test_a_refusal_does_not_last(provider: AdobePass, api: str) -> None:
     """After a mock's refusal the next request, perhaps of the next test, makes its calls at once."""
-    with httpx.Client(auth=dcrauth.httpx.DCRAuth(provider, store=MemoryStore())) as client:
-        with respx.mock(), pytest.raises(AssertionError, match="not mocked"):
+    with httpx.Client(auth=dcrauth.httpx.DCRAuth(provider, store=MemoryStore())) as client, respx.mock() as mock:
+        mock.post(provider.register_url).respond(201, json={"client_id": "id", "client_secret": "secret"})
+        with pytest.raises(AssertionError, match="not mocked"):
             client.get(api)
+        granted = {"access_token": "first", "token_type": "bearer", "expires_in": 3600}
+        mock.post(provider.token_url).respond(201, json=granted)
+        mock.get(api).respond(200)
         assert client.get(api).status_code == 200
 
 

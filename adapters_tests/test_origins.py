@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcrauth import ConfigurationError
-from dcrauth.origins import Origin, is_loopback, origin, origin_of, prefixes, secure_url, spellings
+from dcrauth.origins import Origin, is_loopback, origin, origin_of, prefixes, secure_url, spellings, usual_spelling
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,31 @@ def test_anything_else_is_not(host: str) -> None:
 def test_a_secure_url_loses_its_last_slash() -> None:
     """A base URL may end with a slash, and may have a path."""
     assert secure_url("https://example.com/adobe/", "base_url") == "https://example.com/adobe"
+
+
+USUAL = "https://sp.auth.adobe.com/o/Client?a=B"
+
+
+@pytest.mark.parametrize(
+    ("url", "usual"),
+    [
+        (USUAL, USUAL),
+        ("HTTPS://sp.auth.adobe.com/o/Client?a=B", USUAL),
+        ("https://SP.Auth.Adobe.com/o/Client?a=B", USUAL),
+        ("https://sp.auth.adobe.com:443/o/Client?a=B", USUAL),
+        ("https://sp.auth.adobe.com:/o/Client?a=B", USUAL),
+        ("HTTP://LOCALHOST:80/x", "http://localhost/x"),
+        ("https://[::1]:443/x", "https://[::1]/x"),
+        ("https://[::1]:8443/x", "https://[::1]:8443/x"),
+        ("https://User:Word@Example.com:443/x", "https://User:Word@example.com/x"),
+    ],
+)
+def test_a_url_has_one_usual_spelling(url: str, usual: str) -> None:
+    """Case of scheme and host and a default port are spelling; the path, the query and the user are not."""
+    assert usual_spelling(url) == usual == usual_spelling(usual)
+
+
+@pytest.mark.parametrize("text", ["", "token", "https://", "https://a:99999/", "https://[::1", "/o/Client"])
+def test_what_is_no_url_has_one_spelling(text: str) -> None:
+    """Text that is no absolute URL, as a provider of one's own may give, stays as it is."""
+    assert usual_spelling(text) == text

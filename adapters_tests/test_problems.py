@@ -33,14 +33,36 @@ from dcrauth.provider import Problem
         (Problem("", 400, "server_error", oauth=True), Meaning.TRANSIENT),
         (Problem("", 400, "invalid_client", oauth=True), Meaning.CLIENT_REJECTED),
         (Problem("", 401, "invalid_client", oauth=True), Meaning.CLIENT_REJECTED),
-        (Problem("", 400, "invalid_client", oauth=False), Meaning.REJECTED),
-        (Problem("", 400, "unauthorized_client", oauth=True), Meaning.REJECTED),
+        (Problem("", 400, "invalid_client", oauth=False), Meaning.TRANSIENT),
+        (Problem("", 400, "invalid_software_statement", oauth=False), Meaning.TRANSIENT),
         (Problem("", 200, "invalid_request", oauth=True), Meaning.REJECTED),
+        (Problem("", 403, "Forbidden", oauth=True), Meaning.TRANSIENT),
+        (Problem("", 401, "Unauthorized", oauth=True), Meaning.TRANSIENT),
+        (Problem("", 400, "Invalid_Client", oauth=True), Meaning.TRANSIENT),
+        (Problem("", 400, "access_denied", oauth=True), Meaning.TRANSIENT),
+        (Problem("", 403, "of_the_provider", oauth=True, final=True), Meaning.REJECTED),
+        (Problem("", 200, final=True), Meaning.REJECTED),
+        (Problem("", 503, "of_the_provider", oauth=True, final=True), Meaning.TRANSIENT),
+        (Problem("", 201, carried_out=True), Meaning.UNUSABLE),
+        (Problem("", 200, "invalid_client", oauth=True, carried_out=True), Meaning.UNUSABLE),
     ],
 )
 def test_what_an_answer_means(problem: Problem, expected: Meaning) -> None:
-    """Only an OAuth invalid_client condemns the client; what carries no error code settles nothing."""
+    """Only an OAuth invalid_client condemns the client; what carries no code of OAuth's or its own settles nothing."""
     assert problems.meaning(problem) is expected
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("invalid_request", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope"),
+        *("invalid_redirect_uri", "invalid_client_metadata"),
+        *("invalid_software_statement", "unapproved_software_statement"),
+    ],
+)
+def test_a_registered_code_is_a_no(code: str) -> None:
+    """Each error code of RFC 6749 §5.2 and RFC 7591 §3.2.2 is final, whatever status it comes with."""
+    assert {problems.meaning(Problem("", status, code, oauth=True)) for status in (400, 401, 403)} == {Meaning.REJECTED}
 
 
 @pytest.mark.parametrize(
@@ -80,23 +102,28 @@ def test_errors_hold_what_the_server_said(problem: Problem, retry_at: float | No
 @pytest.mark.parametrize(
     ("status", "code", "message"),
     [
-        (429, None, "/token answered: HTTP; it is tried again by itself"),
-        (503, "invalid_client", "/token answered: HTTP; it is tried again by itself"),
+        (429, None, "/token answered: HTTP; the next request after 1970-01-01 00:01:05 UTC tries again"),
+        (503, "invalid_client", "/token answered: HTTP; the next request after 1970-01-01 00:01:05 UTC tries again"),
         (400, "invalid_client", "/token answered: HTTP; the client credentials are no longer known there"),
-        (400, "a_code_of_tomorrow", "/token answered: HTTP"),
+        (
+            400,
+            "a_code_of_tomorrow",
+            "/token answered: HTTP; the next request after 1970-01-01 00:01:05 UTC tries again",
+        ),
+        (400, "invalid_scope", "/token answered: HTTP"),
     ],
 )
 def test_errors_say_what_to_do(status: int, code: str | None, message: str) -> None:
-    """The text ends with what to do about a refusal, if that is known, or that nothing has to be done."""
+    """The text ends with what to do about a refusal, if that is known, or with when another attempt is made."""
     problem = Problem("HTTP", status, code, oauth=True)
-    assert str(problems.error_of(problem, "/token", registering=False, retry_at=None)) == message
+    assert str(problems.error_of(problem, "/token", registering=False, retry_at=65.0)) == message
 
 
 @pytest.mark.parametrize(
     ("reason", "message"),
     [
-        ("/token could not be called: refused", "/token could not be called: refused; it is tried again by itself"),
-        ("no route", "/token: no route; it is tried again by itself"),
+        ("/token could not be called: refused", "/token could not be called: refused"),
+        ("no route", "/token: no route"),
     ],
 )
 def test_silence_is_not_called_an_answer(reason: str, message: str) -> None:

@@ -19,19 +19,23 @@ import pytest
 import redis
 import trustme
 from redis.backoff import NoBackoff
+from redis.exceptions import AskError, MovedError
 from redis.retry import Retry
 
 from adapters_tests.conftest import EAGER, ManualClock
+from adapters_tests.direct import Server
 from adapters_tests.redis_server import PATIENCE, Line, Moment, RedisServer, free_port
 from adapters_tests.world import STATEMENT, World
 from dcrauth import (
     AdobePass,
     ConfigurationError,
+    DCRAuthError,
     StoreCorrupt,
     StoreUnavailable,
     StoreWarning,
     TokenSource,
 )
+from dcrauth.stores._redis import reason
 from dcrauth.stores.redis import RedisStore
 
 CANARY = "canary-that-nobody-may-see"
@@ -413,6 +417,7 @@ def test_a_password_is_needed_and_not_shown(tmp_path: Path, password: str, caplo
         f"redis://127.0.0.1?pasword={CANARY}",
         f"redis://:{CANARY}@127.0.0.1?socket_timeout={CANARY}",
         f"redis://:{CANARY}@127.0.0.1?protocol={CANARY}",
+        f"redis://:{CANARY}@127.0.0.1?max_connections=-1",
         CANARY,
     ],
 )
@@ -429,6 +434,111 @@ def test_a_client_that_decodes_is_refused(server: RedisServer) -> None:
         RedisStore(client)
     with pytest.raises(ConfigurationError, match="decode_responses"):
         RedisStore(f"{server.url}?decode_responses=yes")
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[RedisServer]:
+    """A node of a cluster, which has a third of all keys."""
+    options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-require-full-coverage", "no")
+    with RedisServer(tmp_path / "node", *options) as server:
+        server.ask("CLUSTER", "ADDSLOTSRANGE", 0, 5460)
+        yield server
+
+
+@pytest.mark.fault(
+    "the Redis of a store is one node of a cluster, which has some of all keys only",
+    "`ConfigurationError` at the first use, whatever the identity",
+)
+def test_a_node_of_a_cluster_is_refused(node: RedisServer) -> None:
+    """The first use says that the server is part of a cluster, not only that of a key which is elsewhere."""
+    said = rf"127\.0\.0\.1:{node.port} .*part of a cluster.*name a server"
+    with node.client() as client:
+        for act in EVERYTHING.values():
+            for store in (RedisStore(node.url), RedisStore(client)):
+                for _ in range(2):
+                    with pytest.raises(ConfigurationError, match=said):
+                        act(store)
+    assert node.ask("DBSIZE") == 0
+
+
+def test_a_node_that_does_not_tell_is_noticed(node: RedisServer) -> None:
+    """Where the user may not ask what the server is, its refusal of a key says it, whichever refusal that is."""
+    node.ask("ACL", "SETUSER", "limited", "on", ">secret", "~*", "+@all", "-info")
+    keys = (f"{number}" for number in range(1000))
+    elsewhere = next(key for key in keys if node.ask("CLUSTER", "KEYSLOT", f"dcrauth:record:{key}") > 5460)
+    with pytest.raises(StoreUnavailable, match=r"(?i)ClusterDown.*; .*part of a cluster"):
+        RedisStore(f"redis://limited:secret@127.0.0.1:{node.port}").get(elsewhere)
+    where = "5461 127.0.0.1:6379"
+    for moved in (MovedError(where), AskError(where), redis.ResponseError(f"MOVED {where}")):
+        assert "part of a cluster" in reason(moved)
+
+
+def test_a_store_is_made_without_a_server() -> None:
+    """Nothing is asked of the server before the first use."""
+    RedisStore(f"redis://127.0.0.1:{free_port()}")
+
+
+CONNECTIONS = 50
+
+
+@pytest.mark.fault("more renewals use a Redis store at once than it has connections", "they wait for one; none fails")
+def test_threads_wait_for_a_connection(server: RedisServer) -> None:
+    """A thread that finds all connections in use waits for one, as long as the URL says, and then says so."""
+    store = RedisStore(f"{server.url}?socket_timeout=30")
+    server.pause()
+    threads = [threading.Thread(target=store.put, args=(f"{number}", b"value")) for number in range(3 * CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    server.resume()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(set(store.keys())) == 3 * CONNECTIONS
+    assert server.ask("INFO", "clients")["connected_clients"] <= CONNECTIONS + 1
+
+
+def test_a_connection_is_waited_for_as_long_as_the_url_says(server: RedisServer) -> None:
+    """A thread that gets no connection in time says where, and the one that has it is not disturbed."""
+    store = RedisStore(f"{server.url}?max_connections=1&timeout=0.1&socket_timeout=30")
+    store.healthcheck()
+    failures: list[str] = []
+
+    def put() -> None:
+        try:
+            store.put("key", b"value")
+        except StoreUnavailable as failure:
+            failures.append(str(failure))
+            server.resume()  # as the last one, since the other has the connection
+
+    server.pause()
+    threads = [threading.Thread(target=put) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(failures) == 1
+    assert f"127.0.0.1:{server.port}" in failures[0]
+    assert store.get("key") == b"value"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_thousand_renewals_at_once(server: RedisServer) -> None:
+    """A thousand identities that one process registers at once all get their token, which the store has afterwards."""
+    store, api, failures = RedisStore(server.url), Server(), list[DCRAuthError]()
+
+    def use(number: int) -> None:
+        try:
+            api.source(store, instance=str(number)).token()
+        except DCRAuthError as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(1000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(set(store.keys())) == 2000
 
 
 NONSENSE: list[dict[str, Any]] = [

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from adapters_tests.test_custody import errand_of
 from adapters_tests.world import BROKEN, Process, World
 from dcrauth import (
+    AccessToken,
     ClientCredentials,
     CredentialsRejected,
     DCRAuthError,
@@ -25,11 +26,12 @@ from dcrauth import (
     Throttled,
     events,
 )
+from dcrauth._confidential import replaced
 from dcrauth.custody import forgotten
-from dcrauth.effects import Add, Check, Get, Put, Replace, Send, Sleep
+from dcrauth.effects import Add, Check, Get, Put, Replace, Send, Sleep, Suspicion
 from dcrauth.identity import Identity
 from dcrauth.provider import Response
-from dcrauth.records import read_credentials, write_credentials, write_forgotten, write_token
+from dcrauth.records import read_credentials, read_token, write_credentials, write_forgotten, write_token
 from dcrauth.renewal import unlocked
 
 POLICY = Policy()
@@ -55,8 +57,8 @@ def kinds_of_effects(process: Process) -> list[type]:
 
 
 def test_the_order_of_a_first_renewal(process: Process) -> None:
-    """Credentials are stored and read back before use, and the store is tried before anything is registered."""
-    assert kinds_of_effects(process) == [Get, Get, Check, Send, Add, Get, Send, Get, Put]
+    """Credentials are stored and read back before use; before anything is registered the store is tried and asked."""
+    assert kinds_of_effects(process) == [Get, Get, Check, Get, Send, Add, Get, Send, Get, Put]
 
 
 def test_the_order_with_stored_credentials(world: World, process: Process) -> None:
@@ -502,29 +504,48 @@ def test_an_old_incident_is_over(world: World) -> None:
 
 @pytest.mark.fault(
     "a protected API refuses fresh tokens because of their client, though the token endpoint grants them",
-    "the next renewal registers anew, once, as far as the rules allow it",
+    "the next refusal within an hour has the client registered anew, once, as far as the rules allow it",
 )
 def test_a_suspect_client_is_replaced_once(world: World, process: Process) -> None:
-    """Credentials whose fresh tokens are refused are replaced by the next renewal, and not again within a day."""
+    """A client whose fresh tokens are refused is replaced when another one is, and not again within a day."""
     process.run()
+    process.after_refusal = True
     for _ in range(2):
         world.now += 7200
-        process.memory.suspect = world.records[world.identity.credentials]
+        suspect(process, world.records[world.identity.credentials])
         process.run()
         assert process.error is None
-        assert process.memory.suspect is None
+        assert process.memory.suspicion is None
         assert world.registrations == 2
         assert world.used[-1] == "client-2"
     assert world.identity.replaced(1) in world.records
 
 
-def test_a_suspect_that_was_replaced_is_none(world: World, process: Process) -> None:
-    """Where a peer has replaced the credentials that are suspected, the new ones are used."""
+def suspect(process: Process, data: bytes, seconds: float = 60.0) -> None:
+    process.memory.suspicion = Suspicion(data, process.world.now + seconds)
+
+
+@pytest.mark.fault(
+    "a fresh token is refused because of its client, and later ones are not",
+    "the suspicion is dropped; the client stays",
+)
+@pytest.mark.parametrize("dropped", ["another record", "no refusal since", "long ago", "a token of a peer's"])
+def test_a_suspicion_that_nothing_follows_is_dropped(world: World, process: Process, dropped: str) -> None:
+    """A suspicion about credentials that are replaced by now, or that no refusal follows soon, replaces nothing."""
+    peer = Process(world, POLICY, lambda: 0.5)
     process.run()
-    process.memory.suspect = b"of another record"
     world.now += 7200
+    stored = world.records[world.identity.credentials]
+    another = dropped == "another record"
+    suspect(process, b"of another record" if another else stored, 0.0 if dropped == "long ago" else 60.0)
+    process.after_refusal = dropped != "no refusal since"
+    if dropped == "a token of a peer's":
+        peer.run()
     process.run()
-    assert world.registrations == 1
+    assert process.memory.suspicion is None
+    process.after_refusal = True
+    process.run()
+    assert (world.registrations, process.error) == (1, None)
 
 
 def test_throttling_is_told(world: World, process: Process) -> None:
@@ -739,6 +760,35 @@ def test_a_saved_pair_is_not_saved_again(world: World, process: Process) -> None
     world.records.clear()
     process.run()
     assert (process.error, world.used) == (None, ["client-1", "client-2"])
+
+
+def test_records_without_a_mark_are_read() -> None:
+    """A token record that says nothing of a refusal is of a token that none has brought; only a mark marks."""
+    key = Identity("ab" * 32).token
+    token = AccessToken("t", 1e6, 1.1e6)
+    record = (
+        b'{"checksum":"90b52e86a2874c0938678cd79cdbc3a3b20319c9de1b94c509868808333848bc","format":"dcrauth",'
+        b'"generation":1,"key":"' + b"ab" * 32 + b'.token","payload":{"expires_at":1100000.0,'
+        b'"obtained_at":1000000.0,"value":"t"},"schema":1}'
+    )
+    assert write_token(key, token) == record
+    assert read_token(key, record) == token
+    marked = replaced(token, after_refusal=True)
+    assert read_token(key, write_token(key, marked)) == marked != token
+
+
+def test_a_renewal_for_a_refusal_marks_its_token(world: World, process: Process) -> None:
+    """A token that is granted because another one was refused says so, to the process and in the store."""
+    peer = Process(world, POLICY, lambda: 0.5)
+    process.run()
+    assert process.token is not None
+    assert not process.token.after_refusal
+    process.after_refusal = True
+    process.run()
+    peer.run()
+    assert process.token == peer.token
+    assert peer.token is not None
+    assert peer.token.after_refusal
 
 
 def test_without_the_lock_a_token_is_shared_all_the_same(world: World, process: Process) -> None:

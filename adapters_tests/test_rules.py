@@ -23,14 +23,15 @@ from dcrauth import (
     rules,
 )
 from dcrauth.provider import Problem, TokenGrant, Verdict
+from dcrauth.records import UnusableRegistration
 from dcrauth.rules import Course, Instant
 
 POLICY = Policy()
 NOW = Instant(wall=1_000_000.0, monotonic=500.0)
 
 
-def token(life: float, age: float = 0.0, value: str = "t") -> AccessToken:
-    return AccessToken(value, NOW.wall - age, NOW.wall - age + life)
+def token(life: float, age: float = 0.0, value: str = "t", *, after_refusal: bool = False) -> AccessToken:
+    return AccessToken(value, NOW.wall - age, NOW.wall - age + life, after_refusal)
 
 
 def jwt(**claims: Any) -> str:
@@ -100,19 +101,34 @@ def test_without_a_token_a_caller_waits_or_fails() -> None:
 
 
 @pytest.mark.parametrize(
-    ("refused", "seconds", "blocked", "expected"),
+    ("refused", "after_refusal", "seconds", "blocked", "expected"),
     [
-        ("t", 5, False, Course.USE),
-        ("t", 11, False, Course.WAIT),
-        ("t", 11, True, Course.FAIL),
-        ("another", 11, False, Course.USE),
-        ("another", 21_600 - 899, False, Course.USE_AND_RENEW),
+        ("t", False, 0, False, Course.WAIT),
+        ("t", False, 0, True, Course.FAIL),
+        ("t", True, 0, False, Course.USE),
+        ("t", True, 9, False, Course.USE),
+        ("t", True, 9, True, Course.USE),
+        ("t", True, 11, False, Course.WAIT),
+        ("t", True, 11, True, Course.FAIL),
+        ("another", True, 11, False, Course.USE),
+        ("another", False, 21_600 - 899, False, Course.USE_AND_RENEW),
     ],
 )
-def test_the_course_after_a_refusal(refused: str, seconds: float, blocked: bool, expected: Course) -> None:
-    """A refused token is renewed unless it is younger than 10 s; if another one is in hand already, that is used."""
-    held = rules.held(token(21_600), NOW, 0.0, POLICY)
+def test_the_course_after_a_refusal(
+    refused: str, after_refusal: bool, seconds: float, blocked: bool, expected: Course
+) -> None:
+    """A refused token is renewed whatever its age, unless a refusal has brought it in the last 10 s."""
+    held = rules.held(token(21_600, after_refusal=after_refusal), NOW, 0.0, POLICY)
     assert rules.course(held, token(21_600, value=refused), NOW.later(seconds), blocked, POLICY) is expected
+
+
+@pytest.mark.parametrize(
+    ("age", "seconds", "expected"), [(9, 0, True), (9, 2, False), (11, 0, False), (-200, 9, True), (-200, 11, False)]
+)
+def test_a_token_is_spared_by_its_own_age(age: float, seconds: float, expected: bool) -> None:
+    """What counts is when a token was granted, by whichever process; one of the future is as old as we know it."""
+    held = rules.held(token(21_600, age, after_refusal=True), NOW, 0.0, POLICY)
+    assert rules.is_spared(held, NOW.later(seconds), POLICY) is expected
 
 
 @pytest.mark.parametrize(("wall", "monotonic", "reached"), [(0, 0, False), (1, 0, True), (0, 1, True), (-9, 1, True)])
@@ -144,6 +160,9 @@ def test_which_stored_token_is_adopted(stored: AccessToken, expected: bool) -> N
     [
         (21_600, 21_600),
         ("21600", 21_600),
+        (" 3600.5 ", 3_600.5),
+        ("", 300),
+        ("1e4", 300),
         (3_600.5, 3_600.5),
         (1, 1.0),
         (0.5, 300.0),
@@ -189,6 +208,12 @@ def test_a_jwt_tells_its_own_life(claims: dict[str, Any], life: float) -> None:
         (None, None, 1.5),
         ("7", None, 7),
         ("0", None, 1),
+        (" 7.25 ", None, 7.25),
+        ("0.5", None, 1),
+        ("1e3", None, 1.5),
+        ("7.", None, 1.5),
+        ("nan", None, 1.5),
+        ("\u0667", None, 1.5),
         ("-5", None, 1.5),
         ("soon", None, 1.5),
         ("999999999", None, 3_600),
@@ -208,6 +233,28 @@ def test_how_long_a_throttled_client_waits(retry_after: str | None, expires: str
     assert rules.pause(problem, 1, NOW, 0.5, POLICY) == pytest.approx(wait)
 
 
+@pytest.mark.parametrize(
+    ("status", "headers", "wait"),
+    [
+        (429, {"rate_limit_reset": "30"}, 30),
+        (429, {"rate_limit_reset": "30.5"}, 30.5),
+        (429, {"rate_limit_reset": "0"}, 1),
+        (429, {"rate_limit_reset": "1000000030"}, 30),
+        (429, {"rate_limit_reset": "999999970"}, 3_600),
+        (429, {"rate_limit_reset": "1000000000"}, 1),
+        (429, {"rate_limit_reset": "1000000030000"}, 3_600),
+        (429, {"rate_limit_reset": "soon"}, 1.5),
+        (429, {"rate_limit_reset": "30", "retry_after": "7"}, 7),
+        (429, {"rate_limit_reset": "30", "retry_after": "soon"}, 30),
+        (503, {"rate_limit_reset": "30"}, 0.5),
+    ],
+)
+def test_a_rate_limit_that_names_its_end(status: int, headers: dict[str, str], wait: float) -> None:
+    """Where a 429 has no Retry-After, X-RateLimit-Reset says it, as a wait or as a moment; elsewhere it is no news."""
+    moment = Instant(1_000_000_000.0, 500.0)
+    assert rules.pause(Problem("", status, **headers), 1, moment, 0.5, POLICY) == pytest.approx(wait)
+
+
 def test_backoff_grows_with_full_jitter() -> None:
     """After transient faults the wait is drawn between nothing and a bound that doubles, up to a minute."""
     problem = Problem("", 503)
@@ -223,7 +270,11 @@ def test_backoff_grows_with_full_jitter() -> None:
         (Problem("", 429), 2, 10, True),
         (Problem("", 503), 3, 10, False),
         (Problem("", 503), 1, 30, False),
-        (Problem("", 400, "invalid_request"), 1, 10, False),
+        (Problem("", 400, "invalid_request", oauth=True), 1, 10, False),
+        (Problem("", 400, "invalid_request"), 1, 10, True),
+        (Problem("", 403, "Forbidden", oauth=True), 1, 10, True),
+        (Problem("", 201, carried_out=True), 1, 10, False),
+        (Problem("", 201), 1, 10, True),
         (Problem("", 400, "invalid_client", oauth=True), 1, 10, False),
     ],
 )
@@ -242,6 +293,9 @@ def test_when_another_call_is_worth_it(problem: Problem, attempt: int, at: float
         (ServerUnavailable("", retry_at=NOW.wall + 500), 1, 500),
         (RegistrationRejected(""), 1, 300),
         (CredentialsRejected(""), 1, 300),
+        (RegistrationRejected("", retry_at=NOW.wall + 60), 1, 60),
+        (RegistrationRejected("", retry_at=NOW.wall + 9_000), 1, 300),
+        (RegistrationRejected("", retry_at=NOW.wall - 60), 1, 1),
         (ConfigurationError(""), 1, 0),
     ],
 )
@@ -265,6 +319,23 @@ def test_which_token_stands_in_for_a_new_one(refused: str | None, seconds: float
     held = rules.held(token(21_600), NOW, 0.0, POLICY)
     spoiled = None if refused is None else token(21_600, value=refused)
     assert rules.can_stand_in(held, spoiled, NOW.later(seconds)) is expected
+
+
+@pytest.mark.parametrize(
+    ("age", "digest", "expected"),
+    [
+        (0, "d", True),
+        (86_399, "d", True),
+        (86_400, "d", False),
+        (-299, "d", True),
+        (-301, "d", False),
+        (0, "another", False),
+    ],
+)
+def test_for_how_long_a_registration_stands_against_another(age: float, digest: str, expected: bool) -> None:
+    """A registration in vain counts for a day and for the same statement, unless it seems to be of the future."""
+    assert rules.is_barred(UnusableRegistration(NOW.wall - age, "d", 201), digest, NOW) is expected
+    assert rules.is_barred(None, digest, NOW) is False
 
 
 @pytest.mark.parametrize(("age", "expected"), [(0, True), (599, True), (600, False), (-299, True), (-300, False)])
@@ -306,11 +377,15 @@ def test_which_refusals_ask_for_another_token(verdict: Verdict, expected: bool) 
         (None, 86_400.0, True),
         (NOW.wall - 86_399, 86_400.0, False),
         (NOW.wall - 86_400, 86_400.0, True),
+        (NOW.wall, 86_400.0, False),
+        (NOW.wall + 60, 86_400.0, True),
+        (NOW.wall + 1e9, 86_400.0, True),
         (None, "never", False),
+        (NOW.wall + 1e9, "never", False),
     ],
 )
 def test_who_may_register_again(replaced_at: float | None, reregister: Any, expected: bool) -> None:
-    """An identity may replace its client once a day, or never, as the policy says."""
+    """An identity may replace its client once a day, or never; a clock that was ahead once locks nobody out."""
     credentials = ClientCredentials("a", "b", replaced_at=replaced_at)
     assert rules.may_register_again(credentials, NOW, Policy(reregister=reregister)) is expected
 
@@ -334,12 +409,12 @@ def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(
-    ("value", "age", "expected"),
-    [("token", 5, True), ("token", 10, False), ("another", 5, False)],
+    ("value", "after_refusal", "age", "expected"),
+    [("token", True, 5, True), ("token", True, 10, False), ("another", True, 5, False), ("token", False, 0, False)],
 )
-def test_which_refusal_casts_suspicion(value: str, age: float, expected: bool) -> None:
-    """Only a refusal of the token in hand, and while that is fresh, speaks against its client."""
-    holding = rules.held(token(21_600, value="token"), NOW, 0.5, POLICY)
+def test_which_refusal_casts_suspicion(value: str, after_refusal: bool, age: float, expected: bool) -> None:
+    """Only a second refusal in a row speaks against a client: that of a token which the first has just brought."""
+    holding = rules.held(token(21_600, value="token", after_refusal=after_refusal), NOW, 0.5, POLICY)
     refused = token(21_600, value=value)
     assert rules.incriminates(refused, holding, NOW.later(age), POLICY) is expected
     assert rules.incriminates(refused, None, NOW.later(age), POLICY) is False

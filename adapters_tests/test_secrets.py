@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import errno
 import gc
+import io
 import logging
 import pickle
 import sys
 import traceback
+import weakref
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import dcrauth
 from adapters_tests.clients import KINDS, Kind
 from adapters_tests.conftest import EAGER, ManualClock
 from adapters_tests.failing_disk import FailingDisk
@@ -26,16 +31,24 @@ from dcrauth import (
     AdobePass,
     ClientCredentials,
     DCRAuthError,
+    EncryptedStore,
     FileStore,
     MemoryStore,
+    Policy,
+    RedisStore,
+    SoftwareStatement,
+    SQLiteStore,
     StoreUnavailable,
     TokenSource,
     events,
+    problems,
 )
+from dcrauth._confidential import replaced
 from dcrauth.errors import in_terms_of
-from dcrauth.provider import Request, Response
+from dcrauth.provider import Problem, Request, Response
 from dcrauth.records import write_credentials
 from dcrauth.simulator import Fault, Simulator
+from dcrauth.transports.requests import RequestsTransport
 
 CLIENT = "canary-client-id"
 SECRET = "canary-client-secret"
@@ -78,8 +91,6 @@ def everything() -> list[Any]:
         provider._statement,
         credentials,
         token,
-        token.authorization,
-        {"Authorization": token.authorization},
         source,
         provider.registration_request(),
         provider.token_request(credentials),
@@ -94,9 +105,7 @@ def everything() -> list[Any]:
 def test_no_repr_shows_a_secret() -> None:
     """repr, str and format of every object, alone and in containers, are clean."""
     for each in everything():
-        assert_clean(repr(each) + repr([each]))
-        if type(each).__name__ != "BearerHeader":  # which is the header's very text
-            assert_clean(f"{each}")
+        assert_clean(repr(each) + repr([each]) + f"{each}")
 
 
 @pytest.mark.fault(
@@ -112,8 +121,7 @@ def test_no_pickle_carries_a_secret() -> None:
             assert_clean(str(refusal))
         else:
             assert_clean(data.decode("latin-1"))
-    header = AccessToken(TOKEN, 0, 1).authorization
-    assert copy.deepcopy({"Authorization": header})["Authorization"] == f"Bearer {TOKEN}"
+        assert copy.deepcopy([each])[0] is each
 
 
 FAULTS = [
@@ -223,18 +231,27 @@ def secrets_in(adobe: Simulator) -> set[str]:
 
 @pytest.mark.fault(
     "a response of requests is pickled, as caches do, and its auth object with it",
-    "no secret goes along; what comes out refuses to work",
+    "the header goes along, as any does, and nothing else of ours; an auth object that comes out refuses to work",
 )
-def test_a_pickled_response_of_requests_carries_no_secret(adobe: Simulator, source: TokenSource) -> None:
-    """Requests pickles a response together with its request and its hooks; neither token nor statement goes along."""
+def test_a_pickled_response_of_requests_has_the_header_and_no_more(adobe: Simulator, source: TokenSource) -> None:
+    """Requests pickles a response together with its request and its hooks: with one token, and nothing stored."""
     import requests
 
     from dcrauth.requests import DCRAuth
 
-    response = requests.get(f"{adobe.url}/api/v2/REF30/configuration", auth=DCRAuth(source), timeout=20)
+    api = f"{adobe.url}/api/v2/REF30/configuration"
+    with requests.Session() as session:
+        session.auth = DCRAuth(source)
+        session.get(api, timeout=20)
+        adobe.revoke_tokens()
+        response = session.get(api, timeout=20)
     data = pickle.dumps(response)
-    assert source.token().value not in data.decode("latin-1")
     assert pickle.loads(data).json() == response.json()  # noqa: S301  # our own bytes
+    text = data.decode("latin-1")
+    assert text.count(source.token().value) == 1
+    tokens = {call.headers["authorization"].removeprefix("Bearer ") for call in adobe.calls if "api" in call.path}
+    for secret in {adobe.software_statement, *secrets_in(adobe)} - tokens:
+        assert secret not in text
 
 
 def test_an_unpickled_auth_refuses_to_work(source: TokenSource, adobe: Simulator) -> None:
@@ -376,6 +393,245 @@ def test_no_interrupt_of_a_request_shows_a_secret(kind: Kind, make_source: Any, 
     secrets = (adobe.software_statement, *secrets_in(adobe))
     assert len(texts) > 20
     assert not any(secret in text for secret in secrets for text in texts)
+
+
+FIELDS = ("value", "obtained_at", "client_id", "client_secret", "text", "body", "url")
+
+
+def serialised() -> list[Callable[[Any], object]]:
+    """What applications turn their values into text with."""
+    import json
+
+    import orjson
+    import pydantic
+    import pydantic_core
+
+    return [
+        dataclasses.asdict,
+        dataclasses.astuple,
+        vars,
+        dict,
+        iter,
+        orjson.dumps,
+        partial(orjson.dumps, default=vars),
+        partial(json.dumps, default=vars),
+        pydantic_core.to_json,
+        lambda value: pydantic.TypeAdapter(type(value)).dump_json(value),
+        lambda value: pydantic.create_model("Answer", token=(Any, ...))(token=value).model_dump_json(),
+        lambda value: value.__reduce__(),
+        lambda value: value.__getstate__(),
+        pickle.dumps,
+    ]
+
+
+@pytest.mark.fault(
+    "an application returns a token from a route of its API, or gives it to a serialiser",
+    "orjson, pydantic, `json` and `dataclasses` refuse it",
+)
+@pytest.mark.parametrize("serialise", serialised())
+def test_no_serialiser_takes_a_secret(serialise: Callable[[Any], object]) -> None:
+    """Nothing that holds a secret is written by what writes dataclasses, or objects by their fields."""
+    values = [each for each in everything() if any(hasattr(each, name) for name in FIELDS)]
+    assert len(values) >= 7
+    for each in values:
+        with pytest.raises((TypeError, ValueError, pydantic_errors())):
+            serialise(each)
+
+
+def pydantic_errors() -> type[Exception]:
+    from pydantic import PydanticUserError
+
+    return PydanticUserError
+
+
+def test_confidential_values_are_values() -> None:
+    """They are frozen, equal by their fields, and can be made anew with a field changed."""
+    token = AccessToken(TOKEN, 0, 1)
+    assert token == AccessToken(TOKEN, 0, 1)
+    assert hash(token) == hash(AccessToken(TOKEN, 0, 1))
+    assert token != AccessToken(TOKEN, 0, 2)
+    assert replaced(token, expires_at=2) == AccessToken(TOKEN, 0, 2)
+    with pytest.raises(AttributeError):
+        token.value = "other"  # type: ignore[misc]
+    with pytest.raises((AttributeError, TypeError)):
+        token.other = "other"  # type: ignore[attr-defined]
+    assert weakref.ref(token)() is token
+
+
+LONG = jwt(sub="app", canary="canary" * 20)
+DAMAGED = LONG[:-20] + "+" + LONG[-20:]
+PASSWORD = "canary-client-secret"
+
+
+@pytest.mark.fault(
+    "a constructor refuses an argument, and the error is logged with the variables of every frame",
+    "no secret is in the error or its traceback",
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AdobePass(DAMAGED),
+        lambda: AdobePass(DAMAGED[3:]),
+        lambda: AdobePass(Path(LONG)),
+        lambda: AdobePass(STATEMENT, environment=LONG),  # type: ignore[arg-type]
+        lambda: AdobePass(STATEMENT, token_request=LONG),  # type: ignore[arg-type]
+        lambda: AdobePass(STATEMENT, base_url=LONG),
+        lambda: AdobePass(STATEMENT, base_url=f"ftp://{LONG}"),
+        lambda: AdobePass(STATEMENT, forwarded_for=f"{LONG} "),
+        lambda: SoftwareStatement(DAMAGED),
+        lambda: SoftwareStatement.of(io.BytesIO(DAMAGED.encode())),
+        lambda: FileStore(LONG * 2),
+        lambda: SQLiteStore(LONG * 2),
+        lambda: RedisStore(f"redis://:{PASSWORD}/@host"),
+        lambda: RequestsTransport(proxy=f"ftp://user:{PASSWORD}@host"),
+        lambda: EncryptedStore(MemoryStore(), keys=[PASSWORD.encode()]),
+        lambda: TokenSource(AdobePass(STATEMENT), store=f"redis://:{PASSWORD}@host"),  # type: ignore[arg-type]
+        lambda: KINDS[0].auth(AdobePass(STATEMENT), store=f"redis://:{PASSWORD}@host"),
+        lambda: Policy(reregister=LONG),  # type: ignore[arg-type]
+    ],
+)
+def test_no_constructor_shows_a_secret(make: Callable[[], object]) -> None:
+    """What a constructor raises quotes no argument, and none of its frames has one."""
+    with pytest.raises(DCRAuthError) as caught:
+        make()
+    text = everything_about(caught.value)
+    assert_clean(text)
+    assert LONG[20:60] not in text + everything_about(caught.value.__context__ or caught.value)
+    assert "in discreetly" in text  # the lines are there
+
+
+def test_variables_of_others_stay() -> None:
+    """The frames of what the application was handling, when it called us, are its own."""
+
+    def fails() -> None:
+        mine = "kept"
+        raise KeyError(mine)
+
+    def calls_us_meanwhile() -> None:
+        try:
+            fails()
+        except KeyError:
+            with pytest.raises(DCRAuthError):
+                AdobePass(DAMAGED)
+            with pytest.raises(DCRAuthError):
+                TokenSource(AdobePass(STATEMENT), store=5)  # type: ignore[arg-type]
+            raise
+
+    with pytest.raises(KeyError) as handled:
+        calls_us_meanwhile()
+    assert "kept" in str([frame.f_locals for frame, _ in traceback.walk_tb(handled.value.__traceback__)])
+
+
+def classes_with_a_repr() -> list[type]:
+    public = [each for each in vars(dcrauth).values() if isinstance(each, type)]
+    others = [SQLiteStore, RedisStore, EncryptedStore, FileStore, Simulator, RequestsTransport]
+    attached = {*(kind.auth for kind in KINDS), *(kind.auth._own_transport for kind in KINDS)}
+    return [
+        each
+        for each in sorted({*public, *others, *attached}, key=_place)
+        if not issubclass(each, BaseException) and "_is_protocol" not in vars(each)
+    ]
+
+
+def _place(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__name__}"
+
+
+@pytest.mark.parametrize("kind", classes_with_a_repr(), ids=_place)
+def test_no_repr_fails(kind: type) -> None:
+    """An object of which nothing is made yet can be shown, as a traceback of a failed constructor may do."""
+    made = object.__new__(kind)
+    assert kind.__name__ in repr(made)
+
+
+def test_the_error_of_a_constructor_can_be_shown_with_variables() -> None:
+    """Python 3.11 loses an error whose traceback has an object in it that cannot be shown."""
+
+    class Own(AdobePass):
+        def __init__(self, statement: str) -> None:
+            super().__init__(statement)
+
+    class OwnSource(TokenSource):
+        def __init__(self, provider: Any) -> None:
+            super().__init__(provider)
+
+    for make in (lambda: Own("missing.txt"), lambda: OwnSource(5)):
+        with pytest.raises(DCRAuthError) as caught:
+            make()
+        text = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+        assert "self = <Own" in text
+        assert str(caught.value) in text
+
+
+def test_a_transport_shows_no_password() -> None:
+    """The user and the password of a proxy are left out where a transport is shown, and what helps is there."""
+    for kind in KINDS:
+        for proxy in (f"http://user:{PASSWORD}@proxy:3128", f"http://{PASSWORD}@proxy:3128"):
+            shown = repr(kind.auth._own_transport(proxy=proxy, read_timeout=3))
+            assert_clean(shown)
+            assert "proxy='http://proxy:3128'" in shown
+            assert "read_timeout=3" in shown
+
+
+@pytest.mark.fault("a server's error code or its words quote a secret", "neither the error nor the log has it")
+@pytest.mark.parametrize(
+    ("calls_before", "echo"),
+    [
+        (0, STATEMENT[:90]),
+        (0, STATEMENT.split(".")[1]),
+        (1, SECRET),
+        (1, CLIENT),
+        (1, f"unknown:{CLIENT}"),
+    ],
+    ids=["statement", "claims", "secret", "id", "id in a code"],
+)
+@pytest.mark.parametrize("form", ["form", "query"])
+def test_no_error_code_is_a_secret(
+    calls_before: int, echo: str, form: Any, caplog: pytest.LogCaptureFixture, time: ManualClock
+) -> None:
+    """A code that a server has made of what it was sent is no code, and is in no text and no attribute."""
+    caplog.set_level(logging.DEBUG)
+    body = f'{{"error":"{echo}","error_description":"no {echo} here"}}'.encode()
+    refusal = Response(400, {"adobe-request-id": echo}, body)
+    first = [CanaryServer().send(AdobePass(STATEMENT).registration_request())] * calls_before
+    told: list[events.Event] = []
+    source = TokenSource(
+        AdobePass(STATEMENT, token_request=form),
+        store=MemoryStore(),
+        transport=CanaryServer(*first, *[refusal] * 3),
+        policy=EAGER,
+        on_event=told.append,
+        clock=time.clock,
+    )
+    with pytest.raises(DCRAuthError) as caught:
+        source.token()
+    assert source.flush_events(20)
+    assert echo not in everything_about(caught.value) + caplog.text + repr(told)
+    assert caught.value.error is None
+    assert echo not in pickle.dumps(caught.value).decode("latin-1")
+
+
+def test_error_codes_that_are_no_secrets_are_told() -> None:
+    """What a server may say stays: registered codes, and others that have nothing to do with the request."""
+    request = AdobePass(STATEMENT).token_request(ClientCredentials("id", "a-secret-of-theirs"))
+    for code in ("invalid_client", "invalid_client_credentials", "client_credentials", "id_unknown", "tomorrow"):
+        problem = Problem(f"HTTP 400, {code}", 400, code)
+        assert problems.without_secrets(problem, request) == problem
+    assert problems.without_secrets(Problem("HTTP 400, id", 400, "id"), request).error is None
+
+
+def test_no_value_of_ours_shows_bytes() -> None:
+    """No dataclass of the package has a field of bytes, which may be a record, in its repr."""
+    shown = [
+        f"{kind.__name__}.{each.name}"
+        for module in list(sys.modules.values())
+        if module.__name__.partition(".")[0] == "dcrauth" and ".simulator" not in module.__name__
+        for kind in vars(module).values()
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == module.__name__
+        for each in dataclasses.fields(kind)
+        if "bytes" in str(each.type) and each.repr
+    ]
+    assert shown == ["_Record.mark"]  # digits that are drawn for each writing
 
 
 def test_the_canaries_would_be_found() -> None:

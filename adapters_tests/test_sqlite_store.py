@@ -33,6 +33,7 @@ from dcrauth import (
     StoreLost,
     StoreTooNew,
     StoreUnavailable,
+    StoreWarning,
 )
 from dcrauth.stores import _database, _mounts, _sqlite
 from dcrauth.stores._disk import Disk
@@ -62,6 +63,18 @@ def filled(path: Path) -> None:
         store.add("key", b"value")
         for number in range(50):
             store.add(f"other {number}", b"x" * 1000)
+
+
+def left_open(path: Path) -> None:
+    """Leave a store with a record in it as a process leaves it that is killed: with a log."""
+
+    def child() -> None:
+        store = SQLiteStore(path)
+        store.put("key", b"value")
+        os._exit(0)
+
+    with forked(child):
+        pass
 
 
 def raw(path: Path, *statements: str) -> None:
@@ -137,21 +150,56 @@ def test_things_in_the_place_of_a_lock_are_refused(store: SQLiteStore, path: Pat
     assert store.add("other", b"value")
 
 
+def as_a_volume_is_mounted(path: Path) -> None:
+    """Give the group what Kubernetes gives to the group of a volume, ``fsGroup``, each time that it is mounted."""
+    for each in (path, *path.rglob("*")):
+        each.chmod(stat.S_IMODE(each.stat().st_mode) | (0o2770 if each.is_dir() else 0o660))
+
+
+def modes(path: Path) -> dict[str, int]:
+    return {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+
+
 @pytest.mark.fault(
-    "others can read an SQLite store or write to its directory",
-    "`InsecureStore` with the command that helps",
+    "a mount gives the group of a volume access to an SQLite store (`fsGroup` of Kubernetes)",
+    "it is taken away again, and a `StoreWarning` says so",
 )
-def test_a_file_open_to_others_is_refused(path: Path) -> None:
-    """A file that others can read, or a directory that they can write to, is refused with the command that helps."""
+def test_a_mount_that_changes_modes_is_undone(path: Path) -> None:
+    """After a mount has opened the store to a group it works, and nobody else can read or write any of it."""
+    left_open(path)
+    as_a_volume_is_mounted(path.parent)
+    with closing(SQLiteStore(path)) as store:
+        with pytest.warns(StoreWarning, match=rf"{path.parent} was open to others \(mode 2770\).*fsGroup") as told:
+            assert store.get("key") == b"value"
+        assert len(told) == 1
+        assert path.parent.stat().st_mode & 0o022 == 0
+        assert {modes(path)[f"records.db{end}"] for end in ("", "-wal", "-shm")} == {0o600}
+        assert store.add("other", b"value")
+
+
+@pytest.mark.fault(
+    "everybody can write to the file of an SQLite store, or to its directory, as to `/tmp`",
+    "`InsecureStore` with the command that helps: somebody may have changed it; its mode is left as it is",
+)
+def test_a_directory_open_to_everybody_is_refused(path: Path) -> None:
+    """A directory that everybody can write to is refused with the command that helps, and is left as it is."""
     filled(path)
-    path.chmod(0o644)
-    with pytest.raises(InsecureStore, match="chmod 600"):
+    path.parent.chmod(0o1777)
+    for act in (lambda: SQLiteStore(path).get("key"), lambda: SQLiteStore(path).add("other", b"value")):
+        with pytest.raises(InsecureStore, match="choose a new directory in it"):
+            act()
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o1777
+
+
+@pytest.mark.parametrize("end", ["", "-wal"])
+def test_a_file_open_to_anybody_is_refused(path: Path, end: str) -> None:
+    """A file that anybody may have changed is refused with the command that helps, and works after it was run."""
+    left_open(path)
+    file = path.with_name(f"records.db{end}")
+    file.chmod(0o606)
+    with pytest.raises(InsecureStore, match=rf"mode 606.*chmod 600 {file}$"):
         SQLiteStore(path).get("key")
-    path.chmod(0o600)
-    path.parent.chmod(0o777)
-    with pytest.raises(InsecureStore, match="chmod 700"):
-        SQLiteStore(path).get("key")
-    path.parent.chmod(0o700)
+    file.chmod(0o600)
     with closing(SQLiteStore(path)) as store:
         assert store.get("key") == b"value"
 
@@ -159,11 +207,16 @@ def test_a_file_open_to_others_is_refused(path: Path) -> None:
 @pytest.mark.fault("an SQLite store belongs to another user", "`InsecureStore`; it is not read")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_file_of_somebody_else_is_refused(path: Path) -> None:
-    """A file that belongs to another user is not read."""
-    filled(path)
-    os.chown(path, 12_345, -1)
-    with pytest.raises(InsecureStore, match="another user"):
-        SQLiteStore(path).get("key")
+    """A file that belongs to another user is not read, nor is a log, and none is locked."""
+    left_open(path)
+    for end in ("", "-wal", "-shm", ".lock"):
+        file = path.with_name(f"records.db{end}")
+        os.chown(file, 12_345, -1)
+        with closing(SQLiteStore(path)) as store, pytest.raises(InsecureStore, match=f"{file} belongs to another user"):
+            store.put("key", b"another")
+        os.chown(file, os.geteuid(), -1)
+    with closing(SQLiteStore(path)) as store:
+        assert store.get("key") == b"value"
 
 
 @pytest.mark.fault(
@@ -481,6 +534,37 @@ def test_every_flipped_byte_is_told_or_harmless(path: Path, tmp_path: Path) -> N
     assert {"token-1", "StoreCorrupt"} <= seen
 
 
+class Overtaken(sqlite3.Connection):
+    """A connection beside which another process lays the file out, just before one of its statements."""
+
+    path = ""
+    at = 0
+
+    def execute(self, *given: Any) -> sqlite3.Cursor:
+        self.at -= 1
+        if self.at == 0:
+            with closing(sqlite3.connect(self.path, timeout=0, isolation_level=None)) as other:
+                other.execute("BEGIN")
+                with contextlib.suppress(sqlite3.OperationalError), other:  # "locked": it has to wait
+                    for statement in _sqlite.LAYOUT:
+                        other.execute(statement)
+        return super().execute(*given)
+
+
+@pytest.mark.fault(
+    "processes open a new SQLite store at the same moment",
+    "each sees it empty or complete, none takes it for another program's",
+)
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_store_in_the_making_is_nobody_elses(path: Path, at: int) -> None:
+    """Whichever statement of a look another process comes before, what is seen is nothing, or a whole store."""
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path, isolation_level=None, factory=Overtaken)) as connection:
+        connection.path, connection.at = str(path), at
+        assert _sqlite.is_laid_out(connection, str(path)) is (at <= 2)
+        assert not connection.in_transaction
+
+
 # Full, read-only and busy.
 
 
@@ -595,6 +679,7 @@ def test_a_log_on_a_read_only_file_system_is_not_ignored(tmp_path: Path) -> None
             store.add("key", b"old")
             store.put("key", b"new")
             log = (place / "records.db-wal").read_bytes()
+        (place / "records.db-wal").touch(0o600)
         (place / "records.db-wal").write_bytes(log)
         assert system("mount", "-o", "remount,ro", str(place)) == 0
         with pytest.raises(StoreUnavailable, match="make it writable"):
@@ -634,6 +719,64 @@ def test_a_busy_file_is_unavailable(path: Path, monkeypatch: pytest.MonkeyPatch)
                 store.add("other", b"value")
             assert store.get("key") == b"value"
         assert store.add("other", b"value")
+
+
+# What is deleted.
+
+
+def files_with(path: Path, *secrets: bytes) -> list[str]:
+    return [
+        each.name for each in path.parent.rglob("*") if each.is_file() for one in secrets if one in each.read_bytes()
+    ]
+
+
+@pytest.mark.fault(
+    "a record of an SQLite store is deleted, as `forget()` does",
+    "nothing is left of it in the file and in the log, nor of those before it",
+)
+def test_nothing_is_left_of_what_is_deleted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a deletion neither the record nor one that it had replaced stands in any file, while others use them."""
+    # Some systems have a SQLite that overwrites by itself; the others are what this is about.
+    monkeypatch.setattr(_sqlite, "_SETTINGS", ("secure_delete = OFF", *_sqlite._SETTINGS))
+    with closing(SQLiteStore(path)) as store, closing(SQLiteStore(path)) as other:
+        store.add("kept", b"kept")
+        for value in (b"canary 1" * 3, b"canary 2" * 10_000, b"canary 3"):
+            store.put("key", value)
+        assert other.get("key") == b"canary 3"
+        assert files_with(path, b"canary")
+        store.delete("key")
+        assert files_with(path, b"canary") == []
+        assert (other.get("key"), other.get("kept")) == (None, b"kept")
+
+
+def test_nothing_is_left_of_a_forgotten_client(path: Path) -> None:
+    """After `forget()` neither the client's secret nor its token stands in any file of the store."""
+    server = Server()
+    with closing(SQLiteStore(path)) as store:
+        source = server.source(store)
+        source.token()
+        assert files_with(path, b"secret-1", b"token-1")
+        assert source.forget()
+        assert files_with(path, b"secret-1", b"token-1") == []
+
+
+@pytest.mark.fault(
+    "another program reads an SQLite store while a record is deleted",
+    "the record is gone; an error says that its log is not, and to delete it again",
+)
+def test_a_log_that_cannot_be_emptied_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While somebody reads, the log has to stay: that is an error, and deleting once more does the rest."""
+    monkeypatch.setattr(_database, "_BRIEF_WAIT", 0.05)
+    with closing(SQLiteStore(path)) as store:
+        store.put("key", b"canary")
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM records").fetchone()
+            with pytest.raises(StoreUnavailable, match=r"records\.db-wal.*delete it again"):
+                store.delete("key")
+            assert store.get("key") is None
+        store.delete("key")
+        assert files_with(path, b"canary") == []
 
 
 # Its connection.
@@ -860,7 +1003,9 @@ def test_a_backup_that_fails_leaves_nothing(store: SQLiteStore, tmp_path: Path) 
 # Its version.
 
 
-@pytest.mark.fault("SQLite is of a version that may damage its log", "a warning in the log, once")
+@pytest.mark.fault(
+    "SQLite is of a version that may damage its log", "a line in the log at INFO, once, of what not to do"
+)
 @pytest.mark.parametrize(
     ("version", "told"),
     [
@@ -878,10 +1023,10 @@ def test_a_backup_that_fails_leaves_nothing(store: SQLiteStore, tmp_path: Path) 
 def test_a_version_with_a_known_fault_is_told_once(
     version: tuple[int, ...], told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Versions of SQLite that may damage their log are warned of in the log, once."""
-    _sqlite._warn_of_version.cache_clear()
-    with caplog.at_level(logging.WARNING, "dcrauth"):
+    """Versions of SQLite that may damage their log are noted once and warned of never: our own writes are safe."""
+    _sqlite._note_version.cache_clear()
+    with caplog.at_level(logging.INFO, "dcrauth"):
         for _ in range(2):
-            _sqlite._warn_of_version(version)
-    _sqlite._warn_of_version.cache_clear()
-    assert len(caplog.records) == told
+            _sqlite._note_version(version)
+    _sqlite._note_version.cache_clear()
+    assert [record.levelname for record in caplog.records] == ["INFO"] * told

@@ -38,6 +38,59 @@ def test_the_sources_of_a_statement(tmp_path: Path) -> None:
             assert SoftwareStatement.of(source) == statement
 
 
+@pytest.mark.fault(
+    "a statement was saved by Windows in UTF-16, or is in quotes as in an env file", "it is read all the same"
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_statements_from_windows_and_env_files(encoding: str, quote: str, tmp_path: Path) -> None:
+    """A file in UTF-16 is read by its mark, as Notepad and PowerShell write it, and quotes around it are dropped."""
+    path = tmp_path / "statement.txt"
+    mark = "\ufeff" if encoding in {"utf-16-le", "utf-16-be"} else ""
+    path.write_bytes(f"{mark}{quote}{TEXT}{quote}\r\n".encode(encoding))
+    with path.open("rb") as file:
+        for source in (path, str(path), file):
+            assert SoftwareStatement.of(source).text == TEXT
+    assert SoftwareStatement.of(f" {quote}{TEXT}{quote}\n").text == TEXT
+
+
+@pytest.mark.parametrize("text", ['""', "''", " '' ", '"'])
+def test_quotes_without_a_statement(text: str) -> None:
+    """An empty value of an env file is an empty statement, not the name of a file."""
+    with pytest.raises(ConfigurationError, match=r"empty|not a JWT"):
+        SoftwareStatement.of(text)
+
+
+def test_a_file_that_was_opened_in_another_encoding(tmp_path: Path) -> None:
+    """A file object that decodes wrongly, fails, or returns no text is an error that says how to open the file."""
+    path = tmp_path / "statement.txt"
+    path.write_bytes(TEXT.encode("utf-16"))
+    with path.open(encoding="utf-8") as strict, pytest.raises(ConfigurationError, match="read as bytes"):
+        SoftwareStatement.of(strict)
+    with path.open(encoding="latin-1") as lenient, pytest.raises(ConfigurationError, match="open it for reading bytes"):
+        SoftwareStatement.of(lenient)
+    with pytest.raises(ConfigurationError, match="cannot be read from its file: ValueError"):
+        SoftwareStatement.of(lenient)
+    with path.open("wb") as written, pytest.raises(ConfigurationError, match="cannot be read from its file"):
+        SoftwareStatement.of(written)
+
+
+@pytest.mark.parametrize("length", [101, 300, 1000])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_damaged_statement_that_looks_like_a_path(length: int, kind: Any) -> None:
+    """Text that lost its beginning is taken for a path: it is not quoted, and where no file can be called so, told."""
+    with pytest.raises(ConfigurationError, match=f"a text of {length} characters") as caught:
+        SoftwareStatement.of(kind("x" + (TEXT * 10)[1:length]))
+    assert TEXT[5:25] not in str(caught.value)
+    assert ("begins with eyJ" in str(caught.value)) == (length > 255)
+
+
+def test_a_long_path_is_told_by_its_end(tmp_path: Path) -> None:
+    """Of a path that is too long to be quoted, the name of the file is told."""
+    with pytest.raises(ConfigurationError, match=r"characters that ends in 'statement\.txt': No such file"):
+        SoftwareStatement.of(tmp_path / ("folder" * 20) / "statement.txt")
+
+
 def test_claims_are_read_unverified() -> None:
     """Subject, issuer and time of issue are read; the other claims are there too, and cannot be changed."""
     statement = SoftwareStatement(TEXT)

@@ -179,6 +179,8 @@ def holder(kind: Kind, key: str) -> Iterator[int]:
 def test_a_killed_holder_frees_the_lock(kind: Kind) -> None:
     """The lock of a process that is killed is free at once."""
     with holder(kind, "key") as pid:
+        with pytest.raises(StoreUnavailable, match="Another process has held"), kind.open().lock("key", wait=0):
+            pass
         os.kill(pid, signal.SIGKILL)
         with kind.open().lock("key", wait=PATIENCE):
             pass

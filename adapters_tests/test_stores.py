@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
 from adapters_tests import kinds_of_stores as kinds
 from adapters_tests.conftest import ManualClock
+from adapters_tests.direct import Server
 from adapters_tests.kinds_of_stores import Kind
 from adapters_tests.redis_server import RedisServer
 from adapters_tests.world import STATEMENT, World
-from dcrauth import AdobePass, FileStore, MemoryStore, Store, TokenSource
+from dcrauth import AdobePass, DCRAuthError, FileStore, MemoryStore, Store, StoreUnavailable, TokenSource
+from dcrauth.fleet import fleet_of
+from dcrauth.identity import Identity
+from dcrauth.stores import _locks
+from dcrauth.stores._locks import stripe
+from dcrauth.stores.sqlite import SQLiteStore
+from dcrauth.testing._races import forked
 from dcrauth.testing.store_contract import StoreContract
 
 
@@ -253,3 +267,166 @@ def test_hostile_names_of_instances_are_kept_apart(tmp_path: Path) -> None:
     assert {name: token_of(name) for name in NAMES} == first
     assert {path.name for path in tmp_path.iterdir()} == {"a"}
     assert all(path.name.isascii() and len(path.name) <= 80 for path in tmp_path.rglob("*"))
+
+
+HOST = "https://sp.auth.adobe.com"
+
+
+@pytest.mark.fault(
+    "the URL of a server is spelled otherwise than before: in capitals, or with its default port",
+    "it is the same client; nothing is registered anew",
+)
+def test_spellings_of_a_server_name_one_client() -> None:
+    """However the URL of one server is spelled, there is one registration, and one count of what it refuses."""
+    store, world = MemoryStore(), World()
+
+    class Direct:
+        def send(self, request: Any) -> Any:
+            registers = request.endpoint.endswith("/register")
+            return world._register() if registers else world._token(parse_qs(request.body.decode()))
+
+    spelled = [HOST, "HTTPS://sp.auth.adobe.com", "https://SP.auth.Adobe.com/", f"{HOST}:443"]
+    for url in spelled:
+        TokenSource(AdobePass(STATEMENT, base_url=url), store=store, transport=Direct()).token()
+    assert (world.registrations, world.token_calls) == (1, 1)
+    assert len({id(fleet_of(AdobePass(STATEMENT, base_url=url).token_url)) for url in spelled}) == 1
+
+
+def test_the_usual_spelling_keeps_its_key() -> None:
+    """The key of an identity is for good: client credentials are found under it by every later version."""
+    key = "151b32b61c94721dd15ad896a68ec15c51904c3da2b49f8b20f102deeed9bbc9"
+    assert Identity.of(f"{HOST}/o/client/register", f"{HOST}/o/client/token", "app", "default").key == key
+
+
+# Locks in files, of which there are fewer than identities.
+
+ON_DISK = pytest.mark.parametrize("kind", [kinds.file, kinds.sqlite], ids=["file", "sqlite"])
+
+
+def sharing_a_file() -> tuple[str, str]:
+    """Two keys whose lock is in one file."""
+    seen: dict[str, str] = {}
+    for key in map(str, itertools.count()):
+        if (other := seen.setdefault(stripe(key, 3), key)) != key:
+            return other, key
+    raise AssertionError("unreachable")
+
+
+def is_free_elsewhere(store: Store, key: str) -> bool:
+    """Whether another process can have the lock of *key* now."""
+    reading, writing = os.pipe()
+
+    def child() -> None:
+        try:
+            with store.lock(key, wait=0):
+                os.write(writing, b"free")
+        except StoreUnavailable as refusal:
+            os.write(writing, b"held" if "Another process" in str(refusal) else b"odd!")
+
+    with forked(child):
+        found = os.read(reading, 4)
+    os.close(reading)
+    os.close(writing)
+    return {b"free": True, b"held": False}[found]
+
+
+@pytest.mark.fault(
+    "two identities whose lock is in the same file are renewed at once by one process",
+    "neither waits for the other; other processes wait for both",
+)
+@ON_DISK
+def test_identities_of_one_process_share_lock_files(kind: Any, tmp_path: Path) -> None:
+    """Threads wait for each other on account of one identity only, other processes until the last of them is done."""
+    storage = kind(tmp_path)
+    store, again = storage.open(), storage.open()
+    one, other = sharing_a_file()
+    with store.lock(one, wait=0):
+        with again.lock(other, wait=0):
+            with pytest.raises(StoreUnavailable, match="Another thread of this process"), again.lock(one, wait=0):
+                pass
+            assert not is_free_elsewhere(store, one)
+        assert not is_free_elsewhere(store, other)
+    assert is_free_elsewhere(store, one)
+    with again.lock(one, wait=0):
+        pass
+
+
+@ON_DISK
+def test_a_child_that_leaves_an_inherited_lock_frees_nothing(kind: Any, tmp_path: Path) -> None:
+    """Leaving, in the child of a fork, the lock that its parent holds does not hang, and lets nobody in."""
+    store = kind(tmp_path).open()
+    held = store.lock("key", wait=0)
+    held.__enter__()
+    (file,) = (each for each in _locks._shared._files.values() if each._path.startswith(str(tmp_path)))
+
+    def child() -> None:
+        signal.alarm(20)
+        held.__exit__(None, None, None)
+        with pytest.raises(StoreUnavailable, match="Another process"), store.lock("key", wait=0):
+            pass
+
+    with file._guard, forked(child):  # at the fork another thread is in the middle of something
+        pass
+    assert not is_free_elsewhere(store, "key")
+    held.__exit__(None, None, None)
+    assert is_free_elsewhere(store, "key")
+
+
+@pytest.mark.parametrize("step", ["of", "taken"])
+@ON_DISK
+def test_an_interrupt_leaves_no_lock_taken(
+    kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """An interrupt right after a lock was taken, before its holder knows, stops nobody, here and elsewhere."""
+    store = kind(tmp_path).open()
+    place = _locks._Shared if step == "of" else _locks._LockFile
+    whole = getattr(place, step)
+
+    def interrupted(self: Any, *given: Any) -> Any:
+        found = whole(self, *given)
+        if step == "of":
+            found[1].acquire()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, step, interrupted)
+        with pytest.raises(KeyboardInterrupt), store.lock("key", wait=0):
+            pass
+    gc.collect()  # what the traceback of the interrupt has kept
+    with store.lock("key", wait=0):
+        pass
+    assert is_free_elsewhere(store, "key")
+
+
+@pytest.fixture
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """The store that the test is parametrized with, closed at the end if it can be."""
+    store = getattr(kinds, request.param)(tmp_path).open()
+    with closing(store) if isinstance(store, SQLiteStore) else nullcontext():
+        yield store
+
+
+@pytest.mark.slow
+@pytest.mark.fault(
+    "a process uses a thousand new identities at once",
+    "all are registered and saved; none waits in vain for another one",
+)
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("opened", ["file", "sqlite"], indirect=True)
+def test_a_thousand_identities_at_once(opened: Store) -> None:
+    """A thousand identities that one process registers at once all get their token, which the store has afterwards."""
+    server, failures = Server(), list[DCRAuthError]()
+
+    def use(number: int) -> None:
+        try:
+            server.source(opened, instance=str(number)).token()
+        except DCRAuthError as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(1000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(list(opened.keys())) == 2000

@@ -26,11 +26,28 @@ from dcrauth import (
 )
 from dcrauth.adobe import AdobePass
 from dcrauth.credentials import AccessToken
-from dcrauth.effects import Add, Delete, Effect, Errand, Get, Heard, Memory, Now, Put, Replace, Send, Sleep, Tell
+from dcrauth.effects import (
+    Add,
+    Claim,
+    Delete,
+    Effect,
+    Errand,
+    Get,
+    Heard,
+    Memory,
+    Now,
+    Put,
+    Release,
+    Replace,
+    Send,
+    Sleep,
+    Tell,
+)
 from dcrauth.fleet import Fleet
 from dcrauth.identity import Identity
 from dcrauth.provider import Request, Response
 from dcrauth.records import StoredCredentials, read_credentials
+from dcrauth.refusals import Refusals
 from dcrauth.renewal import renewal
 from dcrauth.rules import Instant
 
@@ -49,6 +66,7 @@ class World:
     told: list[events.Event] = field(default_factory=list)
     registrations: int = 0
     fleet: Fleet = field(default_factory=Fleet)
+    refusals: Refusals = field(default_factory=Refusals)
     token_calls: int = 0
 
     provider = AdobePass(STATEMENT)
@@ -114,6 +132,7 @@ class Process:
         self.outcome: Any = None
         self.error: DCRAuthError | None = None
         self.memory = Memory()
+        self.after_refusal = False
         self._story: Any = None
         self._result: Any = None
         self._thrown: DCRAuthError | None = None
@@ -126,7 +145,8 @@ class Process:
 
     def start(self) -> None:
         deadline = self.world.now + self.policy.timeout
-        errand = Errand(self.identity, self.world.provider, self.policy, self.token, deadline, self.chance, self.memory)
+        whose = (self.identity, self.world.provider, self.policy, self.token)
+        errand = Errand(*whose, deadline, self.chance, self.memory, self.after_refusal)
         self._story, self._result, self._thrown, self.sends = renewal(errand), None, None, 0
 
     def tell(self, story: Any) -> None:
@@ -184,6 +204,11 @@ class Process:
                 self.world.told.append(effect.event)
             case Heard():
                 return self.world.fleet.heard(effect.identity, self.world.now, refused=effect.refused)
+            case Claim():
+                return self.world.refusals.claim((effect.endpoint, effect.statement), self.world.now)
+            case Release():
+                key = (effect.endpoint, effect.statement)
+                self.world.refusals.release(key, self.world.now, effect.refusal, effect.seconds)
             case Send():
                 return self._send(effect.request, fault)
             case _:

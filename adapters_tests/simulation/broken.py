@@ -18,16 +18,18 @@ from dcrauth import (
     StoreError,
     StoreUnavailable,
     TokenSource,
+    bars,
     custody,
     events,
     problems,
     renewal,
     rules,
 )
+from dcrauth._confidential import replaced
 from dcrauth.credentials import AccessToken
 from dcrauth.effects import Add, Put, Replace, Sleep, Tell
 from dcrauth.problems import Meaning
-from dcrauth.records import write_credentials
+from dcrauth.records import write_credentials, write_token
 from dcrauth.rules import Course, Instant
 
 
@@ -96,7 +98,7 @@ def _not_read_back(errand: Any, fresh: Any, *_: Any) -> Any:
     yield
 
 
-def _nothing_kept_aside(*_: Any) -> Any:
+def _nothing(*_: Any) -> Any:
     return
     yield
 
@@ -157,6 +159,18 @@ def _without_another_look(errand: Any, client: Any, *_: Any) -> Any:
     return (yield from renewal.fetched(errand, credentials))
 
 
+def _unmarked(*given: Any, **_: Any) -> AccessToken:
+    return _granted(*given)
+
+
+def _without_the_mark(key: str, token: AccessToken) -> bytes:
+    return _write_token(key, replaced(token, after_refusal=False))
+
+
+def _at_the_first(refused: AccessToken, holding: Any, *_: Any) -> bool:
+    return holding is not None and holding.token.value == refused.value
+
+
 def _past_the_deadline(problem: Any, attempt: int, at: float, deadline: float, policy: Any) -> bool:
     return _worth_another(problem, attempt, at, at + 1.0, policy)
 
@@ -172,6 +186,7 @@ _worth_another = rules.worth_another
 _fetched, _new_credentials = renewal.fetched, renewal.new_credentials
 _board, _fail = TokenSource._board, TokenSource._fail
 _renewal, _write_credentials = renewal.renewal, write_credentials
+_granted, _write_token = rules.granted, write_token
 
 
 def _tells_the_secret(errand: Any, credentials: Any) -> Any:
@@ -185,9 +200,9 @@ def _registers_twice(errand: Any, over: bytes | None) -> Any:
     return (yield from _new_credentials(errand, over))
 
 
-def _another_flight(source: TokenSource, holding: Any) -> Any:
+def _another_flight(source: TokenSource, *given: Any) -> Any:
     source._flight = None
-    return _board(source, holding)
+    return _board(source, *given)
 
 
 def _never_lands(source: TokenSource, flight: Any, error: Any, begun: float) -> None:
@@ -228,7 +243,7 @@ BROKEN = (
         rules.is_outdated,
         _put_back_after_deletion,
     ),
-    Broken("keeps nothing aside", (Invariant.NOTHING_OVERWRITTEN,), custody.kept_aside, _nothing_kept_aside),
+    Broken("keeps nothing aside", (Invariant.NOTHING_OVERWRITTEN,), custody.kept_aside, _nothing),
     Broken(
         "replaces within a generation", (Invariant.NOTHING_OVERWRITTEN,), _write_credentials, _in_the_same_generation
     ),
@@ -239,7 +254,19 @@ BROKEN = (
     Broken("does not pause after a failure", (Invariant.PAUSE_AFTER_FAILURE,), rules.next_try, _at_once),
     Broken("waits past its deadline", (Invariant.BOUNDED_RENEWAL,), _worth_another, _past_the_deadline),
     Broken("tries for ever", (Invariant.BOUNDED_RENEWAL,), rules.worth_another, _yes),
-    Broken("renews a new token", (Invariant.YOUNG_TOKEN_STAYS,), rules.is_young, _no),
+    Broken("renews what a refusal has brought", (Invariant.SECOND_TOKEN_STAYS,), rules.is_spared, _no),
+    Broken("does not mark what a refusal has brought", (Invariant.SECOND_TOKEN_STAYS,), rules.granted, _unmarked),
+    Broken("keeps the mark to itself", (Invariant.SECOND_TOKEN_STAYS,), _write_token, _without_the_mark),
+    Broken("suspects at the first refusal", (Invariant.REASON_TO_REGISTER,), rules.incriminates, _at_the_first),
+    Broken(
+        "takes a success in vain for no answer",
+        (Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE,),
+        problems.is_success,
+        _no,
+    ),
+    Broken("remembers no success in vain", (Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE,), bars.kept, _nothing),
+    Broken("looks for no note of others", (Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE,), bars.noted, _nothing),
+    Broken("reads the note and goes on", (Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE,), rules.is_barred, _no),
     Broken("serves a dead token", (Invariant.DEAD_TOKEN_NOT_SERVED,), _course, _serves_the_dead),
     Broken("trusts the wall clock alone", (Invariant.DEAD_TOKEN_NOT_SERVED,), Instant.reached, _by_the_wall_clock),
     Broken("counts a life from its arrival", (Invariant.DEAD_TOKEN_NOT_SERVED,), _held, _for_ever),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapters_tests.simulation.server import PROVIDER
-from dcrauth import DCRAuthError, rules
+from dcrauth import DCRAuthError
 from dcrauth.credentials import AccessToken
 from dcrauth.flight import Flight
 
@@ -87,8 +87,13 @@ class Caller:
             return
         body = self.world.refusal(token)
         self.world.note(self.name, "is refused" if body else "is served", token)
-        if body is not None and self.refused is None and rules.is_ours(PROVIDER.verdict(body)):
+        if body is not None and self._asks_for_another(token, body) and self.refused is None:
             self.refused = token
             self.ready = self.world.now + _LATENCY
             return
         self.world.request_over(self, served=None if body else token)
+
+    def _asks_for_another(self, token: AccessToken, body: bytes) -> bool:
+        verdict = PROVIDER.verdict(body)
+        self.world.watch.refused(self.process, token, verdict)
+        return self.process.source.refused(token, verdict)

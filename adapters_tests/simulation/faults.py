@@ -13,6 +13,7 @@ CALLS = (
     "error page",
     "error page after the deed",
     "garbage",
+    "unusable registration",
     "too many calls",
     "token refused without reason",
 )

@@ -33,8 +33,13 @@ class Invariant(Enum):
     REASON_TO_REGISTER = (
         "Nobody registers unless the latest reading of the record, in this very story, has said that there is no pair, "
         "and the process knows of none that is later than the deletion of the last one; or gave a pair that the server "
-        "has refused twice in OAuth's own words, with a pause and another reading between. No failure of store or "
-        "network is such a reason."
+        "has refused twice in OAuth's own words, with a pause and another reading between; or a pair of which a fresh "
+        "token, brought by a refusal, was refused on its account within the hour, and one more refusal followed. No "
+        "failure of store or network is such a reason."
+    )
+    NO_REGISTRATION_AFTER_A_VAIN_ONE = (
+        "A process whose registration was answered with a success and nothing to use makes no other one for a day, nor "
+        "does one that has just read the note of it. (Unless the note was deleted on purpose, or lost by the store.)"
     )
     REGISTERED_UNDER_THE_LOCK = "Nobody registers without having had the lock, though it may have ended meanwhile."
     SELDOM_REPLACED = "A pair that replaced a refused one is not replaced itself within the time that the policy sets."
@@ -57,7 +62,10 @@ class Invariant(Enum):
     DEAD_TOKEN_NOT_SERVED = "No caller is given a token that has expired by either clock of its process."
     RENEWAL_BRINGS_NEWS = "A renewal ends with another token than the one it was to replace, and with one that lives."
     ONE_RENEWAL_AT_A_TIME = "There is at most one renewal under way in a process."
-    YOUNG_TOKEN_STAYS = "A token that was fetched moments ago is not renewed, whoever refuses it."
+    SECOND_TOKEN_STAYS = (
+        "A token that was granted moments ago because another one had been refused is not renewed, whoever refuses it, "
+        "in no process that has it."
+    )
     PAUSE_AFTER_THROTTLE = (
         "After an answer that there were too many calls, the process makes none for a second, or for as long as it was "
         "told. (One that has died meanwhile knows nothing of it.)"

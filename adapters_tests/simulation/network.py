@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from adapters_tests.simulation.server import PROVIDER
 from dcrauth import ServerUnavailable
 from dcrauth.provider import Request, Response
 
@@ -21,6 +22,7 @@ _PAGES = (
     Response(400, {}, b'{"status": 400, "code": "invalid_client", "message": "not an OAuth answer"}'),
     Response(200, {}, b"[]"),
 )
+_NO_SECRET = Response(201, {}, b'{"client_id": "nobody-s"}')
 _BUSY = Response(503, {}, b"<html>busy</html>")
 _LOST = Response(0, {}, b"")
 """Stands for no answer at all."""
@@ -49,7 +51,7 @@ class Network:
                 self._world.at(
                     self._world.now + self._world.rng.random() * PATIENCE, lambda: self._again(request, device)
                 )
-            answer = self._after_the_deed(answer)
+            answer = self._after_the_deed(request, answer)
         if answer is _LOST:
             process.receives(None, ServerUnavailable("no answer"), self._world.rng.random() * PATIENCE)
         else:
@@ -67,10 +69,12 @@ class Network:
             return self._world.server.too_many()
         return self._world.rng.choice(_PAGES) if self._world.strikes("garbage") else None
 
-    def _after_the_deed(self, answer: Response) -> Response:
+    def _after_the_deed(self, request: Request, answer: Response) -> Response:
         """Return what becomes of an answer on its way."""
         if self._world.strikes("answer lost"):
             return _LOST
+        if request.endpoint == PROVIDER.register_url and self._world.strikes("unusable registration"):
+            return _NO_SECRET
         return _BUSY if self._world.strikes("error page after the deed") else answer
 
     def _delayed(self, process: Process, request: Request, device: str) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from adapters_tests.simulation.server import PROVIDER
-from dcrauth import Clock, DCRAuthError, Policy, StoreUnavailable, TokenSource, custody, renewal
+from dcrauth import Clock, DCRAuthError, MemoryStore, Policy, StoreUnavailable, TokenSource, custody, renewal
 from dcrauth.credentials import AccessToken
-from dcrauth.effects import Effect, Errand, Heard, Story, Tell
+from dcrauth.effects import Claim, Effect, Errand, Heard, Release, Story, Tell
 from dcrauth.events import Event
 from dcrauth.flight import Flight
-from dcrauth.records import StoredCredentials
+from dcrauth.provider import Request
+from dcrauth.records import StoredCredentials, UnusableRegistration
+from dcrauth.refusals import Refusals
 from dcrauth.rules import Instant
 
 if TYPE_CHECKING:
@@ -20,19 +22,26 @@ if TYPE_CHECKING:
     from adapters_tests.simulation.world import World
 
 NEVER = math.inf
+UNUSED_STORE = MemoryStore()
+
+
+class UnusedTransport:
+    """Stands where the process performs the effects itself."""
+
+    def send(self, request: Request) -> NoReturn:
+        raise AssertionError("a simulated renewal sends nothing by itself")
 
 
 class SimulatedSource(TokenSource):
     """The real thing, except that a renewal is not run on a thread but handed to the simulated process."""
 
     def __init__(self, process: Process, policy: Policy) -> None:
-        unused: Any = object()
         clock = Clock(wall=process.wall, monotonic=process.monotonic)
-        super().__init__(PROVIDER, store=unused, transport=unused, policy=policy, clock=clock)
+        super().__init__(PROVIDER, store=UNUSED_STORE, transport=UnusedTransport(), policy=policy, clock=clock)
         self.process = process
 
-    def _fly(self, flight: Flight, holding: Any) -> None:
-        self.process.asked(Task(self._errand(holding.token if holding else None), flight))
+    def _fly(self, flight: Flight, holding: Any, after_refusal: bool) -> None:
+        self.process.asked(Task(self._errand(holding.token if holding else None, after_refusal), flight))
 
     def _tell(self, event: Event) -> None:
         self.process.told(event)
@@ -48,6 +57,7 @@ class Evidence:
         known: the credentials that the process knew by then.
         disturbed: whether the process was held up or its clock was set meanwhile.
         read: the latest reading of the credentials record, as a tuple of one; None if it failed.
+        note: the latest reading of the note on an unusable registration, in the same way.
         refusals: when each client was refused, in simulated seconds.
         reread: clients whose record was read again after they were refused.
         calls: how many calls it has made.
@@ -59,6 +69,7 @@ class Evidence:
     known: StoredCredentials | None = None
     disturbed: bool = False
     read: tuple[Any] | None = None
+    note: tuple[UnusableRegistration | None] | None = None
     refusals: dict[str, list[float]] = field(default_factory=dict)
     reread: list[str] = field(default_factory=list)
     calls: int = 0
@@ -75,6 +86,19 @@ class Task:
     locked: bool = False
     story: Story[Any] | None = None
     evidence: Evidence = field(default_factory=Evidence)
+
+
+@dataclass
+class Vain:
+    """A registration of this process that was answered with a success and nothing to use.
+
+    Parameters:
+        until: when another one may be made, by each of its clocks.
+        losses: how often the store had lost something when it took the note of it; None if it has not.
+    """
+
+    until: Instant
+    losses: int | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +143,9 @@ class Process:
         self.readings: list[StoredCredentials] = []
         self.failed_at: float | None = None
         self.throttled_until: float | None = None
+        self.vain: Vain | None = None
+        self.suspected: dict[str, float] = {}
+        self.refusals = Refusals()
         self._pending: Effect | None = None
         self._result: Any = None
         self._error: DCRAuthError | None = None
@@ -148,8 +175,12 @@ class Process:
     def set_clock(self, error: float) -> None:
         """Set the wall clock so that it differs by so many seconds from the truth."""
         self.clock_error = error
-        self.failed_at = self.throttled_until = None
+        self.failed_at = self.throttled_until = self.vain = None
         self.disturb()
+
+    def registered_in_vain(self, seconds: float) -> None:
+        """Note that a registration has brought nothing usable, and that there is to be no other one for a while."""
+        self.vain = Vain(self.instant().later(seconds))
 
     def disturb(self) -> None:
         """Note that the story under way cannot be held to its times."""
@@ -225,10 +256,8 @@ class Process:
         self._result = self._error = None
         try:
             effect = task.story.send(result) if error is None else task.story.throw(error)
-            while isinstance(effect, Tell | Heard):
-                if isinstance(effect, Tell):
-                    self.told(effect.event)
-                effect = task.story.send((effect.refused, 1) if isinstance(effect, Heard) else None)
+            while isinstance(effect, Tell | Heard | Claim | Release):
+                effect = task.story.send(self._at_once(effect))
         except StopIteration as end:
             self._end(task, end.value)
         except DCRAuthError as failure:
@@ -237,6 +266,19 @@ class Process:
             self._pending = effect
             self.ticket = (self.incarnation, self.ticket[1] + 1)
             self.world.perform(self, task, effect)
+
+    def _at_once(self, effect: Tell | Heard | Claim | Release) -> Any:
+        """Perform what needs neither time nor anything outside the process."""
+        match effect:
+            case Tell():
+                return self.told(effect.event)
+            case Heard():
+                return effect.refused, 1
+            case Claim():
+                return self.refusals.claim((effect.endpoint, effect.statement), self.monotonic())
+            case Release():
+                key = (effect.endpoint, effect.statement)
+                return self.refusals.release(key, self.monotonic(), effect.refusal, effect.seconds)
 
     def _end(self, task: Task, result: Any = None, error: DCRAuthError | None = None) -> None:
         self.world.note(self.name, "ends", error or result)

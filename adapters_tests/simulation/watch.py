@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from adapters_tests.simulation.invariants import Invariant, require
 from adapters_tests.simulation.server import CANARY, PROVIDER
-from dcrauth import ConfigurationError, DCRAuthError, StoreError
+from dcrauth import ConfigurationError, DCRAuthError, StoreCorrupt, StoreError, StoreLost
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.effects import Add, Delete, Effect, Get, Put, Replace, Send, Sleep
 from dcrauth.events import Event
 from dcrauth.identity import Identity
-from dcrauth.provider import Request, Response
-from dcrauth.records import Forgotten, StoredCredentials, read_credentials
+from dcrauth.provider import Request, Response, TokenGrant, Verdict
+from dcrauth.records import Forgotten, StoredCredentials, read_credentials, read_unusable
 
 if TYPE_CHECKING:
     from adapters_tests.simulation.callers import Caller
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _SLACK = 1e-3
 _MOST_CALLS = 6
+_DAY, _HOUR = 86_400.0, 3_600.0
+_CLOCKS_APART = 300.0
 
 
 class Watch:
@@ -37,6 +39,7 @@ class Watch:
         self.excused: dict[str, str] = {}
         self._used: dict[int, str] = {}
         self._deleted: list[str] = []
+        self._brought_by_a_refusal: set[str] = set()
         self._parsed: dict[bytes, StoredCredentials | Forgotten] = {}
 
     def parsed(self, data: bytes | None) -> StoredCredentials | Forgotten | None:
@@ -64,7 +67,10 @@ class Watch:
                 bounded = task.evidence.disturbed or late <= self.world.policy.timeout
                 require(bounded, Invariant.BOUNDED_RENEWAL, f"a renewal sleeps {late:g} s beyond its deadline")
             case Put() | Delete():
-                allowed = effect.key == self.identity.token or (
+                disposable = {self.identity.token} | (
+                    {self.identity.registration} if isinstance(effect, Put) else set()
+                )
+                allowed = effect.key in disposable or (
                     isinstance(effect, Delete) and task.flight is None and effect.key != self.identity.credentials
                 )
                 require(allowed, Invariant.NOTHING_OVERWRITTEN, f"{type(effect).__name__} of {effect.key[64:]}")
@@ -90,24 +96,39 @@ class Watch:
     def _registers(self, process: Process, task: Task) -> None:
         evidence, who = task.evidence, process.name
         require(task.locked, Invariant.REGISTERED_UNDER_THE_LOCK, f"{who} registers without the lock")
+        self._none_in_vain(process, evidence)
         require(evidence.read, Invariant.REASON_TO_REGISTER, f"{who} registers though it could not read the record")
         (found,) = evidence.read or (None,)
         if isinstance(found, StoredCredentials):
-            self._replaces(process, evidence, found)
+            self._replaces(process, task, found)
             return
         generation = found.generation if found is not None else 0
         unknown = evidence.known is None or evidence.known.generation <= generation
         require(unknown, Invariant.REASON_TO_REGISTER, f"{who} registers though it knows a pair")
 
-    def _replaces(self, process: Process, evidence: Evidence, found: StoredCredentials) -> None:
-        who, client, policy = process.name, found.credentials, self.world.policy
+    def _none_in_vain(self, process: Process, evidence: Evidence) -> None:
+        who, vain = process.name, process.vain
+        binding = vain is not None and vain.losses in {None, self.world.store.losses}
+        free = not binding or vain is None or vain.until.reached(process.instant())
+        require(free, Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE, f"{who} registers again within a day")
+        told = f"{who} registers without having looked for a note"
+        require(evidence.note, Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE, told)
+        (note,) = evidence.note or (None,)
+        age = None if note is None else process.wall() - note.noted_at
+        stands = age is not None and -_CLOCKS_APART + _SLACK < age < _DAY - _SLACK and not evidence.disturbed
+        require(not stands, Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE, f"{who} registers in spite of the note")
+
+    def _replaces(self, process: Process, task: Task, found: StoredCredentials) -> None:
+        who, client, policy, evidence = process.name, found.credentials, self.world.policy, task.evidence
         times = evidence.refusals.get(client.client_id, [])
         paused = len(times) > 1 and times[-1] - times[0] >= policy.least_pause - _SLACK
-        believed = paused and client.client_id in evidence.reread
+        suspect = task.errand.after_refusal and self.world.now < process.suspected.get(client.client_id, 0.0)
+        believed = (paused and client.client_id in evidence.reread) or suspect
         require(believed, Invariant.REASON_TO_REGISTER, f"{who} registers though it has read {client.client_id}")
         never = policy.reregister == "never"
         require(not never, Invariant.SELDOM_REPLACED, f"{who} registers again, against the policy")
-        early = client.replaced_at is not None and process.wall() - client.replaced_at < float(policy.reregister)
+        age = None if client.replaced_at is None else process.wall() - client.replaced_at
+        early = age is not None and 0.0 <= age < float(policy.reregister)
         allowed = evidence.disturbed or not early
         require(allowed, Invariant.SELDOM_REPLACED, f"{who} registers again too soon after the last time")
 
@@ -123,6 +144,8 @@ class Watch:
 
     def wrote(self, process: Process, task: Task, effect: Any, before: bytes | None) -> None:
         """Judge a write that has just reached the store."""
+        if getattr(effect, "key", None) == self.identity.registration:
+            self._noted(process, effect)
         if getattr(effect, "key", None) != self.identity.credentials:
             return
         after = self.world.store.records.get(effect.key)
@@ -138,6 +161,13 @@ class Watch:
             self._arrives(process, new)
         if isinstance(old, StoredCredentials):
             self._departs(task, old, new)
+
+    def _noted(self, process: Process, effect: Any) -> None:
+        if isinstance(effect, Delete):
+            for each in self.world.processes:
+                each.vain = None
+        elif process.vain is not None:
+            process.vain.losses = self.world.store.losses
 
     def _arrives(self, process: Process, new: StoredCredentials) -> None:
         client_id = new.credentials.client_id
@@ -163,8 +193,10 @@ class Watch:
         """Note what a story learns from an effect."""
         if isinstance(effect, Get) and effect.key == self.identity.credentials:
             self._learns(process, task.evidence, result, error)
+        elif isinstance(effect, Get) and effect.key == self.identity.registration:
+            task.evidence.note = self._note_in(effect.key, result, error)
         elif isinstance(effect, Send) and isinstance(result, Response):
-            self._hears(process, task.evidence, effect.request, result)
+            self._hears(process, task, effect.request, result)
         elif isinstance(effect, Add | Replace) and effect.key == self.identity.credentials:
             self._saved(task.evidence, result, error)
 
@@ -179,7 +211,13 @@ class Watch:
             later = [each for each in process.readings if each.generation > found.generation]
             process.readings = [*later, found]
 
-    def _hears(self, process: Process, evidence: Evidence, request: Request, answer: Response) -> None:
+    def _note_in(self, key: str, result: Any, error: Exception | None) -> Any:
+        if error is None:
+            return (None if result is None else read_unusable(key, result),)
+        return (None,) if isinstance(error, StoreCorrupt | StoreLost) else None
+
+    def _hears(self, process: Process, task: Task, request: Request, answer: Response) -> None:
+        evidence = task.evidence
         if answer.status == 429:
             told = answer.headers.get("retry-after")
             process.throttled_until = self.world.now + max(1.0, float(told or 0.0))
@@ -188,6 +226,10 @@ class Watch:
             if isinstance(made, ClientCredentials):
                 evidence.unsaved = made.client_id
                 self.heard.append(made.client_id)
+            elif 200 <= answer.status < 300:
+                process.registered_in_vain(_DAY - _SLACK)
+        elif isinstance(grant := PROVIDER.read_token(answer), TokenGrant):
+            self._brought_by_a_refusal |= {grant.value} if task.errand.after_refusal else set()
         elif answer.status in {400, 401} and _is_invalid_client(answer.body):
             client_id = request.body.partition(b"client_id=")[2].partition(b"&")[0].decode()
             evidence.refusals.setdefault(client_id, []).append(self.world.now)
@@ -219,16 +261,29 @@ class Watch:
         now, failed, policy = self.world.now, process.failed_at, self.world.policy
         patient = failed is None or now - failed >= policy.least_pause * 0.5 - _SLACK
         require(patient, Invariant.PAUSE_AFTER_FAILURE, f"{process.name} renews too soon after a failure")
-        self._not_too_young(process, process.held)
+        self._not_too_soon(process, process.held)
 
-    def _not_too_young(self, process: Process, held: Holding | None) -> None:
-        if held is None or not held.fetched or process.source._held is None:
+    def _not_too_soon(self, process: Process, held: Holding | None) -> None:
+        if held is None or process.source._held is None or not self._is_the_second(process, held):
             return
+        now = process.instant()
+        left = min(held.expiry.wall - now.wall, held.expiry.monotonic - now.monotonic)
+        needless = left > 0.3 * held.token.life
+        require(not needless, Invariant.SECOND_TOKEN_STAYS, f"{process.name} renews a token that a refusal has brought")
+
+    def _is_the_second(self, process: Process, held: Holding) -> bool:
+        """Whether the refusal of another token has brought this one just now."""
         now, end = process.instant(), held.obtained.later(self.world.policy.young - _SLACK)
         young = now.wall < end.wall and now.monotonic < end.monotonic
-        left = min(held.expiry.wall - now.wall, held.expiry.monotonic - now.monotonic)
-        needless = young and left > 0.3 * held.token.life
-        require(not needless, Invariant.YOUNG_TOKEN_STAYS, f"{process.name} renews a token that is new")
+        return young and held.token.value in self._brought_by_a_refusal
+
+    def refused(self, process: Process, token: AccessToken, verdict: Verdict) -> None:
+        """Note that a protected API has refused a token, and what that says about its client."""
+        held, client = process.held, process.source._memory.client
+        if verdict is not Verdict.CREDENTIALS or held is None or client is None or held.token.value != token.value:
+            return
+        if self._is_the_second(process, held):
+            process.suspected[client.credentials.client_id] = self.world.now + _HOUR
 
     def ends(self, process: Process, task: Task, result: Any, error: DCRAuthError | None) -> None:
         """Judge how a story has ended."""

@@ -2,13 +2,14 @@
 
 The adapters are modules of their own, named after the library they attach to: ``dcrauth.requests``, ``dcrauth.httpx``,
 ``dcrauth.httpx2`` and ``dcrauth.aiohttp``. Each exports ``DCRAuth``. Importing ``dcrauth`` imports none of them.
-Stores that need more than the package itself are imported when they are first named.
+Stores are imported when they are first named: some need more than the package itself.
 """
 
 import importlib
 from typing import TYPE_CHECKING
 
 from dcrauth import events
+from dcrauth._version import __version__ as __version__
 from dcrauth.adobe import AdobePass
 from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken, ClientCredentials
@@ -37,12 +38,12 @@ from dcrauth.provider import Provider
 from dcrauth.source import TokenSource
 from dcrauth.statement import SoftwareStatement
 from dcrauth.stores import Store
-from dcrauth.stores.file import FileStore
 from dcrauth.stores.memory import MemoryStore
 from dcrauth.transports import Transport
 
 if TYPE_CHECKING:
     from dcrauth.stores.encrypted import EncryptedStore as EncryptedStore
+    from dcrauth.stores.file import FileStore as FileStore
     from dcrauth.stores.redis import RedisStore as RedisStore
     from dcrauth.stores.sqlite import SQLiteStore as SQLiteStore
 
@@ -81,8 +82,8 @@ __all__ = [
     "events",
 ]
 
-_LATER = {"EncryptedStore": "encrypted", "RedisStore": "redis", "SQLiteStore": "sqlite"}
-"""Names that are not in ``__all__``, since each needs something that may not be installed."""
+_LATER = {"EncryptedStore": "encrypted", "FileStore": "file", "RedisStore": "redis", "SQLiteStore": "sqlite"}
+"""Where names come from that are not imported along; those that need an extra or sqlite3 are not in ``__all__``."""
 
 
 def __getattr__(name: str) -> object:

@@ -1,9 +1,11 @@
 """What the adapters share: a token source, the origins that may see its token, and nothing that is a rule."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar, NoReturn, Self
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from typing import Any, ClassVar, NoReturn, Self, overload
 
-from dcrauth.credentials import AccessToken
+from dcrauth._confidential import discreet_constructor, unfailing
+from dcrauth.credentials import NO_CREDENTIALS, AccessToken
 from dcrauth.errors import ConfigurationError, DCRAuthError, in_terms_of, is_connection_fault
 from dcrauth.events import Event
 from dcrauth.origins import origin, prefixes, spellings
@@ -14,15 +16,34 @@ from dcrauth.stores import Store
 from dcrauth.transports import Transport
 
 LARGEST_REFUSAL = 64 * 1024
-"""A 401 that announces more bytes than this is not read to see what it says."""
+"""Of a 401 no more bytes than this are read to see what it says, nor kept in memory."""
+
+UNPACKED_AT_ONCE = 1024
+"""So many bytes of a compressed 401 are unpacked at once: a few may become very many."""
 
 
+@discreet_constructor
 class Attachment:
     """The part of every ``DCRAuth`` that does not depend on the HTTP library."""
 
     _host_errors: ClassVar[tuple[type[Exception], ...]]
     _connection_errors: ClassVar[tuple[type[Exception], ...]]
     _own_transport: ClassVar[type[Transport]]
+
+    @overload
+    def __init__(self, source: TokenSource) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        source: Provider,
+        *,
+        store: Store | None = None,
+        instance: str | None = None,
+        transport: Transport | None = None,
+        policy: Policy | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None: ...
 
     def __init__(
         self,
@@ -45,18 +66,18 @@ class Attachment:
             on_event: called with each event, in order, on a thread of its own.
 
         Raises:
-            ConfigurationError: *source* is neither, or a `TokenSource` comes with settings that it already has.
+            ConfigurationError: an argument is wrong, or a `TokenSource` comes with settings that it already has.
         """
         if not isinstance(source, TokenSource):
             source = TokenSource(
                 source,
                 store=store,
                 instance="default" if instance is None else instance,
-                transport=transport or type(self)._own_transport(),
+                transport=type(self)._own_transport() if transport is None else transport,
                 policy=policy,
                 on_event=on_event,
             )
-        elif (store, instance, transport, policy, on_event) != (None,) * 5:
+        elif any(each is not None for each in (store, instance, transport, policy, on_event)):
             raise ConfigurationError(
                 "A TokenSource has its own store, instance, transport, policy and on_event already"
             )
@@ -67,6 +88,7 @@ class Attachment:
         self._spelled = spellings(self._origins)
         self._api_headers = dict(source.provider.api_headers)
 
+    @unfailing
     def __repr__(self) -> str:
         return f"{type(self).__module__}.{type(self).__qualname__}({self._source!r})"
 
@@ -106,12 +128,41 @@ class Attachment:
         """Whether a 401 with *body* to a request with *token* is about the token at all."""
         return self._source.refused(token, self._source.provider.verdict(body))
 
-    def _sign(self, headers: Any, token: AccessToken) -> None:
-        """Put *token* on a request, and the provider's own headers where the caller has not set them."""
-        headers["Authorization"] = token.authorization
+    # From here on, no variable holds a header or all of them: programs log those of a function that is interrupted.
+
+    def _ours_on(self, request: Any) -> AccessToken | None:
+        """Return the token of ours that *request* carries, if it does."""
+        return self._source.recognised(
+            sha256(str(request.headers.get("Authorization")).encode(errors="backslashreplace")).digest()
+        )
+
+    def _is_callers(self, request: Any) -> bool:
+        """Whether the ``Authorization`` of *request* is the caller's: neither ours, nor one that says nothing."""
+        says_nothing = NO_CREDENTIALS.fullmatch(str(request.headers.get("Authorization") or ""))
+        return says_nothing is None and self._ours_on(request) is None
+
+    def _sign(self, request: Any, token: AccessToken) -> None:
+        """Put *token* on *request*, and the provider's own headers where the caller has not set them."""
+        request.headers["Authorization"] = token.authorization
         if self._api_headers:
             for name, value in self._api_headers.items():
-                headers.setdefault(name, value)
+                if not request.headers.get(name):
+                    request.headers[name] = value
+
+
+def is_long(length: str) -> bool:
+    """Whether a ``Content-Length`` announces more than is read of a 401."""
+    return length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > LARGEST_REFUSAL)
+
+
+def short(parts: Iterable[bytes]) -> bytes | None:
+    """Return *parts* joined, or None as soon as they are more than is read of a 401."""
+    joined = bytearray()
+    for part in parts:
+        joined += part
+        if len(joined) > LARGEST_REFUSAL:
+            return None
+    return bytes(joined)
 
 
 class Unattached:

@@ -1,6 +1,5 @@
 """Objects that hold locks, threads or connections, around a fork; and what no fork may come in the middle of."""
 
-import concurrent.futures.thread  # noqa: F401
 import logging
 import os
 import threading
@@ -9,10 +8,6 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
-
-# What is registered first is called last before a fork: filelock and the pools of threads, which take their locks then,
-# do so after what is here, which may need those of filelock, and may wait for long.
-import filelock as _filelock  # noqa: F401
 
 _T = TypeVar("_T")
 
@@ -33,7 +28,7 @@ class Suspendable(Protocol):
         ...
 
     def resume(self, *, in_child: bool) -> None:
-        """Go on after a fork."""
+        """Go on after a fork; once more, if an interrupt came in the middle of that."""
         ...
 
 
@@ -79,6 +74,7 @@ def undivided() -> Iterator[None]:
     Forks and whoever does such a thing wait for each other for a few seconds only: what is stuck is no reason for
     everything else to be.
     """
+    _look_after_forks()
     forks = _forks  # which are others in a child that is forked meanwhile
     mark = threading.Lock()
     with mark:
@@ -91,19 +87,23 @@ def undivided() -> Iterator[None]:
 
 def _put(mark: threading.Lock, forks: _Forks) -> None:
     # In a turn of its own, so that no fork is under way that has not seen it.
-    in_turn = forks.turn.acquire(timeout=_SHORT_PATIENCE)
-    forks.undivided[mark] = threading.get_ident()
-    if in_turn:
-        forks.turn.release()
+    try:
+        forks.turn.acquire(timeout=_SHORT_PATIENCE)
+        forks.undivided[mark] = threading.get_ident()
+    finally:
+        with suppress(RuntimeError):  # it was waited for in vain
+            forks.turn.release()
 
 
 def watch(each: Forkable) -> None:
     """See to it that ``each.after_fork()`` is called in every forked child for as long as *each* lives."""
+    _look_after_forks()
     _living.add(weakref.ref(each, _living.discard))
 
 
 def suspend(each: Suspendable) -> None:
     """See to it that *each* is suspended during every fork for as long as it lives."""
+    _look_after_forks()
     _suspendable.add(weakref.ref(each, _suspendable.discard))
 
 
@@ -140,13 +140,17 @@ def _await_undivided() -> None:
 
 
 def _after_fork_in_parent() -> None:
-    try:
+    """Go on with what was suspended, and let others fork; called twice, for an interrupt may come before any line."""
+    with _logged("An interrupt came while what was suspended for a fork went on"):
         while _here.suspended:
-            with _logged("Something could not go on after a fork"):
-                _here.suspended.pop().resume(in_child=False)
-    finally:
-        with suppress(RuntimeError):  # it was waited for in vain
-            _forks.turn.release()
+            try:
+                _here.suspended[-1].resume(in_child=False)
+            except Exception:
+                logger.exception("Something could not go on after a fork")
+            _here.suspended.pop()
+        with suppress(RuntimeError):
+            while True:  # as often as it was taken: an interrupt may have come right after the first time
+                _forks.turn.release()
 
 
 def _after_fork_in_child() -> None:
@@ -170,5 +174,42 @@ def _logged(what: str) -> Iterator[None]:
         logger.exception("%s", what)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+class _Hooks:
+    """What the interpreter calls around a fork; of several, made by threads at once, the last one is in use."""
+
+    def before(self) -> None:
+        if _hooks is self:
+            _before_fork()
+
+    def after_in_parent(self) -> None:
+        if _hooks is self:
+            _after_fork_in_parent()
+
+    def after_in_child(self) -> None:
+        if _hooks is self:
+            _after_fork_in_child()
+
+
+_hooks: _Hooks | None = None
+
+
+def _look_after_forks() -> None:
+    """Register the hooks, from the first thing on that they are there for.
+
+    What is registered first is called last before a fork: filelock and the pools of threads, which take their locks
+    then, do so after what is here, which may need those of filelock, and may wait for long. Both are imported for that
+    only now: a program that only imports this package need not pay for them.
+    """
+    global _hooks  # noqa: PLW0603  # no lock, which a fork could leave locked
+    if _hooks is None and hasattr(os, "register_at_fork"):
+        import concurrent.futures.thread  # noqa: F401, PLC0415
+
+        import filelock  # noqa: F401, PLC0415
+
+        hooks = _Hooks()
+        os.register_at_fork(
+            before=hooks.before, after_in_parent=hooks.after_in_parent, after_in_child=hooks.after_in_child
+        )
+        # Once more, for an interrupt may come before the first line of the other one.
+        os.register_at_fork(after_in_parent=hooks.after_in_parent)
+        _hooks = hooks

@@ -6,13 +6,18 @@ by yielding a request of ours: that would go through the caller's transport, hoo
 
 import importlib
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager
+from functools import cache
+from operator import itemgetter
 from typing import Any, ClassVar
 
-from dcrauth._adapter import Attachment
+from dcrauth._adapter import LARGEST_REFUSAL, UNPACKED_AT_ONCE, Attachment, is_long, short
 from dcrauth.credentials import AccessToken
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
+
+_lowered_name = itemgetter(1)
 
 
 def with_sibling(library: Any, name: str) -> tuple[Any, ...]:
@@ -46,14 +51,16 @@ class HttpxFlow(Attachment):
             return
         token = self._source.fresh() or self._token()
         rewind = self._rewind_of(request)
-        self._sign(request.headers, token)
+        self._sign(request, token)
         response = yield request
         if response.status_code != 401 or not self._carried(response, token):
             return
-        if not self._asks_for_renewal(token, response.read()):
+        refusal = _Refusal(self._library_of(request), response)
+        if not self._asks_for_renewal(token, refusal.read()):
             return
         fresh = self._token(instead_of=token)
         if fresh != token and self._repeats(response) and rewind():
+            refusal.close()
             yield self._again(request, response, fresh)
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
@@ -63,20 +70,22 @@ class HttpxFlow(Attachment):
             return
         token = self._source.fresh() or await self._token_async()
         rewind = self._rewind_of(request)
-        self._sign(request.headers, token)
+        self._sign(request, token)
         response = yield request
         if response.status_code != 401 or not self._carried(response, token):
             return
-        if not self._asks_for_renewal(token, await response.aread()):
+        refusal = _Refusal(self._library_of(request), response)
+        if not self._asks_for_renewal(token, await refusal.aread()):
             return
         fresh = await self._token_async(instead_of=token)
         if fresh != token and self._repeats(response) and rewind():
+            await refusal.aclose()
             yield self._again(request, response, fresh)
 
     def _takes(self, request: Any) -> bool:
         url = request.url
         known = (url.scheme, url.host, url.port) in self._spelled or self._protects(url.scheme, url.host, url.port)
-        return known and not _is_signed(request.headers)
+        return known and not (_is_signed(request) and self._is_callers(request))
 
     def _library_of(self, request: Any) -> Any:
         """Return the library whose client runs the flow."""
@@ -96,10 +105,21 @@ class HttpxFlow(Attachment):
     def _again(self, request: Any, response: Any, token: AccessToken) -> Any:
         # Always the first request: that of the last redirect may belong to another origin.
         self._source.retried()
+        # The refusal stays in the history; the request there is another one, so that it keeps the old token.
+        response.request = self._copy(response.request)
         request.headers["Authorization"] = token.authorization
         if response.cookies:
             self._carry_cookies(request, response)
         return request
+
+    def _copy(self, request: Any) -> Any:
+        library = self._library_of(request)
+        copied = library.Request(
+            request.method, request.url, headers=request.headers, stream=request.stream, extensions=request.extensions
+        )
+        if isinstance(request.stream, library.ByteStream):
+            copied.read()  # a body in memory can be looked at
+        return copied
 
     def _carry_cookies(self, request: Any, response: Any) -> None:
         """Give *request* the cookies that *response* has set; the client has done its part before the flow began."""
@@ -118,16 +138,154 @@ class HttpxFlow(Attachment):
         return _nothing_to_do
 
 
-def _is_signed(headers: Any) -> bool:
+class _Refusal:
+    """A 401, of which so much is read that one sees what it says; the caller still finds all of it unread.
+
+    Parameters:
+        library: httpx or httpx2.
+        response: the answer.
+    """
+
+    def __init__(self, library: Any, response: Any) -> None:
+        self._library = library
+        self._response = response
+        self._stream = response.stream
+        self._begun: list[bytes] = []
+        self._left = not response.is_closed and not response.is_stream_consumed
+        self._content: bytes | None = None
+
+    def read(self) -> bytes:
+        """Return what the answer says, or nothing if that is long; what is short frees its connection."""
+        if self._may_be_short():
+            rest = iter(self._stream)
+            with self._errors():
+                while not self._is_long() and (part := next(rest, None)) is not None:
+                    self._begun.append(part)
+            if not self._is_long():
+                self._stream.close()
+            self._resume(rest if self._is_long() else None)
+        return self._said()
+
+    async def aread(self) -> bytes:
+        """Do what `read` does."""
+        if self._may_be_short():
+            rest = aiter(self._stream)
+            with self._errors():
+                while not self._is_long() and (part := await anext(rest, None)) is not None:
+                    self._begun.append(part)
+            if not self._is_long():
+                await self._stream.aclose()
+            self._resume(rest if self._is_long() else None)
+        return self._said()
+
+    def close(self) -> None:
+        """Drop what is not short: the client would read all of it before it sends a request once more."""
+        if self._left:
+            self._stream.close()
+        self._drop()
+
+    async def aclose(self) -> None:
+        """Do what `close` does."""
+        if self._left:
+            await self._stream.aclose()
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._content is None:
+            self._begun = []
+            self._resume(None)
+
+    def _may_be_short(self) -> bool:
+        return self._left and not is_long(self._response.headers.get("Content-Length", ""))
+
+    def _is_long(self) -> bool:
+        return sum(map(len, self._begun)) > LARGEST_REFUSAL
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Name the request that an error is about, as the library does where it reads."""
+        try:
+            yield
+        except self._library.RequestError as error:
+            error.request = self._response.request
+            raise
+
+    def _resume(self, rest: Any) -> None:
+        """Have the body begin anew: with what was read of it, and then the *rest*, if there is more."""
+        self._left = rest is not None
+        self._response.stream = _body_class(self._library)(self._stream, self._begun, rest)
+
+    def _said(self) -> bytes:
+        try:
+            self._content = self._response.content  # which somebody has read before
+        except self._library.ResponseNotRead:
+            self._content = None if self._left else self._decoded()
+        return self._content or b""
+
+    def _decoded(self) -> bytes | None:
+        """Return the content, or None if it is long, or not in the encoding that it claims to be in."""
+        undecoded = b"".join(self._begun)
+        pieces = [undecoded[at : at + UNPACKED_AT_ONCE] for at in range(0, len(undecoded), UNPACKED_AT_ONCE)]
+        stream = _body_class(self._library)(None, pieces, None)
+        try:
+            return short(self._library.Response(401, headers=self._response.headers, stream=stream).iter_bytes())
+        except self._library.DecodingError:
+            return None
+
+
+@cache
+def _body_class(library: Any) -> Any:
+    return type("Body", (_Body, library.SyncByteStream, library.AsyncByteStream), {})
+
+
+class _Body:
+    """A body whose beginning was read before: that comes first, and then the rest of it.
+
+    Parameters:
+        stream: the client's own, which has to be closed as long as there is a rest.
+        begun: the beginning.
+        rest: an iterator over the rest; None if there is no more.
+    """
+
+    def __init__(self, stream: Any, begun: list[bytes], rest: Any) -> None:
+        self._stream = stream
+        self._begun = begun
+        self._rest = rest
+
+    @property
+    def elapsed(self) -> Any:
+        """What httpx2 asks a stream for."""
+        return getattr(self._stream, "elapsed", None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._begun
+        yield from self._rest or ()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self._begun:
+            yield part
+        if self._rest is not None:
+            async for part in self._rest:
+                yield part
+
+    def close(self) -> None:
+        if self._rest is not None:
+            self._rest = None
+            self._stream.close()
+
+    async def aclose(self) -> None:
+        if self._rest is not None:
+            self._rest = None
+            await self._stream.aclose()
+
+
+def _is_signed(request: Any) -> bool:
     # httpx decodes all header fields before it answers "in", which costs as much as all the rest that is done here;
     # its own list has the names in lower case.
-    listed = getattr(headers, "_list", None)
-    if listed is None:
-        return "Authorization" in headers
-    for _, name, _ in listed:
-        if name == b"authorization":
-            return True
-    return False
+    try:
+        return b"authorization" in map(_lowered_name, request.headers._list)
+    except AttributeError:
+        return "Authorization" in request.headers
 
 
 def _nothing_to_do() -> bool:

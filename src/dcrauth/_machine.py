@@ -1,7 +1,6 @@
 """The desktop or server that runs this program, in the words of `DeviceInfo`."""
 
 import os
-import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,8 @@ def _host() -> tuple[str, str, str]:
         windows = sys.getwindowsversion()
         release = f"{windows.major}.{windows.minor}.{windows.build}"
         return "Windows", release, os.environ.get("PROCESSOR_ARCHITECTURE", "")
+    import platform  # noqa: PLC0415  # only servers and desktops that describe themselves need it
+
     # On macOS, platform.release() is the version of the kernel.
     return platform.system(), platform.mac_ver()[0] or platform.release(), platform.machine()
 

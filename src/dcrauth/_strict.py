@@ -11,6 +11,7 @@ DEEPEST = 50
 """How deeply an answer may be nested: far less than what a record of it can be, so that what is stored can be read."""
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
+_SECONDS = re.compile(r"[0-9]{1,19}(\.[0-9]{1,19})?")
 
 
 def json_object(text: bytes | str, deepest: int = DEEPEST) -> dict[str, Any]:
@@ -41,6 +42,11 @@ def number(value: object) -> float | None:
         return float(value) if math.isfinite(value) else None
     except OverflowError:
         return None
+
+
+def seconds_in(text: str) -> float | None:
+    """Return the number of seconds that *text* consists of, perhaps with a fraction and blanks around it, else None."""
+    return float(text) if _SECONDS.fullmatch(text.strip(" \t")) else None
 
 
 def jwt_claims(text: str) -> dict[str, Any]:

@@ -1,16 +1,19 @@
 """Adobe Pass Authentication: its environments, its two DCR calls, and what its refusals mean."""
 
+import hashlib
 import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
+from dataclasses import replace
 from types import MappingProxyType
-from typing import IO, Any, Literal, Self, TypeGuard
+from typing import IO, Any, Literal, Self, TypeAlias
 from urllib.parse import urlencode
 
-from dcrauth._confidential import Confidential
+from dcrauth._arguments import check_text, shown, wrong
+from dcrauth._confidential import Confidential, discreet, discreet_constructor, unfailing
 from dcrauth._strict import json_object, printable
+from dcrauth._version import __version__
 from dcrauth.credentials import ClientCredentials
 from dcrauth.device import DeviceInfo
 from dcrauth.enhanced import EnhancedError, enhanced_error, read_error
@@ -19,9 +22,11 @@ from dcrauth.origins import origin_of, secure_url
 from dcrauth.provider import Problem, Request, Response, TokenGrant, Verdict
 from dcrauth.statement import SoftwareStatement
 
-__all__ = ["ENVIRONMENTS", "AdobePass", "EnhancedError", "enhanced_error"]
+__all__ = ["ENVIRONMENTS", "AdobePass", "EnhancedError", "Environment", "enhanced_error"]
 
-ENVIRONMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+Environment: TypeAlias = Literal["release-production", "prequal-production", "release-staging", "prequal-staging"]
+
+ENVIRONMENTS: Mapping[Environment, tuple[str, ...]] = MappingProxyType(
     {
         "release-production": ("sp.auth.adobe.com", "api.auth.adobe.com", "mgmt.auth.adobe.com"),
         "prequal-production": ("sp-prequal.auth.adobe.com", "mgmt-prequal.auth.adobe.com"),
@@ -34,9 +39,12 @@ ENVIRONMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 _CLIENT_CODES = frozenset({"invalid_access_token_client_application", "invalid_client_id", "invalid_client"})
 _APPLICATION_CODES = frozenset({"unknown_software_statement", "unknown_application"})
 _VISIBLE = re.compile(r"[!-~]+")
-_USER_AGENT = f"dcrauth/{version('dcrauth')}"
+_VSCHAR = re.compile(r"[ -~]+")
+_BEARER = frozenset({"", "bearer", "bearertoken"})
+_USER_AGENT = f"dcrauth/{__version__}"
 
 
+@discreet_constructor
 class AdobePass(Confidential):
     """Adobe Pass Authentication as a provider (Adobe Pass documentation: Dynamic Client Registration API).
 
@@ -63,7 +71,7 @@ class AdobePass(Confidential):
         self,
         software_statement: SoftwareStatement | str | os.PathLike[str] | IO[str] | IO[bytes],
         *,
-        environment: str = "release-production",
+        environment: Environment = "release-production",
         base_url: str | None = None,
         device_info: DeviceInfo | None = None,
         redirect_uri: str | None = None,
@@ -74,8 +82,11 @@ class AdobePass(Confidential):
     ) -> None:
         bases = _bases(environment, base_url)
         guarded = [*bases, *(secure_url(url, "protects") for url in _urls(protects))]
-        if token_request not in ("form", "query"):
-            raise ConfigurationError(f'token_request must be "form" or "query", not {token_request!r}')
+        _check_choice(token_request, "token_request", ("form", "query"))
+        if redirect_uri is not None:
+            check_text(redirect_uri, "redirect_uri")
+        if not isinstance(device_headers_on_requests, bool):
+            raise wrong("device_headers_on_requests", "True or False", device_headers_on_requests)
         self._statement = SoftwareStatement.of(software_statement)
         self._redirect_uri = redirect_uri
         self._token_request_form = token_request
@@ -85,18 +96,23 @@ class AdobePass(Confidential):
         self.protected_origins = frozenset(origin_of(url) for url in guarded)
         self._describe_device(device_info, forwarded_for)
 
+    @discreet
     def for_device(self, device_info: DeviceInfo | None, *, forwarded_for: str | None = None) -> Self:
         """Return the same provider for another streaming device, for servers that act for many of them.
 
         Parameters:
             device_info: the device, never the server.
             forwarded_for: the device's public IP address.
+
+        Raises:
+            ConfigurationError: an argument is wrong.
         """
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin._describe_device(device_info, forwarded_for)
         return twin
 
+    @unfailing
     def __repr__(self) -> str:
         return f"<AdobePass at {self.token_url.removesuffix('/o/client/token')}>"
 
@@ -110,6 +126,11 @@ class AdobePass(Confidential):
         """The device headers, if requests to the protected APIs shall carry them."""
         return self._device_headers if self._device_headers_on_requests else MappingProxyType({})
 
+    @property
+    def statement_digest(self) -> str:
+        """A digest of the body of a registration: of the statement, and of the redirect URI if there is one."""
+        return hashlib.sha256(self.registration_request().body).hexdigest()
+
     def registration_request(self) -> Request:
         """Return the registration request (Adobe Pass documentation: Retrieve client credentials)."""
         fields = {"software_statement": self._statement.text}
@@ -118,10 +139,13 @@ class AdobePass(Confidential):
         return self._post(self.register_url, "application/json;charset=utf-8", json.dumps(fields))
 
     def read_registration(self, response: Response) -> ClientCredentials | Problem:
-        """Return the client credentials in the answer; any 2xx status will do."""
+        """Return the client credentials in the answer; any 2xx status will do.
+
+        Both are text of printable ASCII characters, to which the space belongs (RFC 6749 appendix A.1, A.2).
+        """
         fields = _fields(response)
         client_id, client_secret = fields.pop("client_id", None), fields.pop("client_secret", None)
-        if not (_usable(client_id) and _usable(client_secret)):
+        if not (_matches(_VSCHAR, client_id) and _matches(_VSCHAR, client_secret)):
             return _problem(response, "no usable client_id and client_secret")
         return ClientCredentials(client_id, client_secret, metadata=fields)
 
@@ -145,11 +169,12 @@ class AdobePass(Confidential):
     def read_token(self, response: Response) -> TokenGrant | Problem:
         """Return the token in the answer; any 2xx status will do."""
         fields = _fields(response)
-        value, kind = fields.get("access_token"), fields.get("token_type", "bearer")
-        if not _usable(value):
+        value: Any = fields.get("access_token")
+        if not _matches(_VISIBLE, value):
             return _problem(response, "no usable access_token")
-        if not isinstance(kind, str) or kind.lower() != "bearer":
-            return _problem(response, "a token_type other than bearer")
+        if not _is_bearer(fields.get("token_type")):
+            # To ask again would bring another token of the same type.
+            return replace(_problem(response, "a token_type other than bearer"), final=True)
         return TokenGrant(value, fields.get("expires_in"))
 
     def verdict(self, body: bytes) -> Verdict:
@@ -167,6 +192,8 @@ class AdobePass(Confidential):
 
     def _describe_device(self, device_info: DeviceInfo | None, forwarded_for: str | None) -> None:
         headers: dict[str, str] = {}
+        if not isinstance(device_info, DeviceInfo | None):
+            raise wrong("device_info", "a DeviceInfo(…)", device_info)
         if device_info is not None:
             headers["X-Device-Info"] = device_info.header
         if forwarded_for is not None:
@@ -185,11 +212,14 @@ class AdobePass(Confidential):
         return Request(url + query, headers, body.encode(), endpoint=url)
 
 
-def _bases(environment: str, base_url: str | None) -> list[str]:
-    if environment not in ENVIRONMENTS:
-        raise ConfigurationError(
-            f"There is no environment {environment!r}; it must be one of {', '.join(ENVIRONMENTS)}"
-        )
+def _check_choice(value: str, what: str, choices: Iterable[str]) -> None:
+    check_text(value, what)
+    if value not in choices:
+        raise ConfigurationError(f"{what} must be one of {', '.join(choices)}, not {shown(value)}")
+
+
+def _bases(environment: Environment, base_url: str | None) -> list[str]:
+    _check_choice(environment, "environment", ENVIRONMENTS)
     if base_url is not None:
         return [secure_url(base_url, "base_url")]
     return [f"https://{host}" for host in ENVIRONMENTS[environment]]
@@ -198,10 +228,13 @@ def _bases(environment: str, base_url: str | None) -> list[str]:
 def _urls(protects: Iterable[str]) -> Iterable[str]:
     if isinstance(protects, str):
         raise ConfigurationError("protects must be a list of URLs, not one URL: write [url]")
+    if isinstance(protects, type) or not isinstance(protects, Iterable):
+        raise wrong("protects", "a list of URLs", protects)
     return protects
 
 
 def _address(forwarded_for: str) -> str:
+    check_text(forwarded_for, "forwarded_for")
     if not _VISIBLE.fullmatch(forwarded_for):
         raise ConfigurationError("forwarded_for must be one IP address, such as 203.0.113.7")
     return forwarded_for
@@ -217,9 +250,13 @@ def _fields(response: Response) -> dict[str, Any]:
         return {}
 
 
-def _usable(value: object) -> TypeGuard[str]:
-    """Whether *value* can be a credential: text that may stand in a header or a form (RFC 6749 appendix A)."""
-    return isinstance(value, str) and _VISIBLE.fullmatch(value) is not None
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _is_bearer(kind: object) -> bool:
+    """Whether a ``token_type`` is bearer: what says nothing counts as that, and ``BearerToken`` is what Apigee says."""
+    return kind is None or (isinstance(kind, str) and kind.strip().lower() in _BEARER)
 
 
 def _problem(response: Response, lack: str) -> Problem:
@@ -231,8 +268,10 @@ def _problem(response: Response, lack: str) -> Problem:
         status=response.status,
         error=error.code,
         oauth=error.oauth,
+        final=error.oauth and error.code in _APPLICATION_CODES,
         description=printable(error.message),
         trace=error.trace or printable(response.headers.get("adobe-request-id")),
         retry_after=response.headers.get("retry-after"),
         expires=response.headers.get("expires"),
+        rate_limit_reset=response.headers.get("x-ratelimit-reset"),
     )

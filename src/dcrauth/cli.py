@@ -5,8 +5,8 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 
+from dcrauth._version import __version__
 from dcrauth.adobe import ENVIRONMENTS
 from dcrauth.errors import ConfigurationError, DCRAuthError
 from dcrauth.stores import Store
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dcrauth", description=__doc__)
-    parser.add_argument("--version", action="version", version=f"dcrauth {version('dcrauth')}")
+    parser.add_argument("--version", action="version", version=f"dcrauth {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands.add_parser("demo", help="show the life of a client, against the simulator or the real service"))
     _add_simulate(commands.add_parser("simulate", help="run the simulator of Adobe Pass on loopback"))

@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dcrauth._arguments import wrong
+from dcrauth._confidential import discreet_constructor
 from dcrauth.rules import Instant
 
 
+@discreet_constructor
 @dataclass(frozen=True)
 class Clock:
     """The clocks of the machine.
@@ -15,11 +18,19 @@ class Clock:
         wall: returns seconds since the epoch.
         monotonic: returns seconds that never step back.
         sleep: waits for so many seconds.
+
+    Raises:
+        ConfigurationError: one of them is no function.
     """
 
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        for name in ("wall", "monotonic", "sleep"):
+            if not callable(getattr(self, name)):
+                raise wrong(f"Clock: {name}", "a function", getattr(self, name))
 
     def now(self) -> Instant:
         """Return the present moment on both clocks."""

@@ -1,14 +1,27 @@
 """What the server grants: client credentials for good, access tokens for a while."""
 
+import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self
+from dataclasses import field
+from hashlib import sha256
+from typing import Any
 
-from dcrauth._confidential import Confidential
+from dcrauth._confidential import Confidential, confidential
+
+NO_CREDENTIALS = re.compile(
+    r"\s*(?:\S+\s+|Basic|Bearer|Concealed|Digest|DPoP|GNAP|HOBA|Mutual|Negotiate|OAuth|PrivateToken"
+    r"|SCRAM-SHA-1|SCRAM-SHA-256|vapid)?",
+    re.IGNORECASE,
+)
+"""The whole of an ``Authorization`` that is empty, or a scheme with nothing behind it (RFC 9110 §11.4).
+
+A single word is a scheme if it is one of the registered ones
+(https://www.iana.org/assignments/http-authschemes), or if white space follows it; else it is a key without a scheme.
+"""
 
 
-@dataclass(frozen=True)
+@confidential
 class ClientCredentials(Confidential):
     """The client id and secret of one registration (RFC 7591 §3.2.1); losing them logs end users out.
 
@@ -35,7 +48,7 @@ class ClientCredentials(Confidential):
         return float(min(moment, sys.float_info.max))
 
 
-@dataclass(frozen=True)
+@confidential
 class AccessToken(Confidential):
     """A bearer token (RFC 6750) and the span in which it is good.
 
@@ -43,44 +56,25 @@ class AccessToken(Confidential):
         value: the token itself.
         obtained_at: when it was asked for, in seconds since the epoch.
         expires_at: when it ends, in seconds since the epoch.
+        after_refusal: whether it was granted because a protected API had refused another one.
     """
 
     value: str = field(repr=False)
     obtained_at: float
     expires_at: float
-    authorization: "BearerHeader" = field(init=False, repr=False, compare=False)
+    after_refusal: bool = False
+    authorization: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "authorization", BearerHeader(self))
+        # Made once: it is put on each request.
+        object.__setattr__(self, "authorization", f"Bearer {self.value}")
+
+    @property
+    def digest(self) -> bytes:
+        """What tells the header that carries this token from others, and does not show it."""
+        return sha256(self.authorization.encode()).digest()
 
     @property
     def life(self) -> float:
         """The token's whole life, in seconds."""
         return self.expires_at - self.obtained_at
-
-
-class BearerHeader(str):
-    """The value of an ``Authorization`` header that knows its token and hides it from repr and pickle.
-
-    Being a class of its own, it also tells a header that dcrauth set from one that the caller wrote.
-    """
-
-    token: AccessToken
-
-    def __new__(cls, token: AccessToken) -> Self:
-        """Make the header of *token*."""
-        header = super().__new__(cls, f"Bearer {token.value}")
-        header.token = token
-        return header
-
-    def __repr__(self) -> str:
-        return "'Bearer ***'"
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return str, ("Bearer ***",)

@@ -102,10 +102,11 @@ def kept_aside(errand: Errand, client: StoredCredentials | Forgotten) -> Story[N
 
 
 def forgotten(errand: Errand) -> Story[bool]:
-    """Delete the credentials and tokens of an identity on purpose; return whether there were any credentials."""
+    """Delete the credentials and tokens of an identity on purpose; return whether there were any credentials.
+
+    What stands against a registration goes as well, so that this is how to have another one made at once.
+    """
     found = yield from stored(errand)
-    if found is None:
-        return False
     if isinstance(found, StoredCredentials):
         now = yield Now()
         note = write_forgotten(errand.identity.credentials, found.generation + 1, now.wall)
@@ -113,7 +114,10 @@ def forgotten(errand: Errand) -> Story[bool]:
         yield Tell(events.CredentialsForgotten(errand.name))
     # In any case: where the store failed after the credentials were deleted, a second call deletes the rest.
     yield Delete(errand.identity.token)
-    yield from cleared(errand, found.generation)
+    yield Delete(errand.identity.registration)
+    errand.memory.bar = None
+    if found is not None:
+        yield from cleared(errand, found.generation)
     return isinstance(found, StoredCredentials)
 
 

@@ -26,7 +26,7 @@ except ImportError as missing:
     raise ImportError(f"dcrauth demo needs {missing.name}; run: pip install dcrauth[demo]") from missing
 
 from dcrauth import events
-from dcrauth.adobe import AdobePass
+from dcrauth.adobe import AdobePass, Environment
 from dcrauth.clock import Clock
 from dcrauth.device import DeviceInfo
 from dcrauth.errors import DCRAuthError
@@ -237,7 +237,7 @@ def _table(outcomes: list[Outcome]) -> Table:
     return table
 
 
-def against_service(statement: str, environment: str, service_provider: str, store: str | None) -> int:
+def against_service(statement: str, environment: Environment, service_provider: str, store: str | None) -> int:
     """Play the safe part against the real service: register once, get a token, ask for a configuration, restart.
 
     Parameters:

@@ -12,9 +12,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypedDict, Unpack
 from urllib.parse import unquote
 
+from dcrauth import _confidential
+from dcrauth._arguments import check_text, wrong
+from dcrauth._confidential import discreet, discreet_constructor, unfailing
 from dcrauth._machine import this_machine
 from dcrauth.errors import ConfigurationError
 
@@ -123,6 +126,35 @@ _ALIASES = {"type": KEYS[0]}
 _BY_ADOBE_NAME = {key.adobe: key for key in KEYS} | _ALIASES
 
 
+class DeviceFields(TypedDict, total=False):
+    """What `DeviceInfo` takes, for type checkers."""
+
+    primary_hardware_type: str | None
+    model: str | None
+    version: str | None
+    manufacturer: str | None
+    vendor: str | None
+    os_name: str | None
+    os_family: str | None
+    os_vendor: str | None
+    os_version: str | None
+    browser_name: str | None
+    browser_vendor: str | None
+    browser_version: str | None
+    user_agent: str | None
+    display_width: float | None
+    display_height: float | None
+    display_ppi: float | None
+    diagonal_screen_size: float | None
+    connection_ip: str | None
+    connection_port: str | int | None
+    connection_type: str | None
+    connection_secure: bool | None
+    application_id: str | None
+    extra: Mapping[str, Any]
+
+
+@discreet_constructor
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DeviceInfo:
     """A streaming device; what is not known is left out (Adobe Pass documentation: X-Device-Info header).
@@ -166,17 +198,20 @@ class DeviceInfo:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)  # its values may be unhashable
 
     def __post_init__(self) -> None:
+        if not isinstance(self.extra, Mapping):
+            raise wrong("extra", "a mapping of Adobe's names to values", self.extra)
         object.__setattr__(self, "extra", _Frozen(self.extra))
         for problem in self.problems():
             text = f"{problem}; Adobe Pass may class the device as unknown"
             warnings.warn(text, DeviceInfoWarning, stacklevel=_outside())
 
+    @unfailing
     def __repr__(self) -> str:
         known = ((each.name, getattr(self, each.name)) for each in fields(self))
         return f"DeviceInfo({', '.join(f'{name}={value!r}' for name, value in known if value not in (None, {}))})"
 
     @classmethod
-    def strict(cls, **values: Any) -> Self:
+    def strict(cls, **values: Unpack[DeviceFields]) -> Self:
         """Return a device of *values*, all of which Adobe accepts (Adobe Pass documentation: X-Device-Info header).
 
         Parameters:
@@ -190,7 +225,7 @@ class DeviceInfo:
         return cls(**values)
 
     @classmethod
-    def detect(cls, **values: Any) -> Self:
+    def detect(cls, **values: Unpack[DeviceFields]) -> Self:
         """Return the desktop or server that runs this program (Adobe Pass documentation: X-Device-Info header).
 
         Not for servers that act for devices: those have to describe the device.
@@ -198,21 +233,29 @@ class DeviceInfo:
         Parameters:
             values: what `DeviceInfo` takes, in the place of what was found.
         """
-        return cls(**(this_machine() | values))
+        known: dict[str, Any] = {**this_machine(), **values}
+        return cls(**known)
 
     @classmethod
+    @discreet
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Return the device described under Adobe's names (Adobe Pass documentation: X-Device-Info header).
 
         Parameters:
             values: a JSON object; keys that are not known are kept in *extra*.
+
+        Raises:
+            ConfigurationError: it is no such object.
         """
+        if not isinstance(values, Mapping):
+            raise wrong("A device", "a JSON object under Adobe's names", values)
         aliases = {_ALIASES[name].name: values[name] for name in _ALIASES if name in values}
         known = {key.name: values[key.adobe] for key in KEYS if key.adobe in values}
         extra = {name: value for name, value in values.items() if name not in _BY_ADOBE_NAME}
         return cls(**(aliases | known), extra=extra)
 
     @classmethod
+    @discreet
     def from_header(cls, text: str) -> Self:
         """Return the device described by a header (Adobe Pass documentation: X-Device-Info header).
 
@@ -222,6 +265,7 @@ class DeviceInfo:
         Raises:
             ConfigurationError: it is not Base64 of a JSON object.
         """
+        check_text(text, "An X-Device-Info header")
         data = "".join(unquote(text).split()).rstrip("=")
         try:
             values = json.loads(base64.b64decode(data + "=" * (-len(data) % 4), validate=True))
@@ -294,7 +338,8 @@ def _insist(problems: tuple[Problem, ...]) -> None:
 
 def _outside() -> int:
     """The ``stacklevel`` of whoever called this module, through whichever constructor."""
+    ours = (__name__, _confidential.__name__)
     frame, level = sys._getframe(1), 1
-    while frame.f_globals is globals() and frame.f_back:
+    while frame.f_globals.get("__name__") in ours and frame.f_back:
         frame, level = frame.f_back, level + 1
     return level

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from traceback import clear_frames
 from typing import Any, TypeVar
 
+from dcrauth._confidential import chain_of
 from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken
 from dcrauth.custody import forgotten, restored
 from dcrauth.effects import (
     Add,
     Check,
+    Claim,
     Delete,
     Effect,
     Errand,
@@ -19,6 +21,7 @@ from dcrauth.effects import (
     Heard,
     Now,
     Put,
+    Release,
     Replace,
     Send,
     Sleep,
@@ -28,6 +31,7 @@ from dcrauth.effects import (
 from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreUnavailable, described, is_refusal
 from dcrauth.events import Event, StoreProblem
 from dcrauth.fleet import Fleet
+from dcrauth.refusals import REFUSALS, Refusals
 from dcrauth.renewal import renewal, unlocked
 from dcrauth.stores import Store
 from dcrauth.transports import Transport
@@ -45,6 +49,7 @@ class Driver:
         clock: what time it is.
         tell: whom to tell of events.
         fleet: what the identities of this process have heard from the token endpoint.
+        refusals: what they have heard from registration endpoints about their statements.
     """
 
     store: Store
@@ -52,6 +57,7 @@ class Driver:
     clock: Clock
     tell: Callable[[Event], None]
     fleet: Fleet
+    refusals: Refusals = REFUSALS
 
     def renew(self, errand: Errand, give_way: Callable[[], None]) -> AccessToken:
         """Return a token for *errand*, under the store's lock so that other processes wait for it and adopt it.
@@ -128,12 +134,23 @@ class Driver:
                 return self.clock.sleep(effect.seconds)
             case Tell():
                 return self.tell(effect.event)
-            case Heard():
-                return self.fleet.heard(effect.identity, self.clock.now().monotonic, refused=effect.refused)
+            case Heard() | Claim() | Release():
+                return self._among_identities(effect, self.clock.now().monotonic)
             case Send():
                 return _guarded(ServerUnavailable, "transport", lambda: self.transport.send(effect.request))
             case _:
                 return _guarded(StoreUnavailable, "store", lambda: self._in_store(effect))
+
+    def _among_identities(self, effect: Heard | Claim | Release, now: float) -> Any:
+        """Ask or tell what the identities of this process know of their server."""
+        match effect:
+            case Heard():
+                return self.fleet.heard(effect.identity, now, refused=effect.refused)
+            case Claim():
+                return self.refusals.claim((effect.endpoint, effect.statement, self.clock), now)
+            case Release():
+                key = (effect.endpoint, effect.statement, self.clock)
+                return self.refusals.release(key, now, effect.refusal, effect.seconds)
 
     def _in_store(self, effect: Get | Add | Replace | Put | Delete | Check) -> Any:
         match effect:
@@ -177,7 +194,7 @@ def _discreet(act: Callable[[], T]) -> T:
     except DCRAuthError as error:
         failure = _without_frames(error)
     except BaseException as reason:
-        for each in _chain(reason):
+        for each in chain_of(reason):
             clear_frames(each.__traceback__)  # the lines stay: they are what one needs to mend a bug
         raise
     raise failure
@@ -185,17 +202,6 @@ def _discreet(act: Callable[[], T]) -> T:
 
 def _without_frames(error: DCRAuthError) -> DCRAuthError:
     """Return *error* without the tracebacks of itself and of all that led to it; its text says what was wrong."""
-    for each in _chain(error):
+    for each in chain_of(error):
         each.__traceback__ = None
     return error
-
-
-def _chain(reason: BaseException) -> list[BaseException]:
-    found: list[BaseException] = []
-    waiting: list[BaseException | None] = [reason]
-    while waiting:
-        each = waiting.pop()
-        if each is not None and not any(each is one for one in found):
-            found.append(each)
-            waiting += [each.__cause__, each.__context__]
-    return found

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 from dcrauth import events
 from dcrauth.credentials import AccessToken, ClientCredentials
+from dcrauth.errors import DCRAuthError
 from dcrauth.identity import Identity
 from dcrauth.policy import Policy
 from dcrauth.provider import Provider, Request
-from dcrauth.records import StoredCredentials
+from dcrauth.records import StoredCredentials, UnusableRegistration
 
 T = TypeVar("T")
 
@@ -80,6 +81,33 @@ class Heard:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """Ask whether to show a *statement* (its digest) to the registration *endpoint*, as far as this process knows.
+
+    The result: True to do so, False as long as another identity is the first to, or an error like the last refusal and
+    for how many seconds it stands.
+    """
+
+    endpoint: str
+    statement: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """Note what a registration *endpoint* has said to a *statement* (its digest).
+
+    Parameters:
+        refusal: what to tell all identities that show it; None if it was not refused.
+        seconds: for how long none of them is to show it, where it was refused.
+    """
+
+    endpoint: str
+    statement: str
+    refusal: DCRAuthError | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class Sleep:
     """Wait for so many seconds."""
 
@@ -98,7 +126,7 @@ class Tell:
     event: events.Event
 
 
-Effect = Get | Add | Replace | Put | Delete | Check | Send | Heard | Sleep | Now | Tell
+Effect = Get | Add | Replace | Put | Delete | Check | Send | Heard | Claim | Release | Sleep | Now | Tell
 Story = Generator[Effect, Any, T]
 
 
@@ -110,6 +138,34 @@ class Unsaved:
     over: bytes | None = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Suspicion:
+    """That a protected API refuses fresh tokens because of their client.
+
+    Parameters:
+        data: the record of the client's credentials.
+        until: the monotonic time, in seconds, from which it does not count any more.
+    """
+
+    data: bytes = field(repr=False)
+    until: float
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What stands against another registration as far as this process knows by itself.
+
+    Parameters:
+        note: on the registration that has brought nothing usable.
+        until: the monotonic time, in seconds, from which it does not count any more.
+        stored: whether the store has taken the note; if it has, and then has none, somebody has lifted it.
+    """
+
+    note: UnusableRegistration
+    until: float
+    stored: bool
+
+
 @dataclass
 class Memory:
     """What this process knows of an identity, from one renewal to the next.
@@ -118,13 +174,15 @@ class Memory:
         client: the client credentials as they were last read from the store.
         superseded: those that the store had lost, while it holds others now: still to be kept aside.
         unsaved: what a registration has brought, until the store has taken it.
-        suspect: the record of credentials whose fresh tokens a protected API refuses because of the client.
+        suspicion: what the next renewal that a refusal asks for is to look into.
+        bar: what a registration has left that has brought nothing usable.
     """
 
     client: StoredCredentials | None = None
     superseded: list[StoredCredentials] = field(default_factory=list)
     unsaved: Unsaved | None = None
-    suspect: bytes | None = None
+    suspicion: Suspicion | None = None
+    bar: Bar | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +197,7 @@ class Errand:
         deadline: monotonic time, in seconds, after which no further attempt is begun.
         chance: returns a random number in [0, 1) for jitter.
         memory: what earlier renewals in this process came to know.
+        after_refusal: whether it was asked for because a protected API has refused *instead_of*.
     """
 
     identity: Identity
@@ -148,6 +207,7 @@ class Errand:
     deadline: float
     chance: Callable[[], float]
     memory: Memory = field(default_factory=Memory)
+    after_refusal: bool = False
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 DCRAuthError
 ├── ConfigurationError          you: an argument or a setting is wrong
 ├── Rejected                    the server said no
-│   ├── RegistrationRejected      to the software statement
+│   ├── RegistrationRejected      to the software statement, or yes in words that nobody can use
 │   └── CredentialsRejected       to the client credentials
 ├── Unavailable                 nobody: try again at ``retry_at``
 │   ├── ServerUnavailable         no usable answer
@@ -19,6 +19,7 @@ DCRAuthError
 StoreWarning is a warning: the store works, but its settings may lose what it keeps.
 """
 
+import datetime as dt
 import sys
 from typing import Any
 
@@ -27,7 +28,8 @@ class DCRAuthError(Exception):
     """Base of every error of dcrauth.
 
     Parameters:
-        message: what was wrong, where, and what to do; never holds a secret.
+        message: what was wrong, where, and what to do; never holds a secret. ``str()`` adds when the next request tries
+            again, if there is such a moment.
         status: HTTP status of the answer, if there was one.
         error: the server's own error code (RFC 6749 §5.2, RFC 7591 §3.2.2, Adobe's Enhanced Error Codes).
         description: the server's own explanation, cut to printable ASCII.
@@ -53,6 +55,9 @@ class DCRAuthError(Exception):
         self.retry_at = retry_at
         self.trace = trace
 
+    def __str__(self) -> str:
+        return self.message if self.retry_at is None else f"{self.message}; {_next_try(self.retry_at)}"
+
     @property
     def evidence(self) -> dict[str, Any]:
         """The keyword arguments that make this error again."""
@@ -72,7 +77,7 @@ class Rejected(DCRAuthError):
 
 
 class RegistrationRejected(Rejected):
-    """The registration endpoint refused the software statement (RFC 7591 §3.2.2)."""
+    """The registration endpoint refused the statement (RFC 7591 §3.2.2), or answered nothing that can be used."""
 
 
 class CredentialsRejected(Rejected):
@@ -121,6 +126,14 @@ class DecryptionFailed(StoreError):
 
 class StoreWarning(UserWarning):
     """The store works, but the way it is set up may lose what it keeps."""
+
+
+def _next_try(moment: float) -> str:
+    try:
+        time = dt.datetime.fromtimestamp(moment, dt.UTC)
+    except (ValueError, OverflowError, OSError):  # a clock of one's own may tell any time
+        return f"the next request after {moment:g} s since the epoch tries again"
+    return f"the next request after {time:%Y-%m-%d %H:%M:%S} UTC tries again"
 
 
 def another(error: DCRAuthError) -> DCRAuthError:

@@ -7,6 +7,7 @@ set up wrongly; registering them all anew would log all end users out for nothin
 import threading
 
 from dcrauth import _fork
+from dcrauth.origins import usual_spelling
 
 WINDOW = 600.0
 """For how many seconds an outcome counts."""
@@ -52,4 +53,4 @@ _fleets: dict[str, Fleet] = {}
 
 def fleet_of(token_url: str) -> Fleet:
     """Return the fleet of all identities of this process at one token endpoint."""
-    return _fleets.setdefault(token_url, Fleet())
+    return _fleets.setdefault(usual_spelling(token_url), Fleet())

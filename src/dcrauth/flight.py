@@ -4,18 +4,23 @@ The work itself runs on a thread of its own, so that no waiter's cancellation, t
 half-way; a waiter only ever gives up waiting. No asyncio or trio lock is involved: those belong to one loop.
 """
 
-import asyncio
 import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from dcrauth._threads import need_room, start_thread
 from dcrauth.credentials import AccessToken
 from dcrauth.errors import DCRAuthError
 
 _MOMENT = 0.001
 """Seconds."""
+
+_ROOM = 300
+"""How many frames a renewal may need: about three times what any transport and store of ours do."""
+
+_NAME = "dcrauth-renewal"
 
 
 class Flight:
@@ -35,9 +40,9 @@ class Flight:
         self._outcome: AccessToken | DCRAuthError | None = None
 
     def land(self, outcome: AccessToken | DCRAuthError) -> None:
-        """Tell all waiters how it ended."""
+        """Tell all waiters how it ended; what they were told first stays."""
         with self._lock:
-            self._outcome = outcome
+            self._outcome = self._outcome or outcome
         while self._wakers:
             self._wakers.pop()()
 
@@ -54,39 +59,42 @@ class Flight:
         if not self._wakers:
             time.sleep(_MOMENT)
 
-    def wake(self, waker: Callable[[], None]) -> None:
-        """Have *waker* called once it has ended, from whichever thread; at once if it has."""
+    def wake(self, waker: Callable[[], None]) -> bool:
+        """Have *waker* called once it has ended, from another thread; return whether it has not ended yet."""
         with self._lock:
             if self._outcome is None:
                 self._wakers.append(waker)
-                return
-        waker()
+                return True
+            return False
 
 
-def take_off(flight: Flight, work: Callable[[], None]) -> Callable[[], None] | None:
-    """Run the *work* that *flight* is about on a thread that the interpreter waits for at its exit.
+def take_off(work: Callable[[], None]) -> bool:
+    """Run the *work* of a renewal on a thread that the interpreter waits for at its exit.
 
     Returns:
-        The work, if no thread can be had, as at interpreter shutdown: the caller is to do it, and so waits for it.
+        Whether a thread could be had: not at interpreter shutdown, for instance.
     """
-    handled = sys.exception()
-    try:
-        threading.Thread(target=work, name="dcrauth-renewal", daemon=False).start()
-    except RuntimeError as reason:
-        interrupt = reason.__context__
-        if interrupt is not None and interrupt is not handled:
-            raise interrupt from None  # it came while the start of the thread was waited for: the work runs
-        flight.wake(lambda: None)
-        return work
-    return None
+    return start_thread(work, name=_NAME, daemon=False)
+
+
+def do_here(flight: Flight, work: Callable[[], None]) -> None:
+    """Do the *work* that *flight* is about where no thread can be had, so that the caller waits for it.
+
+    Raises:
+        RecursionError: there is no room for it on the caller's stack. To begin it all the same could lose what a server
+            has answered.
+    """
+    need_room(_ROOM)
+    flight.wake(lambda: None)
+    work()
 
 
 def wait(flight: Flight, seconds: float) -> None:
     """Block until *flight* is done or *seconds* have passed."""
     gate = threading.Lock()
     gate.acquire()
-    flight.wake(gate.release)
-    gate.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
+    if flight.wake(gate.release):
+        gate.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
 
 
 async def wait_async(flight: Flight, seconds: float) -> None:
@@ -99,11 +107,14 @@ async def wait_async(flight: Flight, seconds: float) -> None:
 
 
 def _in_trio() -> bool:
-    trio: Any = sys.modules.get("trio")
-    return trio is not None and bool(trio.lowlevel.in_trio_task())
+    # What another thread is only importing is there as well, with some of its names; nobody runs it yet.
+    in_task: Any = getattr(sys.modules.get("trio.lowlevel"), "in_trio_task", None)
+    return in_task is not None and bool(in_task())
 
 
 async def _wait_asyncio(flight: Flight, seconds: float) -> None:
+    import asyncio  # noqa: PLC0415  # is there where a task of it waits, and costs the others 10 ms
+
     loop = asyncio.get_running_loop()
     landed = loop.create_future()
 
@@ -117,8 +128,8 @@ async def _wait_asyncio(flight: Flight, seconds: float) -> None:
         except RuntimeError:
             """The loop was closed meanwhile: nobody is left to wake."""
 
-    flight.wake(wake)
-    await asyncio.wait([landed], timeout=seconds)
+    if flight.wake(wake):
+        await asyncio.wait([landed], timeout=seconds)
 
 
 async def _wait_trio(flight: Flight, seconds: float) -> None:
@@ -133,6 +144,6 @@ async def _wait_trio(flight: Flight, seconds: float) -> None:
         except trio.RunFinishedError:
             """The run has ended meanwhile: nobody is left to wake."""
 
-    flight.wake(wake)
-    with trio.move_on_after(seconds):
-        await landed.wait()
+    if flight.wake(wake):
+        with trio.move_on_after(seconds):
+            await landed.wait()

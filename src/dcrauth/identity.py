@@ -4,6 +4,8 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from dcrauth.origins import usual_spelling
+
 _KEY = re.compile(r"[0-9a-f]{64}\.(credentials|replaced-[0-9]{1,16})")
 
 
@@ -19,12 +21,12 @@ class Identity:
 
     @classmethod
     def of(cls, register_url: str, token_url: str, application: str, instance: str) -> "Identity":
-        """Return the identity of *instance* of *application* at the two endpoints.
+        """Return the identity of *instance* of *application* at the two endpoints, however their URLs are spelled.
 
         The parts are length-prefixed, so that no two different tuples make the same text.
         """
         digest = hashlib.sha256()
-        for part in (register_url, token_url, application, instance):
+        for part in (usual_spelling(register_url), usual_spelling(token_url), application, instance):
             data = part.encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(8, "big") + data)
         return cls(digest.hexdigest())
@@ -38,6 +40,11 @@ class Identity:
     def token(self) -> str:
         """The key of the token record."""
         return f"{self.key}.token"
+
+    @property
+    def registration(self) -> str:
+        """The key of the note on a registration that has brought nothing usable."""
+        return f"{self.key}.registration"
 
     def replaced(self, generation: int) -> str:
         """The key under which credentials of *generation* are kept aside, or of a later one where that key is taken."""

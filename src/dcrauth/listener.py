@@ -1,16 +1,21 @@
 """Telling the application of events: in its log, and, without letting it hold anything up, by a function of its own."""
 
 import atexit
+import inspect
 import logging
 import threading
 import time
 import traceback
 import weakref
 from collections.abc import Callable
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from dcrauth import _fork, events
+from dcrauth._arguments import is_asynchronous, wrong
+from dcrauth._threads import start_thread
+from dcrauth.errors import ConfigurationError
 
 _IDLE = 1.0
 _LAST_WORDS = 1.0
@@ -18,6 +23,7 @@ _MOST = 1_000
 """How many events may wait for a slow listener; what comes after them is only logged."""
 
 logger = logging.getLogger("dcrauth")
+logger.addHandler(logging.NullHandler())  # a program that has set up no logging is told nothing on stderr
 
 _LEVELS = {
     events.Registered: logging.INFO,
@@ -51,9 +57,13 @@ class Listener:
 
     Parameters:
         on_event: the function; what it raises is logged and goes no further.
+
+    Raises:
+        ConfigurationError: it is no function, or one that has to be awaited.
     """
 
     def __init__(self, on_event: Callable[[events.Event], None]) -> None:
+        _check(on_event)
         self._on_event = on_event
         self.after_fork()
         _fork.watch(self)
@@ -61,57 +71,93 @@ class Listener:
 
     def after_fork(self) -> None:
         """Forget what the parent process has still to tell, and its thread."""
-        self._waiting: SimpleQueue[events.Event] = SimpleQueue()
+        self._waiting: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._running = threading.Lock()
-        self._done = threading.Condition()
-        self._told = self._taken = 0
+        self._starting = False
 
     def tell(self, event: events.Event) -> None:
-        """Have the function called with *event*, soon."""
+        """Have the function called with *event*, soon.
+
+        Nothing is locked here, and nothing waited for: an interrupt may come at any moment.
+        """
         if self._waiting.qsize() >= _MOST:
             _log(logging.WARNING, "on_event is too slow: it is not called for %s", type(event).__name__)
             return
-        with self._done:
-            self._told += 1
-        self._waiting.put(event)
-        if not self._running.locked():
-            self._start()
+        self._waiting.put(partial(self._call, event))
+        # Where no thread can be had, the event waits for the next one, or for a flush, as at the interpreter's end.
+        self._is_running()
 
     def flush(self, seconds: float) -> bool:
         """Wait until all events that came before were told, for at most so many *seconds*; return whether they were."""
-        with self._done:
-            last = self._told
-            return self._done.wait_for(lambda: self._taken >= last, seconds)
+        if self._waiting.empty() and not self._running.locked():
+            return True
+        told = threading.Lock()
+        told.acquire()
+        self._waiting.put(told.release)
+        if not self._is_running():
+            self._run_here()
+        return told.acquire(timeout=min(max(0.0, seconds), threading.TIMEOUT_MAX))
 
-    def _start(self) -> None:
+    def _is_running(self) -> bool:
+        """Return whether a thread calls the function, or will: one that is started, if need be and if it can be had."""
+        if self._starting or self._running.locked():
+            return True
         try:
-            threading.Thread(target=self._run, args=(_IDLE,), name="dcrauth-events", daemon=True).start()
-        except RuntimeError:
-            self._run(0.0)  # at interpreter shutdown there are no new threads: here and now, then
+            self._starting = True
+            if start_thread(partial(self._run, _IDLE), name="dcrauth-events", daemon=True):
+                return True
+            self._starting = False
+        except BaseException:
+            self._starting = False
+            raise
+        return False
+
+    def _run_here(self) -> None:
+        try:
+            self._run(0.0)
+        except BaseException:
+            # An interrupt may have come when it was taken and nothing was there yet to release it.
+            self._running = threading.Lock()
+            raise
 
     def _run(self, patience: float) -> None:
-        while not self._waiting.empty() and self._running.acquire(blocking=False):
+        self._starting, running = False, self._running
+        while not self._waiting.empty() and running.acquire(blocking=False):
             try:
                 self._call_until_idle(patience)
             finally:
-                self._running.release()
+                running.release()
 
     def _call_until_idle(self, patience: float) -> None:
         while True:
             try:
-                event = self._waiting.get(timeout=patience)
+                act = self._waiting.get(timeout=patience)
             except Empty:
                 return
-            self._call(event)
-            with self._done:
-                self._taken += 1
-                self._done.notify_all()
+            act()
 
     def _call(self, event: events.Event) -> None:
         try:
-            self._on_event(event)
+            told: object = self._on_event(event)
         except BaseException:  # it is nobody's thread but the listener's
             _log(logging.ERROR, "on_event raised for %s", type(event).__name__, exc_info=True)
+            return
+        if inspect.iscoroutine(told):
+            told.close()
+            _log(logging.ERROR, "%s", _TO_BE_AWAITED)
+
+
+_TO_BE_AWAITED = (
+    "on_event is called on a thread where no event loop runs, and so a coroutine would never run: give a plain "
+    "function that hands the event over, such as lambda event: loop.call_soon_threadsafe(queue.put_nowait, event)"
+)
+
+
+def _check(on_event: object) -> None:
+    if isinstance(on_event, type) or not callable(on_event):
+        raise wrong("on_event", "a function that takes an event", on_event)
+    if is_asynchronous(on_event):
+        raise ConfigurationError(_TO_BE_AWAITED)
 
 
 _all: "weakref.WeakSet[Listener]" = weakref.WeakSet()

@@ -3,8 +3,9 @@
 import ipaddress
 from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from dcrauth._arguments import check_text
 from dcrauth.errors import ConfigurationError
 
 _PORTS = {"http": 80, "https": 443}
@@ -53,10 +54,28 @@ def secure_url(url: str, what: str) -> str:
         raise ConfigurationError(f"{what} must not hold a query or a fragment: give the part before '?' or '#'")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         raise ConfigurationError(
-            f"{what} is {parts.scheme}://{parts.hostname}: secrets are sent over https only "
+            f"{what} is {parts.scheme:.20}://{parts.hostname:.80}: secrets are sent over https only "
             "(http is accepted for loopback addresses); use an https:// URL"
         )
     return url.rstrip("/")
+
+
+def usual_spelling(url: str) -> str:
+    """Return *url* with scheme and host in lower case and without a default port (RFC 3986 §6.2.2.1, §6.2.3).
+
+    What is no URL has one spelling only, and is returned as it is.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return url
+    if not host:
+        return url
+    user, at, _ = parts.netloc.rpartition("@")
+    place = f"[{host}]" if ":" in host else host
+    number = "" if port in {None, _PORTS.get(parts.scheme)} else f":{port}"
+    return urlunsplit(parts._replace(netloc=f"{user}{at}{place}{number}"))
 
 
 def is_loopback(host: str) -> bool:
@@ -100,6 +119,7 @@ def _is_plain(url: str) -> bool:
 
 
 def _parsed(url: str, what: str) -> SplitResult:
+    check_text(url, what)
     try:
         parts = urlsplit(url)
         if parts.hostname and parts.port != 0 and _is_plain(url):

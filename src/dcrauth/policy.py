@@ -1,12 +1,15 @@
 """The numbers that rule a renewal, all in one place."""
 
-import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from dcrauth._arguments import shown, wrong
+from dcrauth._confidential import discreet_constructor
+from dcrauth._strict import number
 from dcrauth.errors import ConfigurationError
 
 
+@discreet_constructor
 @dataclass(frozen=True, kw_only=True)
 class Policy:
     """How long to wait, how early to renew, how often to try; every field has a sound default.
@@ -23,7 +26,8 @@ class Policy:
         longest_pause: the longest wait between two renewals while the server is unavailable, in seconds.
         probe_after: seconds between two attempts after the server has said no.
         settling: for so many seconds after a registration a server that does not know the client is given time.
-        young: a token younger than this many seconds is not renewed because of a 401 answer.
+        young: a token that was granted because another one had been refused, and is younger than this many seconds,
+            is not renewed because of a 401 answer.
         reregister: seconds that must pass before an identity may register again because its client was refused,
             or "never".
     """
@@ -57,8 +61,11 @@ class Policy:
 def _check(name: str, value: object) -> None:
     if name == "reregister" and value == "never":
         return
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-    if not usable:
-        raise ConfigurationError(f"Policy: {name} must be a number that is not negative, not {value!r}")
+    wanted = "a number that is not negative" + (' or "never"' if name == "reregister" else "")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong(f"Policy: {name}", wanted, value)
+    seconds = number(value)
+    if seconds is None or seconds < 0:
+        raise ConfigurationError(f"Policy: {name} must be {wanted}, not {shown(str(value))}")
     if value == 0 and name in {"timeout", "attempts", "default_life"}:
         raise ConfigurationError(f"Policy: {name} must be more than 0")

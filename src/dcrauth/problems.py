@@ -1,8 +1,12 @@
 """What an unwelcome answer of an endpoint says, and the error that tells the application of it."""
 
 import email.utils
+from collections.abc import Iterator
+from dataclasses import replace
 from enum import Enum
+from urllib.parse import parse_qsl
 
+from dcrauth._strict import json_object, seconds_in
 from dcrauth.errors import (
     CredentialsRejected,
     DCRAuthError,
@@ -12,10 +16,23 @@ from dcrauth.errors import (
     Throttled,
     Unavailable,
 )
-from dcrauth.provider import Problem
+from dcrauth.provider import Problem, Request
 
 LONGEST_WAIT = 3_600.0
 """The most that a server can make us wait by ``Retry-After`` or ``Expires``, in seconds."""
+
+REGISTERED_CODES = frozenset(
+    {
+        *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client"),
+        *("unsupported_grant_type", "invalid_scope"),
+        *("invalid_redirect_uri", "invalid_client_metadata"),
+        *("invalid_software_statement", "unapproved_software_statement"),
+    }
+)
+"""Error codes by which an OAuth server says no for good (RFC 6749 §5.2, RFC 7591 §3.2.2); gateways make up others."""
+
+_EARLIEST_DATE = 1e9
+"""An ``X-RateLimit-Reset`` of so much is a moment, in seconds since the epoch; a smaller one is a wait."""
 
 
 class Meaning(Enum):
@@ -25,34 +42,45 @@ class Meaning(Enum):
     TRANSIENT = "no answer that settles anything"
     CLIENT_REJECTED = "the client credentials are not recognised"
     REJECTED = "the server said no"
+    UNUSABLE = "the server said yes, and what it said cannot be used"
 
 
 def meaning(problem: Problem) -> Meaning:
-    """Return what an unwelcome answer says; only an OAuth error answer can condemn the client."""
+    """Return what an unwelcome answer says.
+
+    Only an OAuth error answer can condemn the client, and only a code that is registered, or that the provider
+    declares, is a no: ``{"error": "Forbidden"}`` is what a gateway says in the server's place.
+    """
     if problem.status == 429:
         return Meaning.THROTTLED
-    if problem.status is None or problem.status >= 500 or problem.error is None:
+    if problem.status is None or problem.status >= 500:
         return Meaning.TRANSIENT
-    if problem.error in {"temporarily_unavailable", "server_error"}:
-        return Meaning.TRANSIENT
-    if problem.error == "invalid_client" and problem.oauth:
+    if problem.carried_out:
+        return Meaning.UNUSABLE
+    if problem.oauth and problem.error == "invalid_client":
         return Meaning.CLIENT_REJECTED
-    return Meaning.REJECTED
+    registered = problem.oauth and problem.error in REGISTERED_CODES
+    return Meaning.REJECTED if registered or problem.final else Meaning.TRANSIENT
 
 
 def told_to_wait(problem: Problem, now: float) -> float | None:
-    """Return how many seconds ``Retry-After`` (RFC 9110 §10.2.3) or else ``Expires`` asks to wait, if it can be read.
+    """Return how many seconds an answer asks to wait, if that can be read.
+
+    ``Retry-After`` (RFC 9110 §10.2.3) comes first, then ``Expires``; ``X-RateLimit-Reset``, which other answers may
+    carry just so, counts in a 429 that has neither.
 
     Parameters:
         now: the wall clock, in seconds since the epoch.
     """
-    text = (problem.retry_after or "").strip()
-    if text.isascii() and text.isdigit() and len(text) < 20:
-        return min(float(text), LONGEST_WAIT)
+    if (wait := seconds_in(problem.retry_after or "")) is not None:
+        return min(wait, LONGEST_WAIT)
     for date in (problem.retry_after, problem.expires):
         if (moment := _moment(date)) is not None and moment > now:
             return min(moment - now, LONGEST_WAIT)
-    return None
+    reset = seconds_in(problem.rate_limit_reset or "") if problem.status == 429 else None
+    if reset is None:
+        return None
+    return min(max(0.0, reset - now) if reset >= _EARLIEST_DATE else reset, LONGEST_WAIT)
 
 
 def _moment(date: str | None) -> float | None:
@@ -60,6 +88,52 @@ def _moment(date: str | None) -> float | None:
         return email.utils.parsedate_to_datetime(date or "").timestamp()
     except (TypeError, ValueError, OverflowError, IndexError):
         return None
+
+
+_SHORTEST_SECRET = 8
+"""Shorter ones are not looked for within other words, where they could be by chance."""
+
+
+def without_secrets(problem: Problem, request: Request) -> Problem:
+    """Return *problem* without what was secret in the *request* that it answers: servers may quote that.
+
+    An error code that is made of a secret is none.
+    """
+    secrets = sorted(set(_secrets(request)), key=len, reverse=True)
+    code = problem.error
+    if code is not None and code not in _ADVICE and any(_tells(code, secret) for secret in secrets):
+        problem = replace(problem, error=None, reason=problem.reason.replace(code, "***"))
+    return replace(
+        problem,
+        reason=_blacked_out(problem.reason, secrets),
+        description=problem.description and _blacked_out(problem.description, secrets),
+        trace=problem.trace and _blacked_out(problem.trace, secrets),
+    )
+
+
+def _secrets(request: Request) -> Iterator[str]:
+    """Yield what *request* holds beside what every client sends: a statement, a client id, a secret."""
+    body = request.body.decode("utf-8", "replace")
+    try:
+        values = [value for value in json_object(body).values() if isinstance(value, str)]
+    except ValueError:
+        values = [value for name, value in parse_qsl(f"{body}&{request.url.partition('?')[2]}") if name != "grant_type"]
+    for value in values:
+        yield value
+        yield from value.split(".") if value.count(".") == 2 else ()  # the parts of a JWT
+
+
+def _tells(code: str, secret: str) -> bool:
+    """Whether an error code is a secret, a part of one, or has one in it."""
+    shorter, longer = sorted((code, secret), key=len)
+    return shorter == longer or (len(shorter) >= _SHORTEST_SECRET and shorter in longer)
+
+
+def _blacked_out(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    return text
 
 
 _ADVICE = {
@@ -72,6 +146,10 @@ _ADVICE = {
     "unsupported_grant_type": "the server does not know the client_credentials grant",
     "invalid_request": "the server cannot read the request: check token_request and the device information",
 }
+_NO_SECOND_ONE = (
+    "each further registration would make one more client, so that no process makes one within 24 h, unless the "
+    "software statement or the endpoints change, or TokenSource.forget() is called; ask whoever runs the server"
+)
 
 
 def error_of(problem: Problem, endpoint: str, registering: bool, retry_at: float | None) -> DCRAuthError:
@@ -84,7 +162,7 @@ def error_of(problem: Problem, endpoint: str, registering: bool, retry_at: float
     """
     what = meaning(problem)
     kind = _kind(what, registering)
-    advice = _ADVICE.get(problem.error or "", "") if issubclass(kind, Rejected) else "it is tried again by itself"
+    advice = _advice(what, problem)
     return kind(
         _told(problem, endpoint) + (f"; {advice}" if advice else ""),
         status=problem.status,
@@ -95,8 +173,42 @@ def error_of(problem: Problem, endpoint: str, registering: bool, retry_at: float
     )
 
 
+def _advice(what: Meaning, problem: Problem) -> str:
+    if what is Meaning.UNUSABLE:
+        return _NO_SECOND_ONE
+    if what in {Meaning.THROTTLED, Meaning.TRANSIENT}:
+        return ""  # the moment of the next try says it
+    return _ADVICE.get(problem.error or "", "")
+
+
+def barred(endpoint: str, status: int | None) -> RegistrationRejected:
+    """Return the error that says that an earlier registration stands against another one.
+
+    Parameters:
+        endpoint: the URL that was called.
+        status: the HTTP status of the answer that could not be used.
+    """
+    told = f"{endpoint} has answered a registration with HTTP {status} and nothing that can be used"
+    return RegistrationRejected(f"{told}; {_NO_SECOND_ONE}", status=status)
+
+
+def is_success(status: int | None) -> bool:
+    """Return whether an HTTP *status* says that what was asked for has been done."""
+    return status is not None and 200 <= status < 300
+
+
+def is_unusable(refusal: RegistrationRejected) -> bool:
+    """Return whether a registration was carried out by an answer that cannot be used."""
+    return is_success(refusal.status)
+
+
+def is_about_the_statement(refusal: RegistrationRejected) -> bool:
+    """Return whether all identities that show the same statement would be refused; their devices may differ."""
+    return not is_unusable(refusal) and refusal.error != "invalid_request"
+
+
 def _told(problem: Problem, endpoint: str) -> str:
-    if problem.status is not None:
+    if problem.status is not None and endpoint not in problem.reason:
         return f"{endpoint} answered: {problem.reason}"
     return problem.reason if endpoint in problem.reason else f"{endpoint}: {problem.reason}"
 
@@ -123,6 +235,6 @@ def _kind(what: Meaning, registering: bool) -> type[DCRAuthError]:
         return Throttled
     if what is Meaning.TRANSIENT:
         return ServerUnavailable
-    if registering:
+    if registering or what is Meaning.UNUSABLE:
         return RegistrationRejected
     return CredentialsRejected if what is Meaning.CLIENT_REJECTED else Rejected

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from dcrauth._confidential import Confidential
+from dcrauth._arguments import check_methods
+from dcrauth._confidential import Confidential, confidential
 from dcrauth.credentials import ClientCredentials
 from dcrauth.origins import Origin
 
 
-@dataclass(frozen=True)
+@confidential
 class Request(Confidential):
     """One POST to an endpoint of the provider.
 
@@ -27,7 +28,7 @@ class Request(Confidential):
     endpoint: str
 
 
-@dataclass(frozen=True)
+@confidential
 class Response(Confidential):
     """The answer to a `Request`.
 
@@ -42,7 +43,7 @@ class Response(Confidential):
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True)
+@confidential
 class TokenGrant(Confidential):
     """A token as the token endpoint answered it.
 
@@ -64,20 +65,26 @@ class Problem:
         status: HTTP status; None when nothing was answered.
         error: the server's error code.
         oauth: whether *error* came in an OAuth error answer (RFC 6749 §5.2), the only form that condemns a client.
+        final: whether the provider takes it for the server's last word, though it is none of OAuth's registered codes.
+        carried_out: whether the call has done all the same what it is for, so that it must not be made again.
         description: the server's own words.
         trace: the server's identifier of the call.
         retry_after: ``Retry-After`` header as sent.
         expires: ``Expires`` header as sent.
+        rate_limit_reset: ``X-RateLimit-Reset`` header as sent.
     """
 
     reason: str
     status: int | None = None
     error: str | None = None
     oauth: bool = False
+    final: bool = False
+    carried_out: bool = False
     description: str | None = field(default=None, repr=False)
     trace: str | None = None
     retry_after: str | None = None
     expires: str | None = None
+    rate_limit_reset: str | None = None
 
 
 class Verdict(Enum):
@@ -105,6 +112,11 @@ class Provider(Protocol):
     @property
     def application(self) -> str:
         """What identifies the application that registers."""
+        ...
+
+    @property
+    def statement_digest(self) -> str:
+        """A digest of what a registration shows, which is another one when the software statement is another one."""
         ...
 
     @property
@@ -136,3 +148,8 @@ class Provider(Protocol):
     def verdict(self, body: bytes) -> Verdict:
         """Return what a 401 answer with *body* says about the token that was sent."""
         ...
+
+
+def check_provider(provider: object) -> None:
+    """Raise ConfigurationError unless *provider* is one."""
+    check_methods(provider, "The provider", Provider, "an object such as AdobePass(statement)")

@@ -6,10 +6,10 @@ never touches the precious one.
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeGuard
 
-from dcrauth._confidential import Confidential
+from dcrauth._confidential import Confidential, confidential, replaced
 from dcrauth._strict import DEEPEST, json_object, number
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.errors import StoreCorrupt, StoreTooNew
@@ -17,11 +17,14 @@ from dcrauth.errors import StoreCorrupt, StoreTooNew
 FORMAT = "dcrauth"
 SCHEMA = 1
 
+LARGEST = 256 * 1024
+"""The most bytes that a record of credentials takes, so that it fits into every store."""
+
 _LAST_SCHEMA = 1_000
 _LAST_GENERATION = 2**53
 
 
-@dataclass(frozen=True)
+@confidential
 class StoredCredentials(Confidential):
     """Client credentials as a store holds them.
 
@@ -51,13 +54,47 @@ class Forgotten:
     data: bytes = field(repr=False)
 
 
+@dataclass(frozen=True)
+class UnusableRegistration:
+    """A note that a registration was carried out by the server, and that its answer cannot be used.
+
+    Parameters:
+        noted_at: when that was, in seconds since the epoch, by the clock of the machine that noted it.
+        statement_digest: of what was shown, by the provider.
+        status: the answer's HTTP status.
+    """
+
+    noted_at: float
+    statement_digest: str
+    status: int | None
+
+
+def write_unusable(key: str, note: UnusableRegistration) -> bytes:
+    """Return *note* as the record to store under *key*."""
+    return _framed(key, 1, asdict(note))
+
+
+def read_unusable(key: str, data: bytes) -> UnusableRegistration:
+    """Return the note in the record *data* found under *key*; raises as `read_credentials` does."""
+    payload = _unframed(key, data).get("payload")
+    fields = payload if isinstance(payload, dict) else {}
+    noted_at, digest, status = number(fields.get("noted_at")), fields.get("statement_digest"), fields.get("status")
+    if noted_at is None or not isinstance(digest, str) or not (status is None or _is_integer(status, 0, 999)):
+        raise _corrupt(key, "its fields are not those of a note on a registration")
+    return UnusableRegistration(noted_at, digest, status)
+
+
 def write_forgotten(key: str, generation: int, now: float) -> Forgotten:
     """Return the record to store under *key* in place of credentials deleted *now* (seconds since the epoch)."""
     return Forgotten(generation, _framed(key, generation, {"forgotten_at": now}))
 
 
 def write_credentials(key: str, credentials: ClientCredentials, generation: int = 1) -> StoredCredentials:
-    """Return *credentials* as the record to store under *key*."""
+    """Return *credentials* as the record to store under *key*.
+
+    Raises:
+        ValueError: such a record could not be read again.
+    """
     payload = {
         "client_id": credentials.client_id,
         "client_secret": credentials.client_secret,
@@ -65,7 +102,34 @@ def write_credentials(key: str, credentials: ClientCredentials, generation: int 
         "replaced_at": credentials.replaced_at,
         "metadata": dict(credentials.metadata),
     }
-    return StoredCredentials(credentials, generation, _framed(key, generation, payload))
+    try:
+        data = _framed(key, generation, payload)
+        read_credentials(key, data)
+    except (StoreCorrupt, TypeError, RecursionError) as reason:
+        failure = ValueError(f"A record of these client credentials could not be read again ({type(reason).__name__})")
+    else:
+        return StoredCredentials(credentials, generation, data)
+    raise failure
+
+
+def storable(key: str, credentials: ClientCredentials) -> ClientCredentials | None:
+    """Return *credentials* as far as a record of them under *key* is not too large and can be read again.
+
+    Where it could not, all that the server has added is left out but the end of the secret's life; None if that does
+    not help, as where there is no secret.
+    """
+    if _is_storable(key, credentials):
+        return credentials
+    ending = {name: value for name, value in credentials.metadata.items() if name == "client_secret_expires_at"}
+    bare = replaced(credentials, metadata=ending if number(ending.get("client_secret_expires_at")) else {})
+    return bare if _is_storable(key, bare) else None
+
+
+def _is_storable(key: str, credentials: ClientCredentials) -> bool:
+    try:
+        return len(write_credentials(key, credentials).data) <= LARGEST
+    except ValueError:
+        return False
 
 
 def read_credentials(key: str, data: bytes) -> StoredCredentials | Forgotten:
@@ -86,8 +150,12 @@ def read_credentials(key: str, data: bytes) -> StoredCredentials | Forgotten:
 
 def write_token(key: str, token: AccessToken) -> bytes:
     """Return *token* as the record to store under *key*."""
-    payload = {"value": token.value, "obtained_at": token.obtained_at, "expires_at": token.expires_at}
-    return _framed(key, 1, payload)
+    payload: dict[str, Any] = {
+        "value": token.value,
+        "obtained_at": token.obtained_at,
+        "expires_at": token.expires_at,
+    }
+    return _framed(key, 1, payload | ({"after_refusal": True} if token.after_refusal else {}))
 
 
 def read_token(key: str, data: bytes) -> AccessToken:
@@ -98,7 +166,7 @@ def read_token(key: str, data: bytes) -> AccessToken:
     obtained_at, expires_at = (number(fields.get(name)) for name in ("obtained_at", "expires_at"))
     if not _is_visible(value) or obtained_at is None or expires_at is None:
         raise _corrupt(key, "its fields are not those of an access token")
-    return AccessToken(value, obtained_at, expires_at)
+    return AccessToken(value, obtained_at, expires_at, after_refusal=fields.get("after_refusal") is True)
 
 
 def _credentials(key: str, payload: dict[str, Any]) -> ClientCredentials:

@@ -1,8 +1,8 @@
 """The story of a renewal, in order, told as a generator that yields what it needs done.
 
     read the store ─▶ a peer's token? adopt it
-                  └─▶ credentials? ── none ─▶ can the store keep them? ─▶ register ─▶ add ─▶ read back
-                          │                                                  (first write wins)
+                  └─▶ credentials? ── none ─▶ can the store keep them? does nothing stand against it?
+                          │                           └─▶ register ─▶ add ─▶ read back  (first write wins)
                           └─▶ fetch a token ── invalid_client ─▶ read again ─▶ confirm ─▶ register anew, replace
                                    └─▶ share it ─▶ done
 
@@ -16,11 +16,29 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from dcrauth import events, problems, rules
+from dcrauth._confidential import replaced
+from dcrauth.bars import admitted, learned
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.custody import kept_aside, noted, read, stored
-from dcrauth.effects import Add, Check, Errand, Get, Heard, Now, Put, Replace, Send, Sleep, Story, Tell, Unsaved
+from dcrauth.effects import (
+    Add,
+    Check,
+    Errand,
+    Get,
+    Heard,
+    Now,
+    Put,
+    Replace,
+    Send,
+    Sleep,
+    Story,
+    Suspicion,
+    Tell,
+    Unsaved,
+)
 from dcrauth.errors import (
     CredentialsRejected,
+    DCRAuthError,
     DecryptionFailed,
     ServerUnavailable,
     StoreCorrupt,
@@ -31,7 +49,7 @@ from dcrauth.errors import (
     Unavailable,
 )
 from dcrauth.provider import Problem, Request, Response
-from dcrauth.records import Forgotten, StoredCredentials, read_token, write_credentials, write_token
+from dcrauth.records import Forgotten, StoredCredentials, read_token, storable, write_credentials, write_token
 from dcrauth.rules import Instant
 
 T = TypeVar("T")
@@ -62,12 +80,13 @@ def renewal(errand: Errand) -> Story[AccessToken]:
         Unavailable: the server could not be asked, or not in time.
         StoreError: the store failed, or holds something that must not be touched.
     """
+    suspicion, errand.memory.suspicion = errand.memory.suspicion, None
     token = yield from adopted(errand)
     if token is not None:
         return token
     client = yield from client_of(errand)
-    if client.data == errand.memory.suspect:
-        client = yield from doubted(errand, client)
+    if suspicion is not None and suspicion.data == client.data and errand.after_refusal:
+        client = yield from doubted(errand, client, suspicion)
     try:
         token = yield from fetched(errand, client.credentials)
     except CredentialsRejected:
@@ -143,11 +162,30 @@ def new_credentials(errand: Errand, over: bytes | None) -> Story[ClientCredentia
     yield Check()
     unsaved = errand.memory.unsaved
     if unsaved is None or unsaved.over != over:
-        provider = errand.provider
-        answer = yield from answered(errand, provider.registration_request(), provider.read_registration, True)
-        unsaved = Unsaved(replace(answer.value, registered_at=answer.sent.wall), over)
+        yield from admitted(errand)
+        unsaved = Unsaved((yield from registration(errand)), over)
         errand.memory.unsaved = unsaved
+        yield from learned(errand, None)
     return unsaved.credentials
+
+
+def registration(errand: Errand) -> Story[ClientCredentials]:
+    """Send the registration; return what has come of it as far as it can be stored."""
+    provider, key = errand.provider, errand.identity.credentials
+
+    def understand(response: Response) -> ClientCredentials | Problem:
+        found = provider.read_registration(response)
+        if isinstance(found, Problem):
+            return found
+        told = f"HTTP {response.status} with credentials that no record can hold"
+        return storable(key, found) or Problem(told, status=response.status)
+
+    try:
+        answer = yield from answered(errand, provider.registration_request(), understand, True)
+    except DCRAuthError as error:
+        yield from learned(errand, error)
+        raise
+    return replaced(answer.value, registered_at=answer.sent.wall)
 
 
 def confirmed(errand: Errand, fresh: StoredCredentials, won: bool) -> Story[StoredCredentials]:
@@ -175,7 +213,7 @@ def fetched(errand: Errand, credentials: ClientCredentials) -> Story[AccessToken
         yield Heard(errand.identity.key, refused=True)
         raise
     yield Heard(errand.identity.key, refused=False)
-    token = rules.granted(answer.value, answer.sent, errand.policy)
+    token = rules.granted(answer.value, answer.sent, errand.policy, after_refusal=errand.after_refusal)
     yield Tell(events.TokenRenewed(errand.name, token.expires_at, answer.seconds, answer.attempts))
     if credentials.expires_at is not None and rules.is_ending(credentials, answer.sent):
         yield Tell(events.CredentialsEnding(errand.name, credentials.expires_at))
@@ -209,9 +247,14 @@ def fetched_by_another(errand: Errand, credentials: ClientCredentials) -> Story[
     raise problems.unsettled(refusal) if rules.is_settling(credentials, now, errand.policy) else refusal
 
 
-def doubted(errand: Errand, client: StoredCredentials) -> Story[StoredCredentials]:
-    """Register anew for a client whose fresh tokens a protected API refuses, if that may be; else go on with it."""
-    errand.memory.suspect = None
+def doubted(errand: Errand, client: StoredCredentials, suspicion: Suspicion) -> Story[StoredCredentials]:
+    """Register anew for a client whose fresh tokens a protected API refuses, if that may be; else go on with it.
+
+    Only a renewal that one more refusal asks for does so, and soon: a suspicion that nothing has followed is dropped.
+    """
+    now = yield Now()
+    if now.monotonic >= suspicion.until:
+        return client
     refusal = CredentialsRejected("A protected API refuses the fresh tokens of this client")
     objection = yield from objection_to(errand, client, refusal)
     return client if objection is not None else (yield from succeeded(errand, client))
@@ -242,7 +285,7 @@ def succeeded(errand: Errand, client: StoredCredentials) -> Story[StoredCredenti
         return (yield from client_of(errand))
     yield from kept_aside(errand, client)
     credentials = yield from new_credentials(errand, client.data)
-    credentials = replace(credentials, replaced_at=credentials.registered_at)
+    credentials = replaced(credentials, replaced_at=credentials.registered_at)
     key = errand.identity.credentials
     fresh = write_credentials(key, credentials, client.generation + 1)
     won = yield Replace(key, fresh.data, client.data)
@@ -282,7 +325,7 @@ def answered(
     begun = yield Now()
     for attempt in itertools.count(1):
         sent = yield Now()
-        outcome = yield from called(request, understand)
+        outcome = yield from called(request, understand, registering)
         now = yield Now()
         if not isinstance(outcome, Problem):
             return Answer(outcome, sent, now.monotonic - begun.monotonic, attempt)
@@ -295,10 +338,18 @@ def answered(
     raise AssertionError("unreachable: the loop only ends by returning or raising")
 
 
-def called(request: Request, understand: Callable[[Response], T | Problem]) -> Story[T | Problem]:
-    """Send *request* once; no answer is a problem like any other."""
+def called(request: Request, understand: Callable[[Response], T | Problem], registering: bool) -> Story[T | Problem]:
+    """Send *request* once; no answer is a problem like any other.
+
+    A registration with a status that says so was carried out, whatever there is to read beside the status.
+    """
+    outcome: T | Problem
     try:
         response = yield Send(request)
+        outcome = understand(response)
     except Unavailable as fault:
-        return Problem(reason=fault.message)
-    return understand(response)
+        outcome = Problem(reason=fault.message, status=fault.status)
+    if not isinstance(outcome, Problem):
+        return outcome
+    carried_out = registering and problems.is_success(outcome.status)
+    return problems.without_secrets(replace(outcome, carried_out=carried_out), request)

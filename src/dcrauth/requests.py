@@ -4,21 +4,27 @@ requests calls the auth object once for each request that it prepares, and lets 
 along redirects, to wherever they lead, so it looks at each response anew.
 """
 
+import io
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from time import perf_counter
+from types import SimpleNamespace
 from typing import Any
 
 try:
     import requests
     from requests.auth import AuthBase
     from requests.cookies import extract_cookies_to_jar
+    from requests.exceptions import ContentDecodingError
     from requests.utils import rewind_body
+    from urllib3 import BaseHTTPResponse, HTTPResponse
 except ImportError as missing:
     raise ImportError("dcrauth.requests needs requests; run: pip install dcrauth[requests]") from missing
 from urllib.parse import urlsplit
 
-from dcrauth._adapter import LARGEST_REFUSAL, Attachment
-from dcrauth.credentials import AccessToken, BearerHeader
+from dcrauth._adapter import LARGEST_REFUSAL, UNPACKED_AT_ONCE, Attachment, is_long, short
+from dcrauth.credentials import AccessToken
 from dcrauth.errors import ConfigurationError
 from dcrauth.transports.requests import RequestsTransport
 
@@ -36,12 +42,12 @@ class DCRAuth(Attachment, AuthBase):
         """Put the token on *request* if it goes to a protected origin and has no ``Authorization`` of the caller's."""
         if not self._covers(request.url):
             return request
-        present = request.headers.get("Authorization")
-        if present is None:
-            request.hooks["response"].append(self.answered)
-        elif not isinstance(present, BearerHeader):
+        if request.headers.get("Authorization") is not None and self._is_callers(request):
             return request
-        self._sign(request.headers, self._source.fresh() or self._token())
+        hooks = request.hooks["response"]
+        if not hooks or self.answered not in hooks:
+            hooks.append(self.answered)
+        self._sign(request, self._source.fresh() or self._token())
         return request
 
     def answered(self, response: requests.Response, **settings: Any) -> requests.Response:
@@ -49,30 +55,37 @@ class DCRAuth(Attachment, AuthBase):
         if response.status_code != 401:
             return response
         try:
-            token = self._another(response, bool(settings.get("stream")))
+            token = self._another(response)
             return response if token is None else self._sent_again(response, token, settings)
         except BaseException:
             response.close()  # requests does not when a hook raises, and its pool would lose a connection
             raise
 
-    def _another(self, response: requests.Response, stream: bool) -> AccessToken | None:
+    def _another(self, response: requests.Response) -> AccessToken | None:
         """Return the token to send the request of a refusal with once more, if that is to be done."""
         request = response.request
-        sent = request.headers.get("Authorization")
-        if not isinstance(sent, BearerHeader) or not self._covers(request.url):
+        sent = self._ours_on(request)
+        if sent is None or not self._covers(request.url):
             return None
-        if not self._asks_for_renewal(sent.token, _body(response, stream)):
+        said = _said(response)
+        if not self._asks_for_renewal(sent, said or b""):
             return None
-        token = self._token(instead_of=sent.token)
-        replayable = token != sent.token and hasattr(response, "connection") and _rewound(request)
-        return token if replayable else None
+        token = self._token(instead_of=sent)
+        if token == sent or not hasattr(response, "connection") or not _rewound(request):
+            return None
+        if said is not None:
+            response.content  # noqa: B018  # kept, for who looks into the history
+        return token
 
     def _sent_again(self, response: requests.Response, token: AccessToken, settings: Any) -> requests.Response:
         response.close()
-        # The first request keeps the new token as well: requests copies it for the redirects that may follow.
-        response.request.headers["Authorization"] = token.authorization
+        # requests copies the first request for the redirects that may follow, so that gets the new token as well;
+        # the refusal, which stays in the history, keeps a request with the old one.
+        first = response.request
+        response.request = first.copy()
+        first.headers["Authorization"] = token.authorization
         self._source.retried()
-        request = response.request.copy()
+        request = first.copy()
         _carry_cookies(response, request)
         start = perf_counter()
         answer: requests.Response = response.connection.send(request, **settings)
@@ -93,11 +106,75 @@ class DCRAuth(Attachment, AuthBase):
             ) from None
 
 
-def _body(response: requests.Response, stream: bool) -> bytes:
-    """Read a 401 to its end, which frees its connection, unless it is large or the caller wants to stream it."""
-    length = response.headers.get("Content-Length", "")
-    small = length.isdigit() and int(length) <= LARGEST_REFUSAL
-    return response.content if small or not (length or stream) else b""
+def _said(response: requests.Response) -> bytes | None:
+    """Return what a 401 says, or None if that is long; the caller still finds all of it unread.
+
+    What is short is read to its end, which frees its connection.
+    """
+    answer = response.raw
+    if response._content is not False or not isinstance(answer, BaseHTTPResponse):  # type: ignore[comparison-overlap]
+        return response.content or b""
+    if is_long(response.headers.get("Content-Length", "")):
+        return None
+    undecoded = SimpleNamespace(stream=lambda size, **_: iter(partial(answer.read, size, decode_content=False), b""))
+    begun = next(_parts(undecoded, LARGEST_REFUSAL + 1), b"")
+    response.raw = _answering(answer, _Resumed(begun, answer))
+    return None if len(begun) > LARGEST_REFUSAL else _decoded(_answering(answer, io.BytesIO(begun)))
+
+
+class _Resumed(io.RawIOBase):
+    """The body of an answer whose beginning was read before: that comes first, and then the rest of it."""
+
+    def __init__(self, begun: bytes, answer: BaseHTTPResponse) -> None:
+        self._begun = io.BytesIO(begun)
+        self._answer = answer
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        part = self._begun.read(len(buffer)) or self._answer.read(len(buffer), decode_content=False)
+        buffer[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        super().close()
+        if hasattr(self, "_answer"):  # a file is closed at its end, also one that an interrupt has left half-made
+            self._answer.close()
+            self._answer.release_conn()
+
+
+def _answering(answer: BaseHTTPResponse, body: Any) -> HTTPResponse:
+    """Return *answer* with another *body*, in the same encoding."""
+    return HTTPResponse(
+        body,
+        headers=answer.headers,
+        status=answer.status,
+        version=answer.version,
+        reason=answer.reason,
+        preload_content=False,
+        decode_content=answer.decode_content,
+        original_response=getattr(answer, "_original_response", None),  # which has the cookies
+        retries=answer.retries,
+        enforce_content_length=False,  # the answer itself does so
+        request_url=answer.url,
+    )
+
+
+def _parts(raw: Any, size: int) -> Iterator[bytes]:
+    """Read *raw* in parts of at most *size* bytes, with the errors of requests."""
+    probe = requests.Response()
+    probe.raw = raw
+    parts: Iterator[bytes] = probe.iter_content(size)
+    return parts
+
+
+def _decoded(raw: HTTPResponse) -> bytes | None:
+    """Return the content of *raw*, or None if it is long, or not in the encoding that it claims to be in."""
+    try:
+        return short(_parts(raw, UNPACKED_AT_ONCE))
+    except ContentDecodingError:
+        return None
 
 
 def _rewound(request: requests.PreparedRequest) -> bool:

@@ -9,13 +9,13 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from dcrauth import problems
-from dcrauth._strict import jwt_claims
+from dcrauth._strict import jwt_claims, seconds_in
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.errors import ConfigurationError, DCRAuthError, Rejected
 from dcrauth.policy import Policy
 from dcrauth.problems import LONGEST_WAIT, Meaning
 from dcrauth.provider import Problem, TokenGrant, Verdict
-from dcrauth.records import Forgotten, StoredCredentials
+from dcrauth.records import Forgotten, StoredCredentials, UnusableRegistration
 
 LONGEST_LIFE = 366 * 86_400.0
 """A token that claims to live longer than a year, in seconds, claims something absurd."""
@@ -29,6 +29,11 @@ NOTICE = 7 * 86_400.0
 CLOCK_TOLERANCE = 300.0
 """How far in the future, in seconds, another process may seem to have written a record."""
 
+UNUSABLE_FOR = 86_400.0
+"""For how many seconds a registration that has brought nothing usable stands against another one."""
+
+SUSPECT_FOR = 3_600.0
+"""For how many seconds the refusal of a fresh token speaks against its client."""
 
 FEWEST_OF_AN_INCIDENT = 3
 """So many identities have to be refused at once before it is taken for the server's own trouble."""
@@ -112,8 +117,8 @@ def course(holding: Held | None, refused: AccessToken | None, now: Instant, bloc
     alive = holding is not None and not holding.expiry.reached(now)
     if holding is None or not alive:
         return Course.FAIL if blocked else Course.WAIT
-    if refused is not None and refused.value == holding.token.value:
-        if is_young(holding, now, policy):
+    if is_in_hand(refused, holding):
+        if is_spared(holding, now, policy):
             return Course.USE
         return Course.FAIL if blocked else Course.WAIT
     if not holding.due.reached(now) or blocked:
@@ -121,20 +126,31 @@ def course(holding: Held | None, refused: AccessToken | None, now: Instant, bloc
     return Course.WAIT if holding.mandatory.reached(now) else Course.USE_AND_RENEW
 
 
-def is_young(holding: Held, now: Instant, policy: Policy) -> bool:
-    """Return whether the token is so new that a refusal must not renew it: the server would refuse the next one too."""
-    return not holding.obtained.later(policy.young).reached(now)
+def is_in_hand(refused: AccessToken | None, holding: Held | None) -> bool:
+    """Return whether the token that was *refused* is the one in hand, so that another one is to be granted."""
+    return refused is not None and holding is not None and holding.token.value == refused.value
+
+
+def is_spared(holding: Held, now: Instant, policy: Policy) -> bool:
+    """Return whether a refusal must not renew the token in hand: the server would refuse the next one as well.
+
+    That is so for one that was granted moments ago because another one had been refused, in whichever process. One
+    that was not is renewed whatever its age: it may have been revoked.
+    """
+    return holding.token.after_refusal and not holding.obtained.later(policy.young).reached(now)
 
 
 def incriminates(refused: AccessToken, holding: Held | None, now: Instant, policy: Policy) -> bool:
-    """Return whether the refusal of a token because of its client casts suspicion on that: it is fresh, and in hand."""
-    return holding is not None and holding.token.value == refused.value and is_young(holding, now, policy)
+    """Return whether the refusal of a token because of its client casts suspicion on that.
+
+    It does if it is the second in a row: that of a token which has just been granted because of another refusal.
+    """
+    return holding is not None and is_in_hand(refused, holding) and is_spared(holding, now, policy)
 
 
 def can_stand_in(holding: Held, refused: AccessToken | None, now: Instant) -> bool:
     """Return whether the token in hand will do for a caller whose renewal failed: it lives, and nobody refused it."""
-    spoiled = refused is not None and refused.value == holding.token.value
-    return not spoiled and not holding.expiry.reached(now)
+    return not is_in_hand(refused, holding) and not holding.expiry.reached(now)
 
 
 def adoptable(stored: AccessToken, instead_of: AccessToken | None, now: Instant, policy: Policy) -> bool:
@@ -150,10 +166,10 @@ def adoptable(stored: AccessToken, instead_of: AccessToken | None, now: Instant,
     return not held(stored, now, 0.0, policy).mandatory.reached(now)
 
 
-def granted(grant: TokenGrant, sent: Instant, policy: Policy) -> AccessToken:
+def granted(grant: TokenGrant, sent: Instant, policy: Policy, *, after_refusal: bool = False) -> AccessToken:
     """Return the token of *grant*, its life counted from the moment the request was *sent* (RFC 6749 §5.1)."""
     life = _seconds(grant.expires_in) or _life_of_jwt(grant.value) or policy.default_life
-    return AccessToken(grant.value, obtained_at=sent.wall, expires_at=sent.wall + life)
+    return AccessToken(grant.value, sent.wall, sent.wall + life, after_refusal)
 
 
 def _life_of_jwt(value: str) -> float | None:
@@ -166,8 +182,8 @@ def _life_of_jwt(value: str) -> float | None:
 
 
 def _seconds(value: Any) -> float | None:
-    if isinstance(value, str) and value.isascii() and value.strip().isdigit() and len(value) < 20:
-        value = int(value)
+    if isinstance(value, str):
+        value = seconds_in(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if SHORTEST_LIFE <= value <= LONGEST_LIFE else None
@@ -196,24 +212,39 @@ def next_try(error: DCRAuthError, failures: int, now: Instant, chance: float, po
     """Return the moment before which no further renewal is tried.
 
     Parameters:
-        error: how the last renewal ended.
+        error: how the last renewal ended; a refusal that another identity was told has the moment of the next probe.
         failures: how many renewals have failed in a row.
         chance: a number in [0, 1) that spreads the attempts of many processes.
     """
     if isinstance(error, ConfigurationError):
         return now
     if isinstance(error, Rejected):
-        return now.later(policy.probe_after)
+        known = now.wall + policy.probe_after if error.retry_at is None else error.retry_at
+        return now.later(min(max(policy.least_pause, known - now.wall), policy.probe_after))
     asked = min(max(0.0, (error.retry_at or 0.0) - now.wall), LONGEST_WAIT)
     backoff = min(policy.longest_pause, policy.least_pause * 2.0 ** min(failures - 1, 30))
     return now.later(max(asked, backoff * (0.5 + chance / 2)))
 
 
 def may_register_again(credentials: ClientCredentials, now: Instant, policy: Policy) -> bool:
-    """Return whether an identity whose client was refused may register anew: once in a while, or never."""
+    """Return whether an identity whose client was refused may register anew: once in a while, or never.
+
+    A moment in the future says nothing: the clock was wrong then, or it is now, and may be for years.
+    """
     if policy.reregister == "never":
         return False
-    return credentials.replaced_at is None or now.wall - credentials.replaced_at >= policy.reregister
+    replaced_at = credentials.replaced_at
+    return replaced_at is None or not 0.0 <= now.wall - replaced_at < policy.reregister
+
+
+def is_barred(note: UnusableRegistration | None, digest: str, now: Instant) -> bool:
+    """Return whether a registration that has brought nothing usable stands against another one with the same *digest*.
+
+    A moment of the future counts only as far as the clocks of two machines may differ.
+    """
+    if note is None or note.statement_digest != digest:
+        return False
+    return -CLOCK_TOLERANCE < now.wall - note.noted_at < UNUSABLE_FOR
 
 
 def is_settling(credentials: ClientCredentials, now: Instant, policy: Policy) -> bool:

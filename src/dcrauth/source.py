@@ -5,24 +5,29 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from dcrauth import _fork, events, rules
-from dcrauth._confidential import Confidential
+from dcrauth._arguments import check_methods, check_text, wrong
+from dcrauth._confidential import Confidential, discreet_constructor, unfailing
+from dcrauth._threads import to_the_end
 from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken
-from dcrauth.driver import Driver
-from dcrauth.effects import Errand, Memory
-from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable, another, as_ours, refusal_behind
-from dcrauth.fleet import fleet_of
-from dcrauth.flight import Flight, take_off, wait, wait_async
+from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours, refusal_behind
+from dcrauth.flight import Flight, do_here, take_off, wait, wait_async
 from dcrauth.identity import Identity
 from dcrauth.listener import Listener, log
 from dcrauth.policy import Policy
-from dcrauth.provider import Provider, Verdict
+from dcrauth.provider import Provider, Verdict, check_provider
 from dcrauth.rules import Course, Held, Instant
-from dcrauth.stores import Store
-from dcrauth.stores.file import FileStore
-from dcrauth.transports import Transport, default_transport
+from dcrauth.stores import Store, check_store
+from dcrauth.transports import Transport, check_transport, default_transport
+
+if TYPE_CHECKING:
+    from dcrauth.effects import Errand
+
+REMEMBERED = 8
+"""So many tokens are known again: requests with older ones may still be under way, or be sent once more."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Failure:
     count: int
 
 
+@discreet_constructor
 class TokenSource(Confidential):
     """Gives out the access token of one identity, from any number of threads, tasks and event loops at once.
 
@@ -47,6 +53,9 @@ class TokenSource(Confidential):
         policy: how early, how often and how long.
         on_event: called with each event, in order, on a thread of its own; what it raises is only logged.
         clock: where time comes from.
+
+    Raises:
+        ConfigurationError: an argument is wrong, or no HTTP library is installed.
     """
 
     def __init__(
@@ -60,29 +69,34 @@ class TokenSource(Confidential):
         on_event: Callable[[events.Event], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        if not hasattr(provider, "token_request"):
-            raise ConfigurationError(
-                f"A provider such as AdobePass(statement) is needed here, not {type(provider).__name__}"
-            )
+        # What renewals take is imported here: importing the package is cheaper without, and no renewal imports it.
+        from dcrauth.driver import Driver  # noqa: PLC0415
+        from dcrauth.effects import Memory  # noqa: PLC0415
+        from dcrauth.fleet import fleet_of  # noqa: PLC0415
+
+        _check_arguments(provider, store, instance, transport, policy, clock)
         self.provider = provider
         self._identity = Identity.of(provider.register_url, provider.token_url, provider.application, instance)
-        self._policy = policy or Policy()
-        self._clock = clock or Clock()
+        self._policy = Policy() if policy is None else policy
+        self._clock = Clock() if clock is None else clock
         self._wall, self._monotonic = self._clock.wall, self._clock.monotonic
-        self._listener = Listener(on_event) if on_event else None
+        self._listener = None if on_event is None else Listener(on_event)
         self._driver = Driver(
-            store or FileStore(),
-            transport or default_transport(),
+            _default_store() if store is None else store,
+            default_transport() if transport is None else transport,
             self._clock,
             self._tell,
             fleet_of(provider.token_url),
         )
         self._memory = Memory()
+        # The last tokens, without their values, by digests of their headers.
+        self._given: dict[bytes, AccessToken] = {}
         self._hold(None)
         self._failure: Failure | None = None
         self.after_fork()
         _fork.watch(self)
 
+    @unfailing
     def __repr__(self) -> str:
         return f"<TokenSource {self._identity.key[:8]} of {self.provider!r}>"
 
@@ -96,7 +110,7 @@ class TokenSource(Confidential):
 
         Parameters:
             instead_of: a token that a protected API has refused. If it is still the one in hand it is renewed, unless
-                it is so young that the next one would be refused as well: then the same token is returned.
+                it was granted moments ago because another one had been refused: then the same token is returned.
 
         Raises:
             Rejected: the server said no.
@@ -127,20 +141,21 @@ class TokenSource(Confidential):
         Its end users are logged out, and the next request registers anew. To delete a record from the store by hand
         does not do: a process that knows the credentials takes them for lost and puts them back.
 
+        An interrupt ends the wait for it only: it is done to the end all the same.
+
         Returns:
             Whether there were any credentials.
 
         Raises:
             StoreError: the store failed before all was deleted; call it again.
         """
-        found = self._driver.forget(self._errand(None))
-        self._begin_anew()
-        return found
+        return to_the_end(partial(self._anew, self._driver.forget))
 
     def restore(self) -> bool:
         """Put the client credentials that were replaced last back in use, and keep the present ones aside; may block.
 
-        For when the server knows the old client again, so that end users who have not logged in anew need not.
+        For when the server knows the old client again, so that end users who have not logged in anew need not. An
+        interrupt ends the wait for it only.
 
         Returns:
             Whether there were any.
@@ -148,9 +163,17 @@ class TokenSource(Confidential):
         Raises:
             StoreError: the store failed, and the present ones are still in use.
         """
-        found = self._driver.restore(self._errand(None))
-        self._begin_anew()
-        return found
+        return to_the_end(partial(self._anew, self._driver.restore))
+
+    def recognised(self, digest: bytes) -> AccessToken | None:
+        """Return the token whose header has the *digest*, if it is one of the last that came from here.
+
+        One that is no longer in hand comes without its value, which nobody needs.
+        """
+        holding = self._held
+        if holding is not None and holding.token.digest == digest:
+            return holding.token
+        return self._given.get(digest)
 
     def refused(self, token: AccessToken, verdict: Verdict) -> bool:
         """Note that a protected API has answered a request with *token* by 401; called by adapters.
@@ -180,6 +203,11 @@ class TokenSource(Confidential):
         self._lock = threading.Lock()
         self._flight: Flight | None = None
 
+    def _anew(self, change: Callable[["Errand"], bool]) -> bool:
+        found = change(self._errand(None))
+        self._begin_anew()
+        return found
+
     def _begin_anew(self) -> None:
         """Drop the token in hand and the renewals before and under way: they are about credentials that are gone."""
         with self._lock:
@@ -205,9 +233,11 @@ class TokenSource(Confidential):
             now, holding, failure = self._clock.now(), self._held, self._failure
             blocked = failure is not None and not failure.until.reached(now)
             course = rules.course(holding, refused, now, blocked, self._policy)
-            flight, work = self._board(holding) if course in {Course.WAIT, Course.USE_AND_RENEW} else (None, None)
-        if work is not None:
-            work()
+            after_refusal = rules.is_in_hand(refused, holding)
+            renewing = course in {Course.WAIT, Course.USE_AND_RENEW}
+            flight, work = self._board(holding, after_refusal) if renewing else (None, None)
+        if flight is not None and work is not None and course is Course.WAIT:
+            do_here(flight, work)
         if course is Course.FAIL and failure is not None:
             raise another(failure.error) from failure.error
         if course is Course.WAIT and flight is not None:
@@ -215,26 +245,46 @@ class TokenSource(Confidential):
         assert holding is not None  # noqa: S101  # the two courses that are left use the token in hand
         return holding.token
 
-    def _board(self, holding: Held | None) -> tuple[Flight, Callable[[], None] | None]:
+    def _board(self, holding: Held | None, after_refusal: bool) -> tuple[Flight, Callable[[], None] | None]:
         """Return the renewal under way, or a new one, together with its work if no thread could be had for that."""
         if self._flight is not None:
             return self._flight, None
         flight = Flight()
+        if not take_off(partial(self._fly, flight, holding, after_refusal)):
+            # Nobody else waits for that: the caller may be interrupted in the middle of it.
+            return flight, partial(self._renew, flight, holding, after_refusal, DCRAuthError)
         # Known to others only once it runs: if this thread is interrupted, nobody waits for what never comes.
-        work = take_off(flight, partial(self._fly, flight, holding))
         self._flight = flight
-        return flight, work
+        return flight, None
 
-    def _fly(self, flight: Flight, holding: Held | None) -> None:
+    def _fly(self, flight: Flight, holding: Held | None, after_refusal: bool) -> None:
+        """Renew on a thread that does nothing else: nobody waits for it any longer, whatever comes out of that."""
+        try:
+            self._renew(flight, holding, after_refusal, BaseException)
+        except BaseException as reason:
+            # Not even how it ended could be noted.
+            self._clear(flight)
+            flight.land(as_ours(reason))
+            raise
+
+    def _renew(self, flight: Flight, holding: Held | None, after_refusal: bool, ending: type[BaseException]) -> None:
+        """Renew, and tell those who wait how it ended.
+
+        Parameters:
+            ending: what is an end of the renewal if it is raised; all else is the business of the thread.
+        """
         begun = self._monotonic()
         try:
-            token = self._driver.renew(self._errand(holding.token if holding else None), flight.give_way)
-        except BaseException as reason:
+            errand = self._errand(holding.token if holding else None, after_refusal)
+            token = self._driver.renew(errand, flight.give_way)
+        except ending as reason:
             self._fail(flight, as_ours(reason), begun)
         else:
             self._land(flight, token)
 
-    def _errand(self, instead_of: AccessToken | None) -> Errand:
+    def _errand(self, instead_of: AccessToken | None, after_refusal: bool = False) -> "Errand":
+        from dcrauth.effects import Errand  # noqa: PLC0415  # imported by the constructor
+
         return Errand(
             identity=self._identity,
             provider=self.provider,
@@ -243,21 +293,31 @@ class TokenSource(Confidential):
             deadline=self._monotonic() + self._policy.timeout,
             chance=random.random,
             memory=self._memory,
+            after_refusal=after_refusal,
         )
 
     def _suspect(self, token: AccessToken) -> None:
+        from dcrauth.effects import Suspicion  # noqa: PLC0415  # imported by the constructor
+
         with self._lock:
-            client = self._memory.client
-            if client is not None and rules.incriminates(token, self._held, self._clock.now(), self._policy):
-                self._memory.suspect = client.data
+            client, now = self._memory.client, self._clock.now()
+            if client is not None and rules.incriminates(token, self._held, now, self._policy):
+                self._memory.suspicion = Suspicion(client.data, now.monotonic + rules.SUSPECT_FOR)
 
     def _land(self, flight: Flight, token: AccessToken) -> None:
         with self._lock:
+            self._remember(token)
             if not flight.outdated:
                 self._hold(rules.held(token, self._clock.now(), random.random(), self._policy))
                 self._failure = None
             self._clear(flight)
         flight.land(token)
+
+    def _remember(self, token: AccessToken) -> None:
+        """Make *token* known again when its header comes back on a request, as one of the last ones."""
+        known = {**self._given, token.digest: AccessToken("", token.obtained_at, token.expires_at)}
+        # A new one each time, so that nobody who looks something up needs the lock.
+        self._given = dict(list(known.items())[-REMEMBERED:])
 
     def _fail(self, flight: Flight, error: DCRAuthError, begun: float) -> None:
         with self._lock:
@@ -288,7 +348,7 @@ class TokenSource(Confidential):
 
     def _too_late(self) -> ServerUnavailable:
         return ServerUnavailable(
-            f"There was no token within {self._policy.timeout:g} s; the renewal goes on for the next caller",
+            f"There was no token within {self._policy.timeout:g} s; the renewal goes on",
             retry_at=self._wall(),
         )
 
@@ -296,3 +356,24 @@ class TokenSource(Confidential):
         log(event)
         if self._listener is not None:
             self._listener.tell(event)
+
+
+def _check_arguments(
+    provider: object, store: object, instance: object, transport: object, policy: object, clock: object
+) -> None:
+    check_provider(provider)
+    check_text(instance, "instance")
+    if store is not None:
+        check_store(store)
+    if transport is not None:
+        check_transport(transport)
+    if not isinstance(policy, Policy | None):
+        raise wrong("policy", "a Policy(…)", policy)
+    if clock is not None:
+        check_methods(clock, "clock", Clock, "a Clock(…)")
+
+
+def _default_store() -> Store:
+    from dcrauth.stores.file import FileStore  # noqa: PLC0415  # for those who have not chosen another one
+
+    return FileStore()

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
+from dcrauth._arguments import path_of
 from dcrauth._strict import json_object
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable
 from dcrauth.identity import Identity, identity_using, is_of_credentials
@@ -61,7 +62,7 @@ def export_credentials(store: Store, path: str | os.PathLike[str]) -> int:
         StoreError: a record cannot be read; then there is no file.
     """
     count = 0
-    with _new_file(os.fspath(path)) as file:
+    with _new_file(path_of(path, "path")) as file:
         print(json.dumps(_HEADING), file=file)
         for key, data in _credentials_in(store):
             print(json.dumps({"key": key, "record": data.decode()}), file=file)
@@ -79,7 +80,7 @@ def import_credentials(store: Store, path: str | os.PathLike[str], *, overwrite:
         ConfigurationError: there is no such file, or it is not an export; the line is named.
         StoreError: a record is damaged or cannot be written; what was written before stays.
     """
-    return _written(store, _credentials_in_file(os.fspath(path)), overwrite)
+    return _written(store, _credentials_in_file(path_of(path, "path")), overwrite)
 
 
 def _credentials_in(store: Store) -> Iterator[tuple[str, bytes]]:

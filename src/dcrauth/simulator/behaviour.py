@@ -15,6 +15,8 @@ class Behaviour:
         token_kind: "jwt" (RS256) or "opaque".
         created_at: unit of the token answer's field: "ms", "s" or "none" to leave it out.
         issued_at: unit of ``client_id_issued_at``: "ms" or "s".
+        registers: what the answer to a registration has: the "whole" client; "no secret", or the client id as a
+            "number", though a client is made all the same; or "spaced", an id and a secret with spaces in them.
         optional_fields: whether answers have ``id``, ``scopes``, ``redirect_uris``.
         token_parameters: where the token endpoint looks for its parameters: "form", "query" or "either".
         strict: whether the DCR endpoints insist on Content-Type and ``X-Device-Info``.
@@ -39,6 +41,7 @@ class Behaviour:
     token_kind: Literal["jwt", "opaque"] = "jwt"
     created_at: Literal["ms", "s", "none"] = "ms"
     issued_at: Literal["ms", "s"] = "ms"
+    registers: Literal["whole", "no secret", "number", "spaced"] = "whole"
     optional_fields: bool = True
     token_parameters: Literal["either", "form", "query"] = "either"
     strict: bool = False

@@ -28,7 +28,8 @@ def register(call: Call, registry: Registry, behaviour: Behaviour) -> Reply:
     redirect_uri = fields.get("redirect_uri")
     if not _may_redirect(application, redirect_uri):
         return error("invalid_redirect_uri", behaviour)
-    return _registered(registry.register(application), redirect_uri, registry.clock(), behaviour)
+    client = registry.register(application, blank=" " if behaviour.registers == "spaced" else "-")
+    return _registered(client, redirect_uri, registry.clock(), behaviour)
 
 
 def token(call: Call, registry: Registry, behaviour: Behaviour) -> Reply:
@@ -74,6 +75,10 @@ def _registered(client: Client, redirect_uri: str | None, now: float, behaviour:
         "client_id_issued_at": _stamp(now, behaviour.issued_at),
         "grant_types": ["client_credentials"],
     }
+    if behaviour.registers == "no secret":
+        del fields["client_secret"]
+    if behaviour.registers == "number":
+        fields["client_id"] = uuid.UUID(client.client_id).int
     if behaviour.optional_fields:
         fields["redirect_uris"] = [] if redirect_uri is None else [redirect_uri]
         fields["scopes"] = list(client.application.scopes)

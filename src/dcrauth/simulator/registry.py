@@ -113,9 +113,10 @@ class Registry:
         with self._lock:
             return self._applications.get(str(claims.get("sub"))), True
 
-    def register(self, application: Application) -> Client:
-        """Return a new client of *application*."""
-        client = Client(str(uuid.uuid4()), str(uuid.uuid4()), application)
+    def register(self, application: Application, *, blank: str = "-") -> Client:
+        """Return a new client of *application*; *blank* stands between the parts of its id and its secret."""
+        client_id, client_secret = (str(uuid.uuid4()).replace("-", blank) for _ in range(2))
+        client = Client(client_id, client_secret, application)
         with self._lock:
             self._clients[client.client_id] = client
         return client

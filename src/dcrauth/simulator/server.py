@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Self
 
+from dcrauth._confidential import unfailing
 from dcrauth.simulator import api, control, dcr
 from dcrauth.simulator.behaviour import Behaviour, Fault
 from dcrauth.simulator.http import Handler, Server
@@ -59,6 +60,7 @@ class Simulator:
     def __exit__(self, *reason: object) -> None:
         self.stop()
 
+    @unfailing
     def __repr__(self) -> str:
         return f"<Simulator at {self.url}>"
 

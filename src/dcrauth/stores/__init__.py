@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
+from dcrauth._arguments import check_methods
+
 
 @runtime_checkable
 class Store(Protocol):
@@ -46,3 +48,8 @@ class Store(Protocol):
     def healthcheck(self) -> None:
         """Raise unless a record could be written now."""
         ...
+
+
+def check_store(store: object, what: str = "store") -> None:
+    """Raise ConfigurationError unless *store*, the argument called *what*, is one."""
+    check_methods(store, what, Store, "an object such as FileStore(directory) or RedisStore(url)")

@@ -12,11 +12,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 
 from dcrauth import _fork
+from dcrauth._threads import to_the_end
 from dcrauth.errors import StoreCorrupt, StoreError, StoreUnavailable
-from dcrauth.stores._disk import WRITABLE_BY_OTHERS, Disk, Folder, told
+from dcrauth.stores._disk import Disk, Folder, told
 from dcrauth.stores._locks import locked
+from dcrauth.stores._ownership import WRITABLE_BY_OTHERS
 from dcrauth.stores._sentinel import Sentinel
 from dcrauth.stores._sqlite import LAYOUT, connecting, identities, is_laid_out, is_there
 
@@ -25,6 +28,7 @@ _BRIEF_WAIT = 2.0
 """How long the writer of a disposable record waits for the others, in seconds: the record is not worth more."""
 
 _WAIT_BEFORE_FORK = 5.0
+_MOMENT = 0.001
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
 
@@ -47,6 +51,7 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._files: object = None
         self._settled = False
+        self._turns = 0
         _fork.suspend(self)
 
     @contextmanager
@@ -56,11 +61,15 @@ class Database:
             yield self._opened()
 
     @contextmanager
-    def writing(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, durable: bool, erasing: bool = False) -> Iterator[sqlite3.Connection]:
         """Yield the connection for one statement, or one transaction, while no other process writes.
 
         Parameters:
             durable: whether it has to be on the disk afterwards.
+            erasing: whether what it removes must be nowhere in the files afterwards.
+
+        Raises:
+            StoreUnavailable: it could not be done; or it could, but *erasing* not, which can be tried again.
         """
         with told(f"write to {self.path}"):
             self._disk.make_path(os.path.dirname(self.path))
@@ -71,7 +80,9 @@ class Database:
                 self._settle(connection)
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             yield connection
-            if durable:
+            if erasing:
+                self._empty_log(connection)
+            elif durable:
                 _checkpoint(connection)
 
     def is_marked(self) -> bool:
@@ -112,37 +123,40 @@ class Database:
 
     def suspend(self) -> None:
         """Close the connection before a fork, and hold all other threads off until that is over."""
-        self._no_fork.clear()
-        self._writers_held = self._writers.acquire(timeout=_WAIT_BEFORE_FORK)
-        self._held_for_fork = self._mutex.acquire(timeout=_WAIT_BEFORE_FORK)
-        if self._held_for_fork:
-            self._close(_WAIT_BEFORE_FORK)
+        self._forking = True
+        self._writers.acquire(timeout=_WAIT_BEFORE_FORK)
+        if self._mutex.acquire(timeout=_WAIT_BEFORE_FORK) and self._connection is not None:
+            # The lock file's own locks are none of ours: an interrupt here could leave them taken.
+            to_the_end(partial(self._close, _WAIT_BEFORE_FORK))
 
     def resume(self, *, in_child: bool) -> None:
-        """Go on after a fork."""
+        """Go on after a fork; once more, if an interrupt came in the middle of that."""
         if in_child:
             # A connection that is left is in use by a thread of the parent: it is the parent's, and is not closed.
             _inherited.extend([self._connection] if self._connection else [])
             self._connection, self._settled = None, False
             self._make_locks()
             return
-        if self._held_for_fork:
-            self._held_for_fork = False
-            self._mutex.release()
-        if self._writers_held:
-            self._writers_held = False
-            self._writers.release()
-        self._no_fork.set()
+        self._forking = False
+        for lock in self._mutex, self._writers:
+            with suppress(RuntimeError):  # it was waited for in vain
+                lock.release()
 
     def _make_locks(self) -> None:
-        self._mutex, self._writers, self._no_fork = threading.Lock(), threading.Lock(), threading.Event()
-        self._no_fork.set()
-        self._held_for_fork = self._writers_held = False
+        # Which only their holders can release. That others have to wait for a fork is no event: an interrupt of who
+        # forks could leave that locked for ever.
+        self._mutex, self._writers = threading.RLock(), threading.RLock()
+        self._forking = False
+
+    def _let_a_fork_go_first(self) -> None:
+        end = time.monotonic() + _WAIT
+        while self._forking and time.monotonic() < end:
+            time.sleep(_MOMENT)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep all other threads out; whoever wants to fork goes first."""
-        self._no_fork.wait(_WAIT)
+        self._let_a_fork_go_first()
         with self._mutex:
             yield
 
@@ -163,9 +177,16 @@ class Database:
         if self._connection is not None and self._files == identities(self.path):
             return self._connection
         self._let_go()
-        if not is_there(self.path):
-            return None
-        with self._folder(), connecting(self.path, _WAIT) as connection:
+        with ExitStack() as opened:
+            try:
+                opened.enter_context(self._folder())
+            except FileNotFoundError:
+                return None
+            # Only now: in a directory that others can write to, something else could take the file's place meanwhile.
+            return self._found() if is_there(self.path, self._disk) else None
+
+    def _found(self) -> sqlite3.Connection | None:
+        with connecting(self.path, _WAIT) as connection:
             if is_laid_out(connection, self.path):
                 return self._kept(connection)
             connection.close()
@@ -174,7 +195,7 @@ class Database:
     def _made(self) -> sqlite3.Connection:
         """Lay the file out, and make it if need be: empty, before SQLite does, which would go by the umask."""
         with self._folder() as folder:
-            if not is_there(self.path):
+            if not is_there(self.path, self._disk):
                 os.close(self._disk.make_file(folder, os.path.basename(self.path)))
             self._disk.sync_above(folder.path)
             self._disk.sync(folder)
@@ -195,6 +216,19 @@ class Database:
             for statement in LAYOUT:
                 connection.execute(statement)
         _checkpoint(connection)
+
+    def _empty_log(self, connection: sqlite3.Connection) -> None:
+        """Work the log off and cut it to nothing: what was removed from the file would go on to stand there."""
+        connection.execute(f"PRAGMA busy_timeout = {1000 * _BRIEF_WAIT:.0f}")
+        try:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {1000 * _WAIT:.0f}")
+        if busy:
+            raise StoreUnavailable(
+                f"A record was removed from {self.path}, but can still be found in {self.path}-wal, which another "
+                "program reads; delete it again when that has ended"
+            )
 
     def _settle(self, connection: sqlite3.Connection) -> None:
         """See to it that a later loss will be told, before the first write over each connection.
@@ -218,16 +252,26 @@ class Database:
     @contextmanager
     def _locked(self, wait: float) -> Iterator[None]:
         """Be the one writer, of all threads and processes."""
-        self._no_fork.wait(_WAIT)
-        if not self._writers.acquire(timeout=wait):
-            raise StoreUnavailable(f"Another thread has been writing to {self.path} for {wait:g} s; try again")
+        self._let_a_fork_go_first()
+        self._await_turn(wait)
         try:
             with ExitStack() as held:
                 with told(f"lock {self.path}"):
                     held.enter_context(locked(f"{self.path}.lock", wait))
                 yield
         finally:
+            self._turns += 1
             self._writers.release()
+
+    def _await_turn(self, wait: float) -> None:
+        """Wait while other threads of this process write, unless one of them is stuck for *wait* seconds."""
+        end, turns = time.monotonic() + _WAIT, self._turns
+        while not self._writers.acquire(timeout=wait):
+            if self._turns == turns or time.monotonic() > end:
+                raise StoreUnavailable(
+                    f"Other threads of this process have been writing to {self.path} for {wait:g} s; try again"
+                )
+            turns = self._turns
 
     def _close(self, wait: float) -> None:
         """Close the connection; SQLite may then empty its log, so no other process should write meanwhile."""

@@ -7,12 +7,14 @@ descriptors of directories: there names are resolved anew each time, in director
 import os
 import stat
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dcrauth.errors import InsecureStore, StoreCorrupt, StoreUnavailable
+from dcrauth.errors import InsecureStore, StoreCorrupt, StoreUnavailable, StoreWarning
+from dcrauth.stores._ownership import OPEN_TO_OTHERS, check_owner, closed_to_others, permissions_of
 
 T = TypeVar("T")
 
@@ -23,9 +25,6 @@ _OLD = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _COMMON
 LARGEST = 1 << 20
 """The most bytes that a file of a store has; anything larger in its place is not ours."""
-
-OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 # Windows refuses to replace a file that a reader or a virus scanner has open: ERROR_ACCESS_DENIED,
 # ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION. It passes within moments; two seconds in all are waited.
@@ -54,6 +53,7 @@ class Disk:
 
     def __init__(self, by_descriptor: bool = os.open in os.supports_dir_fd) -> None:
         self._by_descriptor = by_descriptor
+        self._warned = False
 
     @contextmanager
     def folder(self, path: str, within: Folder | None = None, forbidden: int = OPEN_TO_OTHERS) -> Iterator[Folder]:
@@ -61,14 +61,14 @@ class Disk:
 
         Parameters:
             path: its path, or its name *within* another one.
-            forbidden: permissions that nobody may have on it.
+            forbidden: permissions that nobody else may have on it; they are taken away.
 
         Raises:
-            InsecureStore: it belongs to another user, is open to others, or is no directory.
+            InsecureStore: it belongs to another user, stays open to others, or is no directory.
         """
         full = os.path.join(within.path, path) if within else path
         if not self._by_descriptor:
-            _check(full, os.lstat(full), forbidden)
+            self._check_folder(full, full, os.lstat(full), forbidden)
             yield Folder(full, None)
             return
         try:
@@ -76,10 +76,36 @@ class Disk:
         except NotADirectoryError:
             raise InsecureStore(f"{full} is not a directory; move it away") from None
         try:
-            _check(full, os.fstat(fd), forbidden)
+            self._check_folder(full, fd, os.fstat(fd), forbidden)
             yield Folder(full, fd)
         finally:
             os.close(fd)
+
+    def keep_private(self, path: str, at: int | str, found: os.stat_result, forbidden: int = OPEN_TO_OTHERS) -> None:
+        """See to it that something is our own, and that nobody else has the *forbidden* permissions on it.
+
+        Parameters:
+            path: what it is called in messages.
+            at: its open descriptor, or its path where nobody else could put a link in its place.
+            found: what is known of it.
+
+        Raises:
+            InsecureStore: it belongs to another user, or stays open to others.
+        """
+        check_owner(path, found)
+        if closed_to_others(path, at, found, forbidden) and not self._warned:
+            self._warned = True  # one is enough: a mount that has changed this has changed all the others
+            warnings.warn(
+                f"{path} was open to others ({permissions_of(found)}), and is not any more, like all that belongs to "
+                "the store. A volume of Kubernetes with an fsGroup does that; otherwise see who could have read it",
+                StoreWarning,
+                stacklevel=2,
+            )
+
+    def _check_folder(self, path: str, at: int | str, found: os.stat_result, forbidden: int) -> None:
+        if not stat.S_ISDIR(found.st_mode):
+            raise InsecureStore(f"{path} is not a directory; move it away")
+        self.keep_private(path, at, found, forbidden)
 
     def make_path(self, path: str) -> None:
         """Make a directory that only its owner can enter, and those above it that are missing, for good."""
@@ -125,12 +151,15 @@ class Disk:
 
         Raises:
             StoreCorrupt: it is something else, or larger than any record.
+            InsecureStore: it belongs to another user, who may have put it there while the directory was open to others.
         """
-        fd = os.open(folder.at(name), _OLD, dir_fd=folder.fd)
+        fd, path = os.open(folder.at(name), _OLD, dir_fd=folder.fd), os.path.join(folder.path, name)
         try:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
-                raise StoreCorrupt(f"{folder.path}/{name} is not a record of this store; it was left as it is")
+                raise StoreCorrupt(f"{path} is not a record of this store; it was left as it is")
+            check_owner(path, found)
+            closed_to_others(path, fd, found, OPEN_TO_OTHERS)  # without a warning: nobody can get into its directory
             with open(fd, "rb", closefd=False) as file:
                 return file.read()
         finally:
@@ -220,17 +249,6 @@ def told(doing: str) -> Iterator[None]:
         yield
     except OSError as reason:
         raise StoreUnavailable(f"The store cannot {doing}: {reason.strerror or type(reason).__name__}") from reason
-
-
-def _check(path: str, found: os.stat_result, forbidden: int) -> None:
-    if not stat.S_ISDIR(found.st_mode):
-        raise InsecureStore(f"{path} is not a directory; move it away")
-    if os.name != "posix":
-        return
-    if found.st_uid != os.geteuid():
-        raise InsecureStore(f"{path} belongs to another user (uid {found.st_uid}); choose another directory")
-    if found.st_mode & forbidden:
-        raise InsecureStore(f"{path} is open to others (mode {found.st_mode & 0o777:o}); run: chmod 700 {path}")
 
 
 def _is_private(found: os.stat_result) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ChildDeadlockedError, NoPermissionError
+from redis.exceptions import AskError, ChildDeadlockedError, ClusterDownError, NoPermissionError
 from redis.lock import Lock
 from redis.retry import Retry
 
@@ -21,8 +21,12 @@ LOST = (redis.ConnectionError, redis.TimeoutError)
 FAULTS = (redis.RedisError, ChildDeadlockedError)
 """All that a client raises."""
 
+IN_CLUSTER = "it is part of a cluster, which a RedisStore cannot use: name a server that has all keys"
+
 _TIMEOUT = 5.0
 _CODE = re.compile(r"[A-Z]{2,}(?= )")
+_CODES_OF_CLUSTERS = {"MOVED", "ASK", "CLUSTERDOWN"}
+"""With these redis-py 5 has no classes for a client of one server."""
 
 _REMEDIES: tuple[tuple[type[Exception], str], ...] = (
     (redis.AuthenticationError, "; check the user name and the password"),
@@ -56,7 +60,10 @@ def client_of(server: str | redis.Redis) -> redis.Redis:
     """
     client = _dialled(server) if isinstance(server, str) else server
     if not isinstance(client, redis.Redis):
-        raise ConfigurationError("A RedisStore takes a URL (redis://, rediss://, unix://) or a redis.Redis client")
+        raise ConfigurationError(
+            "A RedisStore takes a URL (redis://, rediss://, unix://) or a redis.Redis client, of a server that is not "
+            "part of a cluster"
+        )
     if client.get_encoder().decode_responses:
         raise ConfigurationError("Records are bytes: a RedisStore needs a client without decode_responses")
     if _unconnected(client).socket_timeout is None:
@@ -64,7 +71,7 @@ def client_of(server: str | redis.Redis) -> redis.Redis:
             "The client of a RedisStore has no socket_timeout: a server that falls silent would stop all renewals. "
             "Make it with socket_timeout=5",
             StoreWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return client
 
@@ -85,7 +92,21 @@ def reason(fault: Exception) -> str:
         detail = f" ({cause.strerror})"
     elif type(fault) is redis.ResponseError and (code := _CODE.match(str(fault))):
         detail = f" ({code[0]})"
-    return kind + detail + "".join(remedy for each, remedy in _REMEDIES if isinstance(fault, each))
+    remedies = [remedy for each, remedy in _REMEDIES if isinstance(fault, each)]
+    return kind + detail + "".join(remedies) + (f"; {IN_CLUSTER}" if _is_from_cluster(fault) else "")
+
+
+def _is_from_cluster(fault: Exception) -> bool:
+    code = _CODE.match(str(fault))
+    return isinstance(fault, AskError | ClusterDownError) or (code is not None and code[0] in _CODES_OF_CLUSTERS)
+
+
+def is_in_cluster(client: Any) -> bool:
+    """Return whether the server has only some of all keys, and refuses the others, as far as it tells."""
+    try:
+        return bool(client.info("cluster").get("cluster_enabled"))
+    except redis.ResponseError:
+        return False  # not every user may ask; the error for a key that is elsewhere says it then
 
 
 def facts_of(client: Any) -> dict[str, Any]:
@@ -133,11 +154,15 @@ def _setting(client: Any, name: str) -> str | None:
 
 
 def _dialled(url: str) -> redis.Redis:
-    """Return a client for *url*; what is wrong with one is not quoted, since it may be a piece of a password."""
+    """Return a client for *url*; what is wrong with one is not quoted, since it may be a piece of a password.
+
+    Where more threads than it has connections use it at once, they wait for one, as no other pool of redis-py does.
+    """
     try:
-        client = redis.Redis.from_url(
+        pool = redis.BlockingConnectionPool.from_url(
             url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, retry=Retry(NoBackoff(), 0)
         )
+        client = redis.Redis.from_pool(pool)
         _unconnected(client)
     except Exception:  # redis-py raises a TypeError, a ValueError or even a NameError
         raise ConfigurationError(_UNREADABLE) from None

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from dcrauth.errors import InsecureStore, StoreCorrupt, StoreTooNew, StoreUnavailable
-from dcrauth.stores._disk import OPEN_TO_OTHERS
+from dcrauth.stores._disk import Disk
 
 APPLICATION = int.from_bytes(b"dcra", "big")
 """What ``PRAGMA application_id`` says of a file of ours."""
@@ -25,7 +25,7 @@ LAYOUT = (
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {SCHEMA}",
 )
-_SETTINGS = ("trusted_schema = OFF", "fullfsync = ON", "checkpoint_fullfsync = ON")
+_SETTINGS = ("trusted_schema = OFF", "fullfsync = ON", "checkpoint_fullfsync = ON", "secure_delete = ON")
 
 _MENDED = ((3, 44, 6), (3, 50, 7))
 """Versions of SQLite before 3.51.3 that have got its mended write-ahead log."""
@@ -45,7 +45,7 @@ def connecting(path: str, wait: float) -> Iterator[sqlite3.Connection]:
 
 
 def _connect(path: str, wait: float) -> sqlite3.Connection:
-    _warn_of_version(sqlite3.sqlite_version_info)
+    _note_version(sqlite3.sqlite_version_info)
     uri = f"{Path(path).as_uri()}?{'immutable=1' if _is_read_only(path) else 'mode=rw'}"
     connection = sqlite3.connect(uri, uri=True, timeout=wait, isolation_level=None, check_same_thread=False)
     for setting in _SETTINGS:
@@ -65,19 +65,23 @@ def _is_read_only(path: str) -> bool:
     return True
 
 
-def is_there(path: str) -> bool:
-    """Return whether there is a file; never open it: closing it would drop SQLite's own locks on it (fcntl(2))."""
-    try:
+def is_there(path: str, disk: Disk) -> bool:
+    """Return whether there is a file, which then is our own, as is what SQLite has put beside it.
+
+    None is ever opened here: closing it would drop SQLite's own locks on it (fcntl(2)).
+    """
+    found = [_is_ours(each, disk) for each in (f"{path}-wal", f"{path}-shm", path)]
+    return found[-1]
+
+
+def _is_ours(path: str, disk: Disk) -> bool:
+    with suppress(FileNotFoundError):  # or it has gone since, as a log does that its last user has worked off
         found = os.lstat(path)
-    except FileNotFoundError:
-        return False
-    if not stat.S_ISREG(found.st_mode):
-        raise InsecureStore(f"{path} is not a regular file; move it away")
-    if os.name == "posix" and found.st_uid != os.geteuid():
-        raise InsecureStore(f"{path} belongs to another user (uid {found.st_uid}); choose another file")
-    if os.name == "posix" and found.st_mode & OPEN_TO_OTHERS:
-        raise InsecureStore(f"{path} is open to others (mode {found.st_mode & 0o777:o}); run: chmod 600 {path}*")
-    return True
+        if not stat.S_ISREG(found.st_mode):
+            raise InsecureStore(f"{path} is not a regular file; move it away")
+        disk.keep_private(path, path, found)
+        return True
+    return False
 
 
 def identities(path: str) -> object:
@@ -91,10 +95,12 @@ def identities(path: str) -> object:
 
 def is_laid_out(connection: sqlite3.Connection, path: str) -> bool:
     """Return whether our tables are there; an empty file is none of anybody's."""
-    ((application,), (schema,)) = (
-        connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
-    )
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    connection.execute("BEGIN")  # all is read as of one moment: another process may be laying the file out
+    with connection:
+        ((application,), (schema,)) = (
+            connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
+        )
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if application != APPLICATION and (application or tables):
         raise StoreCorrupt(f"{path} is a database of another application; it was left as it is. Choose another file")
     if schema > SCHEMA:
@@ -103,11 +109,14 @@ def is_laid_out(connection: sqlite3.Connection, path: str) -> bool:
 
 
 @cache
-def _warn_of_version(version: tuple[int, ...]) -> None:
-    """Say once that another program should not write to the file while it is in use (sqlite.org/wal.html, 11)."""
+def _note_version(version: tuple[int, ...]) -> None:
+    """Say once that another program should not write to the file while it is in use (sqlite.org/wal.html, 11).
+
+    It is no warning: our own processes write one at a time, and few know which version of SQLite their Python has.
+    """
     line = version[:2]
     if version < (3, 51, 3) and not any(line == mended[:2] and version >= mended for mended in _MENDED):
-        _logger.warning(
+        _logger.info(
             "SQLite %s may damage a database when two connections write and checkpoint at the same time. SQLiteStore "
             "keeps its own from doing that; let no other program write to its file, or upgrade SQLite to 3.51.3",
             ".".join(map(str, version)),

@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 try:
     from cryptography.exceptions import InvalidTag
@@ -23,7 +23,7 @@ except ImportError as missing:
     raise ImportError("EncryptedStore needs cryptography; run: pip install dcrauth[encryption]") from missing
 
 from dcrauth import _fork
-from dcrauth._confidential import Confidential
+from dcrauth._confidential import Confidential, confidential, discreet_constructor, unfailing
 from dcrauth._strict import DEEPEST, json_object
 from dcrauth.errors import (
     ConfigurationError,
@@ -34,7 +34,7 @@ from dcrauth.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
-from dcrauth.stores import Store
+from dcrauth.stores import Store, check_store
 
 __all__ = ["EncryptedStore"]
 
@@ -51,7 +51,7 @@ _UNREADABLE = (StoreCorrupt, StoreTooNew, DecryptionFailed)
 KeySource = bytes | Callable[[], bytes]
 
 
-@dataclass(frozen=True)
+@confidential
 class _Key(Confidential):
     """A key that is ready for use.
 
@@ -64,6 +64,7 @@ class _Key(Confidential):
     cipher: AESGCM = field(repr=False)
 
 
+@discreet_constructor
 class EncryptedStore(Confidential):
     """A store that keeps its records in another one, encrypted; what is there in plain text it refuses.
 
@@ -76,10 +77,11 @@ class EncryptedStore(Confidential):
     put an older one back under its own key; anything else is noticed.
 
     Raises:
-        ConfigurationError: there is no key, or one that is not 32 bytes long.
+        ConfigurationError: *inner* is no store, or there is no key, or one that is not 32 bytes long.
     """
 
     def __init__(self, inner: Store, *, keys: Sequence[KeySource]) -> None:
+        check_store(inner, "inner")
         self._inner = inner
         self._sources = _checked(keys)
         self._loaded: tuple[_Key, ...] = ()
@@ -90,6 +92,7 @@ class EncryptedStore(Confidential):
         """Make a new lock: that of the parent may be held by a thread that does not exist here."""
         self._guard = threading.Lock()
 
+    @unfailing
     def __repr__(self) -> str:
         return f"<EncryptedStore with {len(self._sources)} keys over {self._inner!r}>"
 
@@ -252,7 +255,8 @@ class EncryptedStore(Confidential):
 
 
 def _checked(keys: Sequence[KeySource]) -> tuple[_Key | Callable[[], bytes], ...]:
-    if not keys or callable(keys) or isinstance(keys, str | bytes):
+    given: object = keys
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes) or not given:
         raise ConfigurationError("The keys of an EncryptedStore are a list with at least one")
     sources = [each if callable(each) else _ready(each) for each in keys]
     if None in sources:

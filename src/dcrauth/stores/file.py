@@ -19,13 +19,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from platformdirs import user_data_dir
-
+from dcrauth._arguments import path_of
+from dcrauth._confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreWarning
-from dcrauth.stores._disk import LARGEST, WRITABLE_BY_OTHERS, Disk, Folder, told
+from dcrauth.stores._disk import LARGEST, Disk, Folder, told
 from dcrauth.stores._listing import Unread
 from dcrauth.stores._locks import digest, locked, stripe
 from dcrauth.stores._mounts import network_filesystem
+from dcrauth.stores._ownership import WRITABLE_BY_OTHERS
 from dcrauth.stores._placing import Publish, linked, renamed, set_aside, swapped, sweep, written
 from dcrauth.stores._sentinel import Sentinel, check_mark, write_mark
 
@@ -36,23 +37,27 @@ _NAME = re.compile("[0-9a-f]{64}")
 """What the file of a record is called; anything else among them, such as .DS_Store, somebody else has put there."""
 
 
+@discreet_constructor
 class FileStore:
     """A store in a directory of a local file system, readable by its owner only.
 
     Parameters:
-        directory: where to keep the records; made if it is not there. By default the user's data directory for
-            dcrauth, as the platform has it.
+        directory: where to keep the records; made if it is not there, and a ``~`` is expanded. By default the user's
+            data directory for dcrauth, as the platform has it.
 
     That it has lost its records is noticed where the whole directory is gone, or the folder ``records`` in it; a single
     file that somebody deletes is an absent record.
 
     Anybody who can run programs as the same user can read the records. Network file systems do not keep the promises
-    that this store builds on; a `dcrauth.StoreWarning` says so.
+    that this store builds on; a `dcrauth.StoreWarning` says so. Another one tells of permissions of others on what
+    belongs to the store, which are taken away.
+
+    Raises:
+        ConfigurationError: *directory* is no path, or nobody knows the user's home directory, where one is needed.
     """
 
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
-        chosen = directory or user_data_dir("dcrauth", appauthor=False)
-        self._directory = os.path.realpath(os.fspath(chosen))
+        self._directory = os.path.realpath(path_of(_default() if directory in (None, "") else directory, "directory"))
         self._disk = Disk()
         above, name = os.path.split(self._directory)
         marks = (os.path.join(self._directory, _MARK), os.path.join(above, f".{name}.dcrauth"))
@@ -65,9 +70,10 @@ class FileStore:
                 f"{self._directory} is on a network file system ({kind}): its locks may not exclude other hosts. "
                 "Use a local directory for each host, or a RedisStore for all of them",
                 StoreWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
 
+    @unfailing
     def __repr__(self) -> str:
         return f"FileStore({self._directory!r})"
 
@@ -130,7 +136,7 @@ class FileStore:
     @contextmanager
     def lock(self, key: str, *, wait: float) -> Iterator[None]:
         """Keep other processes and threads from renewing *key* meanwhile; wait for at most *wait* seconds."""
-        with self._locked(f"{stripe(key, 3)}.lock", wait):
+        with self._locked(f"{stripe(key, 3)}.lock", wait, key):
             yield
 
     def healthcheck(self) -> None:
@@ -188,16 +194,16 @@ class FileStore:
 
     @contextmanager
     def _swapping(self, key: str) -> Iterator[None]:
-        with self._locked(f"swap-{stripe(key, 2)}.lock", _SWAP_WAIT):
+        with self._locked(f"swap-{stripe(key, 2)}.lock", _SWAP_WAIT, key):
             yield
 
     @contextmanager
-    def _locked(self, name: str, wait: float) -> Iterator[None]:
+    def _locked(self, name: str, wait: float, key: str) -> Iterator[None]:
         with ExitStack() as held:
             with told(f"lock {self._directory}"):
                 with self._made(_LOCKS) as locks:
                     path = os.path.join(locks.path, name)
-                held.enter_context(locked(path, wait))
+                held.enter_context(locked(path, wait, key))
             yield
 
     @contextmanager
@@ -287,6 +293,21 @@ class FileStore:
 
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, _RECORDS, name[:2], name)
+
+
+def _default() -> str:
+    from platformdirs import user_data_dir  # noqa: PLC0415  # not every program asks for it
+
+    try:
+        found = user_data_dir("dcrauth", appauthor=False)
+    except RuntimeError:  # older versions return a relative path instead
+        found = ""
+    if not os.path.isabs(found):
+        raise ConfigurationError(
+            "This user has no data directory, since nobody knows a home directory (HOME is not set): say where to keep "
+            "the client credentials, with FileStore(path)"
+        )
+    return found
 
 
 def _heading(key: str) -> bytes:

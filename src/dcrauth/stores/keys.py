@@ -9,20 +9,25 @@ import re
 import secrets
 import stat
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from functools import partial
 from typing import Any
 
 from dcrauth import _fork
+from dcrauth._arguments import check_seconds, check_text, path_of, shown
+from dcrauth._confidential import discreet
 from dcrauth.errors import (
     ConfigurationError,
     DCRAuthError,
     DecryptionFailed,
     InsecureStore,
     StoreUnavailable,
+    StoreWarning,
     another,
 )
+from dcrauth.stores._ownership import OPEN_TO_OTHERS, closed_to_others, permissions_of
 
 __all__ = ["generate_key", "key_from_environment", "key_from_file", "key_from_keyring"]
 
@@ -30,13 +35,13 @@ _LENGTH = 32
 _BASE64 = re.compile(r"[A-Za-z0-9_-]{43}=")
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{64}")
 _FORMATS = "32 bytes in URL-safe base64 (44 characters) or 64 hexadecimal digits"
+_LONGEST_NAME = 100
 _MOST = 1024
 """How much of a key file is read, in bytes."""
 
 # O_NONBLOCK: opening a FIFO must not hang. Links are followed: what counts is the file at their end.
 _READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-_ALL_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_ALL_BUT_READING_BY_GROUP = _ALL_OF_OTHERS & ~stat.S_IRGRP
+_ALL_BUT_READING_BY_GROUP = OPEN_TO_OTHERS & ~stat.S_IRGRP
 
 _KEEPS_NOTHING = ("keyring.backends.null.Keyring", "keyring.backends.fail.Keyring")
 _KEEPS_PLAIN_TEXT = ("keyrings.alt.file.PlaintextKeyring",)
@@ -48,37 +53,51 @@ def generate_key() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(_LENGTH)).decode()
 
 
+@discreet
 def key_from_environment(name: str) -> Callable[[], bytes]:
     """Return what reads a key from an environment variable when it is called.
 
     Parameters:
         name: of the variable.
 
+    Raises:
+        ConfigurationError: *name* is a key itself.
+
     Raises (when called):
         DecryptionFailed: it is not set.
         ConfigurationError: it holds something else.
     """
+    check_text(name, "name")
+    _check_not_a_key(name, "the name of an environment variable")
     return partial(_from_environment, name)
 
 
+@discreet
 def key_from_file(path: str | os.PathLike[str]) -> Callable[[], bytes]:
     """Return what reads a key from a file when it is called.
 
-    The file has to be a regular one that belongs to this user and that nobody else can read or write, or one of root
-    that nobody but its group can read, as secrets are mounted into containers. A link to such a file is followed.
+    The file has to be a regular one that belongs to this user, or one of root that nobody but its group can read, as
+    secrets are mounted into containers. A link to such a file is followed. Permissions of others on a file of our own
+    are taken away, and a `dcrauth.StoreWarning` tells of them.
 
     Parameters:
-        path: of the file.
+        path: of the file; a ``~`` is expanded.
+
+    Raises:
+        ConfigurationError: *path* is none, or a key itself.
 
     Raises (when called):
         DecryptionFailed: there is no such file.
-        InsecureStore: others can read or write it, or it is not such a file.
+        InsecureStore: it is not such a file, or everybody can write to it.
         ConfigurationError: it holds something else.
         StoreUnavailable: it cannot be read.
     """
-    return partial(_from_file, os.fspath(path))
+    where = path_of(path, "path")
+    _check_not_a_key(where, "the path of a file")
+    return partial(_from_file, where)
 
 
+@discreet
 def key_from_keyring(service: str, user: str = "dcrauth", *, timeout: float = 3.0) -> Callable[[], bytes]:
     """Return what asks the keyring of the system for a key when it is called (extra ``keyring``).
 
@@ -90,6 +109,7 @@ def key_from_keyring(service: str, user: str = "dcrauth", *, timeout: float = 3.
         timeout: how long an answer may take, in seconds; a locked keyring may never give one.
 
     Raises:
+        ConfigurationError: an argument is of a kind that will not do.
         ImportError: ``keyring`` is not installed.
 
     Raises (when called):
@@ -98,6 +118,11 @@ def key_from_keyring(service: str, user: str = "dcrauth", *, timeout: float = 3.
         ConfigurationError: the entry is something else.
         StoreUnavailable: the keyring failed, or did not answer in time.
     """
+    for name, what in ((service, "service"), (user, "user")):
+        check_text(name, what)
+        if len(name) > _LONGEST_NAME or not name.isprintable():
+            raise ConfigurationError(f"{what} must be a name of an entry in the keyring, not {shown(name)}")
+    check_seconds(timeout, "timeout")
     try:
         import keyring  # noqa: F401, PLC0415  # asked for already here, so that its lack shows when the program starts
     except ImportError as missing:
@@ -108,11 +133,11 @@ def key_from_keyring(service: str, user: str = "dcrauth", *, timeout: float = 3.
 def _from_environment(name: str) -> bytes:
     if name not in os.environ:
         raise DecryptionFailed(
-            f"The environment variable {name}, which should hold the key of an encrypted store, is not set"
+            f"The environment variable {shown(name)}, which should hold the key of an encrypted store, is not set"
         )
     key = _parsed(os.environ[name])
     if key is None:
-        raise ConfigurationError(f"The environment variable {name} does not hold {_FORMATS}")
+        raise ConfigurationError(f"The environment variable {shown(name)} does not hold {_FORMATS}")
     return key
 
 
@@ -133,26 +158,31 @@ def _from_file(path: str) -> bytes:
 def _content(path: str) -> bytes:
     fd = os.open(path, _READING)
     try:
-        _check(path, os.fstat(fd))
+        _check(path, fd, os.fstat(fd))
         with open(fd, "rb", closefd=False) as file:
             return file.read(_MOST)
     finally:
         os.close(fd)
 
 
-def _check(path: str, found: os.stat_result) -> None:
+def _check(path: str, fd: int, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise InsecureStore(f"{path} is not a file; put the key into one")
     if os.name != "posix":
         return
-    ours = os.geteuid()
-    if found.st_uid not in {ours, 0}:
+    if found.st_uid not in {os.geteuid(), 0}:
         raise InsecureStore(f"The key file {path} belongs to another user (uid {found.st_uid}); make it your own")
-    forbidden = _ALL_OF_OTHERS if found.st_uid == ours else _ALL_BUT_READING_BY_GROUP
-    if found.st_mode & forbidden:
-        raise InsecureStore(
-            f"The key file {path} is open to others (mode {found.st_mode & 0o777:o}): consider the key as known, make "
-            f"a new one, and run: chmod 600 {path}"
+    forbidden = OPEN_TO_OTHERS if found.st_uid else _ALL_BUT_READING_BY_GROUP
+    try:
+        opened = closed_to_others(path, fd, found, forbidden)
+    except InsecureStore as reason:
+        raise InsecureStore(f"{reason}. Consider the key in it as known, and make a new one") from None
+    if opened:
+        warnings.warn(
+            f"The key file {path} was open to others ({permissions_of(found)}), and is not any more. A volume of "
+            "Kubernetes with an fsGroup does that; otherwise consider the key as known, and make a new one",
+            StoreWarning,
+            stacklevel=2,
         )
 
 
@@ -255,6 +285,11 @@ def _is_one(backend: Any, names: tuple[str, ...]) -> bool:
 
 def _name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _check_not_a_key(text: str, wanted: str) -> None:
+    if _parsed(text) is not None:
+        raise ConfigurationError(f"Give {wanted} that holds the key, not the key itself, which messages would show")
 
 
 def _parsed(text: str) -> bytes | None:

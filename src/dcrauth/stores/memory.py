@@ -1,12 +1,12 @@
 """Records in this process's memory."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakValueDictionary
 
 from dcrauth import _fork
-from dcrauth._confidential import Confidential
+from dcrauth._confidential import Confidential, unfailing
 from dcrauth.errors import StoreUnavailable
 
 
@@ -24,8 +24,10 @@ class MemoryStore(Confidential):
     def after_fork(self) -> None:
         """Make new locks: those of the parent may be held by threads that do not exist here."""
         self._guard = threading.Lock()
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        # One that nobody knows any more is forgotten, also if an interrupt has left it taken.
+        self._locks: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 
+    @unfailing
     def __repr__(self) -> str:
         return f"<MemoryStore with {len(self._records)} records>"
 
@@ -67,7 +69,7 @@ class MemoryStore(Confidential):
     def lock(self, key: str, *, wait: float) -> Iterator[None]:
         """Keep other threads from renewing *key* meanwhile; wait for at most *wait* seconds."""
         with self._guard:
-            lock = self._locks[key]
+            lock = self._locks.setdefault(key, threading.Lock())
         if not lock.acquire(timeout=wait):
             raise StoreUnavailable(f"Another thread has been renewing this identity for {wait:g} s; try again")
         try:

@@ -21,14 +21,27 @@ try:
 except ImportError as missing:
     raise ImportError("RedisStore needs redis; run: pip install dcrauth[redis]") from missing
 
-from dcrauth._confidential import Confidential
+from dcrauth._arguments import check_seconds, check_text, wrong
+from dcrauth._confidential import Confidential, discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable, StoreWarning
 from dcrauth.stores._listing import Unread
-from dcrauth.stores._redis import FAULTS, LOST, Lease, address_of, client_of, doubts_of, facts_of, reason
+from dcrauth.stores._redis import (
+    FAULTS,
+    IN_CLUSTER,
+    LOST,
+    Lease,
+    address_of,
+    client_of,
+    doubts_of,
+    facts_of,
+    is_in_cluster,
+    reason,
+)
 
 __all__ = ["RedisStore"]
 
 _SHORTEST_LEASE = 0.001
+_MOST_REPLICAS = 1000
 _POLL = 0.05
 _ATTEMPTS = 2
 _PAGE = 1000
@@ -73,13 +86,15 @@ class _Record:
         return self.mark + b"\n" + self.value
 
 
+@discreet_constructor
 class RedisStore(Confidential):
     """A store in a Redis (6 or later) or Valkey server, for all hosts that can reach it.
 
     Parameters:
         server: a URL, ``redis://``, ``rediss://`` or ``unix://``, with redis-py's own options for TLS and
             authentication, or a `redis.Redis` client. One that is made from a URL waits for 5 s each time and repeats
-            nothing, unless the URL says otherwise.
+            nothing, and has at most 50 connections, for one of which a thread waits for 20 s; unless the URL says
+            otherwise (``socket_timeout``, ``max_connections``, ``timeout``).
         prefix: what the names of all keys begin with. Applications share nothing if none has a prefix that begins with
             another one's: what is below ``dcrauth:record:`` are records to ``dcrauth:`` as well.
         lease: after how long a lock ends by itself, in seconds. It should be longer than a renewal takes: of two that
@@ -89,15 +104,19 @@ class RedisStore(Confidential):
     Anybody who can read the server's memory, its files or its traffic can read the records. None ever expires.
 
     Raises:
-        ConfigurationError: the URL or the client cannot be used.
+        ConfigurationError: the URL or the client cannot be used; at the first use, if the server is part of a cluster.
     """
 
     def __init__(
         self, server: str | redis.Redis, *, prefix: str = "dcrauth:", lease: float = 60.0, replicas: int = 0
     ) -> None:
-        if lease < _SHORTEST_LEASE or replicas < 0:
+        check_text(prefix, "prefix")
+        check_seconds(lease, "lease")
+        if isinstance(replicas, bool) or not isinstance(replicas, int):
+            raise wrong("replicas", "a number of replicas", replicas)
+        if lease < _SHORTEST_LEASE or not 0 <= replicas <= _MOST_REPLICAS:
             raise ConfigurationError(
-                f"The lease of a RedisStore is {_SHORTEST_LEASE} s or more, and replicas are 0 or more"
+                f"The lease of a RedisStore is {_SHORTEST_LEASE} s or more, and replicas are 0 to {_MOST_REPLICAS}"
             )
         self._client: Any = client_of(server)
         self._where = address_of(self._client)
@@ -107,7 +126,9 @@ class RedisStore(Confidential):
         )
         self._lease = lease
         self._replicas = replicas
+        self._server_checked = False
 
+    @unfailing
     def __repr__(self) -> str:
         return f"<RedisStore at {self._where} with prefix {self._prefix!r}>"
 
@@ -142,11 +163,13 @@ class RedisStore(Confidential):
 
     def put(self, key: str, value: bytes) -> None:
         """Write a record that the server may lose when it fails; the last writer wins."""
+        self._check_server()
         with self._told("write a record"):
             self._client.set(self._name(key), _Record.new(value).content)
 
     def delete(self, key: str) -> None:
         """Remove the record under *key*, if there is one."""
+        self._check_server()
         with self._told("delete a record"):
             self._client.delete(self._name(key))
 
@@ -157,6 +180,7 @@ class RedisStore(Confidential):
         """
         pattern = _GLOB.sub(rb"\\\1", self._records) + b"*"
         unread = Unread()
+        self._check_server()
         with self._told("list the records"):
             for name in self._client.scan_iter(match=pattern, count=_PAGE):
                 key = None
@@ -170,12 +194,15 @@ class RedisStore(Confidential):
     def lock(self, key: str, *, wait: float) -> Iterator[None]:
         """Keep all others from renewing *key* until the lease ends; wait for at most *wait* seconds."""
         name: Any = self._locks + _encoded(key)
+        self._check_server()
         lease = Lease(self._client, name, self._lease, _POLL, blocking_timeout=wait, thread_local=False)
         with self._told("lock an identity"):
             # A token of our own: redis-py's is made of the time and what forked processes share, so two may be equal.
             held = lease.acquire(token=secrets.token_hex(16))
         if not held:
-            raise StoreUnavailable(f"Another process has been renewing this identity for {wait:g} s; try again")
+            raise StoreUnavailable(
+                f"Another process or thread has been renewing this identity for {wait:g} s; try again"
+            )
         try:
             yield
         finally:
@@ -190,6 +217,7 @@ class RedisStore(Confidential):
         Raises:
             StoreUnavailable: the server cannot be reached, is a replica, refuses writes, or has too few replicas.
         """
+        self._check_server()
         with self._told("be asked about itself"):
             facts = facts_of(self._client)
             doubts = list(doubts_of(self._client, facts))
@@ -200,6 +228,16 @@ class RedisStore(Confidential):
         self._try_out()
         for doubt in doubts:
             warnings.warn(f"Redis at {self._where} {doubt}", StoreWarning, stacklevel=2)
+
+    def _check_server(self) -> None:
+        """Raise, at the first use, if the server is part of a cluster: it would refuse most keys, each in its turn."""
+        if self._server_checked:
+            return
+        with self._told("be asked about itself"):
+            in_cluster = is_in_cluster(self._client)
+        if in_cluster:
+            raise ConfigurationError(f"Redis at {self._where} cannot be used: {IN_CLUSTER}")
+        self._server_checked = True
 
     def _decided(
         self, key: str, record: _Record, attempt: Callable[[], object], open_still: Callable[[_Record | None], bool]
@@ -212,6 +250,7 @@ class RedisStore(Confidential):
             attempt: writes it, and is true if it has.
             open_still: whether another attempt might succeed, by what is there after one that has not.
         """
+        self._check_server()
         for _ in range(_ATTEMPTS):
             refusal = None
             try:
@@ -239,6 +278,7 @@ class RedisStore(Confidential):
 
     def _read(self, key: str) -> _Record | None:
         name = self._name(key)
+        self._check_server()
         with self._told("read a record"):
             try:
                 content = self._client.get(name)

@@ -11,12 +11,15 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from dcrauth._arguments import path_of
+from dcrauth._confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt
 from dcrauth.stores._database import Database
-from dcrauth.stores._disk import WRITABLE_BY_OTHERS, Disk, told
+from dcrauth.stores._disk import Disk, told
 from dcrauth.stores._listing import Unread
 from dcrauth.stores._locks import digest, locked, stripe
 from dcrauth.stores._mounts import network_filesystem
+from dcrauth.stores._ownership import WRITABLE_BY_OTHERS
 from dcrauth.stores._sentinel import Sentinel
 
 __all__ = ["SQLiteStore"]
@@ -36,20 +39,23 @@ _CLEAR = "DELETE FROM scratch"
 _KEYS = "SELECT number, key FROM records WHERE number > ? ORDER BY number LIMIT ?"
 
 
+@discreet_constructor
 class SQLiteStore:
     """A store in a SQLite file on a local disk, readable by its owner only.
 
     Parameters:
-        path: the file; it is made, and its directory as well, if it is not there.
+        path: the file; it is made, and its directory as well, if it is not there, and a ``~`` is expanded.
 
-    Anybody who can run programs as the same user can read the records.
+    Anybody who can run programs as the same user can read the records. Permissions of others on what belongs to the
+    store are taken away, and a `dcrauth.StoreWarning` tells of them.
 
     Raises:
-        ConfigurationError: the file is on a network file system, where SQLite's locks may not exclude other hosts.
+        ConfigurationError: the file is on a network file system, where SQLite's locks may not exclude other hosts; or
+            nobody knows the user's home directory, where one is needed.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        directory, name = os.path.split(os.path.abspath(os.fspath(path)))
+        directory, name = os.path.split(os.path.abspath(path_of(path, "path")))
         directory = os.path.realpath(directory)
         self._path = os.path.join(directory, name)
         if kind := network_filesystem(directory):
@@ -63,6 +69,7 @@ class SQLiteStore:
         self._disk = Disk()
         self._database = Database(self._path, self._sentinel)
 
+    @unfailing
     def __repr__(self) -> str:
         return f"SQLiteStore({self._path!r})"
 
@@ -91,8 +98,9 @@ class SQLiteStore:
         self._changed(_PUT, (_id(key), _encoded(key), value), durable=False)
 
     def delete(self, key: str) -> None:
-        """Remove the record under *key*, if there is one."""
-        self._changed(_DELETE, (_id(key), _encoded(key)))
+        """Remove the record under *key*, if there is one, so that nothing is left of it, nor of what it was before."""
+        with self._database.writing(durable=True, erasing=True) as connection:
+            connection.execute(_DELETE, (_id(key), _encoded(key)))
 
     def keys(self) -> Iterator[str]:
         """Yield the keys of all records; a thousand at a time are read. Damaged rows are told at the end."""
@@ -113,7 +121,7 @@ class SQLiteStore:
         """Keep other processes and threads from renewing *key* meanwhile; wait for at most *wait* seconds."""
         with ExitStack() as held:
             with told(f"lock {self._path}"):
-                held.enter_context(locked(os.path.join(self._locks(), f"{stripe(key, 3)}.lock"), wait))
+                held.enter_context(locked(os.path.join(self._locks(), f"{stripe(key, 3)}.lock"), wait, key))
             yield
 
     def healthcheck(self) -> None:
@@ -133,7 +141,7 @@ class SQLiteStore:
             StoreUnavailable: there is a file already, or it cannot be written.
             InsecureStore: the directory belongs to another user.
         """
-        self._database.back_up(os.path.abspath(os.fspath(path)))
+        self._database.back_up(os.path.abspath(path_of(path, "path")))
 
     def close(self) -> None:
         """Close the file; it is opened again when it is needed."""

@@ -7,6 +7,7 @@ verifies certificates always, and gives up in time.
 import importlib
 from typing import Protocol, cast
 
+from dcrauth._arguments import check_methods, wrong
 from dcrauth.errors import ConfigurationError
 from dcrauth.provider import Request, Response
 
@@ -17,6 +18,8 @@ _SHIPPED = {
     "aiohttp": "AiohttpTransport",
 }
 
+_LIBRARIES = {*_SHIPPED, "niquests", "urllib3"}
+
 
 class Transport(Protocol):
     """Something that sends one `Request`."""
@@ -25,7 +28,8 @@ class Transport(Protocol):
         """Return the answer, whatever its status.
 
         Raises:
-            dcrauth.Unavailable: there was none, or not in time; the error holds nothing of the request.
+            dcrauth.Unavailable: there was none, or not in time; the error holds nothing of the request. Where an answer
+                came that cannot be read, it has its ``status``.
         """
         ...
 
@@ -45,3 +49,11 @@ def default_transport() -> Transport:
     raise ConfigurationError(
         "No HTTP library is installed; run: pip install dcrauth[requests], or [httpx] or [aiohttp]"
     )
+
+
+def check_transport(transport: object) -> None:
+    """Raise ConfigurationError unless *transport* is one; a client of an HTTP library has a ``send`` of its own."""
+    wanted = "an object such as dcrauth.transports.requests.RequestsTransport(proxy=…), never a client of yours"
+    check_methods(transport, "transport", Transport, wanted)
+    if any(kind.__module__.partition(".")[0] in _LIBRARIES for kind in type(transport).__mro__):
+        raise wrong("transport", wanted, transport)

@@ -2,7 +2,6 @@
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dcrauth import _fork
@@ -10,7 +9,6 @@ from dcrauth.provider import Request, Response
 from dcrauth.transports._options import Intake, TransportOptions, speaks_tls
 
 
-@dataclass(frozen=True, kw_only=True)
 class HttpxFamilyTransport(TransportOptions):
     """Sends the calls of a renewal with the transport beneath a client of httpx or httpx2.
 
@@ -32,6 +30,7 @@ class HttpxFamilyTransport(TransportOptions):
     def _send(self, request: Request, intake: Intake) -> Response:
         with self._transport(request.url) as transport:
             answer = transport.handle_request(self._post(request, intake))
+            intake.status = answer.status_code
             try:
                 for part in answer.stream:  # iter_raw() refuses the answers of mocks that are in memory
                     intake.take(part)

@@ -10,10 +10,12 @@ import time
 import urllib.request
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Self
 from urllib.parse import urlsplit
 
+from dcrauth._arguments import check_seconds, check_text, path_of, wrong
+from dcrauth._confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, ServerUnavailable, raised_in
 from dcrauth.provider import Request
 from dcrauth.transports._tls import KeptContexts, openssl_authorities, trusting
@@ -22,10 +24,14 @@ LARGEST_ANSWER = 1 << 20
 """The most bytes of an answer that are read."""
 
 _PROXIES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
+_UNFOLDED = {"gzip", "x-gzip", "deflate"}
+_FOLDED = {"br", "zstd", "compress", "x-compress", "dcb", "dcz", "aes128gcm", "exi", "pack200-gzip"}
+"""The other content codings that are registered (RFC 9110 §16.6.1), none of which is unfolded here."""
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
-@dataclass(frozen=True, kw_only=True)
+@discreet_constructor
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TransportOptions:
     """The options of every transport.
 
@@ -40,20 +46,34 @@ class TransportOptions:
         total_timeout: seconds for the whole answer.
 
     Raises:
-        ConfigurationError: the proxy is no such URL.
+        ConfigurationError: the proxy is no such URL, or another option is of a kind that will not do.
     """
 
     proxy: str | None = None
     ca_bundle: str | os.PathLike[str] | None = None
-    client_certificate: str | tuple[str, str] | None = None
+    client_certificate: str | os.PathLike[str] | tuple[str, str] | None = None
     connect_timeout: float = 5.0
     read_timeout: float = 10.0
     total_timeout: float = 15.0
     _contexts: KeptContexts = field(default_factory=KeptContexts, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self.proxy is not None:
+            check_text(self.proxy, "proxy")
         if self.proxy and not _is_proxy(self.proxy):
             raise ConfigurationError("The proxy of a transport is a URL such as http://proxy.example.com:3128")
+        if self.ca_bundle not in (None, ""):
+            object.__setattr__(self, "ca_bundle", path_of(self.ca_bundle, "ca_bundle"))
+        self._own_certificate()
+        for name in ("connect_timeout", "read_timeout", "total_timeout"):
+            check_seconds(getattr(self, name), name)
+
+    @unfailing
+    def __repr__(self) -> str:
+        told = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
+        if self.proxy:
+            told["proxy"] = _without_user(self.proxy)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     def proxy_for(self, url: str) -> str | None:
         """Return the proxy to use for *url*, if any."""
@@ -99,8 +119,14 @@ class TransportOptions:
         return openssl_authorities()
 
     def _own_certificate(self) -> tuple[str, ...]:
-        own = self.client_certificate or ()
-        return (own,) if isinstance(own, str) else own
+        own = self.client_certificate
+        if not own:
+            return ()
+        if not isinstance(own, tuple):
+            return (path_of(own, "client_certificate"),)
+        if len(own) != 2:
+            raise wrong("client_certificate", "the path of a file, or a pair of paths", own)
+        return tuple(path_of(each, "client_certificate") for each in own)
 
 
 def speaks_tls(proxy: str) -> bool:
@@ -117,6 +143,12 @@ def _is_proxy(url: str) -> bool:
     return parts.scheme in _PROXIES and bool(parts.hostname)
 
 
+def _without_user(url: str) -> str:
+    """Return *url* without a user name and a password."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
+
+
 def _no_password() -> str:
     """Stands where OpenSSL would ask for one on the terminal, and wait for the answer."""
     raise ssl.SSLError(
@@ -130,6 +162,9 @@ class Intake:
     Parameters:
         request: what is being answered.
         seconds: how long the answer may take from now on.
+
+    Attributes:
+        status: that of the answer, once there is one: what cannot be read may have been carried out all the same.
     """
 
     def __init__(self, request: Request, seconds: float) -> None:
@@ -137,6 +172,7 @@ class Intake:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._body = bytearray()
+        self.status: int | None = None
         self._watched: list[tuple[threading.Timer, socket.socket]] = []
 
     def __enter__(self) -> Self:
@@ -192,9 +228,10 @@ class Intake:
         """
         if self._is_late():  # then the body ends where the connection was shut down
             raise self._too_late()
-        body = _unfolded(bytes(self._body), (encoding or "identity").strip().lower())
+        body = _unfolded(bytes(self._body), encoding or "")
         if body is None:
-            raise ServerUnavailable(f"{self._endpoint} answered in an encoding that was not asked for")
+            told = f"{self._endpoint} answered in an encoding that was not asked for"
+            raise ServerUnavailable(told, status=self.status)
         if len(body) > LARGEST_ANSWER:
             raise self._too_much()
         return body
@@ -212,7 +249,8 @@ class Intake:
         return ServerUnavailable(f"{self._endpoint} did not finish its answer within {self._seconds:g} s")
 
     def _too_much(self) -> ServerUnavailable:
-        return ServerUnavailable(f"{self._endpoint} answered more than {LARGEST_ANSWER} bytes; that is no answer")
+        told = f"{self._endpoint} answered more than {LARGEST_ANSWER} bytes; that is no answer"
+        return ServerUnavailable(told, status=self.status)
 
 
 def _shut_down(connection: socket.socket) -> None:
@@ -221,10 +259,14 @@ def _shut_down(connection: socket.socket) -> None:
 
 
 def _unfolded(body: bytes, encoding: str) -> bytes | None:
-    """The body without its compression, or at least so much of it that it is too much; None if that cannot be had."""
-    if encoding == "identity":
+    """The body without its compression, or at least so much of it that it is too much; None if that cannot be had.
+
+    What names no compression, such as ``utf-8``, ``none`` or ``binary``, says nothing: then the body is as it is.
+    """
+    codings = [each for each in encoding.lower().replace(",", " ").split() if each in _UNFOLDED | _FOLDED]
+    if not codings:
         return body
-    if encoding not in {"gzip", "x-gzip", "deflate"}:
+    if len(codings) > 1 or codings[0] not in _UNFOLDED:
         return None
     try:
         return zlib.decompressobj(wbits=_GZIP_OR_ZLIB).decompress(body, LARGEST_ANSWER + 1)

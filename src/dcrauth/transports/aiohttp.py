@@ -1,7 +1,6 @@
 """The transport for users of aiohttp."""
 
 import asyncio
-from dataclasses import dataclass
 
 import aiohttp
 from yarl import URL
@@ -10,7 +9,6 @@ from dcrauth.provider import Request, Response
 from dcrauth.transports._options import Intake, TransportOptions
 
 
-@dataclass(frozen=True, kw_only=True)
 class AiohttpTransport(TransportOptions):
     """Sends the calls of a renewal with aiohttp, on an event loop that lives for one call on the renewal thread."""
 
@@ -18,7 +16,9 @@ class AiohttpTransport(TransportOptions):
         """Return the answer to *request*."""
         with Intake(request, self.total_timeout) as intake:
             try:
-                return asyncio.run(self._send(request, intake))
+                # Not asyncio.run: nest_asyncio puts another one in its place, which leaves its loops open.
+                with asyncio.Runner() as runner:
+                    return runner.run(self._send(request, intake))
             except (aiohttp.ClientError, OSError) as reason:
                 failure = intake.fault(reason)
         raise failure
@@ -34,6 +34,7 @@ class AiohttpTransport(TransportOptions):
                 ssl=self.tls_context(),
             )
             async with answering as answer:
+                intake.status = answer.status
                 async for part in answer.content.iter_any():
                     intake.take(part)
                 headers = {name.lower(): value for name, value in answer.headers.items()}

@@ -1,6 +1,5 @@
 """The transport for users of httpx2."""
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import httpx2
@@ -8,7 +7,6 @@ import httpx2
 from dcrauth.transports._httpx import HttpxFamilyTransport
 
 
-@dataclass(frozen=True, kw_only=True)
 class Httpx2Transport(HttpxFamilyTransport):
     """Sends the calls of a renewal with httpx2."""
 

@@ -1,5 +1,6 @@
 """The transport for users of requests."""
 
+import http.client
 import logging
 import os
 import re
@@ -7,7 +8,6 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,44 @@ class _WithoutQuery(logging.Filter):
 
 
 logging.getLogger("urllib3.connectionpool").addFilter(_WithoutQuery())
+
+
+class _Lines:
+    """The lines of an answer's head, of which the last one is remembered.
+
+    Parameters:
+        file: what they are read from.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.last: bytes | None = None
+
+    def readline(self, *size: int) -> bytes:
+        """Return the next line; nothing where the connection has ended."""
+        line: bytes = self.file.readline(*size)
+        self.last = line
+        return line
+
+    def close(self) -> None:
+        """Close what they are read from."""
+        self.file.close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer whose head has an end: ``http.client`` takes one that breaks off for a whole one without a body."""
+
+    def begin(self) -> None:
+        """Read the head."""
+        self.fp: Any
+        lines = self.fp = _Lines(self.fp)
+        try:
+            super().begin()
+        finally:
+            if self.fp is lines:
+                self.fp = lines.file
+        if lines.last == b"":
+            raise http.client.RemoteDisconnected("the answer has ended in the middle of its head")
 
 
 class _Adapter(HTTPAdapter):
@@ -71,6 +109,8 @@ class _Adapter(HTTPAdapter):
         intake = self._intake
 
         class Connection(pool.ConnectionCls):  # type: ignore[misc]
+            response_class = _Answer
+
             def _new_conn(self) -> socket.socket:
                 connection: socket.socket = super()._new_conn()
                 intake.watch(connection)
@@ -90,7 +130,6 @@ def _send_of(adapter: HTTPAdapter) -> Callable[..., requests.Response]:
     return partial(session.send, allow_redirects=False)
 
 
-@dataclass(frozen=True, kw_only=True)
 class RequestsTransport(TransportOptions):
     """Sends the calls of a renewal with the adapter beneath a session of requests.
 
@@ -109,6 +148,7 @@ class RequestsTransport(TransportOptions):
 
     def _send(self, request: Request, intake: Intake) -> Response:
         with closing(self._adapter(request, intake)) as adapter, self._post(adapter, request) as answer:
+            intake.status = answer.status_code
             for part in answer.raw.stream(_PART, decode_content=False):
                 intake.take(part)
             headers = {name.lower(): value for name, value in answer.headers.items()}

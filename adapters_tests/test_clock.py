@@ -1,0 +1,68 @@
+"""The clock of token sources in tests of applications, which move time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+
+import freezegun
+import pytest
+import requests
+import time_machine
+
+from dcrauth import AdobePass, Clock, MemoryStore, TokenSource
+from dcrauth.requests import DCRAuth
+from dcrauth.simulator import Behaviour, Simulator
+
+HOUR = 3600
+MOMENTS = ("2001-01-01", "2041-01-01")
+
+
+@pytest.fixture
+def adobe() -> Iterator[Simulator]:
+    """A simulator with the clock of the machine, as an application's tests have it."""
+    with Simulator(Behaviour(expires_in=HOUR)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def get(adobe: Simulator) -> Callable[..., int]:
+    """Send a request of an application with a given clock, and return how many token calls there were."""
+    sessions: dict[int, requests.Session] = {}
+
+    def send(clock: Clock | None = None) -> int:
+        if id(clock) not in sessions:
+            provider = AdobePass(adobe.software_statement, base_url=adobe.url)
+            sessions[id(clock)] = requests.Session()
+            sessions[id(clock)].auth = DCRAuth(TokenSource(provider, store=MemoryStore(), clock=clock))
+        assert sessions[id(clock)].get(f"{adobe.url}/api/v2/REF30/profiles", timeout=20).status_code == 200
+        return adobe.counts.token
+
+    return send
+
+
+def test_time_machine_moves_the_clock(get: Callable[..., int]) -> None:
+    """A token expires for the token source when time-machine travels beyond its end, and is renewed once."""
+    assert [get(), get()] == [1, 1]
+    with time_machine.travel(dt.timedelta(hours=2)):
+        assert [get(), get()] == [2, 2]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_freezegun_leaves_the_clock_alone(get: Callable[..., int], moment: str) -> None:
+    """Under a frozen clock renewals succeed, and no token expires, whichever year it is."""
+    with freezegun.freeze_time(moment) as frozen:
+        assert [get(), get()] == [1, 1]
+        frozen.tick(HOUR / 2)
+        assert get() == 1
+    assert get() == 1
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_clock_over_datetime_follows_freezegun(get: Callable[..., int], moment: str) -> None:
+    """A clock that asks `datetime` each time, as in the documentation, moves with freezegun: a token expires."""
+    clock = Clock(wall=lambda: dt.datetime.now(dt.UTC).timestamp())
+    with freezegun.freeze_time(moment) as frozen:
+        assert [get(clock), get(clock)] == [1, 1]
+        frozen.tick(2 * HOUR)
+        assert [get(clock), get(clock)] == [2, 2]

@@ -1,0 +1,78 @@
+"""Threads that are started where an interrupt may come at any moment."""
+
+import _thread
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def start_thread(work: Callable[[], object], *, name: str, daemon: bool) -> bool:
+    """Do *work* on a thread of its own.
+
+    `threading.Thread.start` waits for the new thread at a condition. An interrupt in the middle of that can leave the
+    condition's lock taken, and then the new thread never begins, and the interpreter does not end. So it is called on
+    another new thread, where no interrupt comes; to begin that one is a single step, and waits for nothing.
+
+    Parameters:
+        work: what must not raise.
+        name: what the thread is called.
+        daemon: whether the interpreter ends without waiting for it.
+
+    Returns:
+        Whether a thread could be had: not at interpreter shutdown, for instance.
+
+    Raises:
+        RecursionError: there is no room left on the caller's stack, which is no lack of threads.
+    """
+    try:
+        _thread.start_new_thread(_start, (work, name, daemon))
+    except RuntimeError as reason:
+        if isinstance(reason, RecursionError) or _is_from_within(reason):
+            raise
+        return False
+    return True
+
+
+def to_the_end(work: Callable[[], T]) -> T:
+    """Do *work* on a thread of its own, and return or raise what it does.
+
+    If the caller is interrupted, the work goes on: it is not left half done, and no lock that it needs is left taken.
+    Where no thread can be had, the caller does it.
+    """
+    results, faults, gate = list[T](), list[BaseException](), threading.Lock()
+
+    def act() -> None:
+        try:
+            results.append(work())
+        except BaseException as reason:  # it is raised again by who waits for it
+            faults.append(reason)
+        finally:
+            gate.release()
+
+    gate.acquire()
+    if not start_thread(act, name="dcrauth-to-the-end", daemon=False):
+        return work()
+    gate.acquire()
+    if faults:
+        raise faults.pop()
+    return results.pop()
+
+
+def _is_from_within(reason: BaseException) -> bool:
+    """Whether a function in Python has raised *reason*: a signal handler, where one of C was called."""
+    return reason.__traceback__ is not None and reason.__traceback__.tb_next is not None
+
+
+def _start(work: Callable[[], object], name: str, daemon: bool) -> None:
+    try:
+        threading.Thread(target=work, name=name, daemon=daemon).start()
+    except BaseException:  # whatever keeps a second thread from being had, the first one is there
+        work()
+
+
+def need_room(frames: int) -> None:
+    """Raise RecursionError unless so many more *frames* fit on the caller's stack."""
+    if frames:
+        need_room(frames - 1)

@@ -1,0 +1,92 @@
+"""What stands against a registration: an earlier one that brought nothing usable, or a statement that was refused.
+
+Each registration that a server carries out makes one more client there, whatever it then answers. So the first answer
+that cannot be used is the last one for a day: a note in the store tells all processes, and memory where that fails.
+"""
+
+from dataclasses import replace
+
+from dcrauth import events, problems, rules
+from dcrauth.effects import Bar, Claim, Errand, Get, Now, Put, Release, Sleep, Story, Tell
+from dcrauth.errors import DCRAuthError, RegistrationRejected, StoreCorrupt, StoreError, StoreLost, another
+from dcrauth.records import UnusableRegistration, read_unusable, write_unusable
+
+_GLANCE = 0.05
+"""Seconds between two looks whether another identity has heard what is said to the statement."""
+
+
+def admitted(errand: Errand) -> Story[None]:
+    """Go on unless something stands against a registration.
+
+    Raises:
+        RegistrationRejected: an earlier one has brought nothing usable, or the statement was refused lately.
+        StoreError: it cannot be read whether there was such a one.
+    """
+    note = yield from standing(errand)
+    if note is not None:
+        raise problems.barred(errand.provider.register_url, note.status)
+    while True:
+        now = yield Now()
+        found = yield Claim(errand.provider.register_url, errand.provider.statement_digest)
+        if isinstance(found, tuple):
+            refusal, seconds = found
+            refusal.retry_at = now.wall + seconds
+            raise refusal
+        if found or now.monotonic >= errand.deadline:
+            return
+        yield Sleep(_GLANCE)
+
+
+def standing(errand: Errand) -> Story[UnusableRegistration | None]:
+    """Return the note that stands against a registration: that in the store, or the one that only memory has."""
+    found = yield from noted(errand)
+    now = yield Now()
+    bar, digest = errand.memory.bar, errand.provider.statement_digest
+    if bar is not None and bar.stored and found is None:
+        bar = errand.memory.bar = None  # credentials were deleted on purpose since, and the note with them
+    if bar is not None and now.monotonic < bar.until and rules.is_barred(bar.note, digest, now):
+        yield from kept(errand, bar)
+        return bar.note
+    return found if rules.is_barred(found, digest, now) else None
+
+
+def noted(errand: Errand) -> Story[UnusableRegistration | None]:
+    """Read the note in the store; one that is damaged or lost says nothing."""
+    key = errand.identity.registration
+    try:
+        data = yield Get(key)
+        return None if data is None else read_unusable(key, data)
+    except (StoreCorrupt, StoreLost) as problem:
+        yield Tell(events.StoreProblem(errand.name, problem))
+        return None
+
+
+def learned(errand: Errand, error: DCRAuthError | None) -> Story[None]:
+    """Remember what a registration has come to, for the next one: of this identity, or of all that show the statement.
+
+    Parameters:
+        error: how it failed, if it did.
+    """
+    endpoint, digest = errand.provider.register_url, errand.provider.statement_digest
+    now = yield Now()
+    if error is None:
+        yield Release(endpoint, digest)
+    elif isinstance(error, RegistrationRejected) and problems.is_unusable(error):
+        note = UnusableRegistration(now.wall, digest, error.status)
+        yield from kept(errand, Bar(note, now.monotonic + rules.UNUSABLE_FOR, stored=False))
+        yield Release(endpoint, digest)
+    elif isinstance(error, RegistrationRejected) and problems.is_about_the_statement(error):
+        yield Release(endpoint, digest, another(error), errand.policy.probe_after)
+
+
+def kept(errand: Errand, bar: Bar) -> Story[None]:
+    """Keep *bar* in memory, and its note in the store for all processes; if the store fails, next time."""
+    errand.memory.bar = bar
+    if bar.stored:
+        return
+    key = errand.identity.registration
+    try:
+        yield Put(key, write_unusable(key, bar.note))
+        errand.memory.bar = replace(bar, stored=True)
+    except StoreError as problem:
+        yield Tell(events.StoreProblem(errand.name, problem))
