@@ -242,7 +242,7 @@ def test_a_mock_that_poses_as_the_network_is_named(
     with (
         MOCKS[name][0](request),
         kind.open(kind.auth(provider, store=MemoryStore(), policy=EAGER)) as app,
-        pytest.raises(kind.host_error, match=rf"could not be called: \w+ \(raised by {raised_by}\)"),
+        pytest.raises(kind.connection_error, match=rf"could not be called: \w+ \(raised by {raised_by}\)"),
     ):
         app.get(api)
     assert adobe.counts == Counts()
