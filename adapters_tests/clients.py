@@ -58,6 +58,19 @@ class Kind:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def connection_error(self) -> type[Exception]:
+        """What the library raises where no connection can be made."""
+        return CONNECTION_ERRORS[self.library]
+
+
+CONNECTION_ERRORS: dict[str, type[Exception]] = {
+    "requests": requests.ConnectionError,
+    "httpx": httpx.ConnectError,
+    "httpx2": httpx2.ConnectError,
+    "aiohttp": aiohttp.ClientConnectionError,
+}
+
 
 class App:
     """One session with an auth object on it."""

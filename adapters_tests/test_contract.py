@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tenacity
 import trustme
 
 from adapters_tests.bodies import BODIES, CASES, Body
@@ -327,7 +328,28 @@ def test_errors_are_the_hosts_as_well(kind: Kind, source: TokenSource, adobe: Si
     assert isinstance(caught.value, ServerUnavailable)
     assert caught.value.status == 503
     assert caught.value.retry_at is not None
+    assert not isinstance(caught.value, kind.connection_error)
     assert adobe.counts.api == 0
+
+
+@pytest.mark.fault(
+    "the provider cannot be reached, and the application retries what its HTTP library raises for that",
+    "the error is one of those, and the retry finds the provider back",
+)
+def test_retry_layers_see_a_connection_fault(
+    kind: Kind, make_source: Callable[..., TokenSource], adobe: Simulator, api: str
+) -> None:
+    """What a retry layer takes for a lost connection includes ours: tenacity sends the request, which was not sent."""
+    adobe.inject("register", Fault(reset=True), times=3)
+    source = make_source()
+    with kind.open(kind.auth(source)) as app:
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(kind.connection_error),
+            wait=tenacity.wait_fixed(0.05),
+            stop=tenacity.stop_after_attempt(3),
+        )
+        assert retrying(app.get, api).status == 200
+    assert (adobe.counts.registered, adobe.counts.api) == (1, 1)
 
 
 def test_cookies_of_the_refusal_are_kept(app: App, adobe: Simulator, api: str) -> None:

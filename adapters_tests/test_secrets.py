@@ -161,7 +161,7 @@ def test_no_failure_shows_a_secret(
     assert source.flush_events(20.0)
     error = caught.value
     assert_clean(everything_about(error) + caplog.text + repr(told))
-    assert_clean(everything_about(in_terms_of(OSError, error)))
+    assert_clean(everything_about(in_terms_of((OSError,), error)))
     assert_clean(pickle.dumps(error).decode("latin-1") if error.description is None else "")
 
 

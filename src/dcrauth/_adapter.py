@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NoReturn, Self, overload
 
 from dcrauth._confidential import discreet_constructor, unfailing
 from dcrauth.credentials import NO_CREDENTIALS, AccessToken
-from dcrauth.errors import ConfigurationError, DCRAuthError, in_terms_of
+from dcrauth.errors import ConfigurationError, DCRAuthError, in_terms_of, is_connection_fault
 from dcrauth.events import Event
 from dcrauth.origins import origin, prefixes, spellings
 from dcrauth.policy import Policy
@@ -26,7 +26,8 @@ UNPACKED_AT_ONCE = 1024
 class Attachment:
     """The part of every ``DCRAuth`` that does not depend on the HTTP library."""
 
-    _host_error: ClassVar[type[Exception]]
+    _host_errors: ClassVar[tuple[type[Exception], ...]]
+    _connection_errors: ClassVar[tuple[type[Exception], ...]]
     _own_transport: ClassVar[type[Transport]]
 
     @overload
@@ -110,14 +111,18 @@ class Attachment:
             return self._source.token(instead_of=instead_of)
         except DCRAuthError as error:
             failure = error
-        raise in_terms_of(self._host_error, failure) from failure
+        raise self._in_hosts_terms(failure) from failure
 
     async def _token_async(self, instead_of: AccessToken | None = None) -> AccessToken:
         try:
             return await self._source.token_async(instead_of=instead_of)
         except DCRAuthError as error:
             failure = error
-        raise in_terms_of(self._host_error, failure) from failure
+        raise self._in_hosts_terms(failure) from failure
+
+    def _in_hosts_terms(self, failure: DCRAuthError) -> DCRAuthError:
+        """Return *failure* as an error of the library's, which is what wraps a client, such as a retry layer, knows."""
+        return in_terms_of(self._connection_errors if is_connection_fault(failure) else self._host_errors, failure)
 
     def _asks_for_renewal(self, token: AccessToken, body: bytes) -> bool:
         """Whether a 401 with *body* to a request with *token* is about the token at all."""

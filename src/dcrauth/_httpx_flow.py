@@ -4,6 +4,7 @@ The client runs the flow once around a request and all of its redirects. The tok
 by yielding a request of ours: that would go through the caller's transport, hooks and cookies, without a timeout.
 """
 
+import importlib
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -19,12 +20,29 @@ _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 _lowered_name = itemgetter(1)
 
 
+def with_sibling(library: Any, name: str) -> tuple[Any, ...]:
+    """Return *library*, and the one called *name* if that is installed as well.
+
+    Then other packages choose between the two: code that made a client of the one may make one of the other once
+    some dependency has brought that.
+    """
+    try:
+        return library, importlib.import_module(name)
+    except Exception:  # what may not even be used is in nobody's way, whatever is wrong with it
+        return (library,)
+
+
+def auth_of(libraries: tuple[Any, ...]) -> type:
+    """Return a base class that makes the clients of all *libraries* take an object for an authentication flow."""
+    return type("Auth", tuple(each.Auth for each in libraries), {})
+
+
 class HttpxFlow(Attachment):
     """The authentication flow of httpx, for blocking clients and for asyncio and trio."""
 
     requires_request_body = False
     requires_response_body = False
-    _library: ClassVar[Any]
+    _libraries: ClassVar[tuple[Any, ...]]
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Run around one request of a blocking client."""
@@ -37,7 +55,7 @@ class HttpxFlow(Attachment):
         response = yield request
         if response.status_code != 401 or not self._carried(response, token):
             return
-        refusal = _Refusal(self._library, response)
+        refusal = _Refusal(self._library_of(request), response)
         if not self._asks_for_renewal(token, refusal.read()):
             return
         fresh = self._token(instead_of=token)
@@ -56,7 +74,7 @@ class HttpxFlow(Attachment):
         response = yield request
         if response.status_code != 401 or not self._carried(response, token):
             return
-        refusal = _Refusal(self._library, response)
+        refusal = _Refusal(self._library_of(request), response)
         if not self._asks_for_renewal(token, await refusal.aread()):
             return
         fresh = await self._token_async(instead_of=token)
@@ -69,6 +87,10 @@ class HttpxFlow(Attachment):
         host = url.raw_host.decode()  # as it goes on the wire, where "host" has been decoded
         known = (url.scheme, host, url.port) in self._spelled or self._protects(url.scheme, host, url.port)
         return known and not (_is_signed(request) and self._is_callers(request))
+
+    def _library_of(self, request: Any) -> Any:
+        """Return the library whose client runs the flow."""
+        return next(each for each in self._libraries if isinstance(request, each.Request))
 
     def _carried(self, response: Any, token: AccessToken) -> bool:
         """Whether the request that was refused, after all redirects, went to a protected origin and had our token."""
@@ -92,16 +114,17 @@ class HttpxFlow(Attachment):
         return request
 
     def _copy(self, request: Any) -> Any:
-        copied = self._library.Request(
+        library = self._library_of(request)
+        copied = library.Request(
             request.method, request.url, headers=request.headers, stream=request.stream, extensions=request.extensions
         )
-        if isinstance(request.stream, self._library.ByteStream):
+        if isinstance(request.stream, library.ByteStream):
             copied.read()  # a body in memory can be looked at
         return copied
 
     def _carry_cookies(self, request: Any, response: Any) -> None:
         """Give *request* the cookies that *response* has set; the client has done its part before the flow began."""
-        probe = self._library.Request(request.method, request.url)
+        probe = self._library_of(request).Request(request.method, request.url)
         response.cookies.set_cookie_header(probe)
         pairs = [*_pairs(request.headers.get("Cookie")), *_pairs(probe.headers.get("Cookie"))]
         if pairs:
@@ -111,7 +134,7 @@ class HttpxFlow(Attachment):
         """Note where the body begins; return what takes it back there and says whether that can be relied on."""
         try:
             request.content  # noqa: B018  # raises unless the body is in memory
-        except self._library.RequestNotRead:
+        except self._library_of(request).RequestNotRead:
             return _rewind_of_stream(request.stream)
         return _nothing_to_do
 

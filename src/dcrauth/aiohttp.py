@@ -61,7 +61,8 @@ _sent_twice: ContextVar[_Sent | None] = ContextVar("dcrauth.aiohttp.sent_twice",
 class DCRAuth(Attachment):
     """Authorizes the requests of an `aiohttp.ClientSession`, as one of its ``middlewares``."""
 
-    _host_error = aiohttp.ClientError
+    _host_errors = (aiohttp.ClientError,)
+    _connection_errors = (aiohttp.ClientConnectionError,)
     _own_transport = AiohttpTransport
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:

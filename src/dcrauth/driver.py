@@ -28,7 +28,7 @@ from dcrauth.effects import (
     Story,
     Tell,
 )
-from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreUnavailable
+from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreUnavailable, described, is_refusal
 from dcrauth.events import Event, StoreProblem
 from dcrauth.fleet import Fleet
 from dcrauth.refusals import REFUSALS, Refusals
@@ -169,14 +169,18 @@ class Driver:
 
 
 def _guarded(kind: type[DCRAuthError], what: str, act: Callable[[], T]) -> T:
-    """Do *act*; an error that a custom store or transport lets through becomes one of ours, its text left out."""
+    """Do *act*; an error that a custom store or transport lets through becomes one of ours, its text left out.
+
+    What a test refuses a call with stays as it is.
+    """
     try:
         return act()
     except DCRAuthError:
         raise
     except Exception as reason:
-        name = f"{type(reason).__module__}.{type(reason).__qualname__}"
-        failure = kind(f"The {what} failed with {name}, which it should have turned into {kind.__name__}")
+        if kind is ServerUnavailable and is_refusal(reason):
+            raise
+        failure = kind(f"The {what} failed with {described(reason)}, which it should have turned into {kind.__name__}")
     raise failure
 
 

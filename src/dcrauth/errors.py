@@ -20,6 +20,7 @@ StoreWarning is a warning: the store works, but its settings may lose what it ke
 """
 
 import datetime as dt
+import sys
 from typing import Any
 
 
@@ -140,41 +141,81 @@ def another(error: DCRAuthError) -> DCRAuthError:
     return _rebuilt(type(error), error.message, error.evidence)
 
 
+_MOCKS = frozenset({"pytest_socket", "requests_mock", "respx", "vcr"})
+"""Packages that refuse calls in tests by errors of their own."""
+
+
+def is_refusal(reason: BaseException | None) -> bool:
+    """Return whether *reason* is how a test refuses a call: by an assertion, ``pytest.fail``, or an error of a mock."""
+    outcome = getattr(sys.modules.get("_pytest.outcomes"), "OutcomeException", AssertionError)
+    return isinstance(reason, (AssertionError, outcome)) or type(reason).__module__.partition(".")[0] in _MOCKS
+
+
+def described(reason: BaseException) -> str:
+    """Return the full name of an error and where it was raised, without its text, which may hold a secret."""
+    return f"{type(reason).__module__}.{type(reason).__qualname__} in {raised_in(reason)}"
+
+
+def raised_in(reason: BaseException) -> str:
+    """Return the name of the module that has raised *reason*."""
+    place, module = reason.__traceback__, ""
+    while place is not None:
+        module = place.tb_frame.f_globals.get("__name__", "")
+        place = place.tb_next
+    return module or "an unknown module"
+
+
 def as_ours(reason: BaseException) -> DCRAuthError:
-    """Return *reason* if it is an error of ours, else one that says that it was not foreseen."""
+    """Return *reason* if it is an error of ours, else one that says that a renewal ended with it."""
     if isinstance(reason, DCRAuthError):
         return reason
-    error = DCRAuthError(f"A renewal ended unexpectedly with {type(reason).__name__}; please report this")
+    if not is_refusal(reason):
+        error = DCRAuthError(f"A renewal ended unexpectedly with {type(reason).__name__}; please report this")
+    elif type(reason) is AssertionError:  # may be one of a transport in production, which is not to be called each time
+        error = DCRAuthError(f"A renewal was ended by {described(reason)}")
+    else:
+        error = ConfigurationError(f"A renewal was ended by {described(reason)}")
     error.__cause__ = reason
     return error
 
 
-def in_terms_of(host: type[Exception], error: DCRAuthError) -> DCRAuthError:
-    """Return *error* as an instance of its own class and of *host* as well.
+def refusal_behind(error: DCRAuthError) -> BaseException | None:
+    """Return what a test has refused a call with, if *error* is what `as_ours` has made of that."""
+    made = type(error) in {DCRAuthError, ConfigurationError}
+    return error.__cause__ if made and is_refusal(error.__cause__) else None
+
+
+def is_connection_fault(error: DCRAuthError) -> bool:
+    """Return whether *error* says that no server has answered, so that what needs the token was never sent."""
+    return isinstance(error, Unavailable) and error.status is None
+
+
+def in_terms_of(hosts: tuple[type[Exception], ...], error: DCRAuthError) -> DCRAuthError:
+    """Return *error* as an instance of its own class and of all *hosts* as well.
 
     Parameters:
-        host: the base error of an HTTP library, such as ``requests.RequestException``.
+        hosts: errors of HTTP libraries, such as ``requests.RequestException``; those of httpx and httpx2 together.
         error: the error to express.
 
     Returns:
-        An error that both ``except DCRAuthError`` and ``except host`` catch.
+        An error that both ``except DCRAuthError`` and ``except`` with any of *hosts* catch.
     """
     kind = type(error)
-    pair = (kind, host)
+    pair = (kind, hosts)
     if pair not in _combined:
-        _combined[pair] = _combine(kind, host)
+        _combined[pair] = _combine(kind, hosts)
     return _combined[pair](error.message, **error.evidence)
 
 
-_combined: dict[tuple[type[DCRAuthError], type[Exception]], type[DCRAuthError]] = {}
+_combined: dict[tuple[type[DCRAuthError], tuple[type[Exception], ...]], type[DCRAuthError]] = {}
 
 
-def _combine(kind: type[DCRAuthError], host: type[Exception]) -> type[DCRAuthError]:
+def _combine(kind: type[DCRAuthError], hosts: tuple[type[Exception], ...]) -> type[DCRAuthError]:
     def reduce(self: DCRAuthError) -> tuple[Any, ...]:
-        return in_terms_of, (host, kind(self.message, **self.evidence))
+        return in_terms_of, (hosts, kind(self.message, **self.evidence))
 
     names = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__reduce__": reduce}
-    return type(kind.__name__, (kind, host), names)
+    return type(kind.__name__, (kind, *hosts), names)
 
 
 def _rebuilt(kind: type[DCRAuthError], message: str, evidence: dict[str, Any]) -> DCRAuthError:

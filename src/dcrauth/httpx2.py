@@ -1,21 +1,33 @@
-"""The adapter for httpx2: ``httpx2.Client(auth=DCRAuth(provider))``, and ``AsyncClient`` the same."""
+"""The adapter for httpx2: ``httpx2.Client(auth=DCRAuth(provider))``, and ``AsyncClient`` the same.
 
-from typing import Any, ClassVar
+Where httpx is installed as well, its clients take it too.
+"""
+
+from typing import TYPE_CHECKING
 
 try:
     import httpx2
 except ImportError as missing:
     raise ImportError("dcrauth.httpx2 needs httpx2; run: pip install dcrauth[httpx2]") from missing
 
-from dcrauth._httpx_flow import HttpxFlow
+from dcrauth._httpx_flow import HttpxFlow, auth_of, with_sibling
 from dcrauth.transports.httpx2 import Httpx2Transport
 
 __all__ = ["DCRAuth"]
 
 
-class DCRAuth(HttpxFlow, httpx2.Auth):
+_libraries = with_sibling(httpx2, "httpx")
+
+if TYPE_CHECKING:
+    _Auth = httpx2.Auth
+else:
+    _Auth = auth_of(_libraries)
+
+
+class DCRAuth(HttpxFlow, _Auth):
     """Authorizes the requests of a `httpx2.Client` or `httpx2.AsyncClient`, or of a single call with ``auth=``."""
 
-    _library: ClassVar[Any] = httpx2
-    _host_error = httpx2.RequestError
+    _libraries = _libraries
+    _host_errors = tuple(each.RequestError for each in _libraries)
+    _connection_errors = tuple(each.ConnectError for each in _libraries)
     _own_transport = Httpx2Transport

@@ -34,7 +34,8 @@ __all__ = ["DCRAuth"]
 class DCRAuth(Attachment, AuthBase):
     """Authorizes the requests of a `requests.Session`, or of a single call with ``auth=``."""
 
-    _host_error = requests.RequestException
+    _host_errors = (requests.RequestException,)
+    _connection_errors = (requests.ConnectionError,)
     _own_transport = RequestsTransport
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:

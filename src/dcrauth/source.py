@@ -13,7 +13,7 @@ from dcrauth._confidential import Confidential, discreet_constructor, unfailing
 from dcrauth._threads import to_the_end
 from dcrauth.clock import Clock
 from dcrauth.credentials import AccessToken
-from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours
+from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours, refusal_behind
 from dcrauth.flight import Flight, do_here, take_off, wait, wait_async
 from dcrauth.identity import Identity
 from dcrauth.listener import Listener, log
@@ -343,6 +343,8 @@ class TokenSource(Confidential):
         holding = self._held
         if holding is not None and rules.can_stand_in(holding, refused, self._clock.now()):
             return holding.token
+        if (refusal := refusal_behind(error)) is not None:
+            raise refusal
         raise another(error) from error
 
     def _too_late(self) -> ServerUnavailable:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from dcrauth._arguments import check_seconds, check_text, path_of, wrong
 from dcrauth._confidential import discreet_constructor, unfailing
-from dcrauth.errors import ConfigurationError, ServerUnavailable
+from dcrauth.errors import ConfigurationError, ServerUnavailable, raised_in
 from dcrauth.origins import is_loopback
 from dcrauth.provider import Request
 from dcrauth.transports._tls import KeptContexts, openssl_authorities, openssl_context, trusting
@@ -322,8 +322,14 @@ def _chain(reason: BaseException) -> Iterator[BaseException]:
 
 
 def _told(reason: BaseException) -> str:
-    words = next(filter(None, map(_words, _chain(reason))), None)
+    words = next(filter(None, map(_words, _chain(reason))), None) or _by_whom(reason)
     return type(reason).__name__ + (f" ({words})" if words else "")
+
+
+def _by_whom(reason: BaseException) -> str | None:
+    """Who has raised the error of an HTTP library, if it was somebody else, such as a mock."""
+    package, own = (name.partition(".")[0] for name in (raised_in(reason), type(reason).__module__))
+    return None if own in {package, "builtins"} or package == "dcrauth" else f"raised by {package}"
 
 
 def _words(reason: BaseException) -> str | None:
