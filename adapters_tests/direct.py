@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters_tests.world import STATEMENT, World
 from dcrauth import AdobePass, Clock, Store, TokenSource
-from dcrauth.provider import Request, Response
+from dcrauth.providers.protocol import Request, Response
 
 
 class Server:

@@ -26,8 +26,9 @@ import requests
 import trio
 
 from adapters_tests.clients import KINDS, TIMEOUT, Kind
-from dcrauth import AdobePass, DCRAuthError, FileStore, Policy, Store, TokenSource, _fork
-from dcrauth.provider import Request, Response
+from dcrauth import AdobePass, DCRAuthError, FileStore, Policy, Store, TokenSource
+from dcrauth._internal import fork
+from dcrauth.providers.protocol import Request, Response
 from dcrauth.stores import _database
 from dcrauth.stores.sqlite import SQLiteStore
 from dcrauth.transports import Transport
@@ -248,7 +249,7 @@ def fork_beside_a_context(program: Program) -> None:
 
 def fork_beside_a_stuck_context(program: Program) -> None:
     """Fork while a TLS context is never finished; each side makes another one and sends a request."""
-    _fork._PATIENCE = 0.2
+    fork._PATIENCE = 0.2
     making, end = threading.Event(), threading.Event()
 
     def make_never(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
@@ -257,7 +258,7 @@ def fork_beside_a_stuck_context(program: Program) -> None:
         return make()
 
     def use_it() -> None:
-        _fork._SHORT_PATIENCE = 2 * LIFE
+        fork._SHORT_PATIENCE = 2 * LIFE
         another = threading.Thread(target=program.kind.auth._own_transport().tls_context)
         another.start()
         another.join()
@@ -284,7 +285,7 @@ def fork_beside_a_fork(program: Program) -> None:
     program.say(program.ends_well(child))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(LIFE)
-    _fork._LONGEST = 0.2
+    fork._LONGEST = 0.2
     with another_fork():
         child = program.forked(lambda: program.say(program.get()))
     program.say(program.ends_well(child))
@@ -293,7 +294,7 @@ def fork_beside_a_fork(program: Program) -> None:
 
 def context_beside_a_fork(program: Program) -> None:
     """Begin to make a TLS context while another thread forks."""
-    _fork._SHORT_PATIENCE = LIFE
+    fork._SHORT_PATIENCE = LIFE
 
     def make_and_say(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         program.say("a context is made")
@@ -314,7 +315,7 @@ def another_fork() -> Iterator[threading.Event]:
     begun, end = threading.Event(), threading.Event()
 
     def fork() -> None:
-        with _fork._forks.turn:
+        with fork._forks.turn:
             begun.set()
             assert end.wait(LIFE)
 
@@ -335,7 +336,7 @@ def interrupting_turns(end: threading.Event) -> None:
     def interrupt(_number: int, frame: FrameType | None) -> None:
         assert frame is not None
         place = frame.f_code, frame.f_lasti
-        if frame.f_code is _fork._has_its_turn.__code__ and before == [place]:
+        if frame.f_code is fork._has_its_turn.__code__ and before == [place]:
             end.set()
             raise KeyboardInterrupt
         before[:] = [place]

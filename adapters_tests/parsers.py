@@ -34,15 +34,10 @@ from dcrauth import (
     SoftwareStatement,
     StoreCorrupt,
     StoreTooNew,
-    problems,
-    records,
-    rules,
 )
-from dcrauth.enhanced import EnhancedError, read_error
-from dcrauth.identity import Identity
-from dcrauth.origins import is_loopback, origin_of, secure_url
-from dcrauth.provider import Problem, Response, TokenGrant, Verdict
-from dcrauth.records import (
+from dcrauth.engine import answers, records, rules
+from dcrauth.engine.identity import Identity
+from dcrauth.engine.records import (
     Forgotten,
     StoredCredentials,
     read_credentials,
@@ -53,8 +48,11 @@ from dcrauth.records import (
     write_token,
     write_unusable,
 )
-from dcrauth.rules import Instant
-from dcrauth.transfer import import_credentials
+from dcrauth.engine.rules import Instant
+from dcrauth.engine.transfer import import_credentials
+from dcrauth.providers.adobe.enhanced_error import EnhancedError, read_error
+from dcrauth.providers.origins import is_loopback, origin_of, secure_url
+from dcrauth.providers.protocol import Problem, Response, TokenGrant, Verdict
 
 CANARY = "canary-5ecre7-0123456789"
 """Stands in the corpus wherever a secret does, and must never be seen in an error."""
@@ -129,8 +127,8 @@ def _sound_problem(problem: Problem, data: bytes) -> None:
     assert CANARY not in text or _SAID.search(data), "a secret in a problem"
     for line in (problem.reason, problem.error, problem.description, problem.trace):
         assert line is None or (line.isascii() and line.isprintable() and len(line) <= 200)
-    problems.meaning(problem)
-    error = problems.error_of(problem, "https://example.com/token", False, None)
+    answers.meaning(problem)
+    error = answers.error_of(problem, "https://example.com/token", False, None)
     check_error(error, b"") if CANARY not in text else None
 
 
@@ -219,7 +217,7 @@ def read_retry_after(data: bytes) -> None:
             problem = Problem("", status, retry_after=told[0], expires=told[1], rate_limit_reset=told[2])
             wait = rules.pause(problem, 1, NOW, 0.5, _POLICY)
             assert isinstance(wait, float | int)
-            assert 0 <= wait <= problems.LONGEST_WAIT
+            assert 0 <= wait <= answers.LONGEST_WAIT
 
 
 def read_credentials_record(data: bytes) -> None:
@@ -278,7 +276,7 @@ def _note_of(key: str, record: bytes) -> None:
     assert _is_moment(note.noted_at)
     assert note.status is None or type(note.status) is int
     rules.is_barred(note, "digest", NOW)
-    check_error(problems.barred("https://example.com/register", note.status), b"")
+    check_error(answers.barred("https://example.com/register", note.status), b"")
     assert read_unusable(key, write_unusable(key, note)) == note
 
 

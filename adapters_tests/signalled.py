@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 from adapters_tests.direct import Server
 from dcrauth import AccessToken, MemoryStore, Policy, TokenSource, events
-from dcrauth.listener import Listener
-from dcrauth.provider import Verdict
+from dcrauth.engine.event_dispatch import Listener
+from dcrauth.providers.protocol import Verdict
 
 LIFE = 50
 """Seconds after which the program is ended."""

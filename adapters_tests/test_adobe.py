@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from adapters_tests.world import STATEMENT
 from dcrauth import AdobePass, ClientCredentials, ConfigurationError, DeviceInfo
-from dcrauth._strict import DEEPEST
-from dcrauth.adobe import ENVIRONMENTS
-from dcrauth.origins import Origin
-from dcrauth.provider import Problem, Response, TokenGrant, Verdict
-from dcrauth.records import read_credentials, write_credentials
+from dcrauth._internal.strict_json import DEEPEST
+from dcrauth.engine.records import read_credentials, write_credentials
+from dcrauth.providers.adobe.adobe_pass import ENVIRONMENTS
+from dcrauth.providers.origins import Origin
+from dcrauth.providers.protocol import Problem, Response, TokenGrant, Verdict
 
 CREDENTIALS = ClientCredentials("client id/1", "secret+&=é".encode().hex())
 DEVICE = DeviceInfo(model="m", version="1", os_name="Linux", os_version="6", connection_type="LAN")

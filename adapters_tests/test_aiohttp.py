@@ -19,7 +19,7 @@ from aiohttp import web
 from adapters_tests.odd_server import OddServer
 from adapters_tests.test_contract import tokens_seen
 from dcrauth import AdobePass, TokenSource
-from dcrauth._adapter import LARGEST_REFUSAL
+from dcrauth.adapters.adapter import LARGEST_REFUSAL
 from dcrauth.aiohttp import DCRAuth
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
@@ -288,7 +288,7 @@ def test_one_instance_in_two_runs_of_asyncio(source: TokenSource, adobe: Simulat
 
 def test_websockets_are_authorized() -> None:
     """ws:// and http:// of one host and port are one origin, so that a websocket handshake carries the token."""
-    from dcrauth.origins import origin_of
+    from dcrauth.providers.origins import origin_of
 
     assert origin_of("ws://127.0.0.1:80/x") == origin_of("http://127.0.0.1")
     assert origin_of("wss://127.0.0.1/x") == origin_of("https://127.0.0.1:443")

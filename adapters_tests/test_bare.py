@@ -83,7 +83,7 @@ def test_nothing_is_told_on_stderr() -> None:
     program = """
 import logging, sys
 from dcrauth import events
-from dcrauth.listener import log
+from dcrauth.engine.event_dispatch import log
 
 if len(sys.argv) > 1:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -105,7 +105,7 @@ logging.getLogger("other").warning("as usual")
         ("dcrauth.stores.redis", "redis", "redis"),
         ("dcrauth.stores.encrypted", "cryptography", "encryption"),
         ("dcrauth.simulator", "joserfc", "simulator"),
-        ("dcrauth.demo", "rich", "demo"),
+        ("dcrauth.cli.demo", "rich", "demo"),
     ],
 )
 def test_a_missing_extra_is_named(module: str, blocked: str, extra: str) -> None:
@@ -118,7 +118,7 @@ def test_a_missing_extra_is_named(module: str, blocked: str, extra: str) -> None
 
 def test_the_command_says_what_it_lacks() -> None:
     """The command ends with a sentence and status 2 where an extra is missing, not with a traceback."""
-    found = run("from dcrauth.cli import main; sys.exit(main(['demo']))", "rich")
+    found = run("from dcrauth.cli.commands import main; sys.exit(main(['demo']))", "rich")
     assert found.returncode == 2
     assert "pip install dcrauth[demo]" in found.stderr
     assert "Traceback" not in found.stderr

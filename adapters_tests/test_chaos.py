@@ -17,7 +17,7 @@ from adapters_tests.clients import KINDS, TIMEOUT, Answer, App, Kind
 from adapters_tests.conftest import ManualClock
 from adapters_tests.test_secrets import everything_about
 from dcrauth import AdobePass, DCRAuthError, Policy, TokenSource
-from dcrauth.provider import Request, Response
+from dcrauth.providers.protocol import Request, Response
 from dcrauth.simulator import Simulator
 
 QUICK = Policy(attempts=2, young=0.0, least_pause=0.01, probe_after=60.0)

@@ -15,21 +15,22 @@ from typing import Any
 
 import pytest
 
-import dcrauth.demo
+import dcrauth.cli.demo
 from adapters_tests.conftest import ManualClock
 from adapters_tests.redis_server import RedisServer
 from adapters_tests.test_transfer import filled
-from dcrauth import AdobePass, ConfigurationError, EncryptedStore, FileStore, MemoryStore, RedisStore, cli
+from dcrauth import AdobePass, ConfigurationError, EncryptedStore, FileStore, MemoryStore, RedisStore
+from dcrauth.cli.commands import main
+from dcrauth.engine.transfer import import_credentials
 from dcrauth.simulator import Behaviour, Fault, Simulator
-from dcrauth.transfer import import_credentials
 
 
 def test_the_demo_ends_well(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo plays all steps with all clients and ends with status 0."""
-    monkeypatch.setattr(dcrauth.demo, "TASKS", 50)
-    clients = {name: (get, min(crowd, 50)) for name, (get, crowd) in dcrauth.demo.CLIENTS.items()}
-    monkeypatch.setattr(dcrauth.demo, "CLIENTS", clients)
-    assert cli.main(["demo"]) == 0
+    monkeypatch.setattr(dcrauth.cli.demo, "TASKS", 50)
+    clients = {name: (get, min(crowd, 50)) for name, (get, crowd) in dcrauth.cli.demo.CLIENTS.items()}
+    monkeypatch.setattr(dcrauth.cli.demo, "CLIENTS", clients)
+    assert main(["demo"]) == 0
     text = capsys.readouterr().out
     assert "All as it should be." in text
     assert all(name in text for name in ("requests", "httpx", "httpx (async)", "httpx2 (async)", "aiohttp"))
@@ -40,9 +41,9 @@ def test_the_demo_fails_if_a_step_costs_too_much(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A step that does not cost what it should is shown, and the status is 1."""
-    monkeypatch.setattr(dcrauth.demo, "CLIENTS", {"requests": (dcrauth.demo.with_requests, 2)})
-    monkeypatch.setattr(dcrauth.demo, "Behaviour", lambda **_: Behaviour(refuse_every_token=True))
-    assert cli.main(["demo"]) == 1
+    monkeypatch.setattr(dcrauth.cli.demo, "CLIENTS", {"requests": (dcrauth.cli.demo.with_requests, 2)})
+    monkeypatch.setattr(dcrauth.cli.demo, "Behaviour", lambda **_: Behaviour(refuse_every_token=True))
+    assert main(["demo"]) == 1
     assert "!!" in capsys.readouterr().out
 
 
@@ -57,10 +58,10 @@ def test_the_safe_part_runs_against_a_service(
     statement = tmp_path / "statement.txt"
     statement.write_text(adobe.software_statement)
     monkeypatch.setattr(
-        dcrauth.demo, "AdobePass", lambda text, environment, **rest: AdobePass(text, base_url=adobe.url, **rest)
+        dcrauth.cli.demo, "AdobePass", lambda text, environment, **rest: AdobePass(text, base_url=adobe.url, **rest)
     )
     arguments = ["demo", "--software-statement", str(statement), "--service-provider", "REF30"]
-    assert cli.main([*arguments, "--store", str(tmp_path / "store")]) == 0
+    assert main([*arguments, "--store", str(tmp_path / "store")]) == 0
     assert (adobe.counts.register, adobe.counts.token, adobe.counts.api) == (1, 1, 10)
     assert "Registered, TokenRenewed" in capsys.readouterr().out
 
@@ -83,7 +84,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
     def run(*arguments: object) -> Ended:
         try:
-            status = cli.main([str(each) for each in arguments])
+            status = main([str(each) for each in arguments])
         except SystemExit as end:
             status = int(end.code or 0)
         return Ended(status, *capsys.readouterr())
@@ -118,7 +119,7 @@ def test_an_api_that_does_not_answer_is_a_sentence(
     """What an HTTP library raises becomes a sentence without its text, which may hold the password of a proxy."""
     statement = tmp_path / "statement.txt"
     statement.write_text(adobe.software_statement)
-    monkeypatch.setattr(dcrauth.demo, "AdobePass", lambda text, **_: AdobePass(text, base_url=adobe.url))
+    monkeypatch.setattr(dcrauth.cli.demo, "AdobePass", lambda text, **_: AdobePass(text, base_url=adobe.url))
     arguments = ["demo", "--software-statement", statement, "--service-provider", "../../canary", "--store"]
     adobe.inject("api", Fault(reset=True), times=None)
     ended = run(*arguments, tmp_path / "store")
@@ -333,12 +334,12 @@ def test_an_output_without_the_characters_shows_others(
 ) -> None:
     """The demo, the help and odd names come through where the output is in an old code page, or in ASCII."""
     filled(FileStore(tmp_path / "store"))
-    monkeypatch.setattr(dcrauth.demo, "CLIENTS", {"requests": (dcrauth.demo.with_requests, 2)})
+    monkeypatch.setattr(dcrauth.cli.demo, "CLIENTS", {"requests": (dcrauth.cli.demo.with_requests, 2)})
     arguments = ["--store", f"{tmp_path}/store", f"{tmp_path}/Ω"] if command == "export" else []
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding))
     with suppress(SystemExit):
-        assert cli.main([command, *arguments]) == 0
+        assert main([command, *arguments]) == 0
     assert re.search(told, out.getvalue().decode(encoding))
 
 
@@ -353,7 +354,7 @@ def test_simulate_prints_what_is_needed_and_stops() -> None:
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """--version prints the version and ends."""
     with pytest.raises(SystemExit, match="0"):
-        cli.main(["--version"])
+        main(["--version"])
     assert capsys.readouterr().out.startswith("dcrauth 0.")
 
 

@@ -25,10 +25,10 @@ from dcrauth import (
     TokenSource,
     events,
 )
-from dcrauth.custody import forgotten, restored
-from dcrauth.effects import Add, Delete, Errand, Get, Replace, Send, Sleep
-from dcrauth.records import Forgotten, StoredCredentials, read_credentials, write_credentials
-from dcrauth.renewal import unlocked
+from dcrauth.engine.effects import Add, Delete, Errand, Get, Replace, Send, Sleep
+from dcrauth.engine.records import Forgotten, StoredCredentials, read_credentials, write_credentials
+from dcrauth.engine.renewal import unlocked
+from dcrauth.engine.repair import forgotten, restored
 
 POLICY = Policy()
 HALF = 0.5

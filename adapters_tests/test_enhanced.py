@@ -16,9 +16,9 @@ import requests
 
 from adapters_tests.clients import KINDS, Kind
 from dcrauth import ConfigurationError, EnhancedError, TokenSource
-from dcrauth.adobe import enhanced_error
-from dcrauth.enhanced import read_error
-from dcrauth.provider import Response
+from dcrauth.providers.adobe.adobe_pass import enhanced_error
+from dcrauth.providers.adobe.enhanced_error import read_error
+from dcrauth.providers.protocol import Response
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
 FIELDS = {

@@ -17,8 +17,8 @@ from adapters_tests.clients import Kind
 from adapters_tests.conftest import EAGER, ManualClock
 from adapters_tests.direct import Server
 from dcrauth import MemoryStore, Policy, TokenSource, events
-from dcrauth.listener import Listener
-from dcrauth.provider import Verdict
+from dcrauth.engine.event_dispatch import Listener
+from dcrauth.providers.protocol import Verdict
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
 PATIENCE = 20.0
@@ -210,7 +210,7 @@ def test_many_threads_tell_one_listener() -> None:
 PROGRAM = """
 import os, sys, time
 from dcrauth import events
-from dcrauth.listener import Listener
+from dcrauth.engine.event_dispatch import Listener
 
 def listen(event):
     print(event.identity, flush=True)

@@ -16,10 +16,10 @@ import pytest
 from adapters_tests.direct import Server
 from adapters_tests.interrupts import OURS, interrupts
 from dcrauth import AccessToken, MemoryStore, ServerUnavailable
-from dcrauth.driver import Driver
-from dcrauth.effects import Effect
-from dcrauth.flight import Flight, wait
-from dcrauth.provider import Request, Response
+from dcrauth.engine.driver import Driver
+from dcrauth.engine.effects import Effect
+from dcrauth.engine.single_flight import Flight, wait
+from dcrauth.providers.protocol import Request, Response
 
 PATIENCE = 10
 ROOT = Path(__file__).parents[1]
@@ -103,7 +103,7 @@ def test_a_wait_ends_with_its_time() -> None:
 def test_only_a_flight_that_nobody_waits_for_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """A renewal in the background lets go of the interpreter; one that is waited for does not lose the time."""
     slept: list[float] = []
-    monkeypatch.setattr("dcrauth.flight.time", SimpleNamespace(sleep=slept.append))
+    monkeypatch.setattr("dcrauth.engine.single_flight.time", SimpleNamespace(sleep=slept.append))
     flight = Flight()
     flight.give_way()
     assert len(slept) == 1
@@ -132,8 +132,8 @@ def test_a_renewal_gives_way_before_each_step(monkeypatch: pytest.MonkeyPatch) -
 def test_work_without_a_thread_does_not_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no thread can be had, the caller does the work itself, and that without a pause."""
     slept: list[float] = []
-    monkeypatch.setattr("dcrauth.flight.time", SimpleNamespace(sleep=slept.append))
-    monkeypatch.setattr("dcrauth.flight.start_thread", lambda *_, **__: False)
+    monkeypatch.setattr("dcrauth.engine.single_flight.time", SimpleNamespace(sleep=slept.append))
+    monkeypatch.setattr("dcrauth.engine.single_flight.start_thread", lambda *_, **__: False)
     assert Server().source(MemoryStore()).token().value
     assert slept == []
 

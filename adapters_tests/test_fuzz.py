@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from adapters_tests.fuzz import ODD_JSON, inputs, run
 from adapters_tests.parsers import CANARY, IDENTITY, PARSERS, Parser, sealed
 from dcrauth import ConfigurationError, StoreCorrupt
-from dcrauth.records import read_credentials
+from dcrauth.engine.records import read_credentials
 
 pytestmark = pytest.mark.slow
 

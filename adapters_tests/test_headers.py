@@ -21,8 +21,8 @@ import dcrauth.requests
 from adapters_tests.clients import KINDS, App, Kind
 from adapters_tests.test_contract import tokens_seen
 from dcrauth import AdobePass, DeviceInfo, TokenSource
+from dcrauth.engine.source import REMEMBERED
 from dcrauth.simulator import Simulator
-from dcrauth.source import REMEMBERED
 
 WITH_HISTORY = [kind for kind in KINDS if kind.library != "aiohttp"]
 """aiohttp has redirects in its history, and nothing else."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dcrauth.provider import Request
+from dcrauth.providers.protocol import Request
 from dcrauth.transports._options import Intake
 
 REQUEST = Request("http://127.0.0.1/token", {}, b"", endpoint="http://127.0.0.1/token")

@@ -22,8 +22,9 @@ from adapters_tests.conftest import ManualClock
 from adapters_tests.direct import Server
 from adapters_tests.interrupts import OURS, interrupts
 from adapters_tests.signalled import LIFE, POLICY, STEPS, Step, without_a_thread
-from dcrauth import Clock, DCRAuthError, FileStore, MemoryStore, TokenSource, _fork
-from dcrauth._threads import start_thread
+from dcrauth import Clock, DCRAuthError, FileStore, MemoryStore, TokenSource
+from dcrauth._internal import fork as forks
+from dcrauth._internal.threads import start_thread
 from dcrauth.stores.sqlite import SQLiteStore
 
 ROOT = Path(__file__).parents[1]
@@ -155,8 +156,8 @@ def assert_free(store: SQLiteStore) -> None:
     def use() -> None:
         store.put("key", b"after")
         found.append(store.get("key"))
-        found.append(_fork._forks.turn.acquire(timeout=LIFE))
-        _fork._forks.turn.release()
+        found.append(forks._forks.turn.acquire(timeout=LIFE))
+        forks._forks.turn.release()
 
     thread = threading.Thread(target=use, daemon=True)
     thread.start()
@@ -230,7 +231,7 @@ def test_a_task_near_the_recursion_limit() -> None:
 @pytest.mark.slow
 def test_no_work_is_begun_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a caller has to renew by itself it does so only with room for all of it: no answer is lost half-way."""
-    monkeypatch.setattr("dcrauth.flight.start_thread", lambda *_, **__: False)
+    monkeypatch.setattr("dcrauth.engine.single_flight.start_thread", lambda *_, **__: False)
     for left in range(MOST_ROOM):
         server = Server()
         asked = server.source(MemoryStore(), policy=POLICY)
@@ -250,7 +251,7 @@ def test_there_is_room_enough(
     kind: Kind, make_source: Callable[..., TokenSource], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is left to a renewal on the caller's stack is more than any transport of ours needs."""
-    monkeypatch.setattr("dcrauth.flight.start_thread", lambda *_, **__: False)
+    monkeypatch.setattr("dcrauth.engine.single_flight.start_thread", lambda *_, **__: False)
     asked = make_source(store=FileStore(tmp_path), transport=kind.auth._own_transport())
     for left in range(MOST_ROOM):
         with contextlib.suppress(RecursionError):
@@ -295,7 +296,7 @@ def test_a_token_that_lives_is_no_reason_to_work(monkeypatch: pytest.MonkeyPatch
     server = Server()
     asked = server.source(MemoryStore(), clock=time.clock)
     token = asked.token()
-    monkeypatch.setattr("dcrauth.flight.start_thread", lambda *_, **__: False)
+    monkeypatch.setattr("dcrauth.engine.single_flight.start_thread", lambda *_, **__: False)
     time.advance(3600 - 300)
     assert asked.token() == token
     time.advance(300)

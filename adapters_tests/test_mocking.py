@@ -26,7 +26,7 @@ from adapters_tests.clients import KINDS, App
 from adapters_tests.conftest import EAGER, ManualClock
 from adapters_tests.mocks import MOCKS, Mock, Seen
 from dcrauth import AdobePass, DCRAuthError, MemoryStore, ServerUnavailable, TokenSource
-from dcrauth.provider import Request, Response
+from dcrauth.providers.protocol import Request, Response
 from dcrauth.simulator import Counts, Simulator
 from dcrauth.transports.aiohttp import AiohttpTransport
 

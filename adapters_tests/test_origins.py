@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from adapters_tests.world import STATEMENT
 from dcrauth import AdobePass, ConfigurationError
-from dcrauth.origins import Origin, is_loopback, origin, origin_of, prefixes, secure_url, spellings, usual_spelling
+from dcrauth.providers.origins import (
+    Origin,
+    is_loopback,
+    origin,
+    origin_of,
+    prefixes,
+    secure_url,
+    spellings,
+    usual_spelling,
+)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_each_adapter_exports_one_name(library: str) -> None:
 
 def test_the_version_is_the_packages() -> None:
     """The version is that of the installed distribution, and is sent as part of the user agent."""
-    from dcrauth.adobe import _USER_AGENT
+    from dcrauth.providers.adobe.adobe_pass import _USER_AGENT
 
     assert version("dcrauth") == dcrauth.__version__
     assert f"dcrauth/{dcrauth.__version__}" == _USER_AGENT
@@ -45,7 +45,7 @@ def test_the_version_stands_once() -> None:
     """The version is written in one file of the package, from which the build and everything else has it."""
     package = Path(dcrauth.__file__).parent
     naming = [each.name for each in package.rglob("*.py") if dcrauth.__version__ in each.read_text(encoding="utf-8")]
-    assert naming == ["_version.py"]
+    assert naming == ["version.py"]
     project = Path(__file__).parents[1] / "pyproject.toml"
     assert "version" in tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dynamic"]
 

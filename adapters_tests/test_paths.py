@@ -11,8 +11,8 @@ import pytest
 from adapters_tests.test_transfer import filled
 from adapters_tests.world import STATEMENT
 from dcrauth import AdobePass, ConfigurationError, FileStore, MemoryStore, SQLiteStore
+from dcrauth.engine.transfer import export_credentials, import_credentials
 from dcrauth.stores.keys import generate_key, key_from_file
-from dcrauth.transfer import export_credentials, import_credentials
 from dcrauth.transports.httpx import HttpxTransport
 from dcrauth.transports.requests import RequestsTransport
 

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dcrauth import (
-    CredentialsRejected,
-    DCRAuthError,
-    RegistrationRejected,
-    Rejected,
-    ServerUnavailable,
-    Throttled,
-    problems,
-)
-from dcrauth.problems import Meaning
-from dcrauth.provider import Problem
+from dcrauth import CredentialsRejected, DCRAuthError, RegistrationRejected, Rejected, ServerUnavailable, Throttled
+from dcrauth.engine import answers
+from dcrauth.engine.answers import Meaning
+from dcrauth.providers.protocol import Problem
 
 
 @pytest.mark.parametrize(
@@ -49,7 +42,7 @@ from dcrauth.provider import Problem
 )
 def test_what_an_answer_means(problem: Problem, expected: Meaning) -> None:
     """Only an OAuth invalid_client condemns the client; what carries no code of OAuth's or its own settles nothing."""
-    assert problems.meaning(problem) is expected
+    assert answers.meaning(problem) is expected
 
 
 @pytest.mark.parametrize(
@@ -62,7 +55,7 @@ def test_what_an_answer_means(problem: Problem, expected: Meaning) -> None:
 )
 def test_a_registered_code_is_a_no(code: str) -> None:
     """Each error code of RFC 6749 §5.2 and RFC 7591 §3.2.2 is final, whatever status it comes with."""
-    assert {problems.meaning(Problem("", status, code, oauth=True)) for status in (400, 401, 403)} == {Meaning.REJECTED}
+    assert {answers.meaning(Problem("", status, code, oauth=True)) for status in (400, 401, 403)} == {Meaning.REJECTED}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +70,7 @@ def test_a_registered_code_is_a_no(code: str) -> None:
 )
 def test_errors_say_who_has_to_act(problem: Problem, registering: bool, kind: type[DCRAuthError]) -> None:
     """The class of the error follows the meaning of the answer, and its text says where and what."""
-    error = problems.error_of(problem, "https://example.com/token", registering, 5.0)
+    error = answers.error_of(problem, "https://example.com/token", registering, 5.0)
     assert type(error) is kind
     assert "https://example.com/token" in str(error)
     assert problem.reason in str(error)
@@ -95,7 +88,7 @@ def test_errors_say_who_has_to_act(problem: Problem, registering: bool, kind: ty
 )
 def test_errors_hold_what_the_server_said(problem: Problem, retry_at: float | None) -> None:
     """An error has the server's words and trace, and a time for another attempt only if one makes sense."""
-    error = problems.error_of(problem, "https://example.com/token", registering=False, retry_at=5.0)
+    error = answers.error_of(problem, "https://example.com/token", registering=False, retry_at=5.0)
     assert (error.description, error.trace, error.retry_at) == (problem.description, problem.trace, retry_at)
 
 
@@ -116,7 +109,7 @@ def test_errors_hold_what_the_server_said(problem: Problem, retry_at: float | No
 def test_errors_say_what_to_do(status: int, code: str | None, message: str) -> None:
     """The text ends with what to do about a refusal, if that is known, or with when another attempt is made."""
     problem = Problem("HTTP", status, code, oauth=True)
-    assert str(problems.error_of(problem, "/token", registering=False, retry_at=65.0)) == message
+    assert str(answers.error_of(problem, "/token", registering=False, retry_at=65.0)) == message
 
 
 @pytest.mark.parametrize(
@@ -128,7 +121,7 @@ def test_errors_say_what_to_do(status: int, code: str | None, message: str) -> N
 )
 def test_silence_is_not_called_an_answer(reason: str, message: str) -> None:
     """Where nothing was answered, the text has what the transport says, and the endpoint once."""
-    assert str(problems.error_of(Problem(reason), "/token", registering=False, retry_at=None)) == message
+    assert str(answers.error_of(Problem(reason), "/token", registering=False, retry_at=None)) == message
 
 
 REFUSAL = CredentialsRejected("The client is unknown", status=400, error="invalid_client", description="?", trace="t-5")
@@ -136,14 +129,14 @@ REFUSAL = CredentialsRejected("The client is unknown", status=400, error="invali
 
 def test_a_refusal_that_is_not_believed_yet_keeps_its_evidence() -> None:
     """While a client is new, its refusal is a passing failure that still says what the server has answered."""
-    error = problems.unsettled(REFUSAL)
+    error = answers.unsettled(REFUSAL)
     assert error.evidence == REFUSAL.evidence
     assert str(error).startswith(f"{REFUSAL}. They are new: ")
 
 
 def test_a_refusal_of_many_keeps_its_evidence() -> None:
     """In an incident each refusal says what the server has answered, how many it concerns, and the way out."""
-    error = problems.halted(REFUSAL, 5, 7)
+    error = answers.halted(REFUSAL, 5, 7)
     assert error.evidence == REFUSAL.evidence
     assert str(error).startswith(f"{REFUSAL}. So are 5 of the 7 identities")
     assert str(error).endswith("To register one anew all the same, forget() it")

@@ -222,7 +222,7 @@ assert not any(name.startswith("dcrauth") for name in order), order
 {first}
 for store in (dcrauth.MemoryStore(), dcrauth.FileStore({path!r}), dcrauth.SQLiteStore({path!r})):
     dcrauth.TokenSource(dcrauth.AdobePass({statement!r}), store=store)
-ours = [number for number, name in enumerate(order) if name == "dcrauth._fork"]
+ours = [number for number, name in enumerate(order) if name == "dcrauth._internal.fork"]
 others = [number for number, name in enumerate(order) if name.partition(".")[0] in ("filelock", "concurrent")]
 print(len(ours), len(others) >= 2, min(ours) > max(others))
 """
@@ -288,7 +288,8 @@ def test_a_fork_beside_four_writers(tmp_path: Path) -> None:
 
 IMPORTING = """
 import importlib, sys, threading
-from dcrauth import AdobePass, FileStore, TokenSource, _fork
+from dcrauth import AdobePass, FileStore, TokenSource
+from dcrauth._internal import fork
 
 module, name, url, statement, store = sys.argv[1:]
 transport = getattr(importlib.import_module(module), name)()
@@ -297,7 +298,7 @@ source = TokenSource(AdobePass(statement, base_url=url), store=FileStore(store),
 class Watching:
     def find_spec(self, name, path=None, target=None):
         thread = threading.current_thread()
-        if thread.name == "dcrauth-renewal" and thread.ident not in _fork._forks.undivided.values():
+        if thread.name == "dcrauth-renewal" and thread.ident not in fork._forks.undivided.values():
             print(name)
 
 sys.meta_path.insert(0, Watching())

@@ -19,7 +19,7 @@ from adapters_tests.clients import Kind
 from adapters_tests.odd_server import OddServer
 from adapters_tests.test_headers import WITH_HISTORY
 from dcrauth import AdobePass, TokenSource
-from dcrauth._adapter import LARGEST_REFUSAL
+from dcrauth.adapters.adapter import LARGEST_REFUSAL
 from dcrauth.simulator import Simulator
 
 USER = b'{"status":401,"code":"authentication_session_missing","action":"authentication"}\n'

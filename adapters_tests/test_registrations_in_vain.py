@@ -28,9 +28,9 @@ from dcrauth import (
     TokenSource,
     events,
 )
-from dcrauth.identity import is_of_credentials
-from dcrauth.provider import Problem, Response
-from dcrauth.records import LARGEST, storable, write_credentials
+from dcrauth.engine.identity import is_of_credentials
+from dcrauth.engine.records import LARGEST, storable, write_credentials
+from dcrauth.providers.protocol import Problem, Response
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
 HOUR = 3600.0

@@ -26,13 +26,13 @@ from dcrauth import (
     Throttled,
     events,
 )
-from dcrauth._confidential import replaced
-from dcrauth.custody import forgotten
-from dcrauth.effects import Add, Check, Get, Put, Replace, Send, Sleep, Suspicion
-from dcrauth.identity import Identity
-from dcrauth.provider import Response
-from dcrauth.records import read_credentials, read_token, write_credentials, write_forgotten, write_token
-from dcrauth.renewal import unlocked
+from dcrauth._internal.confidential import replaced
+from dcrauth.engine.effects import Add, Check, Get, Put, Replace, Send, Sleep, Suspicion
+from dcrauth.engine.identity import Identity
+from dcrauth.engine.records import read_credentials, read_token, write_credentials, write_forgotten, write_token
+from dcrauth.engine.renewal import unlocked
+from dcrauth.engine.repair import forgotten
+from dcrauth.providers.protocol import Response
 
 POLICY = Policy()
 

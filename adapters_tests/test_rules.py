@@ -20,11 +20,11 @@ from dcrauth import (
     Policy,
     RegistrationRejected,
     ServerUnavailable,
-    rules,
 )
-from dcrauth.provider import Problem, TokenGrant, Verdict
-from dcrauth.records import UnusableRegistration
-from dcrauth.rules import Course, Instant
+from dcrauth.engine import rules
+from dcrauth.engine.records import UnusableRegistration
+from dcrauth.engine.rules import Course, Instant
+from dcrauth.providers.protocol import Problem, TokenGrant, Verdict
 
 POLICY = Policy()
 NOW = Instant(wall=1_000_000.0, monotonic=500.0)

@@ -41,12 +41,12 @@ from dcrauth import (
     StoreUnavailable,
     TokenSource,
     events,
-    problems,
 )
-from dcrauth._confidential import replaced
+from dcrauth._internal.confidential import replaced
+from dcrauth.engine import answers
+from dcrauth.engine.records import write_credentials
 from dcrauth.errors import in_terms_of
-from dcrauth.provider import Problem, Request, Response
-from dcrauth.records import write_credentials
+from dcrauth.providers.protocol import Problem, Request, Response
 from dcrauth.simulator import Fault, Simulator
 from dcrauth.transports.requests import RequestsTransport
 
@@ -617,8 +617,8 @@ def test_error_codes_that_are_no_secrets_are_told() -> None:
     request = AdobePass(STATEMENT).token_request(ClientCredentials("id", "a-secret-of-theirs"))
     for code in ("invalid_client", "invalid_client_credentials", "client_credentials", "id_unknown", "tomorrow"):
         problem = Problem(f"HTTP 400, {code}", 400, code)
-        assert problems.without_secrets(problem, request) == problem
-    assert problems.without_secrets(Problem("HTTP 400, id", 400, "id"), request).error is None
+        assert answers.without_secrets(problem, request) == problem
+    assert answers.without_secrets(Problem("HTTP 400, id", 400, "id"), request).error is None
 
 
 def test_no_value_of_ours_shows_bytes() -> None:

@@ -36,7 +36,7 @@ from dcrauth import (
     Throttled,
     TokenSource,
 )
-from dcrauth.provider import Request, Response
+from dcrauth.providers.protocol import Request, Response
 from dcrauth.simulator import Behaviour, Fault, Simulator
 from dcrauth.transports.aiohttp import AiohttpTransport
 

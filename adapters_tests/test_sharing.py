@@ -18,7 +18,7 @@ from adapters_tests import clients
 from adapters_tests import kinds_of_stores as kinds
 from adapters_tests.redis_server import RedisServer
 from dcrauth import AdobePass, TokenSource
-from dcrauth._strict import jwt_claims
+from dcrauth._internal.strict_json import jwt_claims
 from dcrauth.simulator import Behaviour, Call, Simulator
 from dcrauth.stores.redis import RedisStore
 from dcrauth.transports.requests import RequestsTransport

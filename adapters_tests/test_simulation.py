@@ -24,9 +24,10 @@ from adapters_tests.simulation.run import simulate
 from adapters_tests.simulation.server import PROVIDER, SimulatedServer
 from adapters_tests.simulation.store import PublicStore
 from adapters_tests.test_simulator import SCENARIO
-from dcrauth import AccessToken, AdobePass, ClientCredentials, events, problems, renewal, rules
-from dcrauth.problems import Meaning
-from dcrauth.provider import Problem, Request, Response, TokenGrant, Verdict
+from dcrauth import AccessToken, AdobePass, ClientCredentials, events
+from dcrauth.engine import answers, renewal, rules
+from dcrauth.engine.answers import Meaning
+from dcrauth.providers.protocol import Problem, Request, Response, TokenGrant, Verdict
 from dcrauth.simulator import Behaviour, Simulator
 from dcrauth.testing.store_contract import StoreContract
 from dcrauth.transports.requests import RequestsTransport
@@ -270,7 +271,7 @@ class TestServers:
         problem = grant(server, client)
         assert isinstance(problem, Problem)
         assert (problem.status, problem.error, problem.oauth) == (400, "invalid_client", True)
-        assert problems.meaning(problem) is Meaning.CLIENT_REJECTED
+        assert answers.meaning(problem) is Meaning.CLIENT_REJECTED
 
     def test_a_forgotten_client_is_refused_and_another_one_is_not(self, server: Simulated | Real) -> None:
         """When the server has forgotten its clients, their tokens are refused on that account; registering helps."""
@@ -318,5 +319,5 @@ class TestServers:
             found = grant(server, client)
             assert isinstance(found, TokenGrant) is passes, at
             if isinstance(found, Problem):
-                assert problems.meaning(found) is Meaning.THROTTLED
+                assert answers.meaning(found) is Meaning.THROTTLED
                 assert (found.error, found.retry_after) == (None, None)

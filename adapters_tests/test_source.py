@@ -30,8 +30,8 @@ from dcrauth import (
     TokenSource,
     events,
 )
-from dcrauth.flight import wait
-from dcrauth.provider import Request, Response
+from dcrauth.engine.single_flight import wait
+from dcrauth.providers.protocol import Request, Response
 
 
 class Gate:

@@ -24,8 +24,8 @@ from adapters_tests.kinds_of_stores import Kind
 from adapters_tests.redis_server import RedisServer
 from adapters_tests.world import STATEMENT, World
 from dcrauth import AdobePass, DCRAuthError, FileStore, MemoryStore, Store, StoreUnavailable, TokenSource
-from dcrauth.fleet import fleet_of
-from dcrauth.identity import Identity
+from dcrauth.engine.identity import Identity
+from dcrauth.engine.incident_breaker import fleet_of
 from dcrauth.stores import _locks
 from dcrauth.stores._locks import stripe
 from dcrauth.stores.sqlite import SQLiteStore

@@ -30,10 +30,10 @@ from dcrauth import (
     StoreError,
     StoreUnavailable,
     TokenSource,
-    cli,
 )
-from dcrauth.identity import Identity
-from dcrauth.records import (
+from dcrauth.cli.commands import main
+from dcrauth.engine.identity import Identity
+from dcrauth.engine.records import (
     Forgotten,
     StoredCredentials,
     read_credentials,
@@ -41,7 +41,7 @@ from dcrauth.records import (
     write_forgotten,
     write_token,
 )
-from dcrauth.transfer import Transferred, copy_credentials, export_credentials, import_credentials
+from dcrauth.engine.transfer import Transferred, copy_credentials, export_credentials, import_credentials
 
 
 def identity(number: int) -> Identity:
@@ -379,11 +379,11 @@ def test_the_command_exports_and_imports(
     filled(FileStore(tmp_path / "old"))
     filled(FileStore(tmp_path / "new"), 1, "other")
     exported = str(tmp_path / "export")
-    assert cli.main(["export", "--store", str(tmp_path / "old"), exported]) == 0
+    assert main(["export", "--store", str(tmp_path / "old"), exported]) == 0
     monkeypatch.setenv("DCRAUTH_STORE", str(tmp_path / "new"))
-    assert cli.main(["import", exported]) == 0
+    assert main(["import", exported]) == 0
     assert "2 written, 0 already there, 1 different" in capsys.readouterr().out
-    assert cli.main(["import", "--overwrite", exported]) == 0
+    assert main(["import", "--overwrite", exported]) == 0
     assert "1 written, 2 already there, 0 different" in capsys.readouterr().out
     assert clients(FileStore(tmp_path / "new"))[identity(0).credentials] == "client-0"
 
@@ -398,8 +398,8 @@ def test_the_command_knows_every_store(tmp_path: Path, capsys: pytest.CaptureFix
     filled(FileStore(tmp_path / "old"))
     before = ["--store", str(tmp_path / "old")]
     for number, store in enumerate(stores):
-        assert cli.main(["export", *before, str(tmp_path / str(number))]) == 0
-        assert cli.main(["import", *store, str(tmp_path / str(number))]) == 0
+        assert main(["export", *before, str(tmp_path / str(number))]) == 0
+        assert main(["import", *store, str(tmp_path / str(number))]) == 0
         assert "3 written" in capsys.readouterr().out
         before = store
     with pytest.raises(StoreCorrupt):

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives import serialization
 from requests.utils import select_proxy
 
 from dcrauth import AdobePass, ConfigurationError, MemoryStore, ServerUnavailable, TokenSource, Unavailable
-from dcrauth.provider import Request
+from dcrauth.providers.protocol import Request
 from dcrauth.simulator import Behaviour, Fault, Simulator
 from dcrauth.transports import default_transport
 from dcrauth.transports._tls import KeptContexts

@@ -24,9 +24,8 @@ from dcrauth import (
     StoreUnavailable,
     events,
 )
-from dcrauth.adobe import AdobePass
 from dcrauth.credentials import AccessToken
-from dcrauth.effects import (
+from dcrauth.engine.effects import (
     Add,
     Claim,
     Delete,
@@ -43,13 +42,14 @@ from dcrauth.effects import (
     Sleep,
     Tell,
 )
-from dcrauth.fleet import Fleet
-from dcrauth.identity import Identity
-from dcrauth.provider import Request, Response
-from dcrauth.records import StoredCredentials, read_credentials
-from dcrauth.refusals import Refusals
-from dcrauth.renewal import renewal
-from dcrauth.rules import Instant
+from dcrauth.engine.identity import Identity
+from dcrauth.engine.incident_breaker import Fleet
+from dcrauth.engine.records import StoredCredentials, read_credentials
+from dcrauth.engine.refusals import Refusals
+from dcrauth.engine.renewal import renewal
+from dcrauth.engine.rules import Instant
+from dcrauth.providers.adobe.adobe_pass import AdobePass
+from dcrauth.providers.protocol import Request, Response
 
 STATEMENT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpYXQiOjF9.c2ln"
 

@@ -27,7 +27,7 @@ import dcrauth.httpx
 import dcrauth.httpx2
 import dcrauth.requests
 from dcrauth import AdobePass, MemoryStore, TokenSource
-from dcrauth.provider import Request, Response
+from dcrauth.providers.protocol import Request, Response
 from machine import described
 
 URL = "https://sp.auth.adobe.com/api/v2/REF30/configuration"

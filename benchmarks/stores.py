@@ -40,7 +40,7 @@ BUDGET = 2.0
 
 def key_of(number: int) -> str:
     """The key of an identity's credentials, as dcrauth makes it."""
-    from dcrauth.identity import Identity
+    from dcrauth.engine.identity import Identity
 
     return Identity.of("https://sp.auth.adobe.com/o/client/register", "token", "app", str(number)).credentials
 
@@ -48,7 +48,7 @@ def key_of(number: int) -> str:
 def value_of(number: int) -> bytes:
     """A credentials record with what Adobe Pass answers."""
     from dcrauth import ClientCredentials
-    from dcrauth.records import write_credentials
+    from dcrauth.engine.records import write_credentials
 
     chance = random.Random(number)
     uuids = [str(uuid.UUID(int=chance.getrandbits(128))) for _ in range(2)]

@@ -13,24 +13,14 @@ from typing import Any
 from unittest import mock
 
 from adapters_tests.simulation.invariants import Invariant
-from dcrauth import (
-    CredentialsRejected,
-    StoreError,
-    StoreUnavailable,
-    TokenSource,
-    bars,
-    custody,
-    events,
-    problems,
-    renewal,
-    rules,
-)
-from dcrauth._confidential import replaced
+from dcrauth import CredentialsRejected, StoreError, StoreUnavailable, TokenSource, events
+from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import AccessToken
-from dcrauth.effects import Add, Put, Replace, Sleep, Tell
-from dcrauth.problems import Meaning
-from dcrauth.records import write_credentials, write_token
-from dcrauth.rules import Course, Instant
+from dcrauth.engine import answers, bars, renewal, repair, rules
+from dcrauth.engine.answers import Meaning
+from dcrauth.engine.effects import Add, Put, Replace, Sleep, Tell
+from dcrauth.engine.records import write_credentials, write_token
+from dcrauth.engine.rules import Course, Instant
 
 
 @dataclass(frozen=True)
@@ -180,7 +170,7 @@ def _from_memory(errand: Any) -> Any:
     return known if known is not None else (yield from _stored(errand))
 
 
-_stored, _meaning = custody.stored, problems.meaning
+_stored, _meaning = repair.stored, answers.meaning
 _adoptable, _course, _held = rules.adoptable, rules.course, rules.held
 _worth_another = rules.worth_another
 _fetched, _new_credentials = renewal.fetched, renewal.new_credentials
@@ -243,7 +233,7 @@ BROKEN = (
         rules.is_outdated,
         _put_back_after_deletion,
     ),
-    Broken("keeps nothing aside", (Invariant.NOTHING_OVERWRITTEN,), custody.kept_aside, _nothing),
+    Broken("keeps nothing aside", (Invariant.NOTHING_OVERWRITTEN,), repair.kept_aside, _nothing),
     Broken(
         "replaces within a generation", (Invariant.NOTHING_OVERWRITTEN,), _write_credentials, _in_the_same_generation
     ),
@@ -261,7 +251,7 @@ BROKEN = (
     Broken(
         "takes a success in vain for no answer",
         (Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE,),
-        problems.is_success,
+        answers.is_success,
         _no,
     ),
     Broken("remembers no success in vain", (Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE,), bars.kept, _nothing),

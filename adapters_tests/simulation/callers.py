@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from adapters_tests.simulation.server import PROVIDER
 from dcrauth import DCRAuthError
 from dcrauth.credentials import AccessToken
-from dcrauth.flight import Flight
+from dcrauth.engine.single_flight import Flight
 
 if TYPE_CHECKING:
     from adapters_tests.simulation.process import Process

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapters_tests.simulation.server import PROVIDER
 from dcrauth import ServerUnavailable
-from dcrauth.provider import Request, Response
+from dcrauth.providers.protocol import Request, Response
 
 if TYPE_CHECKING:
     from adapters_tests.simulation.process import Process

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from adapters_tests.simulation.server import PROVIDER
-from dcrauth import Clock, DCRAuthError, MemoryStore, Policy, StoreUnavailable, TokenSource, custody, renewal
+from dcrauth import Clock, DCRAuthError, MemoryStore, Policy, StoreUnavailable, TokenSource
 from dcrauth.credentials import AccessToken
-from dcrauth.effects import Claim, Effect, Errand, Heard, Release, Story, Tell
+from dcrauth.engine import renewal, repair
+from dcrauth.engine.effects import Claim, Effect, Errand, Heard, Release, Story, Tell
+from dcrauth.engine.records import StoredCredentials, UnusableRegistration
+from dcrauth.engine.refusals import Refusals
+from dcrauth.engine.rules import Instant
+from dcrauth.engine.single_flight import Flight
 from dcrauth.events import Event
-from dcrauth.flight import Flight
-from dcrauth.provider import Request
-from dcrauth.records import StoredCredentials, UnusableRegistration
-from dcrauth.refusals import Refusals
-from dcrauth.rules import Instant
+from dcrauth.providers.protocol import Request
 
 if TYPE_CHECKING:
     from adapters_tests.simulation.callers import Caller
@@ -243,7 +244,7 @@ class Process:
         if task.flight is not None:
             task.story = renewal.renewal(task.errand) if error is None else renewal.unlocked(task.errand, error)
         elif error is None:
-            task.story = custody.forgotten(task.errand)
+            task.story = repair.forgotten(task.errand)
         else:
             self._end(task, error=error)
 

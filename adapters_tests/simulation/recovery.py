@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from adapters_tests.simulation.invariants import Invariant, require
 from dcrauth import DCRAuthError
 from dcrauth.credentials import AccessToken
-from dcrauth.records import StoredCredentials
+from dcrauth.engine.records import StoredCredentials
 
 if TYPE_CHECKING:
     from adapters_tests.simulation.callers import Caller

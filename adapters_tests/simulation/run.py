@@ -13,7 +13,7 @@ from adapters_tests.simulation.invariants import Invariant, Violation, require
 from adapters_tests.simulation.recovery import Recovery
 from adapters_tests.simulation.trace import words
 from adapters_tests.simulation.world import World
-from dcrauth import source
+from dcrauth.engine import source
 
 _STEPS = (100, 200, 400)
 _MOST_STEPS = 20_000

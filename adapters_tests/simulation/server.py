@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 from adapters_tests.world import STATEMENT
 from dcrauth import AdobePass
-from dcrauth.provider import Request, Response
+from dcrauth.providers.protocol import Request, Response
 
 PROVIDER = AdobePass(STATEMENT)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from dcrauth import DCRAuthError
 from dcrauth.credentials import AccessToken
-from dcrauth.effects import Now, Send, Sleep
-from dcrauth.provider import Response
-from dcrauth.rules import Instant
+from dcrauth.engine.effects import Now, Send, Sleep
+from dcrauth.engine.rules import Instant
+from dcrauth.providers.protocol import Response
 
 
 def words(line: tuple[float, str, Any, Any]) -> str:

@@ -9,11 +9,11 @@ from adapters_tests.simulation.invariants import Invariant, require
 from adapters_tests.simulation.server import CANARY, PROVIDER
 from dcrauth import ConfigurationError, DCRAuthError, StoreCorrupt, StoreError, StoreLost
 from dcrauth.credentials import AccessToken, ClientCredentials
-from dcrauth.effects import Add, Delete, Effect, Get, Put, Replace, Send, Sleep
+from dcrauth.engine.effects import Add, Delete, Effect, Get, Put, Replace, Send, Sleep
+from dcrauth.engine.identity import Identity
+from dcrauth.engine.records import Forgotten, StoredCredentials, read_credentials, read_unusable
 from dcrauth.events import Event
-from dcrauth.identity import Identity
-from dcrauth.provider import Request, Response, TokenGrant, Verdict
-from dcrauth.records import Forgotten, StoredCredentials, read_credentials, read_unusable
+from dcrauth.providers.protocol import Request, Response, TokenGrant, Verdict
 
 if TYPE_CHECKING:
     from adapters_tests.simulation.callers import Caller

@@ -18,7 +18,7 @@ from adapters_tests.simulation.store import TROUBLES, SimulatedStore
 from adapters_tests.simulation.watch import Watch
 from dcrauth import DCRAuthError, Policy, StoreUnavailable
 from dcrauth.credentials import AccessToken
-from dcrauth.effects import Add, Check, Delete, Effect, Get, Now, Put, Replace, Send, Sleep
+from dcrauth.engine.effects import Add, Check, Delete, Effect, Get, Now, Put, Replace, Send, Sleep
 
 _DURATIONS = (2.0, 20.0, 90.0, 700.0, 5000.0)
 

@@ -9,12 +9,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 from dcrauth import events
-from dcrauth._version import __version__ as __version__
-from dcrauth.adobe import AdobePass
-from dcrauth.clock import Clock
+from dcrauth._internal.version import __version__ as __version__
 from dcrauth.credentials import AccessToken, ClientCredentials
-from dcrauth.device import DeviceInfo, DeviceInfoWarning
-from dcrauth.enhanced import EnhancedError
+from dcrauth.engine.clock import Clock
+from dcrauth.engine.source import TokenSource
 from dcrauth.errors import (
     ConfigurationError,
     CredentialsRejected,
@@ -34,9 +32,11 @@ from dcrauth.errors import (
     Unavailable,
 )
 from dcrauth.policy import Policy
-from dcrauth.provider import Provider
-from dcrauth.source import TokenSource
-from dcrauth.statement import SoftwareStatement
+from dcrauth.providers.adobe.adobe_pass import AdobePass
+from dcrauth.providers.adobe.device_info import DeviceInfo, DeviceInfoWarning
+from dcrauth.providers.adobe.enhanced_error import EnhancedError
+from dcrauth.providers.protocol import Provider
+from dcrauth.providers.software_statement import SoftwareStatement
 from dcrauth.stores import Store
 from dcrauth.stores.memory import MemoryStore
 from dcrauth.transports import Transport

@@ -2,7 +2,7 @@
 
 import sys
 
-from dcrauth.cli import main
+from dcrauth.cli.commands import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -26,7 +26,7 @@ try:
 except ImportError as missing:
     raise ImportError("dcrauth.aiohttp needs aiohttp; run: pip install dcrauth[aiohttp]") from missing
 
-from dcrauth._adapter import LARGEST_REFUSAL, Attachment
+from dcrauth.adapters.adapter import LARGEST_REFUSAL, Attachment
 from dcrauth.credentials import AccessToken
 from dcrauth.transports.aiohttp import AiohttpTransport
 

@@ -7,7 +7,7 @@ from dataclasses import field
 from hashlib import sha256
 from typing import Any
 
-from dcrauth._confidential import Confidential, confidential
+from dcrauth._internal.confidential import Confidential, confidential
 
 NO_CREDENTIALS = re.compile(
     r"\s*(?:\S+\s+|Basic|Bearer|Concealed|Digest|DPoP|GNAP|HOBA|Mutual|Negotiate|OAuth|PrivateToken"

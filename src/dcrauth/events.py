@@ -5,8 +5,8 @@ No event holds a secret; *identity* is the first part of the key under which the
 
 from dataclasses import dataclass
 
+from dcrauth._internal.verdict import Verdict
 from dcrauth.errors import DCRAuthError
-from dcrauth.provider import Verdict
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ try:
 except ImportError as missing:
     raise ImportError("dcrauth.httpx needs httpx; run: pip install dcrauth[httpx]") from missing
 
-from dcrauth._httpx_flow import HttpxFlow, auth_of, with_sibling
+from dcrauth.adapters.httpx_flow import HttpxFlow, auth_of, with_sibling
 from dcrauth.transports.httpx import HttpxTransport
 
 __all__ = ["DCRAuth"]

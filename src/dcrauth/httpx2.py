@@ -10,7 +10,7 @@ try:
 except ImportError as missing:
     raise ImportError("dcrauth.httpx2 needs httpx2; run: pip install dcrauth[httpx2]") from missing
 
-from dcrauth._httpx_flow import HttpxFlow, auth_of, with_sibling
+from dcrauth.adapters.httpx_flow import HttpxFlow, auth_of, with_sibling
 from dcrauth.transports.httpx2 import Httpx2Transport
 
 __all__ = ["DCRAuth"]

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from dcrauth._arguments import shown, wrong
-from dcrauth._confidential import discreet_constructor
-from dcrauth._strict import number
+from dcrauth._internal.arguments import shown, wrong
+from dcrauth._internal.confidential import discreet_constructor
+from dcrauth._internal.strict_json import number
 from dcrauth.errors import ConfigurationError
 
 

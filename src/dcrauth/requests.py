@@ -23,7 +23,7 @@ except ImportError as missing:
     raise ImportError("dcrauth.requests needs requests; run: pip install dcrauth[requests]") from missing
 from urllib.parse import urlsplit
 
-from dcrauth._adapter import LARGEST_REFUSAL, UNPACKED_AT_ONCE, Attachment, is_long, short
+from dcrauth.adapters.adapter import LARGEST_REFUSAL, UNPACKED_AT_ONCE, Attachment, is_long, short
 from dcrauth.credentials import AccessToken
 from dcrauth.errors import ConfigurationError
 from dcrauth.transports.requests import RequestsTransport

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Self
 
-from dcrauth._confidential import unfailing
+from dcrauth._internal.confidential import unfailing
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator import api, control, dcr
 from dcrauth.simulator.behaviour import Behaviour, Fault

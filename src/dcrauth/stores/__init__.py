@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
-from dcrauth._arguments import check_methods
+from dcrauth._internal.arguments import check_methods
 
 
 @runtime_checkable

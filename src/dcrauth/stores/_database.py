@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 
-from dcrauth import _fork
-from dcrauth._threads import to_the_end
+from dcrauth._internal import fork
+from dcrauth._internal.threads import to_the_end
 from dcrauth.errors import StoreCorrupt, StoreError, StoreUnavailable
 from dcrauth.stores._disk import Disk, Folder, told
 from dcrauth.stores._locks import locked
@@ -52,7 +52,7 @@ class Database:
         self._files: object = None
         self._settled = False
         self._turns = 0
-        _fork.suspend(self)
+        fork.suspend(self)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:

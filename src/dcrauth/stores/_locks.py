@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from weakref import WeakValueDictionary
 
-from dcrauth import _fork
+from dcrauth._internal import fork
 from dcrauth.errors import InsecureStore, StoreUnavailable
 from dcrauth.stores._ownership import check_owner
 
@@ -108,7 +108,7 @@ class _Shared:
     def of(self, path: str, key: str) -> tuple[_LockFile, threading.Lock]:
         """Return the file at *path*, and the lock that threads with the same *key* have to take turns at."""
         if not self._watched:  # only now, for the sake of programs that import this and lock nothing
-            _fork.watch(self)
+            fork.watch(self)
             self._watched = True
         with self._guard:
             file = self._files.setdefault(path, _LockFile(path))
@@ -127,7 +127,7 @@ _shared = _Shared()
 
 def _acquired(path: str, end: float) -> Callable[[], object] | None:
     """Take a lock file from all other processes; return what lets it go, or None if that has not succeeded by *end*."""
-    from filelock import FileLock, Timeout  # noqa: PLC0415  # forks are what first imports it: see dcrauth._fork
+    from filelock import FileLock, Timeout  # noqa: PLC0415  # forks are what first imports it: see dcrauth._internal.fork
 
     # A new one each time, since none survives a fork; and of all threads, since the one that comes last lets it go.
     lock = FileLock(path, mode=0o600, poll_interval=_POLL, fallback_to_soft=False, thread_local=False)

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dcrauth._strict import json_object
+from dcrauth._internal.strict_json import json_object
 from dcrauth.errors import StoreLost, StoreTooNew
 from dcrauth.stores._disk import Disk, Folder, told
 

@@ -22,9 +22,9 @@ try:
 except ImportError as missing:
     raise ImportError("EncryptedStore needs cryptography; run: pip install dcrauth[encryption]") from missing
 
-from dcrauth import _fork
-from dcrauth._confidential import Confidential, confidential, discreet_constructor, unfailing
-from dcrauth._strict import DEEPEST, json_object
+from dcrauth._internal import fork
+from dcrauth._internal.confidential import Confidential, confidential, discreet_constructor, unfailing
+from dcrauth._internal.strict_json import DEEPEST, json_object
 from dcrauth.errors import (
     ConfigurationError,
     DCRAuthError,
@@ -86,7 +86,7 @@ class EncryptedStore(Confidential):
         self._sources = _checked(keys)
         self._loaded: tuple[_Key, ...] = ()
         self.after_fork()
-        _fork.watch(self)
+        fork.watch(self)
 
     def after_fork(self) -> None:
         """Make a new lock: that of the parent may be held by a thread that does not exist here."""

@@ -19,8 +19,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from dcrauth._arguments import path_of
-from dcrauth._confidential import discreet_constructor, unfailing
+from dcrauth._internal.arguments import path_of
+from dcrauth._internal.confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreWarning
 from dcrauth.stores._disk import LARGEST, Disk, Folder, told
 from dcrauth.stores._listing import Unread

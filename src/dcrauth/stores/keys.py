@@ -15,9 +15,9 @@ from concurrent.futures import Future, wait
 from functools import partial
 from typing import Any
 
-from dcrauth import _fork
-from dcrauth._arguments import check_seconds, check_text, path_of, shown
-from dcrauth._confidential import discreet
+from dcrauth._internal import fork
+from dcrauth._internal.arguments import check_seconds, check_text, path_of, shown
+from dcrauth._internal.confidential import discreet
 from dcrauth.errors import (
     ConfigurationError,
     DCRAuthError,
@@ -194,7 +194,7 @@ class _FromKeyring:
         self._user = user
         self._timeout = timeout
         self.after_fork()
-        _fork.watch(self)
+        fork.watch(self)
 
     def after_fork(self) -> None:
         """Forget the question that a thread of the parent has asked."""

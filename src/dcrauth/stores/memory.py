@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from weakref import WeakValueDictionary
 
-from dcrauth import _fork
-from dcrauth._confidential import Confidential, unfailing
+from dcrauth._internal import fork
+from dcrauth._internal.confidential import Confidential, unfailing
 from dcrauth.errors import StoreUnavailable
 
 
@@ -19,7 +19,7 @@ class MemoryStore(Confidential):
     def __init__(self) -> None:
         self._records: dict[str, bytes] = {}
         self.after_fork()
-        _fork.watch(self)
+        fork.watch(self)
 
     def after_fork(self) -> None:
         """Make new locks: those of the parent may be held by threads that do not exist here."""

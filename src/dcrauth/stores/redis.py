@@ -21,8 +21,8 @@ try:
 except ImportError as missing:
     raise ImportError("RedisStore needs redis; run: pip install dcrauth[redis]") from missing
 
-from dcrauth._arguments import check_seconds, check_text, wrong
-from dcrauth._confidential import Confidential, discreet_constructor, unfailing
+from dcrauth._internal.arguments import check_seconds, check_text, wrong
+from dcrauth._internal.confidential import Confidential, discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable, StoreWarning
 from dcrauth.stores._listing import Unread
 from dcrauth.stores._redis import (

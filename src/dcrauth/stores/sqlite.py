@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from dcrauth._arguments import path_of
-from dcrauth._confidential import discreet_constructor, unfailing
+from dcrauth._internal.arguments import path_of
+from dcrauth._internal.confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt
 from dcrauth.stores._database import Database
 from dcrauth.stores._disk import Disk, told

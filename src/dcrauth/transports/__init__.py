@@ -7,9 +7,9 @@ verifies certificates always, and gives up in time.
 import importlib
 from typing import Any, Protocol, cast
 
-from dcrauth._arguments import check_methods, wrong
+from dcrauth._internal.arguments import check_methods, wrong
 from dcrauth.errors import ConfigurationError
-from dcrauth.provider import Request, Response
+from dcrauth.providers.protocol import Request, Response
 
 _SHIPPED = {
     "requests": "RequestsTransport",

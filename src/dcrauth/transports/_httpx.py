@@ -4,8 +4,8 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from dcrauth import _fork
-from dcrauth.provider import Request, Response
+from dcrauth._internal import fork
+from dcrauth.providers.protocol import Request, Response
 from dcrauth.transports._options import Intake, TransportOptions, speaks_tls
 
 
@@ -42,7 +42,7 @@ class HttpxFamilyTransport(TransportOptions):
     def _transport(self, url: str) -> Any:
         context, proxy = self.tls_context(), self._proxy(url)
         try:
-            with _fork.undivided():  # the first time, the library imports much of itself
+            with fork.undivided():  # the first time, the library imports much of itself
                 return self._library.HTTPTransport(verify=context, proxy=proxy)
         except (ValueError, ImportError):  # as the environment may name a proxy that the library cannot use
             raise self._library.UnsupportedProtocol("proxy") from None

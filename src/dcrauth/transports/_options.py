@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, fields
 from typing import Self
 from urllib.parse import urlsplit
 
-from dcrauth._arguments import check_seconds, check_text, path_of, wrong
-from dcrauth._confidential import discreet_constructor, unfailing
+from dcrauth._internal.arguments import check_seconds, check_text, path_of, wrong
+from dcrauth._internal.confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, ServerUnavailable, raised_in
-from dcrauth.origins import is_loopback
-from dcrauth.provider import Request
+from dcrauth.providers.origins import is_loopback
+from dcrauth.providers.protocol import Request
 from dcrauth.transports._tls import KeptContexts, openssl_authorities, openssl_context, trusting
 
 LARGEST_ANSWER = 1 << 20

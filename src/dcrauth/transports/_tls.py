@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from dcrauth import _fork
+from dcrauth._internal import fork
 
 Path: TypeAlias = str | os.PathLike[str]
 
@@ -31,7 +31,7 @@ class KeptContexts:
         kept = self._kept.get(files)
         if kept is None or kept[0] != versions:
             # OpenSSL takes locks meanwhile, and one that another thread has at a fork is taken in the child for ever.
-            with _fork.undivided():
+            with fork.undivided():
                 kept = self._kept[files] = (versions, make())
         return kept[1]
 

@@ -6,7 +6,7 @@ import aiohttp
 from aiohttp.helpers import get_env_proxy_for_url
 from yarl import URL
 
-from dcrauth.provider import Request, Response
+from dcrauth.providers.protocol import Request, Response
 from dcrauth.transports._options import Intake, TransportOptions, with_scheme
 
 

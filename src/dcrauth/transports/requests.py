@@ -15,7 +15,7 @@ from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 from requests.utils import select_proxy
 from urllib3.exceptions import HTTPError
 
-from dcrauth.provider import Request, Response
+from dcrauth.providers.protocol import Request, Response
 from dcrauth.transports._options import Intake, TransportOptions, speaks_tls
 from dcrauth.transports._tls import trusting
 

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dcrauth._arguments import wrong
-from dcrauth._confidential import discreet_constructor
-from dcrauth.rules import Instant
+from dcrauth._internal.arguments import wrong
+from dcrauth._internal.confidential import discreet_constructor
+from dcrauth.engine.rules import Instant
 
 
 @discreet_constructor

@@ -12,7 +12,7 @@ from functools import cache
 from operator import itemgetter
 from typing import Any, ClassVar
 
-from dcrauth._adapter import LARGEST_REFUSAL, UNPACKED_AT_ONCE, Attachment, is_long, short
+from dcrauth.adapters.adapter import LARGEST_REFUSAL, UNPACKED_AT_ONCE, Attachment, is_long, short
 from dcrauth.credentials import AccessToken
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})

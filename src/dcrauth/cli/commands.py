@@ -10,13 +10,13 @@ from contextlib import suppress
 from typing import NoReturn
 from urllib.parse import parse_qsl
 
-from dcrauth._output import complain, output, say, shortened, show_any_character
-from dcrauth._version import __version__
-from dcrauth.adobe import ENVIRONMENTS, Environment
+from dcrauth._internal.version import __version__
+from dcrauth.cli.output import complain, output, say, shortened, show_any_character
+from dcrauth.engine.transfer import NoCredentials, export_credentials, import_credentials
 from dcrauth.errors import ConfigurationError, DCRAuthError, StoreCorrupt
+from dcrauth.providers.adobe.adobe_pass import ENVIRONMENTS, Environment
 from dcrauth.stores import Store, keys
 from dcrauth.stores.file import FileStore
-from dcrauth.transfer import NoCredentials, export_credentials, import_credentials
 
 _STATEMENT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -150,7 +150,7 @@ def _seconds(argument: str) -> float:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from dcrauth import demo  # noqa: PLC0415  # needs extras that other commands do not
+    from dcrauth.cli import demo  # noqa: PLC0415  # needs extras that other commands do not
 
     if options.software_statement is None:
         if options.environment or options.service_provider or options.store:

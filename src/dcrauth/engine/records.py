@@ -9,8 +9,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeGuard
 
-from dcrauth._confidential import Confidential, confidential, replaced
-from dcrauth._strict import DEEPEST, json_object, number
+from dcrauth._internal.confidential import Confidential, confidential, replaced
+from dcrauth._internal.strict_json import DEEPEST, json_object, number
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.errors import StoreCorrupt, StoreTooNew
 

@@ -8,7 +8,7 @@ import os
 import re
 from typing import Any
 
-from dcrauth._strict import number
+from dcrauth._internal.strict_json import number
 from dcrauth.errors import ConfigurationError
 
 _LONGEST_SHOWN = 100

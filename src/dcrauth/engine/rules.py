@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
-from dcrauth import problems
-from dcrauth._strict import jwt_claims, seconds_in
+from dcrauth._internal.strict_json import jwt_claims, seconds_in
 from dcrauth.credentials import AccessToken, ClientCredentials
+from dcrauth.engine import answers
+from dcrauth.engine.answers import LONGEST_WAIT, Meaning
+from dcrauth.engine.records import Forgotten, StoredCredentials, UnusableRegistration
 from dcrauth.errors import ConfigurationError, DCRAuthError, Rejected
 from dcrauth.policy import Policy
-from dcrauth.problems import LONGEST_WAIT, Meaning
-from dcrauth.provider import Problem, TokenGrant, Verdict
-from dcrauth.records import Forgotten, StoredCredentials, UnusableRegistration
+from dcrauth.providers.protocol import Problem, TokenGrant, Verdict
 
 LONGEST_LIFE = 366 * 86_400.0
 """A token that claims to live longer than a year, in seconds, claims something absurd."""
@@ -195,8 +195,8 @@ def pause(problem: Problem, attempt: int, now: Instant, chance: float, policy: P
     A throttled client waits for as long as the server says, and for a second at least (Adobe Pass documentation:
     Throttling mechanism); any other failure backs off with full jitter.
     """
-    told = problems.told_to_wait(problem, now.wall)
-    if problems.meaning(problem) is Meaning.THROTTLED:
+    told = answers.told_to_wait(problem, now.wall)
+    if answers.meaning(problem) is Meaning.THROTTLED:
         return policy.least_pause * (1.0 + chance) if told is None else max(told, policy.least_pause)
     backoff = chance * min(policy.longest_pause, policy.least_pause * 2.0 ** (attempt - 1))
     return max(backoff, told or 0.0)
@@ -204,7 +204,7 @@ def pause(problem: Problem, attempt: int, now: Instant, chance: float, policy: P
 
 def worth_another(problem: Problem, attempt: int, at: float, deadline: float, policy: Policy) -> bool:
     """Return whether to call an endpoint again *at* a monotonic time, after its *attempt*-th unsuccessful call."""
-    passing = problems.meaning(problem) in {Meaning.THROTTLED, Meaning.TRANSIENT}
+    passing = answers.meaning(problem) in {Meaning.THROTTLED, Meaning.TRANSIENT}
     return passing and attempt < policy.attempts and at < deadline
 
 

@@ -29,12 +29,12 @@ except ImportError as missing:
     raise ImportError(f"dcrauth demo needs {missing.name}; run: pip install dcrauth[demo]") from missing
 
 from dcrauth import events
-from dcrauth._output import output
-from dcrauth.adobe import AdobePass, Environment
-from dcrauth.clock import Clock
-from dcrauth.device import DeviceInfo
+from dcrauth.cli.output import output
+from dcrauth.engine.clock import Clock
+from dcrauth.engine.source import TokenSource
 from dcrauth.errors import DCRAuthError, ServerUnavailable
-from dcrauth.source import TokenSource
+from dcrauth.providers.adobe.adobe_pass import AdobePass, Environment
+from dcrauth.providers.adobe.device_info import DeviceInfo
 from dcrauth.stores import Store
 from dcrauth.stores.file import FileStore
 

@@ -4,7 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from dcrauth.origins import usual_spelling
+from dcrauth.providers.origins import usual_spelling
 
 _KEY = re.compile(r"[0-9a-f]{64}\.(credentials|replaced-[0-9]{1,16})")
 

@@ -12,9 +12,10 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from dcrauth import _fork, events
-from dcrauth._arguments import is_asynchronous, wrong
-from dcrauth._threads import start_thread
+from dcrauth import events
+from dcrauth._internal import fork
+from dcrauth._internal.arguments import is_asynchronous, wrong
+from dcrauth._internal.threads import start_thread
 from dcrauth.errors import ConfigurationError
 
 _IDLE = 1.0
@@ -66,7 +67,7 @@ class Listener:
         _check(on_event)
         self._on_event = on_event
         self.after_fork()
-        _fork.watch(self)
+        fork.watch(self)
         _all.add(self)
 
     def after_fork(self) -> None:

@@ -6,10 +6,11 @@ that cannot be used is the last one for a day: a note in the store tells all pro
 
 from dataclasses import replace
 
-from dcrauth import events, problems, rules
-from dcrauth.effects import Bar, Claim, Errand, Get, Now, Put, Release, Sleep, Story, Tell
+from dcrauth import events
+from dcrauth.engine import answers, rules
+from dcrauth.engine.effects import Bar, Claim, Errand, Get, Now, Put, Release, Sleep, Story, Tell
+from dcrauth.engine.records import UnusableRegistration, read_unusable, write_unusable
 from dcrauth.errors import DCRAuthError, RegistrationRejected, StoreCorrupt, StoreError, StoreLost, another
-from dcrauth.records import UnusableRegistration, read_unusable, write_unusable
 
 _GLANCE = 0.05
 """Seconds between two looks whether another identity has heard what is said to the statement."""
@@ -24,7 +25,7 @@ def admitted(errand: Errand) -> Story[None]:
     """
     note = yield from standing(errand)
     if note is not None:
-        raise problems.barred(errand.provider.register_url, note.status)
+        raise answers.barred(errand.provider.register_url, note.status)
     while True:
         now = yield Now()
         found = yield Claim(errand.provider.register_url, errand.provider.statement_digest)
@@ -71,11 +72,11 @@ def learned(errand: Errand, error: DCRAuthError | None) -> Story[None]:
     now = yield Now()
     if error is None:
         yield Release(endpoint, digest)
-    elif isinstance(error, RegistrationRejected) and problems.is_unusable(error):
+    elif isinstance(error, RegistrationRejected) and answers.is_unusable(error):
         note = UnusableRegistration(now.wall, digest, error.status)
         yield from kept(errand, Bar(note, now.monotonic + rules.UNUSABLE_FOR, stored=False))
         yield Release(endpoint, digest)
-    elif isinstance(error, RegistrationRejected) and problems.is_about_the_statement(error):
+    elif isinstance(error, RegistrationRejected) and answers.is_about_the_statement(error):
         yield Release(endpoint, digest, another(error), errand.policy.probe_after)
 
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from traceback import clear_frames
 from typing import Any, TypeVar
 
-from dcrauth._confidential import chain_of
-from dcrauth.clock import Clock
+from dcrauth._internal.confidential import chain_of
 from dcrauth.credentials import AccessToken
-from dcrauth.custody import forgotten, restored
-from dcrauth.effects import (
+from dcrauth.engine.clock import Clock
+from dcrauth.engine.effects import (
     Add,
     Check,
     Claim,
@@ -28,11 +27,12 @@ from dcrauth.effects import (
     Story,
     Tell,
 )
+from dcrauth.engine.incident_breaker import Fleet
+from dcrauth.engine.refusals import REFUSALS, Refusals
+from dcrauth.engine.renewal import renewal, unlocked
+from dcrauth.engine.repair import forgotten, restored
 from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreUnavailable, described, is_refusal
 from dcrauth.events import Event, StoreProblem
-from dcrauth.fleet import Fleet
-from dcrauth.refusals import REFUSALS, Refusals
-from dcrauth.renewal import renewal, unlocked
 from dcrauth.stores import Store
 from dcrauth.transports import Transport
 

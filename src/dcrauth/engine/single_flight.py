@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dcrauth._threads import need_room, start_thread
+from dcrauth._internal.threads import need_room, start_thread
 from dcrauth.credentials import AccessToken
 from dcrauth.errors import DCRAuthError
 

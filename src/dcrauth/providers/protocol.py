@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Protocol
 
-from dcrauth._arguments import check_methods
-from dcrauth._confidential import Confidential, confidential
+from dcrauth._internal.arguments import check_methods
+from dcrauth._internal.confidential import Confidential, confidential
+from dcrauth._internal.verdict import Verdict
 from dcrauth.credentials import ClientCredentials
-from dcrauth.origins import Origin
+from dcrauth.providers.origins import Origin
+
+__all__ = ["Problem", "Provider", "Request", "Response", "TokenGrant", "Verdict", "check_provider"]
 
 
 @confidential
@@ -85,15 +87,6 @@ class Problem:
     retry_after: str | None = None
     expires: str | None = None
     rate_limit_reset: str | None = None
-
-
-class Verdict(Enum):
-    """What a 401 of a protected API says."""
-
-    TOKEN = "the token is refused: renew it"
-    CREDENTIALS = "the token is refused because of its client: renew it, the client may be gone"
-    USER = "the end user has to log in: none of our business"
-    APPLICATION = "the application is not allowed: no token would help"
 
 
 class Provider(Protocol):

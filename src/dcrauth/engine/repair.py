@@ -7,10 +7,11 @@ users out. A record of a later generation always wins; credentials that were del
 
 import itertools
 
-from dcrauth import events, rules
-from dcrauth.effects import Add, Delete, Errand, Get, Now, Replace, Story, Tell
+from dcrauth import events
+from dcrauth.engine import rules
+from dcrauth.engine.effects import Add, Delete, Errand, Get, Now, Replace, Story, Tell
+from dcrauth.engine.records import Forgotten, StoredCredentials, read_credentials, write_credentials, write_forgotten
 from dcrauth.errors import InsecureStore, StoreError, StoreLost, StoreUnavailable
-from dcrauth.records import Forgotten, StoredCredentials, read_credentials, write_credentials, write_forgotten
 
 _GAVE_WAY = (
     "The store had lost the client credentials of this process and holds others by now, which are used from here on: "

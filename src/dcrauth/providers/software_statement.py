@@ -9,9 +9,9 @@ from dataclasses import field
 from types import MappingProxyType
 from typing import IO, Any
 
-from dcrauth._arguments import check_text, expanded, shown, wrong
-from dcrauth._confidential import Confidential, confidential, discreet, discreet_constructor
-from dcrauth._strict import jwt_claims, number
+from dcrauth._internal.arguments import check_text, expanded, shown, wrong
+from dcrauth._internal.confidential import Confidential, confidential, discreet, discreet_constructor
+from dcrauth._internal.strict_json import jwt_claims, number
 from dcrauth.errors import ConfigurationError
 
 _LONGEST = 64 * 1024

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from dcrauth._arguments import check_text
+from dcrauth._internal.arguments import check_text
 from dcrauth.errors import ConfigurationError
 
 _PORTS = {"http": 80, "https": 443}

@@ -6,8 +6,8 @@ set up wrongly; registering them all anew would log all end users out for nothin
 
 import threading
 
-from dcrauth import _fork
-from dcrauth.origins import usual_spelling
+from dcrauth._internal import fork
+from dcrauth.providers.origins import usual_spelling
 
 WINDOW = 600.0
 """For how many seconds an outcome counts."""
@@ -19,7 +19,7 @@ class Fleet:
     def __init__(self) -> None:
         self._outcomes: dict[str, tuple[float, bool]] = {}
         self.after_fork()
-        _fork.watch(self)
+        fork.watch(self)
 
     def after_fork(self) -> None:
         """Make a new lock: that of the parent may be held by a thread that does not exist here."""

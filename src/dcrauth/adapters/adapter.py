@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Any, ClassVar, NoReturn, Self, overload
 
-from dcrauth._confidential import discreet_constructor, unfailing
+from dcrauth._internal.confidential import discreet_constructor, unfailing
 from dcrauth.credentials import NO_CREDENTIALS, AccessToken
+from dcrauth.engine.source import TokenSource
 from dcrauth.errors import ConfigurationError, DCRAuthError, in_terms_of, is_connection_fault
 from dcrauth.events import Event
-from dcrauth.origins import origin, prefixes, spellings
 from dcrauth.policy import Policy
-from dcrauth.provider import Provider
-from dcrauth.source import TokenSource
+from dcrauth.providers.origins import origin, prefixes, spellings
+from dcrauth.providers.protocol import Provider
 from dcrauth.stores import Store
 from dcrauth.transports import Transport
 

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 from dcrauth import events
 from dcrauth.credentials import AccessToken, ClientCredentials
+from dcrauth.engine.identity import Identity
+from dcrauth.engine.records import StoredCredentials, UnusableRegistration
 from dcrauth.errors import DCRAuthError
-from dcrauth.identity import Identity
 from dcrauth.policy import Policy
-from dcrauth.provider import Provider, Request
-from dcrauth.records import StoredCredentials, UnusableRegistration
+from dcrauth.providers.protocol import Provider, Request
 
 T = TypeVar("T")
 

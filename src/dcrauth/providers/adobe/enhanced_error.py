@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dcrauth._strict import json_object, printable
+from dcrauth._internal.strict_json import json_object, printable
 from dcrauth.errors import ConfigurationError
 
 _XML_FIELD = re.compile(r"<(action|status|code|message|details|helpUrl|trace)>([^<]*)</\1>")

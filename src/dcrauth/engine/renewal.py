@@ -15,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from dcrauth import events, problems, rules
-from dcrauth._confidential import replaced
-from dcrauth.bars import admitted, learned
+from dcrauth import events
+from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import AccessToken, ClientCredentials
-from dcrauth.custody import kept_aside, noted, read, stored
-from dcrauth.effects import (
+from dcrauth.engine import answers, rules
+from dcrauth.engine.bars import admitted, learned
+from dcrauth.engine.effects import (
     Add,
     Check,
     Errand,
@@ -36,6 +36,9 @@ from dcrauth.effects import (
     Tell,
     Unsaved,
 )
+from dcrauth.engine.records import Forgotten, StoredCredentials, read_token, storable, write_credentials, write_token
+from dcrauth.engine.repair import kept_aside, noted, read, stored
+from dcrauth.engine.rules import Instant
 from dcrauth.errors import (
     CredentialsRejected,
     DCRAuthError,
@@ -48,9 +51,7 @@ from dcrauth.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from dcrauth.provider import Problem, Request, Response
-from dcrauth.records import Forgotten, StoredCredentials, read_token, storable, write_credentials, write_token
-from dcrauth.rules import Instant
+from dcrauth.providers.protocol import Problem, Request, Response
 
 T = TypeVar("T")
 
@@ -244,7 +245,7 @@ def fetched_by_another(errand: Errand, credentials: ClientCredentials) -> Story[
     except CredentialsRejected as reason:
         refusal = reason
     now = yield Now()
-    raise problems.unsettled(refusal) if rules.is_settling(credentials, now, errand.policy) else refusal
+    raise answers.unsettled(refusal) if rules.is_settling(credentials, now, errand.policy) else refusal
 
 
 def doubted(errand: Errand, client: StoredCredentials, suspicion: Suspicion) -> Story[StoredCredentials]:
@@ -266,11 +267,11 @@ def objection_to(
     """Return what speaks against a registration in the place of a refused client, if anything does."""
     now = yield Now()
     if rules.is_settling(client.credentials, now, errand.policy):
-        return problems.unsettled(refusal)
+        return answers.unsettled(refusal)
     refused, asked = yield Heard(errand.identity.key, refused=True)
     if rules.is_incident(refused, asked):
         yield Tell(events.RegistrationHalted(errand.name, refused, asked))
-        return problems.halted(refusal, refused, asked)
+        return answers.halted(refusal, refused, asked)
     return None if rules.may_register_again(client.credentials, now, errand.policy) else refusal
 
 
@@ -330,10 +331,10 @@ def answered(
         if not isinstance(outcome, Problem):
             return Answer(outcome, sent, now.monotonic - begun.monotonic, attempt)
         wait = rules.pause(outcome, attempt, now, errand.chance(), errand.policy)
-        if problems.meaning(outcome) is problems.Meaning.THROTTLED:
+        if answers.meaning(outcome) is answers.Meaning.THROTTLED:
             yield Tell(events.Throttled(errand.name, request.endpoint, wait))
         if not rules.worth_another(outcome, attempt, now.monotonic + wait, errand.deadline, errand.policy):
-            raise problems.error_of(outcome, request.endpoint, registering, now.wall + wait)
+            raise answers.error_of(outcome, request.endpoint, registering, now.wall + wait)
         yield Sleep(wait)
     raise AssertionError("unreachable: the loop only ends by returning or raising")
 
@@ -351,5 +352,5 @@ def called(request: Request, understand: Callable[[Response], T | Problem], regi
         outcome = Problem(reason=fault.message, status=fault.status)
     if not isinstance(outcome, Problem):
         return outcome
-    carried_out = registering and problems.is_success(outcome.status)
-    return problems.without_secrets(replace(outcome, carried_out=carried_out), request)
+    carried_out = registering and answers.is_success(outcome.status)
+    return answers.without_secrets(replace(outcome, carried_out=carried_out), request)

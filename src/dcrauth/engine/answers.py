@@ -6,7 +6,7 @@ from dataclasses import replace
 from enum import Enum
 from urllib.parse import parse_qsl
 
-from dcrauth._strict import json_object, seconds_in
+from dcrauth._internal.strict_json import json_object, seconds_in
 from dcrauth.errors import (
     CredentialsRejected,
     DCRAuthError,
@@ -16,7 +16,7 @@ from dcrauth.errors import (
     Throttled,
     Unavailable,
 )
-from dcrauth.provider import Problem, Request
+from dcrauth.providers.protocol import Problem, Request
 
 LONGEST_WAIT = 3_600.0
 """The most that a server can make us wait by ``Retry-After`` or ``Expires``, in seconds."""

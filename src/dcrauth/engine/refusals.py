@@ -8,7 +8,7 @@ import threading
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from dcrauth import _fork
+from dcrauth._internal import fork
 from dcrauth.errors import DCRAuthError, another
 
 PATIENCE = 2.0
@@ -33,7 +33,7 @@ class Refusals:
     def __init__(self) -> None:
         self._known: dict[Hashable, _Known] = {}
         self.after_fork()
-        _fork.watch(self)
+        fork.watch(self)
 
     def after_fork(self) -> None:
         """Make a new lock: that of the parent may be held by a thread that does not exist here."""

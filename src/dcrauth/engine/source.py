@@ -1,0 +1,382 @@
+"""The token of one identity: handed out at once while it is fresh, renewed by one at a time when it is not."""
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dcrauth import events
+from dcrauth._internal import fork
+from dcrauth._internal.arguments import check_methods, check_text, wrong
+from dcrauth._internal.confidential import Confidential, discreet_constructor, unfailing
+from dcrauth._internal.threads import to_the_end
+from dcrauth.credentials import AccessToken
+from dcrauth.engine import rules
+from dcrauth.engine.clock import Clock
+from dcrauth.engine.event_dispatch import Listener, log
+from dcrauth.engine.identity import Identity
+from dcrauth.engine.rules import Course, Held, Instant
+from dcrauth.engine.single_flight import Flight, do_here, take_off, wait, wait_async
+from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours, refusal_behind
+from dcrauth.policy import Policy
+from dcrauth.providers.protocol import Provider, Verdict, check_provider
+from dcrauth.stores import Store, check_store
+from dcrauth.transports import Transport, check_proxy, check_transport, default_transport
+
+if TYPE_CHECKING:
+    from dcrauth.engine.effects import Errand
+
+REMEMBERED = 8
+"""So many tokens are known again: requests with older ones may still be under way, or be sent once more."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How the last renewals ended, and the moment before which there is no other."""
+
+    error: DCRAuthError
+    until: Instant
+    count: int
+
+
+@discreet_constructor
+class TokenSource(Confidential):
+    """Gives out the access token of one identity, from any number of threads, tasks and event loops at once.
+
+    Most programs do not use it directly: they attach a ``DCRAuth`` to their HTTP client, which makes one.
+
+    Parameters:
+        provider: the authorization server, such as `AdobePass`.
+        store: where credentials and tokens are kept; a `FileStore` in the user's data directory by default.
+        instance: what tells this user application instance from others of the same application.
+        transport: what sends the two calls of a renewal; by default one on the first HTTP library that is installed.
+        policy: how early, how often and how long.
+        on_event: called with each event, in order, on a thread of its own; what it raises is only logged.
+        clock: where time comes from.
+
+    Raises:
+        ConfigurationError: an argument is wrong, or no HTTP library is installed.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        store: Store | None = None,
+        instance: str = "default",
+        transport: Transport | None = None,
+        policy: Policy | None = None,
+        on_event: Callable[[events.Event], None] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        # What renewals take is imported here: importing the package is cheaper without, and no renewal imports it.
+        from dcrauth.engine.driver import Driver  # noqa: PLC0415
+        from dcrauth.engine.effects import Memory  # noqa: PLC0415
+        from dcrauth.engine.incident_breaker import fleet_of  # noqa: PLC0415
+
+        _check_arguments(provider, store, instance, transport, policy, clock)
+        self.provider = provider
+        check_proxy(transport, provider.register_url, provider.token_url)
+        self._identity = Identity.of(provider.register_url, provider.token_url, provider.application, instance)
+        self._policy = Policy() if policy is None else policy
+        self._clock = Clock() if clock is None else clock
+        self._wall, self._monotonic = self._clock.wall, self._clock.monotonic
+        self._listener = None if on_event is None else Listener(on_event)
+        self._driver = Driver(
+            _default_store() if store is None else store,
+            default_transport() if transport is None else transport,
+            self._clock,
+            self._tell,
+            fleet_of(provider.token_url),
+        )
+        self._memory = Memory()
+        # The last tokens, without their values, by digests of their headers.
+        self._given: dict[bytes, AccessToken] = {}
+        self._hold(None)
+        self._failure: Failure | None = None
+        self.after_fork()
+        fork.watch(self)
+
+    @unfailing
+    def __repr__(self) -> str:
+        return f"<TokenSource {self._identity.key[:8]} of {self.provider!r}>"
+
+    def fresh(self) -> AccessToken | None:
+        """Return the token in hand if it is fresh, without waiting for anything or setting anything off."""
+        token, wall, monotonic = self._snapshot
+        return token if self._wall() < wall and self._monotonic() < monotonic else None
+
+    def token(self, *, instead_of: AccessToken | None = None) -> AccessToken:
+        """Return an access token, at once if the one in hand is fresh, else after a wait of at most ``Policy.timeout``.
+
+        Parameters:
+            instead_of: a token that a protected API has refused. If it is still the one in hand it is renewed, unless
+                it was granted moments ago because another one had been refused: then the same token is returned.
+
+        Raises:
+            Rejected: the server said no.
+            Unavailable: there is no token in time; ``retry_at`` says when to try again.
+            StoreError: the store failed.
+        """
+        if instead_of is None and (token := self.fresh()) is not None:
+            return token
+        found = self._token_or_flight(instead_of)
+        if isinstance(found, AccessToken):
+            return found
+        wait(found, self._policy.timeout)
+        return self._after(found, instead_of)
+
+    async def token_async(self, *, instead_of: AccessToken | None = None) -> AccessToken:
+        """Return an access token as `token` does, from an asyncio or trio task."""
+        if instead_of is None and (token := self.fresh()) is not None:
+            return token
+        found = self._token_or_flight(instead_of)
+        if isinstance(found, AccessToken):
+            return found
+        await wait_async(found, self._policy.timeout)
+        return self._after(found, instead_of)
+
+    def forget(self) -> bool:
+        """Delete the client credentials and tokens of this identity from the store, on purpose; may block.
+
+        Its end users are logged out, and the next request registers anew. To delete a record from the store by hand
+        does not do: a process that knows the credentials takes them for lost and puts them back.
+
+        An interrupt ends the wait for it only: it is done to the end all the same.
+
+        Returns:
+            Whether there were any credentials.
+
+        Raises:
+            StoreError: the store failed before all was deleted; call it again.
+        """
+        return to_the_end(partial(self._anew, self._driver.forget))
+
+    def restore(self) -> bool:
+        """Put the client credentials that were replaced last back in use, and keep the present ones aside; may block.
+
+        For when the server knows the old client again, so that end users who have not logged in anew need not. An
+        interrupt ends the wait for it only.
+
+        Returns:
+            Whether there were any.
+
+        Raises:
+            StoreError: the store failed, and the present ones are still in use.
+        """
+        return to_the_end(partial(self._anew, self._driver.restore))
+
+    def recognised(self, digest: bytes) -> AccessToken | None:
+        """Return the token whose header has the *digest*, if it is one of the last that came from here.
+
+        One that is no longer in hand comes without its value, which nobody needs.
+        """
+        holding = self._held
+        if holding is not None and holding.token.digest == digest:
+            return holding.token
+        return self._given.get(digest)
+
+    def refused(self, token: AccessToken, verdict: Verdict) -> bool:
+        """Note that a protected API has answered a request with *token* by 401; called by adapters.
+
+        Parameters:
+            token: what the request carried.
+            verdict: what the answer is about, as the provider reads it.
+
+        Returns:
+            Whether to ask for another token: `token` with *token* as ``instead_of``.
+        """
+        self._tell(events.RequestRefused(self._name, verdict, self._wall() - token.obtained_at))
+        if verdict is Verdict.CREDENTIALS:
+            self._suspect(token)
+        return rules.is_ours(verdict)
+
+    def retried(self) -> None:
+        """Note that a refused request is being sent once more, with another token; called by adapters."""
+        self._tell(events.RequestRetried(self._name))
+
+    def flush_events(self, timeout: float = 1.0) -> bool:
+        """Wait until ``on_event`` was called with all events so far; return whether it was within *timeout* seconds."""
+        return self._listener is None or self._listener.flush(timeout)
+
+    def after_fork(self) -> None:
+        """Forget the renewal under way, which went on in the parent process only."""
+        self._lock = threading.Lock()
+        self._flight: Flight | None = None
+
+    def _anew(self, change: Callable[["Errand"], bool]) -> bool:
+        found = change(self._errand(None))
+        self._begin_anew()
+        return found
+
+    def _begin_anew(self) -> None:
+        """Drop the token in hand and the renewals before and under way: they are about credentials that are gone."""
+        with self._lock:
+            self._hold(None)
+            self._failure = None
+            if self._flight is not None:
+                self._flight.outdated = True
+                self._flight = None
+
+    @property
+    def _name(self) -> str:
+        """How events call the identity."""
+        return self._identity.key[:8]
+
+    def _hold(self, holding: Held | None) -> None:
+        self._held = holding
+        # What the hot path reads, in one piece, so that no reader sees half of a change.
+        self._snapshot = (holding.token, *holding.due) if holding else (None, 0.0, 0.0)
+
+    def _token_or_flight(self, refused: AccessToken | None) -> AccessToken | Flight:
+        """Decide under the lock, act outside it: return a token to use or a renewal to wait for."""
+        with self._lock:
+            now, holding, failure = self._clock.now(), self._held, self._failure
+            blocked = failure is not None and not failure.until.reached(now)
+            course = rules.course(holding, refused, now, blocked, self._policy)
+            after_refusal = rules.is_in_hand(refused, holding)
+            renewing = course in {Course.WAIT, Course.USE_AND_RENEW}
+            flight, work = self._board(holding, after_refusal) if renewing else (None, None)
+        if flight is not None and work is not None and course is Course.WAIT:
+            do_here(flight, work)
+        if course is Course.FAIL and failure is not None:
+            raise another(failure.error) from failure.error
+        if course is Course.WAIT and flight is not None:
+            return flight
+        assert holding is not None  # noqa: S101  # the two courses that are left use the token in hand
+        return holding.token
+
+    def _board(self, holding: Held | None, after_refusal: bool) -> tuple[Flight, Callable[[], None] | None]:
+        """Return the renewal under way, or a new one, together with its work if no thread could be had for that."""
+        if self._flight is not None:
+            return self._flight, None
+        flight = Flight()
+        if not take_off(partial(self._fly, flight, holding, after_refusal)):
+            # Nobody else waits for that: the caller may be interrupted in the middle of it.
+            return flight, partial(self._renew, flight, holding, after_refusal, DCRAuthError)
+        # Known to others only once it runs: if this thread is interrupted, nobody waits for what never comes.
+        self._flight = flight
+        return flight, None
+
+    def _fly(self, flight: Flight, holding: Held | None, after_refusal: bool) -> None:
+        """Renew on a thread that does nothing else: nobody waits for it any longer, whatever comes out of that."""
+        try:
+            self._renew(flight, holding, after_refusal, BaseException)
+        except BaseException as reason:
+            # Not even how it ended could be noted.
+            self._clear(flight)
+            flight.land(as_ours(reason))
+            raise
+
+    def _renew(self, flight: Flight, holding: Held | None, after_refusal: bool, ending: type[BaseException]) -> None:
+        """Renew, and tell those who wait how it ended.
+
+        Parameters:
+            ending: what is an end of the renewal if it is raised; all else is the business of the thread.
+        """
+        begun = self._monotonic()
+        try:
+            errand = self._errand(holding.token if holding else None, after_refusal)
+            token = self._driver.renew(errand, flight.give_way)
+        except ending as reason:
+            self._fail(flight, as_ours(reason), begun)
+        else:
+            self._land(flight, token)
+
+    def _errand(self, instead_of: AccessToken | None, after_refusal: bool = False) -> "Errand":
+        from dcrauth.engine.effects import Errand  # noqa: PLC0415  # imported by the constructor
+
+        return Errand(
+            identity=self._identity,
+            provider=self.provider,
+            policy=self._policy,
+            instead_of=instead_of,
+            deadline=self._monotonic() + self._policy.timeout,
+            chance=random.random,
+            memory=self._memory,
+            after_refusal=after_refusal,
+        )
+
+    def _suspect(self, token: AccessToken) -> None:
+        from dcrauth.engine.effects import Suspicion  # noqa: PLC0415  # imported by the constructor
+
+        with self._lock:
+            client, now = self._memory.client, self._clock.now()
+            if client is not None and rules.incriminates(token, self._held, now, self._policy):
+                self._memory.suspicion = Suspicion(client.data, now.monotonic + rules.SUSPECT_FOR)
+
+    def _land(self, flight: Flight, token: AccessToken) -> None:
+        with self._lock:
+            self._remember(token)
+            if not flight.outdated:
+                self._hold(rules.held(token, self._clock.now(), random.random(), self._policy))
+                self._failure = None
+            self._clear(flight)
+        flight.land(token)
+
+    def _remember(self, token: AccessToken) -> None:
+        """Make *token* known again when its header comes back on a request, as one of the last ones."""
+        known = {**self._given, token.digest: AccessToken("", token.obtained_at, token.expires_at)}
+        # A new one each time, so that nobody who looks something up needs the lock.
+        self._given = dict(list(known.items())[-REMEMBERED:])
+
+    def _fail(self, flight: Flight, error: DCRAuthError, begun: float) -> None:
+        with self._lock:
+            count = 1 + (self._failure.count if self._failure else 0)
+            until = rules.next_try(error, count, self._clock.now(), random.random(), self._policy)
+            error.retry_at = until.wall
+            if not flight.outdated:
+                self._failure = Failure(error, until, count)
+            self._clear(flight)
+        flight.land(error)
+        self._tell(events.RenewalFailed(self._name, error, until.wall, self._monotonic() - begun, count))
+
+    def _clear(self, flight: Flight) -> None:
+        if self._flight is flight:
+            self._flight = None
+
+    def _after(self, flight: Flight, refused: AccessToken | None) -> AccessToken:
+        """Return what a renewal that was waited for has brought, or what can stand in for it."""
+        error = flight.outcome() or self._too_late()
+        if isinstance(error, AccessToken):
+            return error
+        holding = self._held
+        if holding is not None and rules.can_stand_in(holding, refused, self._clock.now()):
+            return holding.token
+        if (refusal := refusal_behind(error)) is not None:
+            raise refusal
+        raise another(error) from error
+
+    def _too_late(self) -> ServerUnavailable:
+        return ServerUnavailable(
+            f"There was no token within {self._policy.timeout:g} s; the renewal goes on",
+            retry_at=self._wall(),
+        )
+
+    def _tell(self, event: events.Event) -> None:
+        log(event)
+        if self._listener is not None:
+            self._listener.tell(event)
+
+
+def _check_arguments(
+    provider: object, store: object, instance: object, transport: object, policy: object, clock: object
+) -> None:
+    check_provider(provider)
+    check_text(instance, "instance")
+    if store is not None:
+        check_store(store)
+    if transport is not None:
+        check_transport(transport)
+    if not isinstance(policy, Policy | None):
+        raise wrong("policy", "a Policy(…)", policy)
+    if clock is not None:
+        check_methods(clock, "clock", Clock, "a Clock(…)")
+
+
+def _default_store() -> Store:
+    from dcrauth.stores.file import FileStore  # noqa: PLC0415  # for those who have not chosen another one
+
+    return FileStore()

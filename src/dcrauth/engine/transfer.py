@@ -1,0 +1,240 @@
+"""Moving client credentials from one store to another, so that a change of store logs nobody out.
+
+Only credentials travel, along with those that were replaced; tokens are had anew. Nothing is overwritten unless that is
+asked for, and then the old pair is kept aside. To move the same credentials twice does no harm. A store that never had
+any is an error: it is rather the wrong one, and what is taken for a backup would be empty.
+
+An exported file has one JSON object on each line: a heading, the records, and how many of these there are.
+"""
+
+import itertools
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TextIO
+
+from dcrauth._internal.arguments import path_of
+from dcrauth._internal.strict_json import json_object
+from dcrauth.engine.identity import Identity, identity_using, is_of_credentials
+from dcrauth.engine.records import Forgotten, StoredCredentials, read_credentials, write_credentials
+from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable
+from dcrauth.stores import Store
+
+_HEADING = {"format": "dcrauth-export", "schema": 1}
+_LONGEST_LINE = 16 * 1024 * 1024
+"""In characters; no record is near it, and a line without an end, as of a device, must not fill the memory."""
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+Records = Iterable[tuple[str, bytes]]
+
+
+class NoCredentials(ConfigurationError):
+    """The store to read from holds none, nor a note that they were deleted: it is not the one that was meant."""
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """How a transfer went, in numbers of identities and of pairs that were kept aside.
+
+    Parameters:
+        written: were not in the target store, or were overwritten as asked.
+        present: were there already, the same.
+        kept: were there already, different ones, and were left as they are.
+    """
+
+    written: int
+    present: int
+    kept: int
+
+
+def copy_credentials(source: Store, target: Store, *, overwrite: bool = False) -> Transferred:
+    """Copy all client credentials from one store to another.
+
+    Parameters:
+        overwrite: whether credentials of the target that differ give way; they are kept aside.
+
+    Raises:
+        ConfigurationError: *source* has no client credentials, nor a note that they were deleted.
+        StoreError: a record cannot be read or written; what was copied before stays, and the copy can be run again.
+    """
+    return _written(target, _credentials_in(source), overwrite)
+
+
+def export_credentials(store: Store, path: str | os.PathLike[str]) -> int:
+    """Write all client credentials of a store to a new file that only its owner can read; return how many.
+
+    The file holds secrets in plain text, whatever the store: keep it as you would keep a password.
+
+    Raises:
+        ConfigurationError: the file exists already, or cannot be written to its end; or the store has no client
+            credentials, nor a note that they were deleted. Then there is no new file.
+        StoreError: a record cannot be read; then there is none either.
+    """
+    count = 0
+    with _new_file(path_of(path, "path")) as write_line:
+        write_line(_HEADING)
+        for key, data in _credentials_in(store):
+            write_line({"key": key, "record": data.decode()})
+            count += 1
+        write_line({"records": count})
+    return count
+
+
+def import_credentials(store: Store, path: str | os.PathLike[str], *, overwrite: bool = False) -> Transferred:
+    """Read client credentials from a file that `export_credentials` wrote, into a store.
+
+    Parameters:
+        overwrite: whether credentials of the store that differ give way; they are kept aside.
+
+    Raises:
+        ConfigurationError: there is no such file, it is not an export, or it is cut short; the line is named. What was
+            written before stays, which is nothing if the file is none of ours from its beginning.
+        StoreError: a record is damaged or cannot be written; what was written before stays.
+    """
+    records = _credentials_in_file(path_of(path, "path"))
+    first = list(itertools.islice(records, 1))  # a file of another kind is told before anything is made of the store
+    return _written(store, itertools.chain(first, records), overwrite)
+
+
+def _credentials_in(store: Store) -> Iterator[tuple[str, bytes]]:
+    found = False
+    for key in store.keys():
+        if not is_of_credentials(key):
+            continue
+        found = True
+        data = store.get(key)
+        if data is not None and isinstance(read_credentials(key, data), StoredCredentials):
+            yield key, data
+    if not found:
+        kind = type(store).__name__  # not its repr, which is not always ours: it may show a password
+        raise NoCredentials(f"This {kind} has no client credentials; name the store that your application uses")
+
+
+def _written(store: Store, records: Records, overwrite: bool) -> Transferred:
+    store.healthcheck()
+    outcomes = Counter(_write(store, key, data, overwrite) for key, data in records)
+    return Transferred(outcomes["written"], outcomes["present"], outcomes["kept"])
+
+
+def _write(store: Store, key: str, data: bytes, overwrite: bool) -> str:
+    arriving = read_credentials(key, data)
+    assert isinstance(arriving, StoredCredentials)  # noqa: S101  # whoever gives records here has left out all others
+    if store.add(key, data):
+        return "written"
+    found = _present(store, key)
+    if isinstance(found, StoredCredentials) and found.credentials == arriving.credentials:
+        return "present"
+    identity = identity_using(key)
+    if not overwrite or identity is None:
+        return "kept"
+    if isinstance(found, StoredCredentials):
+        _keep_aside(store, identity, found)
+    # Of a later generation than what it replaces: so no process puts the old pair back, taking it for lost.
+    successor = write_credentials(key, arriving.credentials, found.generation + 1)
+    if not store.replace(key, successor.data, expected=found.data):
+        raise StoreUnavailable("Client credentials were replaced by another process meanwhile; run the transfer again")
+    return "written"
+
+
+def _keep_aside(store: Store, identity: Identity, client: StoredCredentials) -> None:
+    """Keep a copy of credentials that are about to be replaced, in the first place that no other copy has taken."""
+    for place in itertools.count(client.generation):
+        aside = identity.replaced(place)
+        copy = write_credentials(aside, client.credentials, client.generation).data
+        if store.add(aside, copy) or store.get(aside) == copy:
+            return
+
+
+def _present(store: Store, key: str) -> StoredCredentials | Forgotten:
+    data = store.get(key)
+    if data is None:
+        raise StoreUnavailable("A record came and went during the transfer; run it again when nobody else is writing")
+    return read_credentials(key, data)
+
+
+def _credentials_in_file(path: str) -> Iterator[tuple[str, bytes]]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            _check_heading(_line(file.readline(_LONGEST_LINE), path, 1), path)
+            yield from _records_in(file, path)
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: this is not an export of dcrauth, which is text") from None
+    except (OSError, ValueError) as reason:
+        raise ConfigurationError(f"{path} cannot be read: {_why(reason)}") from None
+
+
+def _records_in(file: TextIO, path: str) -> Iterator[tuple[str, bytes]]:
+    number = 1
+    for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), start=2):
+        found = _line(line, path, number)
+        if found == {"records": number - 2} and not file.readline(1):
+            return
+        yield _record(found, path, number)
+    raise ConfigurationError(f"{path} is cut short after line {number}; get the whole file, or export again")
+
+
+def _line(line: str, path: str, number: int) -> dict[str, object]:
+    try:
+        return json_object(line)
+    except ValueError:
+        raise ConfigurationError(f"{path}, line {number}: this is not an export of dcrauth") from None
+
+
+def _check_heading(found: dict[str, object], path: str) -> None:
+    if found != _HEADING:
+        raise ConfigurationError(f"{path}: this is not an export of this version of dcrauth")
+
+
+def _record(found: dict[str, object], path: str, number: int) -> tuple[str, bytes]:
+    key, record = found.get("key"), found.get("record")
+    if not (isinstance(key, str) and isinstance(record, str) and is_of_credentials(key)):
+        raise ConfigurationError(f"{path}, line {number}: there are no client credentials")
+    data = record.encode()
+    if not isinstance(read_credentials(key, data), StoredCredentials):
+        raise StoreCorrupt(f"{path}, line {number}: there are no client credentials in the record")
+    return key, data
+
+
+@contextmanager
+def _new_file(path: str) -> Iterator[Callable[[object], None]]:
+    """Make a new file and yield what writes a line to it; remove it again if it is not written to its end."""
+    with _told(path):
+        fd = os.open(path, _NEW, 0o600)
+    try:
+        try:
+            yield partial(_write_line, fd, path)
+            with _told(path):
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+    except BaseException:
+        with suppress(OSError):  # what cannot even be removed has no end, so that no import takes it for whole
+            os.unlink(path)
+        raise
+
+
+def _write_line(fd: int, path: str, value: object) -> None:
+    line = json.dumps(value).encode() + b"\n"
+    with _told(path):
+        while line:
+            line = line[os.write(fd, line) :]
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Turn what the operating system says of a new file into an error that says what to do."""
+    try:
+        yield
+    except FileExistsError:
+        raise ConfigurationError(f"{path} exists already and is not overwritten; choose another name") from None
+    except (OSError, ValueError) as reason:
+        raise ConfigurationError(f"{path} cannot be written: {_why(reason)}; choose another place") from None
+
+
+def _why(reason: Exception) -> str:
+    return getattr(reason, "strerror", None) or type(reason).__name__

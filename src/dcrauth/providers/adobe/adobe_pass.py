@@ -1,0 +1,277 @@
+"""Adobe Pass Authentication: its environments, its two DCR calls, and what its refusals mean."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import IO, Any, Literal, Self, TypeAlias
+from urllib.parse import urlencode
+
+from dcrauth._internal.arguments import check_text, shown, wrong
+from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, unfailing
+from dcrauth._internal.strict_json import json_object, printable
+from dcrauth._internal.version import __version__
+from dcrauth.credentials import ClientCredentials
+from dcrauth.errors import ConfigurationError
+from dcrauth.providers.adobe.device_info import DeviceInfo
+from dcrauth.providers.adobe.enhanced_error import EnhancedError, enhanced_error, read_error
+from dcrauth.providers.origins import origin_of, secure_url
+from dcrauth.providers.protocol import Problem, Request, Response, TokenGrant, Verdict
+from dcrauth.providers.software_statement import SoftwareStatement
+
+__all__ = ["ENVIRONMENTS", "AdobePass", "EnhancedError", "Environment", "enhanced_error"]
+
+Environment: TypeAlias = Literal["release-production", "prequal-production", "release-staging", "prequal-staging"]
+
+ENVIRONMENTS: Mapping[Environment, tuple[str, ...]] = MappingProxyType(
+    {
+        "release-production": ("sp.auth.adobe.com", "api.auth.adobe.com", "mgmt.auth.adobe.com"),
+        "prequal-production": ("sp-prequal.auth.adobe.com", "mgmt-prequal.auth.adobe.com"),
+        "release-staging": ("sp.auth-staging.adobe.com", "api.auth-staging.adobe.com", "mgmt.auth-staging.adobe.com"),
+        "prequal-staging": ("sp-prequal.auth-staging.adobe.com", "mgmt-prequal.auth-staging.adobe.com"),
+    }
+)
+"""Hosts of Adobe's four environments; the first of each serves the two DCR calls and REST API v2."""
+
+_CLIENT_CODES = frozenset({"invalid_access_token_client_application", "invalid_client_id", "invalid_client"})
+_APPLICATION_CODES = frozenset({"unknown_software_statement", "unknown_application"})
+_VISIBLE = re.compile(r"[!-~]+")
+_VSCHAR = re.compile(r"[ -~]+")
+_BEARER = frozenset({"", "bearer", "bearertoken"})
+_USER_AGENT = f"dcrauth/{__version__}"
+
+
+@discreet_constructor
+class AdobePass(Confidential):
+    """Adobe Pass Authentication as a provider (Adobe Pass documentation: Dynamic Client Registration API).
+
+    Parameters:
+        software_statement: a `SoftwareStatement`, its text, the path of its file, or a file object.
+        environment: "release-production", "prequal-production", "release-staging" or "prequal-staging".
+        base_url: takes the place of the environment's host, for a simulator, a proxy or a spoofed environment; only
+            its own origin is protected then. ``http`` is accepted on loopback only.
+        device_info: the streaming device, sent as ``X-Device-Info``.
+        redirect_uri: sent with the registration, for applications that have one.
+        protects: URLs of further APIs, whose origins may see the token.
+        forwarded_for: the streaming device's public IP address, sent as ``X-Forwarded-For``. For servers that act for
+            devices: Adobe throttles by it.
+        device_headers_on_requests: whether requests to the protected APIs carry the two device headers as well, where
+            the caller has not set them.
+        token_request: "form" sends the client credentials in the body of the token request; "query" in its URL, for
+            servers that want it so.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        software_statement: SoftwareStatement | str | os.PathLike[str] | IO[str] | IO[bytes],
+        *,
+        environment: Environment = "release-production",
+        base_url: str | None = None,
+        device_info: DeviceInfo | None = None,
+        redirect_uri: str | None = None,
+        protects: Iterable[str] = (),
+        forwarded_for: str | None = None,
+        device_headers_on_requests: bool = True,
+        token_request: Literal["form", "query"] = "form",
+    ) -> None:
+        bases = _bases(environment, base_url)
+        guarded = [*bases, *(secure_url(url, "protects") for url in _urls(protects))]
+        _check_choice(token_request, "token_request", ("form", "query"))
+        if redirect_uri is not None:
+            check_text(redirect_uri, "redirect_uri")
+        if not isinstance(device_headers_on_requests, bool):
+            raise wrong("device_headers_on_requests", "True or False", device_headers_on_requests)
+        self._statement = SoftwareStatement.of(software_statement)
+        self._redirect_uri = redirect_uri
+        self._token_request_form = token_request
+        self._device_headers_on_requests = device_headers_on_requests
+        self.register_url = f"{bases[0]}/o/client/register"
+        self.token_url = f"{bases[0]}/o/client/token"
+        self.protected_origins = frozenset(origin_of(url) for url in guarded)
+        self._describe_device(device_info, forwarded_for)
+
+    @discreet
+    def for_device(self, device_info: DeviceInfo | None, *, forwarded_for: str | None = None) -> Self:
+        """Return the same provider for another streaming device, for servers that act for many of them.
+
+        Parameters:
+            device_info: the device, never the server.
+            forwarded_for: the device's public IP address.
+
+        Raises:
+            ConfigurationError: an argument is wrong.
+        """
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._describe_device(device_info, forwarded_for)
+        return twin
+
+    @unfailing
+    def __repr__(self) -> str:
+        return f"<AdobePass at {self.token_url.removesuffix('/o/client/token')}>"
+
+    @property
+    def application(self) -> str:
+        """What identifies the application: the statement's subject, or its digest."""
+        return self._statement.application
+
+    @property
+    def api_headers(self) -> Mapping[str, str]:
+        """The device headers, if requests to the protected APIs shall carry them."""
+        return self._device_headers if self._device_headers_on_requests else MappingProxyType({})
+
+    @property
+    def statement_digest(self) -> str:
+        """A digest of the body of a registration: of the statement, and of the redirect URI if there is one."""
+        return hashlib.sha256(self.registration_request().body).hexdigest()
+
+    def registration_request(self) -> Request:
+        """Return the registration request (Adobe Pass documentation: Retrieve client credentials)."""
+        fields = {"software_statement": self._statement.text}
+        if self._redirect_uri is not None:
+            fields["redirect_uri"] = self._redirect_uri
+        return self._post(self.register_url, "application/json;charset=utf-8", json.dumps(fields))
+
+    def read_registration(self, response: Response) -> ClientCredentials | Problem:
+        """Return the client credentials in the answer; any 2xx status will do.
+
+        Both are text of printable ASCII characters, to which the space belongs (RFC 6749 appendix A.1, A.2).
+        """
+        fields = _fields(response)
+        client_id, client_secret = fields.pop("client_id", None), fields.pop("client_secret", None)
+        if not (_matches(_VSCHAR, client_id) and _matches(_VSCHAR, client_secret)):
+            return _problem(response, "no usable client_id and client_secret")
+        return ClientCredentials(client_id, client_secret, metadata=fields)
+
+    def token_request(self, credentials: ClientCredentials) -> Request:
+        """Return the token request (Adobe Pass documentation: Retrieve access token)."""
+        parameters = urlencode(
+            {
+                "grant_type": "client_credentials",
+                "client_id": credentials.client_id,
+                "client_secret": credentials.client_secret,
+            }
+        )
+        in_query = self._token_request_form == "query"
+        return self._post(
+            self.token_url,
+            "application/x-www-form-urlencoded",
+            "" if in_query else parameters,
+            query=f"?{parameters}" if in_query else "",
+        )
+
+    def read_token(self, response: Response) -> TokenGrant | Problem:
+        """Return the token in the answer; any 2xx status will do."""
+        fields = _fields(response)
+        value: Any = fields.get("access_token")
+        if not _matches(_VISIBLE, value):
+            return _problem(response, "no usable access_token")
+        if not _is_bearer(fields.get("token_type")):
+            # To ask again would bring another token of the same type.
+            return replace(_problem(response, "a token_type other than bearer"), final=True)
+        return TokenGrant(value, fields.get("expires_in"))
+
+    def verdict(self, body: bytes) -> Verdict:
+        """Return what a 401 says (Adobe Pass documentation: Enhanced Error Codes).
+
+        The action "application-registration" covers renewing the token as well as registering again, so that only
+        codes tell the two apart, and a renewal always comes first.
+        """
+        error = read_error(body) or EnhancedError()
+        if error.action == "authentication":
+            return Verdict.USER
+        if error.code in _APPLICATION_CODES:
+            return Verdict.APPLICATION
+        return Verdict.CREDENTIALS if error.code in _CLIENT_CODES else Verdict.TOKEN
+
+    def _describe_device(self, device_info: DeviceInfo | None, forwarded_for: str | None) -> None:
+        headers: dict[str, str] = {}
+        if not isinstance(device_info, DeviceInfo | None):
+            raise wrong("device_info", "a DeviceInfo(…)", device_info)
+        if device_info is not None:
+            headers["X-Device-Info"] = device_info.header
+        if forwarded_for is not None:
+            headers["X-Forwarded-For"] = _address(forwarded_for)
+        self._device_headers = MappingProxyType(headers)
+
+    def _post(self, url: str, content_type: str, body: str, query: str = "") -> Request:
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Cache-Control": "no-store",
+            "Content-Type": content_type,
+            "User-Agent": _USER_AGENT,
+            **self._device_headers,
+        }
+        return Request(url + query, headers, body.encode(), endpoint=url)
+
+
+def _check_choice(value: str, what: str, choices: Iterable[str]) -> None:
+    check_text(value, what)
+    if value not in choices:
+        raise ConfigurationError(f"{what} must be one of {', '.join(choices)}, not {shown(value)}")
+
+
+def _bases(environment: Environment, base_url: str | None) -> list[str]:
+    _check_choice(environment, "environment", ENVIRONMENTS)
+    if base_url is not None:
+        return [secure_url(base_url, "base_url")]
+    return [f"https://{host}" for host in ENVIRONMENTS[environment]]
+
+
+def _urls(protects: Iterable[str]) -> Iterable[str]:
+    if isinstance(protects, str):
+        raise ConfigurationError("protects must be a list of URLs, not one URL: write [url]")
+    if isinstance(protects, type) or not isinstance(protects, Iterable):
+        raise wrong("protects", "a list of URLs", protects)
+    return protects
+
+
+def _address(forwarded_for: str) -> str:
+    check_text(forwarded_for, "forwarded_for")
+    if not _VISIBLE.fullmatch(forwarded_for):
+        raise ConfigurationError("forwarded_for must be one IP address, such as 203.0.113.7")
+    return forwarded_for
+
+
+def _fields(response: Response) -> dict[str, Any]:
+    """The fields of a successful answer; an answer without any reads as one that lacks them all."""
+    if not 200 <= response.status < 300:
+        return {}
+    try:
+        return json_object(response.body)
+    except ValueError:
+        return {}
+
+
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _is_bearer(kind: object) -> bool:
+    """Whether a ``token_type`` is bearer: what says nothing counts as that, and ``BearerToken`` is what Apigee says."""
+    return kind is None or (isinstance(kind, str) and kind.strip().lower() in _BEARER)
+
+
+def _problem(response: Response, lack: str) -> Problem:
+    success = 200 <= response.status < 300
+    error = read_error(response.body, success=success) or EnhancedError()
+    answered = f"HTTP {response.status}" + (f", {error.code}" if error.code else "")
+    return Problem(
+        reason=f"{answered} with {lack}" if success and not error.code else answered,
+        status=response.status,
+        error=error.code,
+        oauth=error.oauth,
+        final=error.oauth and error.code in _APPLICATION_CODES,
+        description=printable(error.message),
+        trace=error.trace or printable(response.headers.get("adobe-request-id")),
+        retry_after=response.headers.get("retry-after"),
+        expires=response.headers.get("expires"),
+        rate_limit_reset=response.headers.get("x-ratelimit-reset"),
+    )
