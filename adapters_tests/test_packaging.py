@@ -53,3 +53,13 @@ def test_the_version_stands_once() -> None:
 def test_the_package_is_typed() -> None:
     """py.typed is installed, so that type checkers read the annotations."""
     assert files("dcrauth").joinpath("py.typed").is_file()
+
+
+@pytest.mark.parametrize("door", ["adobe", "device", "source", "transfer"])
+def test_modules_that_have_moved_are_found_where_they_were(door: str) -> None:
+    """What the documentation has named once can be imported from there, and is the same thing."""
+    module = importlib.import_module(f"dcrauth.{door}")
+    assert module.__all__
+    for name in module.__all__:
+        found = getattr(module, name)
+        assert getattr(dcrauth, name, found) is found
