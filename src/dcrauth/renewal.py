@@ -347,6 +347,8 @@ def called(request: Request, understand: Callable[[Response], T | Problem], regi
     try:
         response = yield Send(request)
         outcome = understand(response)
+        if isinstance(outcome, Problem) and outcome.status is None:
+            outcome = replace(outcome, status=response.status)
     except Unavailable as fault:
         outcome = Problem(reason=fault.message, status=fault.status)
     if not isinstance(outcome, Problem):
