@@ -270,7 +270,7 @@ store, over, suspended = SQLiteStore(sys.argv[1]), threading.Event(), []
 class Watched(Database):
     def suspend(self):
         super().suspend()
-        suspended.append((self._writers_held, self._held_for_fork, self._connection))
+        suspended.append((self._writers._is_owned(), self._mutex._is_owned(), self._connection))
 
 store._database.__class__ = Watched
 
