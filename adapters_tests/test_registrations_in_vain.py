@@ -14,6 +14,7 @@ import pytest
 
 from adapters_tests.clients import Kind
 from adapters_tests.conftest import ManualClock
+from adapters_tests.direct import Server
 from dcrauth import (
     AdobePass,
     ClientCredentials,
@@ -494,3 +495,20 @@ def test_what_is_not_about_the_statement(
         make(instance="one").token()
     time.advance(3)
     assert make(instance="two").token()
+
+
+def test_an_interrupted_registration_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is interrupted while showing a statement leaves it to the next identity at once."""
+    monkeypatch.setattr("dcrauth.flight.start_thread", lambda *_, **__: False)
+    interrupts, slept = [KeyboardInterrupt], []
+    clock = Clock(sleep=slept.append)
+
+    def interrupted_once() -> None:
+        if interrupts:
+            raise interrupts.pop()
+
+    server = Server(on_registration=interrupted_once)
+    with pytest.raises(KeyboardInterrupt):
+        server.source(MemoryStore(), clock=clock).token()
+    assert server.source(MemoryStore(), clock=clock, instance="another").token().value
+    assert slept == []

@@ -69,14 +69,13 @@ def learned(errand: Errand, error: DCRAuthError | None) -> Story[None]:
     """
     endpoint, digest = errand.provider.register_url, errand.provider.statement_digest
     now = yield Now()
-    if error is None:
-        yield Release(endpoint, digest)
-    elif isinstance(error, RegistrationRejected) and problems.is_unusable(error):
+    if isinstance(error, RegistrationRejected) and problems.is_unusable(error):
         note = UnusableRegistration(now.wall, digest, error.status)
         yield from kept(errand, Bar(note, now.monotonic + rules.UNUSABLE_FOR, stored=False))
-        yield Release(endpoint, digest)
-    elif isinstance(error, RegistrationRejected) and problems.is_about_the_statement(error):
+    if isinstance(error, RegistrationRejected) and problems.is_about_the_statement(error):
         yield Release(endpoint, digest, another(error), errand.policy.probe_after)
+    else:
+        yield Release(endpoint, digest)
 
 
 def kept(errand: Errand, bar: Bar) -> Story[None]:
