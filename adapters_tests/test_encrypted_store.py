@@ -698,6 +698,15 @@ def test_a_file_open_to_others_is_closed(mode: int, linked: bool, tmp_path: Path
     assert key_from_file(path)() == NEW
 
 
+def test_a_file_without_a_key_keeps_its_mode(tmp_path: Path, user: int) -> None:
+    """Others may have to read what was named by mistake: only a file with a key in it is closed to them."""
+    path = key_file(tmp_path, text="127.0.0.1 localhost", mode=0o644)
+    os.chown(path, user, -1)
+    with pytest.raises(ConfigurationError, match="does not hold"):
+        key_from_file(path)()
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
 @pytest.mark.parametrize("mode", [0o602, 0o606, 0o622, 0o666])
 def test_a_file_open_to_anybody_is_refused(mode: int, tmp_path: Path, user: int) -> None:
     """A file that everybody can write to is refused, since it may hold anybody's key, and the remedy is told."""

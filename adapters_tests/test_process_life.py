@@ -234,7 +234,30 @@ def test_forks_are_looked_after_in_order(first: str, adobe: Simulator, tmp_path:
     """Writers are suspended before filelock and the pools take their locks: what is registered last is called first."""
     program = ORDER.format(first=first, path=str(tmp_path / "records"), statement=adobe.software_statement)
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=LIFE, check=False)
-    assert (found.stdout.split(), found.stderr) == (["1", "True", "True"], "")
+    assert (found.stdout.split(), found.stderr) == (["2", "True", "True"], "")
+
+
+LATE = """
+import sys, threading
+from dcrauth import AdobePass, SQLiteStore, TokenSource
+
+def late():
+    threading.main_thread().join()
+    source = TokenSource(AdobePass(sys.argv[2], base_url=sys.argv[1]), store=SQLiteStore(sys.argv[3]))
+    print(bool(source.token()))
+
+threading.Thread(target=late).start()
+"""
+
+
+@pytest.mark.fault(
+    "a source is made for the first time after the main thread has ended, while other threads go on", "it works"
+)
+def test_a_source_made_after_the_main_thread_has_ended(adobe: Simulator, tmp_path: Path) -> None:
+    """What is imported for forks only cannot be had any more then, and is not missed."""
+    command = [sys.executable, "-c", LATE, adobe.url, adobe.software_statement, str(tmp_path / "records.db")]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=LIFE, check=False)
+    assert (found.stdout, found.stderr) == ("True\n", "")
 
 
 BUSY = """
@@ -247,7 +270,7 @@ store, over, suspended = SQLiteStore(sys.argv[1]), threading.Event(), []
 class Watched(Database):
     def suspend(self):
         super().suspend()
-        suspended.append((self._writers_held, self._held_for_fork, self._connection))
+        suspended.append((self._writers._is_owned(), self._mutex._is_owned(), self._connection))
 
 store._database.__class__ = Watched
 

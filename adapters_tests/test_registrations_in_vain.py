@@ -14,9 +14,11 @@ import pytest
 
 from adapters_tests.clients import Kind
 from adapters_tests.conftest import ManualClock
+from adapters_tests.direct import Server
 from dcrauth import (
     AdobePass,
     ClientCredentials,
+    Clock,
     DCRAuthError,
     FileStore,
     MemoryStore,
@@ -250,6 +252,62 @@ def test_a_damaged_note_is_replaced(make: Make, adobe: Simulator) -> None:
 
 
 @pytest.mark.fault(
+    "the note on a registration that has brought nothing usable is damaged in the store, while its process goes on",
+    "the process itself remembers, and writes the note anew",
+)
+def test_a_damaged_note_is_written_anew(make: Make, adobe: Simulator, time: ManualClock) -> None:
+    """A damaged note is not taken for one that forget() has deleted."""
+    adobe.behaviour = Behaviour(registers="no secret")
+    store = MemoryStore()
+    source = make(store=store)
+    for _ in range(3):
+        with pytest.raises(RegistrationRejected):
+            source.token()
+        (key,) = store.keys()
+        store.put(key, b"damaged")
+        time.advance(PROBE)
+    for each in (source, make(store=store)):
+        with pytest.raises(RegistrationRejected):
+            each.token()
+    assert adobe.counts.register == 1
+
+
+class Terse(AdobePass):
+    """A provider whose problems do not say which status an answer had."""
+
+    def read_registration(self, response: Response) -> Problem:
+        """Find nothing usable in any answer."""
+        return Problem("nothing usable")
+
+
+def test_a_problem_without_a_status_has_that_of_the_answer(make: Make, adobe: Simulator) -> None:
+    """That a registration was carried out does not rest on what a provider says of it."""
+    provider = Terse(adobe.software_statement, base_url=adobe.url)
+    with pytest.raises(RegistrationRejected, match="one more client"):
+        make(provider=provider).token()
+    assert adobe.counts.register == 1
+
+
+@pytest.mark.fault(
+    "the clock is set back while a registration that has brought nothing usable stands against others",
+    "the process itself remembers for how long",
+)
+def test_a_clock_that_is_set_back(adobe: Simulator, time: ManualClock) -> None:
+    """A process knows its own note again, whatever has become of the wall clock."""
+    adobe.behaviour = Behaviour(registers="no secret")
+    ahead = [50 * HOUR]
+    clock = Clock(wall=lambda: time.wall() + ahead[0], monotonic=time.monotonic, sleep=time.sleep)
+    provider = AdobePass(adobe.software_statement, base_url=adobe.url)
+    source = TokenSource(provider, store=MemoryStore(), clock=clock)
+    for _ in range(3):
+        with pytest.raises(RegistrationRejected):
+            source.token()
+        time.advance(PROBE)
+        ahead[0] -= 10 * HOUR
+    assert adobe.counts.register == 1
+
+
+@pytest.mark.fault(
     "the note on a registration that has brought nothing usable was made by a clock that was ahead",
     "it says nothing: one registration more, and no process is locked out for longer than a day",
 )
@@ -437,3 +495,20 @@ def test_what_is_not_about_the_statement(
         make(instance="one").token()
     time.advance(3)
     assert make(instance="two").token()
+
+
+def test_an_interrupted_registration_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is interrupted while showing a statement leaves it to the next identity at once."""
+    monkeypatch.setattr("dcrauth.engine.single_flight.start_thread", lambda *_, **__: False)
+    interrupts, slept = [KeyboardInterrupt], []
+    clock = Clock(sleep=slept.append)
+
+    def interrupted_once() -> None:
+        if interrupts:
+            raise interrupts.pop()
+
+    server = Server(on_registration=interrupted_once)
+    with pytest.raises(KeyboardInterrupt):
+        server.source(MemoryStore(), clock=clock).token()
+    assert server.source(MemoryStore(), clock=clock, instance="another").token().value
+    assert slept == []

@@ -29,7 +29,15 @@ from dcrauth import (
 from dcrauth._internal.confidential import replaced
 from dcrauth.engine.effects import Add, Check, Get, Put, Replace, Send, Sleep, Suspicion
 from dcrauth.engine.identity import Identity
-from dcrauth.engine.records import read_credentials, read_token, write_credentials, write_forgotten, write_token
+from dcrauth.engine.records import (
+    UnusableRegistration,
+    read_credentials,
+    read_token,
+    write_credentials,
+    write_forgotten,
+    write_token,
+    write_unusable,
+)
 from dcrauth.engine.renewal import unlocked
 from dcrauth.engine.repair import forgotten
 from dcrauth.providers.protocol import Response
@@ -519,6 +527,18 @@ def test_a_suspect_client_is_replaced_once(world: World, process: Process) -> No
         assert world.registrations == 2
         assert world.used[-1] == "client-2"
     assert world.identity.replaced(1) in world.records
+
+
+def test_a_suspect_client_is_used_where_none_may_be_registered(world: World, process: Process) -> None:
+    """A note that bars registrations does not bar the client that there is, whose tokens the server grants."""
+    process.run()
+    world.now += 7200
+    note = UnusableRegistration(world.now, world.provider.statement_digest, 201)
+    world.records[world.identity.registration] = write_unusable(world.identity.registration, note)
+    suspect(process, world.records[world.identity.credentials])
+    process.after_refusal = True
+    process.run()
+    assert (process.error, world.registrations, world.used[-1]) == (None, 1, "client-1")
 
 
 def suspect(process: Process, data: bytes, seconds: float = 60.0) -> None:

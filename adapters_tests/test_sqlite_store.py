@@ -177,6 +177,21 @@ def test_a_mount_that_changes_modes_is_undone(path: Path) -> None:
         assert store.add("other", b"value")
 
 
+@pytest.mark.parametrize("what", ["database", "text"])
+def test_a_file_of_another_application_keeps_its_mode(what: str, path: Path) -> None:
+    """Others may have to read what was named by mistake: only a file of ours is closed to them."""
+    path.parent.mkdir(parents=True, mode=0o700)
+    if what == "text":
+        path.write_text("127.0.0.1 localhost\n" * 100)
+    else:
+        raw(path, "CREATE TABLE theirs (id)")
+    path.chmod(0o644)
+    for act in (lambda: SQLiteStore(path).get("key"), lambda: SQLiteStore(path).add("key", b"value")):
+        with pytest.raises(StoreCorrupt, match="it was left as it is"):
+            act()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
 @pytest.mark.fault(
     "everybody can write to the file of an SQLite store, or to its directory, as to `/tmp`",
     "`InsecureStore` with the command that helps: somebody may have changed it; its mode is left as it is",

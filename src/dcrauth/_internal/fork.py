@@ -202,7 +202,8 @@ def _look_after_forks() -> None:
     """
     global _hooks  # noqa: PLW0603  # no lock, which a fork could leave locked
     if _hooks is None and hasattr(os, "register_at_fork"):
-        import concurrent.futures.thread  # noqa: F401, PLC0415
+        with suppress(RuntimeError):  # the main thread has ended, and others go on: then no pool can begin any more
+            import concurrent.futures.thread  # noqa: F401, PLC0415
 
         import filelock  # noqa: F401, PLC0415
 

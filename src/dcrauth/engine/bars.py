@@ -40,26 +40,26 @@ def admitted(errand: Errand) -> Story[None]:
 
 def standing(errand: Errand) -> Story[UnusableRegistration | None]:
     """Return the note that stands against a registration: that in the store, or the one that only memory has."""
-    found = yield from noted(errand)
+    found, readable = yield from noted(errand)
     now = yield Now()
     bar, digest = errand.memory.bar, errand.provider.statement_digest
-    if bar is not None and bar.stored and found is None:
+    if bar is not None and bar.stored and found is None and readable:
         bar = errand.memory.bar = None  # credentials were deleted on purpose since, and the note with them
-    if bar is not None and now.monotonic < bar.until and rules.is_barred(bar.note, digest, now):
-        yield from kept(errand, bar)
+    if bar is not None and rules.still_bars(bar.note, bar.until, digest, now):
+        yield from kept(errand, replace(bar, stored=bar.stored and readable))
         return bar.note
     return found if rules.is_barred(found, digest, now) else None
 
 
-def noted(errand: Errand) -> Story[UnusableRegistration | None]:
-    """Read the note in the store; one that is damaged or lost says nothing."""
+def noted(errand: Errand) -> Story[tuple[UnusableRegistration | None, bool]]:
+    """Read the note in the store, and return whether that could be done; one that is damaged or lost says nothing."""
     key = errand.identity.registration
     try:
         data = yield Get(key)
-        return None if data is None else read_unusable(key, data)
+        return (None if data is None else read_unusable(key, data)), True
     except (StoreCorrupt, StoreLost) as problem:
         yield Tell(events.StoreProblem(errand.name, problem))
-        return None
+        return None, False
 
 
 def learned(errand: Errand, error: DCRAuthError | None) -> Story[None]:
@@ -70,14 +70,13 @@ def learned(errand: Errand, error: DCRAuthError | None) -> Story[None]:
     """
     endpoint, digest = errand.provider.register_url, errand.provider.statement_digest
     now = yield Now()
-    if error is None:
-        yield Release(endpoint, digest)
-    elif isinstance(error, RegistrationRejected) and answers.is_unusable(error):
+    if isinstance(error, RegistrationRejected) and answers.is_unusable(error):
         note = UnusableRegistration(now.wall, digest, error.status)
         yield from kept(errand, Bar(note, now.monotonic + rules.UNUSABLE_FOR, stored=False))
-        yield Release(endpoint, digest)
-    elif isinstance(error, RegistrationRejected) and answers.is_about_the_statement(error):
+    if isinstance(error, RegistrationRejected) and answers.is_about_the_statement(error):
         yield Release(endpoint, digest, another(error), errand.policy.probe_after)
+    else:
+        yield Release(endpoint, digest)
 
 
 def kept(errand: Errand, bar: Bar) -> Story[None]:

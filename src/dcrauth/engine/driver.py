@@ -1,6 +1,6 @@
 """Performing what a renewal asks for, against a real store, a real transport and a real clock."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from traceback import clear_frames
@@ -67,7 +67,13 @@ class Driver:
                 effect.
         """
         give_way()
-        return _discreet(lambda: self._renew(errand, give_way))
+        try:
+            return _discreet(lambda: self._renew(errand, give_way))
+        except DCRAuthError:
+            raise
+        except BaseException:
+            self.refusals.abandon(self._statement(errand.provider.register_url, errand.provider.statement_digest))
+            raise
 
     def _renew(self, errand: Errand, give_way: Callable[[], None]) -> AccessToken:
         with ExitStack() as held:
@@ -147,10 +153,14 @@ class Driver:
             case Heard():
                 return self.fleet.heard(effect.identity, now, refused=effect.refused)
             case Claim():
-                return self.refusals.claim((effect.endpoint, effect.statement, self.clock), now)
+                return self.refusals.claim(self._statement(effect.endpoint, effect.statement), now)
             case Release():
-                key = (effect.endpoint, effect.statement, self.clock)
+                key = self._statement(effect.endpoint, effect.statement)
                 return self.refusals.release(key, now, effect.refusal, effect.seconds)
+
+    def _statement(self, endpoint: str, digest: str) -> Hashable:
+        """How those who know of refused statements call one: moments of two clocks say nothing to each other."""
+        return endpoint, digest, self.clock
 
     def _in_store(self, effect: Get | Add | Replace | Put | Delete | Check) -> Any:
         match effect:

@@ -61,7 +61,7 @@ class Refusals:
     def release(
         self, statement: Hashable, now: float, refusal: DCRAuthError | None = None, seconds: float = 0.0
     ) -> None:
-        """Note what an endpoint has said to a statement; if it says nothing, a claim ends by itself.
+        """Note what an endpoint has said to a statement, which ends a claim.
 
         Parameters:
             refusal: how it was refused; None if it was not, and everybody may show it.
@@ -69,6 +69,13 @@ class Refusals:
         """
         with self._lock:
             self._known[statement] = _Known(refusal, now, seconds)
+
+    def abandon(self, statement: Hashable) -> None:
+        """Let others show a statement at once: whoever was to be the first has been interrupted."""
+        with self._lock:
+            known = self._known.get(statement)
+            if known is not None and known.refusal is None:
+                del self._known[statement]
 
 
 REFUSALS = Refusals()

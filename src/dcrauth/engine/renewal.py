@@ -43,6 +43,7 @@ from dcrauth.errors import (
     CredentialsRejected,
     DCRAuthError,
     DecryptionFailed,
+    RegistrationRejected,
     ServerUnavailable,
     StoreCorrupt,
     StoreError,
@@ -258,7 +259,12 @@ def doubted(errand: Errand, client: StoredCredentials, suspicion: Suspicion) -> 
         return client
     refusal = CredentialsRejected("A protected API refuses the fresh tokens of this client")
     objection = yield from objection_to(errand, client, refusal)
-    return client if objection is not None else (yield from succeeded(errand, client))
+    if objection is not None:
+        return client
+    try:
+        return (yield from succeeded(errand, client))
+    except RegistrationRejected:
+        return client
 
 
 def objection_to(
@@ -348,6 +354,8 @@ def called(request: Request, understand: Callable[[Response], T | Problem], regi
     try:
         response = yield Send(request)
         outcome = understand(response)
+        if isinstance(outcome, Problem) and outcome.status is None:
+            outcome = replace(outcome, status=response.status)
     except Unavailable as fault:
         outcome = Problem(reason=fault.message, status=fault.status)
     if not isinstance(outcome, Problem):

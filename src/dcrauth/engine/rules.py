@@ -247,6 +247,14 @@ def is_barred(note: UnusableRegistration | None, digest: str, now: Instant) -> b
     return -CLOCK_TOLERANCE < now.wall - note.noted_at < UNUSABLE_FOR
 
 
+def still_bars(note: UnusableRegistration, until: float, digest: str, now: Instant) -> bool:
+    """Return whether a *note* that this process has in memory, *until* a monotonic time, stands against a registration.
+
+    It is no other machine's: if it seems to be of the future, the clock was put right since.
+    """
+    return note.statement_digest == digest and now.monotonic < until and now.wall - note.noted_at < UNUSABLE_FOR
+
+
 def is_settling(credentials: ClientCredentials, now: Instant, policy: Policy) -> bool:
     """Return whether the client is so new that a part of the server may not know it yet."""
     return -CLOCK_TOLERANCE < now.wall - credentials.registered_at < policy.settling

@@ -5,17 +5,21 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 from dcrauth.errors import InsecureStore, StoreCorrupt, StoreTooNew, StoreUnavailable
 from dcrauth.stores._disk import Disk
+from dcrauth.stores._ownership import OPEN_TO_OTHERS, check_owner
 
 APPLICATION = int.from_bytes(b"dcra", "big")
 """What ``PRAGMA application_id`` says of a file of ours."""
 
 SCHEMA = 1
+_BRIEF_WAIT = 2.0
+"""How long a look at a file waits for whoever is laying it out, in seconds."""
+
 _TABLES = {"records", "store", "scratch"}
 _COLUMNS = "number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, key BLOB NOT NULL, value BLOB NOT NULL"
 LAYOUT = (
@@ -68,20 +72,38 @@ def _is_read_only(path: str) -> bool:
 def is_there(path: str, disk: Disk) -> bool:
     """Return whether there is a file, which then is our own, as is what SQLite has put beside it.
 
-    None is ever opened here: closing it would drop SQLite's own locks on it (fcntl(2)).
+    None is ever opened here but by SQLite: closing it otherwise would drop SQLite's own locks on it (fcntl(2)).
     """
-    found = [_is_ours(each, disk) for each in (f"{path}-wal", f"{path}-shm", path)]
+    files = (f"{path}-wal", f"{path}-shm", path)
+    modes = [0 if found is None else found.st_mode for found in map(_own, files)]
+    if os.name == "posix" and modes[-1] & OPEN_TO_OTHERS and not any(mode & stat.S_IWOTH for mode in modes):
+        _check_not_foreign(path)
+    found = [_is_kept_private(each, disk) for each in files]
     return found[-1]
 
 
-def _is_ours(path: str, disk: Disk) -> bool:
-    with suppress(FileNotFoundError):  # or it has gone since, as a log does that its last user has worked off
+def _own(path: str) -> os.stat_result | None:
+    try:
         found = os.lstat(path)
-        if not stat.S_ISREG(found.st_mode):
-            raise InsecureStore(f"{path} is not a regular file; move it away")
-        disk.keep_private(path, path, found)
-        return True
-    return False
+    except FileNotFoundError:  # or it has gone since, as a log does that its last user has worked off
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise InsecureStore(f"{path} is not a regular file; move it away")
+    check_owner(path, found)
+    return found
+
+
+def _check_not_foreign(path: str) -> None:
+    """Look whose database it is before others lose their permissions: those of another application may need them."""
+    with closing(_connect(path, _BRIEF_WAIT)) as connection:
+        is_laid_out(connection, path)
+
+
+def _is_kept_private(path: str, disk: Disk) -> bool:
+    if (found := _own(path)) is None:
+        return False
+    disk.keep_private(path, path, found)
+    return True
 
 
 def identities(path: str) -> object:

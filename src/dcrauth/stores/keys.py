@@ -143,35 +143,38 @@ def _from_environment(name: str) -> bytes:
 
 def _from_file(path: str) -> bytes:
     try:
-        content = _content(path)
+        key = _key_in(path)
     except FileNotFoundError:
         raise DecryptionFailed(f"There is no key file {path}; restore it if there was one") from None
     except OSError as reason:
         raise StoreUnavailable(f"The key file {path} cannot be read: {reason.strerror}") from None
-    key = _parsed(content.decode("latin-1"))
-    del content  # it may be a key in another format, and no traceback is to show it
     if key is None:
         raise ConfigurationError(f"The key file {path} does not hold {_FORMATS}")
     return key
 
 
-def _content(path: str) -> bytes:
+def _key_in(path: str) -> bytes | None:
     fd = os.open(path, _READING)
     try:
-        _check(path, fd, os.fstat(fd))
+        found = os.fstat(fd)
+        _check(path, found)
         with open(fd, "rb", closefd=False) as file:
-            return file.read(_MOST)
+            key = _parsed(file.read(_MOST).decode("latin-1"))
+        if key is not None:  # what holds none was named by mistake, and others may have to read it
+            _close_to_others(path, fd, found)
+        return key
     finally:
         os.close(fd)
 
 
-def _check(path: str, fd: int, found: os.stat_result) -> None:
+def _check(path: str, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise InsecureStore(f"{path} is not a file; put the key into one")
-    if os.name != "posix":
-        return
-    if found.st_uid not in {os.geteuid(), 0}:
+    if os.name == "posix" and found.st_uid not in {os.geteuid(), 0}:
         raise InsecureStore(f"The key file {path} belongs to another user (uid {found.st_uid}); make it your own")
+
+
+def _close_to_others(path: str, fd: int, found: os.stat_result) -> None:
     forbidden = OPEN_TO_OTHERS if found.st_uid else _ALL_BUT_READING_BY_GROUP
     try:
         opened = closed_to_others(path, fd, found, forbidden)
