@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,13 @@ from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 import dcrauth
-from adapters_tests import fault_table
+from adapters_tests import fault_table, house_picture
 from adapters_tests.test_transfer import filled
 from adapters_tests.world import STATEMENT
 from dcrauth import FileStore, events
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -56,3 +57,18 @@ def test_the_table_of_faults_is_up_to_date() -> None:
     """The table in docs/reliability.md is what the tests make; if not: python -m adapters_tests.fault_table."""
     text = fault_table.PAGE.read_text(encoding="utf-8")
     assert text == fault_table.page(text)
+
+
+def test_the_pictures_of_the_house_are_up_to_date() -> None:
+    """The pictures in docs/architecture.md are what the imports make; if not: python -m adapters_tests.house_picture."""
+    text = house_picture.PAGE.read_text(encoding="utf-8")
+    assert text == house_picture.page(text)
+
+
+@pytest.mark.parametrize("place", [house_picture.room, house_picture.engine_module])
+def test_the_house_has_no_circles(place: Callable[[str], str | None]) -> None:
+    """No room imports one that imports it, directly or through others."""
+    whole = house_picture.graph(place)
+    assert not [
+        each for each, below in whole.items() if any(each in house_picture.reach(whole, other) for other in below)
+    ]
