@@ -158,6 +158,7 @@ TABLE = [
             ("proxy", ("none",)),
             ("ca_bundle", ("none",)),
             ("client_certificate", ("none",)),
+            ("trust_env", ("flag",)),
             ("connect_timeout", ()),
             ("read_timeout", ()),
             ("total_timeout", ()),
@@ -210,6 +211,18 @@ def test_wrong_arguments(taking: Taking, tmp_path: Path, monkeypatch: pytest.Mon
         assert 20 < len(str(caught.value)) < 500
     assert list(tmp_path.iterdir()) == []
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("make", TRANSPORTS)
+@pytest.mark.parametrize("name", ["connect_timeout", "read_timeout", "total_timeout"])
+def test_more_seconds_than_a_socket_can_wait(make: Callable[..., Any], name: str) -> None:
+    """A time that no platform can wait for is refused at once, where each call would fail; eleven days will do."""
+    for seconds in (1e300, 1e10, 3e6):
+        with pytest.raises(ConfigurationError, match=f"{name} must be a number of seconds above 0, and at most"):
+            make(**{name: seconds})
+    with pytest.raises(ConfigurationError, match="timeout must be a number of seconds above 0, and at most"):
+        Policy(timeout=1e10)
+    assert getattr(make(**{name: 1e6}), name) == Policy(timeout=1e6).timeout
 
 
 NAMED = [

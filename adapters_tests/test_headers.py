@@ -172,6 +172,17 @@ def test_an_authorization_that_says_nothing_is_none(kind: Kind, app: App, adobe:
     assert adobe.counts.token == 2
 
 
+def test_an_authorization_in_bytes_is_read_as_text(source: TokenSource, adobe: Simulator, api: str) -> None:
+    """With requests a value may be bytes: what says nothing is none, and the rest is the caller's."""
+    with requests.Session() as session:
+        session.auth = dcrauth.requests.DCRAuth(source)
+        for nothing in (b"", b"Bearer", b"Bearer "):
+            assert session.get(api, headers={"Authorization": nothing}, timeout=20).status_code == 200
+        assert session.get(api, headers={"Authorization": b"Bearer m\xfcne"}, timeout=20).status_code == 401
+    assert tokens_seen(adobe)[-1] == "Bearer m\xfcne"
+    assert adobe.counts.token == 1
+
+
 def test_an_authorization_that_says_something_is_the_callers(app: App, adobe: Simulator, api: str) -> None:
     """A key without a scheme, or anything behind one, is sent as it is, and its 401 is the caller's."""
     for value in CALLERS:

@@ -8,6 +8,7 @@ import dataclasses
 import errno
 import gc
 import io
+import json
 import logging
 import pickle
 import sys
@@ -610,6 +611,30 @@ def test_no_error_code_is_a_secret(
     assert echo not in everything_about(caught.value) + caplog.text + repr(told)
     assert caught.value.error is None
     assert echo not in pickle.dumps(caught.value).decode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("where", "echo"),
+    [
+        ("error_description", "x" * 170 + SECRET * 4),
+        ("error_description", f"no {STATEMENT[7:60]}… here"),
+        ("error_description", f"no {STATEMENT.split('.')[1][:30]}"),
+        ("error", f"unknown:{STATEMENT[2:40]}"),
+    ],
+    ids=["cut by us", "cut by the server", "half of the claims", "in a code"],
+)
+def test_no_words_of_a_server_have_a_part_of_a_secret(where: str, echo: str) -> None:
+    """What a server quotes in part, or what is cut in the middle of a secret, is left out as the whole is."""
+    provider = AdobePass(STATEMENT)
+    secret = SECRET * 4
+    requests = provider.registration_request(), provider.token_request(ClientCredentials("id", secret))
+    problem = provider.read_token(Response(400, {}, json.dumps({"error": "refused", where: echo}).encode()))
+    assert isinstance(problem, Problem)
+    for request in requests:
+        problem = answers.without_secrets(problem, request)
+    shown = f"{problem.reason} {problem.error} {problem.description}"
+    parts = {each[at : at + 12] for each in (STATEMENT, secret) for at in range(len(each) - 11)}
+    assert not [part for part in parts if part in shown]
 
 
 def test_error_codes_that_are_no_secrets_are_told() -> None:

@@ -696,7 +696,15 @@ def test_what_is_no_proxy_is_refused_at_once(kind: Any, proxy: str) -> None:
     assert "canary" not in str(caught.value)
 
 
-@pytest.mark.parametrize("proxy", ["ftp://user:canary@127.0.0.1:1", "socks5://user:canary@127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "ftp://user:canary@127.0.0.1:1",
+        "socks5://user:canary@127.0.0.1:1",
+        "http://user:canary@[127.0.0.1",
+        "http://user:canary@127.0.0.1:65536000",
+    ],
+)
 def test_a_proxy_that_cannot_be_used_is_an_error(kind: Any, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy of the environment that the library cannot use is `ServerUnavailable`, and no call goes without it."""
     for variable in ("HTTP_PROXY", "http_proxy"):

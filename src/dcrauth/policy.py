@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from dcrauth._internal.arguments import shown, wrong
+from dcrauth._internal.arguments import check_seconds, shown, wrong
 from dcrauth._internal.confidential import discreet_constructor
 from dcrauth._internal.strict_json import number
 from dcrauth.errors import ConfigurationError
@@ -67,5 +67,7 @@ def _check(name: str, value: object) -> None:
     seconds = number(value)
     if seconds is None or seconds < 0:
         raise ConfigurationError(f"Policy: {name} must be {wanted}, not {shown(str(value))}")
-    if value == 0 and name in {"timeout", "attempts", "default_life"}:
+    if name == "timeout":
+        check_seconds(value, f"Policy: {name}")
+    if value == 0 and name in {"attempts", "default_life"}:
         raise ConfigurationError(f"Policy: {name} must be more than 0")

@@ -42,6 +42,8 @@ class DCRAuth(Attachment, AuthBase):
         """Put the token on *request* if it goes to a protected origin and has no ``Authorization`` of the caller's."""
         if not self._covers(request.url):
             return request
+        if isinstance(request.headers.get("Authorization"), bytes):  # which requests takes, though its types do not
+            request.headers["Authorization"] = request.headers["Authorization"].decode("latin-1")  # type: ignore[attr-defined]
         if request.headers.get("Authorization") is not None and self._is_callers(request):
             return request
         hooks = request.hooks["response"]

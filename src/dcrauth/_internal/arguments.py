@@ -15,6 +15,9 @@ _LONGEST_SHOWN = 100
 _LONGEST_NAME = 255
 """No file system in use takes a longer name of a file."""
 
+LONGEST_WAIT = 1e6
+"""In seconds, which is eleven days: poll(2), and so a socket, can wait for twice as long."""
+
 _SEPARATORS = re.compile(r"[/\\]")
 
 
@@ -47,8 +50,10 @@ def check_seconds(value: object, what: str) -> None:
     """Raise ConfigurationError unless *value* is a number of seconds that can be waited."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong(what, "a number of seconds", value)
-    if (number(value) or 0.0) <= 0:
-        raise ConfigurationError(f"{what} must be a number of seconds above 0, not {shown(str(value))}")
+    if not 0 < (number(value) or 0.0) <= LONGEST_WAIT:
+        raise ConfigurationError(
+            f"{what} must be a number of seconds above 0, and at most {LONGEST_WAIT:g}, not {shown(str(value))}"
+        )
 
 
 def check_methods(value: object, what: str, protocol: type, wanted: str) -> None:

@@ -93,6 +93,9 @@ def _moment(date: str | None) -> float | None:
 _SHORTEST_SECRET = 8
 """Shorter ones are not looked for within other words, where they could be by chance."""
 
+_SHORTEST_PART = 12
+"""So much of a secret is left out of what a server says, wherever in the secret it is from."""
+
 
 def without_secrets(problem: Problem, request: Request) -> Problem:
     """Return *problem* without what was secret in the *request* that it answers: servers may quote that.
@@ -106,8 +109,8 @@ def without_secrets(problem: Problem, request: Request) -> Problem:
     return replace(
         problem,
         reason=_blacked_out(problem.reason, secrets),
-        description=problem.description and _blacked_out(problem.description, secrets),
-        trace=problem.trace and _blacked_out(problem.trace, secrets),
+        description=problem.description and _without_any_parts(problem.description, secrets),
+        trace=problem.trace and _without_any_parts(problem.trace, secrets),
     )
 
 
@@ -124,9 +127,10 @@ def _secrets(request: Request) -> Iterator[str]:
 
 
 def _tells(code: str, secret: str) -> bool:
-    """Whether an error code is a secret, a part of one, or has one in it."""
+    """Whether an error code is a secret, a part of one, or has one or a longer part of one in it."""
     shorter, longer = sorted((code, secret), key=len)
-    return shorter == longer or (len(shorter) >= _SHORTEST_SECRET and shorter in longer)
+    within = len(shorter) >= _SHORTEST_SECRET and shorter in longer
+    return shorter == longer or within or _without_parts(code, secret) != code
 
 
 def _blacked_out(text: str, secrets: list[str]) -> str:
@@ -134,6 +138,26 @@ def _blacked_out(text: str, secrets: list[str]) -> str:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
     return text
+
+
+def _without_any_parts(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = _without_parts(_blacked_out(text, [secret]), secret)
+    return text
+
+
+def _without_parts(text: str, secret: str) -> str:
+    """Return *text* without longer parts of *secret*: it may have been quoted in part, or cut in the middle of it."""
+    kept, at = "", 0
+    while at < len(text):
+        end = at + _SHORTEST_PART
+        if end <= len(text) and text[at:end] in secret:
+            while end < len(text) and text[at : end + 1] in secret:
+                end += 1
+            kept, at = kept + "***", end
+        else:
+            kept, at = kept + text[at], at + 1
+    return kept
 
 
 _ADVICE = {

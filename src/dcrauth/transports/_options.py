@@ -70,6 +70,8 @@ class TransportOptions:
         if self.ca_bundle not in (None, ""):
             object.__setattr__(self, "ca_bundle", path_of(self.ca_bundle, "ca_bundle"))
         self._own_certificate()
+        if not isinstance(self.trust_env, bool):
+            raise wrong("trust_env", "True or False", self.trust_env)
         for name in ("connect_timeout", "read_timeout", "total_timeout"):
             check_seconds(getattr(self, name), name)
 

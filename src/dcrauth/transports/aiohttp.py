@@ -46,6 +46,8 @@ class AiohttpTransport(TransportOptions):
             proxy, login = get_env_proxy_for_url(URL(url, encoded=True))
         except LookupError:
             return None
+        except ValueError:  # it is no URL, and may hold a password
+            raise aiohttp.InvalidURL("proxy") from None
         if login is not None:
             proxy = proxy.with_user(login.login).with_password(login.password)
         return with_scheme(str(proxy))
