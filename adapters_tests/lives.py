@@ -27,7 +27,7 @@ import trio
 
 from adapters_tests.clients import KINDS, TIMEOUT, Kind
 from dcrauth import AdobePass, DCRAuthError, FileStore, Policy, Store, TokenSource
-from dcrauth._internal import fork
+from dcrauth._internal import fork as forks
 from dcrauth.providers.protocol import Request, Response
 from dcrauth.stores import _database
 from dcrauth.stores.sqlite import SQLiteStore
@@ -249,7 +249,7 @@ def fork_beside_a_context(program: Program) -> None:
 
 def fork_beside_a_stuck_context(program: Program) -> None:
     """Fork while a TLS context is never finished; each side makes another one and sends a request."""
-    fork._PATIENCE = 0.2
+    forks._PATIENCE = 0.2
     making, end = threading.Event(), threading.Event()
 
     def make_never(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
@@ -258,7 +258,7 @@ def fork_beside_a_stuck_context(program: Program) -> None:
         return make()
 
     def use_it() -> None:
-        fork._SHORT_PATIENCE = 2 * LIFE
+        forks._SHORT_PATIENCE = 2 * LIFE
         another = threading.Thread(target=program.kind.auth._own_transport().tls_context)
         another.start()
         another.join()
@@ -285,7 +285,7 @@ def fork_beside_a_fork(program: Program) -> None:
     program.say(program.ends_well(child))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(LIFE)
-    fork._LONGEST = 0.2
+    forks._LONGEST = 0.2
     with another_fork():
         child = program.forked(lambda: program.say(program.get()))
     program.say(program.ends_well(child))
@@ -294,7 +294,7 @@ def fork_beside_a_fork(program: Program) -> None:
 
 def context_beside_a_fork(program: Program) -> None:
     """Begin to make a TLS context while another thread forks."""
-    fork._SHORT_PATIENCE = LIFE
+    forks._SHORT_PATIENCE = LIFE
 
     def make_and_say(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         program.say("a context is made")
@@ -315,7 +315,7 @@ def another_fork() -> Iterator[threading.Event]:
     begun, end = threading.Event(), threading.Event()
 
     def fork() -> None:
-        with fork._forks.turn:
+        with forks._forks.turn:
             begun.set()
             assert end.wait(LIFE)
 
@@ -336,7 +336,7 @@ def interrupting_turns(end: threading.Event) -> None:
     def interrupt(_number: int, frame: FrameType | None) -> None:
         assert frame is not None
         place = frame.f_code, frame.f_lasti
-        if frame.f_code is fork._has_its_turn.__code__ and before == [place]:
+        if frame.f_code is forks._has_its_turn.__code__ and before == [place]:
             end.set()
             raise KeyboardInterrupt
         before[:] = [place]

@@ -93,6 +93,11 @@ def _nothing(*_: Any) -> Any:
     yield
 
 
+def _no_note(*_: Any) -> Any:
+    return None, True
+    yield
+
+
 def _in_the_same_generation(key: str, credentials: Any, *_: Any) -> Any:
     return _write_credentials(key, credentials)
 
@@ -255,7 +260,7 @@ BROKEN = (
         _no,
     ),
     Broken("remembers no success in vain", (Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE,), bars.kept, _nothing),
-    Broken("looks for no note of others", (Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE,), bars.noted, _nothing),
+    Broken("looks for no note of others", (Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE,), bars.noted, _no_note),
     Broken("reads the note and goes on", (Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE,), rules.is_barred, _no),
     Broken("serves a dead token", (Invariant.DEAD_TOKEN_NOT_SERVED,), _course, _serves_the_dead),
     Broken("trusts the wall clock alone", (Invariant.DEAD_TOKEN_NOT_SERVED,), Instant.reached, _by_the_wall_clock),
