@@ -204,8 +204,8 @@ def _look_after_forks() -> None:
     if _hooks is None and hasattr(os, "register_at_fork"):
         with suppress(RuntimeError):  # the main thread has ended, and others go on: then no pool can begin any more
             import concurrent.futures.thread  # noqa: F401, PLC0415
-
-        import filelock  # noqa: F401, PLC0415
+        with suppress(RuntimeError):  # older versions begin a pool themselves; stores on disk cannot be had then either
+            import filelock  # noqa: F401, PLC0415
 
         hooks = _Hooks()
         os.register_at_fork(
