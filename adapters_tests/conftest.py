@@ -13,7 +13,7 @@ from adapters_tests.redis_server import RedisServer
 from dcrauth import AdobePass, Clock, MemoryStore, Policy, TokenSource
 from dcrauth.simulator import Behaviour, Simulator
 
-EAGER = Policy(young=0.0, least_pause=0.01, settling=0.0)
+EAGER = Policy(spared_for=0.0, least_pause=0.01, settling=0.0)
 """The usual policy, but for three waits that tests need not make."""
 
 

@@ -129,7 +129,7 @@ class Program:
         self.path = store
         self.store: Store = SQLiteStore(store) if store.endswith(".db") else FileStore(store)
         self.transport = Watched(self.kind.auth._own_transport())
-        provider, policy = AdobePass(statement, base_url=url), Policy(young=0.0, least_pause=0.01)
+        provider, policy = AdobePass(statement, base_url=url), Policy(spared_for=0.0, least_pause=0.01)
         self.source = TokenSource(provider, store=self.store, transport=self.transport, policy=policy)
         self.auth = self.kind.auth(self.source)
 
@@ -137,7 +137,7 @@ class Program:
         return get(self.kind, self.auth, self.api)
 
     def say(self, *words: object) -> None:
-        """Tell the test something, in one write that no other process's words can get into."""
+        """Report something to the test, in one write that no other process's words can get into."""
         os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
     def hear(self) -> None:

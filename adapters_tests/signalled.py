@@ -22,7 +22,7 @@ LIFE = 50
 """Seconds after which the program is ended."""
 
 PATIENCE = 10.0
-POLICY = Policy(young=0.0, settling=0.0, timeout=PATIENCE)
+POLICY = Policy(spared_for=0.0, settling=0.0, timeout=PATIENCE)
 EVENT = events.Registered("identity")
 
 Step = tuple[Callable[[], object], Callable[[], object]]
@@ -97,7 +97,7 @@ def telling() -> Step:
     listener = Listener(told.append)
 
     def tell() -> None:
-        listener.tell(EVENT)
+        listener.emit(EVENT)
         assert listener.flush(PATIENCE)
 
     return tell, tell

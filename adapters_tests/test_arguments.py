@@ -287,7 +287,7 @@ def test_a_listener_that_hides_a_coroutine(caplog: pytest.LogCaptureFixture) -> 
         return listen(event)
 
     listener = Listener(hidden)
-    listener.tell(events.Registered("identity"))
+    listener.emit(events.Registered("identity"))
     assert listener.flush(20.0)
     assert "would never run" in caplog.text
 

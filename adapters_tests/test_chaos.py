@@ -20,7 +20,7 @@ from dcrauth import AdobePass, DCRAuthError, Policy, TokenSource
 from dcrauth.providers.protocol import Request, Response
 from dcrauth.simulator import Simulator
 
-QUICK = Policy(attempts=2, young=0.0, least_pause=0.01, probe_after=60.0)
+QUICK = Policy(attempts=2, spared_for=0.0, least_pause=0.01, probe_after=60.0)
 HASTE = 0.15
 
 PASSING: dict[str, Toxic] = {

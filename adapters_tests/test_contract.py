@@ -399,7 +399,7 @@ def test_device_headers_go_where_they_belong(
     assert foreign.calls[0].headers.get("x-forwarded-for") is None
 
 
-class Holding(Simulator):
+class HeldBack(Simulator):
     """A server that keeps the calls of one endpoint until it is told to let go.
 
     Parameters:
@@ -433,7 +433,7 @@ class Holding(Simulator):
 )
 def test_a_leader_that_gives_up_harms_nobody(kind: Kind, make_source: Callable[..., TokenSource]) -> None:
     """A request that is cancelled or timed out while its renewal is under way leaves a token for the next one."""
-    with Holding("token") as adobe:
+    with HeldBack("token") as adobe:
         source = make_source(provider=AdobePass(adobe.software_statement, base_url=adobe.url))
         api = f"{adobe.url}/api/v2/REF30/configuration"
         with kind.open(kind.auth(source)) as app:

@@ -25,7 +25,7 @@ Promised = frozenset[str]
 Allowed = Callable[[Promised], dict[str, set[bytes | None]]]
 """From what was promised before the power failed to what each key may hold afterwards."""
 
-Tell = Callable[["History"], Allowed]
+Writes = Callable[["History"], Allowed]
 """What happens to a store until the power fails."""
 
 Seen = set[tuple[Tree, Promised]]
@@ -200,11 +200,11 @@ HISTORIES = {
     "the power fails at any step of a write",
     "what was acknowledged is there, all else is as before or complete",
 )
-@pytest.mark.parametrize("tell", HISTORIES, ids=lambda tell: tell.__name__)
-def test_a_power_failure_loses_nothing(tmp_path: Path, tell: Tell) -> None:
+@pytest.mark.parametrize("writes", HISTORIES, ids=lambda writes: writes.__name__)
+def test_a_power_failure_loses_nothing(tmp_path: Path, writes: Writes) -> None:
     """Whenever the power fails, what was promised is there, all else is as before or complete, and the store works."""
     history = History(tmp_path)
-    assert history.survived(tell(history)) >= HISTORIES[tell]
+    assert history.survived(writes(history)) >= HISTORIES[writes]
 
 
 @pytest.mark.fault("the power fails during a deletion", "the record is in its place or in the trash")
@@ -328,7 +328,7 @@ class Copying(RecordingDisk):
 
 
 @pytest.mark.parametrize(
-    ("disk", "tell"),
+    ("disk", "writes"),
     [
         (WithoutFileSync, first_add),
         (WithoutFileSync, replacement),
@@ -342,9 +342,9 @@ class Copying(RecordingDisk):
         (Copying, replacement),
     ],
 )
-def test_a_step_left_out_is_found(tmp_path: Path, disk: type[RecordingDisk], tell: Tell) -> None:
+def test_a_step_left_out_is_found(tmp_path: Path, disk: type[RecordingDisk], writes: Writes) -> None:
     """Each wait that is left out, each step in the wrong order loses something in some state: the checks see it."""
     history = History(tmp_path, disk)
-    allowed = tell(history)
+    allowed = writes(history)
     with pytest.raises((AssertionError, StoreError)):
         history.survived(allowed)

@@ -156,7 +156,7 @@ def test_a_raising_listener_is_logged(raised: BaseException, caplog: pytest.LogC
 
     listener = Listener(listen)
     for _ in range(2):
-        listener.tell(events.Registered("identity"))
+        listener.emit(events.Registered("identity"))
     assert listener.flush(PATIENCE)
     assert len(told) == 2
     assert caplog.text.count("on_event raised for Registered") == 2
@@ -172,7 +172,7 @@ def test_a_listener_that_is_far_behind_loses_events_not_memory(caplog: pytest.Lo
 
     listener = Listener(listen)
     for _ in range(1500):
-        listener.tell(events.Registered("identity"))
+        listener.emit(events.Registered("identity"))
     assert "on_event is too slow" in caplog.text
     gate.set()
     assert listener.flush(PATIENCE)
@@ -193,7 +193,7 @@ def test_many_threads_tell_one_listener() -> None:
 
     def tell(name: str) -> None:
         for number in range(100):
-            listener.tell(events.Registered(f"{name} {number}"))
+            listener.emit(events.Registered(f"{name} {number}"))
             if number % 10 == 0:
                 listener.flush(PATIENCE)
 
@@ -216,12 +216,12 @@ def listen(event):
     print(event.identity, flush=True)
 
 listener = Listener(listen)
-listener.tell(events.Registered("first"))
+listener.emit(events.Registered("first"))
 assert listener.flush(10)
 if sys.argv[1] == "fork" and (child := os.fork()):
     os.waitpid(child, 0)
     sys.exit()
-listener.tell(events.Registered("last"))
+listener.emit(events.Registered("last"))
 """
 
 

@@ -449,7 +449,7 @@ def test_a_lost_store_is_not_a_new_one(files: FileStore, tmp_path: Path, loss: s
 def test_a_lost_store_takes_records_back(files: FileStore, tmp_path: Path) -> None:
     """A process that knows its credentials puts them back, for all others as well, and registers nothing."""
     server = Server()
-    source = server.source(files, policy=Policy(young=0.0))
+    source = server.source(files, policy=Policy(spared_for=0.0))
     files.add("unknown to it", b"value")
     first = source.token()
     shutil.rmtree(tmp_path / "store")

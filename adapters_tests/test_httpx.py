@@ -296,7 +296,7 @@ def _local() -> TokenSource:
         def send(self, request: Any) -> Any:
             return world.answer(request)
 
-    return TokenSource(adobe, store=MemoryStore(), transport=Direct(), policy=Policy(young=0))
+    return TokenSource(adobe, store=MemoryStore(), transport=Direct(), policy=Policy(spared_for=0))
 
 
 _LOCAL = _local()

@@ -124,7 +124,7 @@ from dcrauth.httpx import DCRAuth
 from gql import Client, gql
 from gql.transport import httpx as transports
 adobe = AdobePass({statement!r}, base_url={adobe!r}, protects=[{api!r}])
-auth = DCRAuth(adobe, store=MemoryStore(), policy=Policy(young=0))
+auth = DCRAuth(adobe, store=MemoryStore(), policy=Policy(spared_for=0))
 with Client(transport=transports.HTTPXTransport(url={api!r}, auth=auth)) as session:
     print(transports.httpx.__name__, session.execute(gql("{{ authorization }}"))["authorization"])
 """

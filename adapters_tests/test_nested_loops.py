@@ -23,7 +23,7 @@ from dcrauth.aiohttp import DCRAuth
 from dcrauth.transports.aiohttp import AiohttpTransport
 
 url, statement = sys.argv[1:]
-policy, transport = Policy(young=0.0), AiohttpTransport()
+policy, transport = Policy(spared_for=0.0), AiohttpTransport()
 source = TokenSource(AdobePass(statement, base_url=url), store=MemoryStore(), policy=policy, transport=transport)
 
 async def send():

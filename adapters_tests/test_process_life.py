@@ -33,7 +33,7 @@ from adapters_tests.failing_disk import KINDS as DISK_CALLS
 from adapters_tests.failing_disk import FailingDisk
 from adapters_tests.interrupts import interrupts
 from adapters_tests.lives import KIND, LIFE, MODULES, get, get_async, session
-from adapters_tests.test_contract import Holding
+from adapters_tests.test_contract import HeldBack
 from dcrauth import AccessToken, AdobePass, Clock, DCRAuthError, FileStore, MemoryStore, Policy, TokenSource
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
@@ -431,7 +431,7 @@ def test_a_service_goes_on(kind: Kind, adobe: Simulator, tmp_path: Path) -> None
 @all_kinds
 def test_an_interrupted_waiter(kind: Kind, tmp_path: Path) -> None:
     """KeyboardInterrupt comes out of the request as such, and the next one gets the token of the same renewal."""
-    with Holding("token") as adobe, living("interrupted", kind, adobe, tmp_path / "store") as program:
+    with HeldBack("token") as adobe, living("interrupted", kind, adobe, tmp_path / "store") as program:
         assert adobe.wait_for(lambda counts: counts.token == 1, LIFE)
         program.interrupt()
         assert program.says() == "interrupted"
@@ -467,7 +467,7 @@ def test_a_loop_that_is_closed_during_a_renewal(kind: Kind, make_source: Callabl
             assert await anyio.to_thread.run_sync(adobe.wait_for, lambda counts: counts.token == 1, LIFE)
             group.cancel_scope.cancel()
 
-    with Holding("token") as adobe:
+    with HeldBack("token") as adobe:
         auth = kind.auth(make_source(provider=AdobePass(adobe.software_statement, base_url=adobe.url)))
         anyio.run(give_up, backend=kind.backend)
         adobe.let_go()
@@ -848,7 +848,7 @@ def test_a_machine_that_was_suspended() -> None:
 def test_thirty_two_threads() -> None:
     """Threads that ask, refuse and ask again get live tokens of one client, and renewals follow one another."""
     server = Server()
-    source = server.source(MemoryStore(), policy=Policy(young=0.0), on_event=None)
+    source = server.source(MemoryStore(), policy=Policy(spared_for=0.0), on_event=None)
     barrier, together = threading.Barrier(32), threading.Semaphore(1)
     overlaps: list[None] = []
     answer = server.world.answer
@@ -889,7 +889,7 @@ def test_thirty_two_threads() -> None:
 @blocking_kinds
 def test_greenlets_share_a_renewal(kind: Kind, tmp_path: Path) -> None:
     """In a process that gevent has patched greenlets may wait, give up, be killed and fork; other ones go on."""
-    with Holding("register") as adobe, living("gevent", kind, adobe, tmp_path / "store") as program:
+    with HeldBack("register") as adobe, living("gevent", kind, adobe, tmp_path / "store") as program:
         assert [program.says(), program.says()] == ["timeout", "ticked"]
         adobe.let_go()
         assert program.rest() == ["200", "200", "True 200"]

@@ -148,7 +148,7 @@ except RegistrationRejected as error:
 )
 @pytest.mark.parametrize("place", ["folder", pytest.param("file.db", marks=pytest.mark.slow)])
 def test_no_second_registration_by_another_process(place: str, adobe: Simulator, tmp_path: Path) -> None:
-    """What one process has heard holds for those that wait for it, and for those that start later."""
+    """What one process was told holds for those that wait for it, and for those that start later."""
     adobe.behaviour = Behaviour(registers="no secret", register_delay=0.2)
     command = [sys.executable, "-c", PROGRAM, adobe.url, adobe.software_statement, str(tmp_path / place)]
     said: list[str] = []

@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from adapters_tests.test_custody import errand_of
-from adapters_tests.world import BROKEN, Process, World
+from adapters_tests.world import BROKEN, Process, World, context_of
 from dcrauth import (
     AccessToken,
     ClientCredentials,
@@ -615,7 +614,7 @@ def test_every_event_names_the_identity(world: World, process: Process) -> None:
         world.now += 7200
         world.clients.clear()
         for other in others:
-            world.fleet.heard(other, world.now, refused=True)
+            world.breaker.report(other, world.now, refused=True)
         process.run({Get: ["corrupt"]})
     assert {event.identity for event in world.told} == {world.identity.key[:8]}
     assert {type(event) for event in world.told} == {
@@ -775,7 +774,7 @@ def test_the_end_of_a_secret_is_told(world: World, process: Process, ends: objec
 def test_a_saved_pair_is_not_saved_again(world: World, process: Process) -> None:
     """A pair that was stored and then deleted on purpose is not used again, even if the note of it is gone."""
     process.run()
-    process.tell(forgotten(errand_of(process)))
+    process.take(forgotten(context_of(process)))
     process.run()
     world.records.clear()
     process.run()
@@ -815,7 +814,7 @@ def test_without_the_lock_a_token_is_shared_all_the_same(world: World, process: 
     """A token that was fetched although the lock could not be had is left to the other processes."""
     process.run()
     world.now += 7200
-    process.tell(unlocked(errand_of(process), StoreUnavailable("locked")))
+    process.take(unlocked(context_of(process), StoreUnavailable("locked")))
     process.run()
     assert process.token is not None
     assert world.records[world.identity.token] == write_token(world.identity.token, process.token)
@@ -827,7 +826,7 @@ def test_a_refusal_without_the_lock_decides_nothing(world: World, process: Proce
     world.clients.clear()
     world.now += 7200
     locked = StoreUnavailable("locked")
-    process.tell(unlocked(errand_of(process), locked))
+    process.take(unlocked(context_of(process), locked))
     process.run()
     assert process.error is locked
     assert world.registrations == 1

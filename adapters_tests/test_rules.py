@@ -397,7 +397,7 @@ def test_who_may_register_again(replaced_at: float | None, reregister: Any, expe
         {"timeout": -1},
         {"timeout": float("nan")},
         {"attempts": 0},
-        {"young": "10"},
+        {"spared_for": "10"},
         {"reregister": "always"},
         {"mandatory_within": 1000},
     ],
@@ -414,7 +414,7 @@ def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> No
 )
 def test_which_refusal_casts_suspicion(value: str, after_refusal: bool, age: float, expected: bool) -> None:
     """Only a second refusal in a row speaks against a client: that of a token which the first has just brought."""
-    holding = rules.held(token(21_600, value="token", after_refusal=after_refusal), NOW, 0.5, POLICY)
+    held = rules.held(token(21_600, value="token", after_refusal=after_refusal), NOW, 0.5, POLICY)
     refused = token(21_600, value=value)
-    assert rules.incriminates(refused, holding, NOW.later(age), POLICY) is expected
+    assert rules.incriminates(refused, held, NOW.later(age), POLICY) is expected
     assert rules.incriminates(refused, None, NOW.later(age), POLICY) is False

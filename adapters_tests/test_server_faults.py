@@ -791,7 +791,7 @@ def test_other_ways_to_ask_for_a_wait(
     adobe: Simulator,
     time: ManualClock,
 ) -> None:
-    """What a server says about its limit is heard on every transport, in whichever words it says it."""
+    """What a server says about its limit is understood on every transport, in whichever words it says it."""
     adobe.inject("token", Fault(status=429, headers=headers))
     assert make(transport=transport()).token().value
     assert time.slept == [seconds]

@@ -105,15 +105,15 @@ def test_every_fault_strikes_and_every_turn_is_taken() -> None:
 
 
 def test_an_effect_that_is_not_known_is_an_error() -> None:
-    """A story that asks for something new fails with a message that says where to teach it to the simulation."""
+    """A renewal that asks for something new fails with a message that says where to teach it to the simulation."""
 
     class Unheard:
         """Not an effect of today."""
 
-    def story(*_: Any) -> Any:
+    def steps(*_: Any) -> Any:
         yield Unheard()
 
-    broken = Broken("asks for something new", (), renewal.renewal, story)
+    broken = Broken("asks for something new", (), renewal.renewal, steps)
     with broken.applied(), pytest.raises(NotImplementedError, match=r"the effect Unheard: say in World\.perform"):
         simulate(0)
 

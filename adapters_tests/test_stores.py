@@ -25,7 +25,7 @@ from adapters_tests.redis_server import RedisServer
 from adapters_tests.world import STATEMENT, World
 from dcrauth import AdobePass, DCRAuthError, FileStore, MemoryStore, Store, StoreUnavailable, TokenSource
 from dcrauth.engine.identity import Identity
-from dcrauth.engine.incident_breaker import fleet_of
+from dcrauth.engine.incident_breaker import breaker_of
 from dcrauth.stores import _locks
 from dcrauth.stores._locks import stripe
 from dcrauth.stores.sqlite import SQLiteStore
@@ -289,7 +289,7 @@ def test_spellings_of_a_server_name_one_client() -> None:
     for url in spelled:
         TokenSource(AdobePass(STATEMENT, base_url=url), store=store, transport=Direct()).token()
     assert (world.registrations, world.token_calls) == (1, 1)
-    assert len({id(fleet_of(AdobePass(STATEMENT, base_url=url).token_url)) for url in spelled}) == 1
+    assert len({id(breaker_of(AdobePass(STATEMENT, base_url=url).token_url)) for url in spelled}) == 1
 
 
 def test_the_usual_spelling_keeps_its_key() -> None:

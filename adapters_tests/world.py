@@ -30,20 +30,20 @@ from dcrauth.engine.effects import (
     Claim,
     Delete,
     Effect,
-    Errand,
+    Emit,
     Get,
-    Heard,
     Memory,
     Now,
     Put,
     Release,
+    RenewalContext,
     Replace,
+    ReportOutcome,
     Send,
     Sleep,
-    Tell,
 )
 from dcrauth.engine.identity import Identity
-from dcrauth.engine.incident_breaker import Fleet
+from dcrauth.engine.incident_breaker import IncidentBreaker
 from dcrauth.engine.records import StoredCredentials, read_credentials
 from dcrauth.engine.refusals import Refusals
 from dcrauth.engine.renewal import renewal
@@ -65,7 +65,7 @@ class World:
     used: list[str] = field(default_factory=list)
     told: list[events.Event] = field(default_factory=list)
     registrations: int = 0
-    fleet: Fleet = field(default_factory=Fleet)
+    breaker: IncidentBreaker = field(default_factory=IncidentBreaker)
     refusals: Refusals = field(default_factory=Refusals)
     token_calls: int = 0
 
@@ -133,7 +133,7 @@ class Process:
         self.error: DCRAuthError | None = None
         self.memory = Memory()
         self.after_refusal = False
-        self._story: Any = None
+        self._steps: Any = None
         self._result: Any = None
         self._thrown: DCRAuthError | None = None
         self.sends = 0
@@ -141,37 +141,37 @@ class Process:
 
     @property
     def busy(self) -> bool:
-        return self._story is not None
+        return self._steps is not None
 
     def start(self) -> None:
         deadline = self.world.now + self.policy.timeout
         whose = (self.identity, self.world.provider, self.policy, self.token)
-        errand = Errand(*whose, deadline, self.chance, self.memory, self.after_refusal)
-        self._story, self._result, self._thrown, self.sends = renewal(errand), None, None, 0
+        context = RenewalContext(*whose, deadline, self.chance, self.memory, self.after_refusal)
+        self._steps, self._result, self._thrown, self.sends = renewal(context), None, None, 0
 
-    def tell(self, story: Any) -> None:
-        """Begin another story than a renewal."""
-        self._story, self._result, self._thrown, self.sends = story, None, None, 0
+    def take(self, steps: Any) -> None:
+        """Begin other steps than those of a renewal."""
+        self._steps, self._result, self._thrown, self.sends = steps, None, None, 0
 
     def kill(self) -> None:
         """Die here and now, with everything that is only in memory."""
-        self._story, self.token, self.memory = None, None, Memory()
+        self._steps, self.token, self.memory = None, None, Memory()
 
     def step(self, fault: str = "") -> Effect | None:
         """Perform one effect, with a fault if there is one for it; return the effect, or None at the end."""
-        if self._story is None:
+        if self._steps is None:
             self.start()
         try:
             effect: Effect = (
-                self._story.throw(self._thrown) if self._thrown is not None else self._story.send(self._result)
+                self._steps.throw(self._thrown) if self._thrown is not None else self._steps.send(self._result)
             )
         except StopIteration as end:
-            self._story, self.outcome, self.error = None, end.value, None
+            self._steps, self.outcome, self.error = None, end.value, None
             if isinstance(end.value, AccessToken):
                 self.token = end.value
             return None
         except DCRAuthError as error:
-            self._story, self.error = None, error
+            self._steps, self.error = None, error
             return None
         self._result = self._thrown = None
         try:
@@ -200,10 +200,10 @@ class Process:
                 return Instant(self.world.now, self.world.now)
             case Sleep():
                 self.world.now += effect.seconds
-            case Tell():
+            case Emit():
                 self.world.told.append(effect.event)
-            case Heard():
-                return self.world.fleet.heard(effect.identity, self.world.now, refused=effect.refused)
+            case ReportOutcome():
+                return self.world.breaker.report(effect.identity, self.world.now, refused=effect.refused)
             case Claim():
                 return self.world.refusals.claim((effect.endpoint, effect.statement), self.world.now)
             case Release():
@@ -250,3 +250,11 @@ class Process:
             case _:
                 """The store is well."""
         return None
+
+
+def context_of(process: Process) -> RenewalContext:
+    """Return what a renewal of *process* is about, for steps that a test takes by hand."""
+    world = process.world
+    policy, chance = process.policy, process.chance
+    deadline = world.now + policy.timeout
+    return RenewalContext(world.identity, world.provider, policy, process.token, deadline, chance, process.memory)

@@ -88,6 +88,6 @@ class Recovery:
 
     def _every_registration_accounted_for(self) -> None:
         watch = self.world.watch
-        for client_id in watch.heard:
+        for client_id in watch.read_answers:
             known = client_id in watch.stored or client_id in watch.excused
             require(known, Invariant.ORPHANS_HAVE_A_CAUSE, f"{client_id} is lost without a cause")

@@ -95,7 +95,7 @@ class World:
         if self.holder == (process, process.incarnation):
             self.holder, self.lease_until = None, 0.0
             for each in self.processes:
-                if each.task is not None and each.task.story is None:
+                if each.task is not None and each.task.steps is None:
                     each.ready = self.now
 
     def abandoned(self, process: Process) -> None:
@@ -103,7 +103,7 @@ class World:
         if self.lease is None:
             self.released(process)
 
-    # What stories ask for.
+    # What renewals ask for.
 
     def perform(self, process: Process, task: Task, effect: Effect) -> None:
         """Perform *effect* for *process*, which is told of the outcome now or later."""
@@ -236,7 +236,7 @@ class World:
 
     def _forget(self, process: Process) -> None:
         if self.rng.random() < 0.3 and process.task is None:
-            process.asked(Task(process.source._errand(None), None))
+            process.asked(Task(process.source._context(None), None))
 
     def _damage_the_token(self) -> None:
         key = self.watch.identity.token

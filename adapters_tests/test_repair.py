@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from adapters_tests.world import STATEMENT, Process, World
+from adapters_tests.world import STATEMENT, Process, World, context_of
 from dcrauth import (
     AdobePass,
     ClientCredentials,
@@ -25,7 +25,7 @@ from dcrauth import (
     TokenSource,
     events,
 )
-from dcrauth.engine.effects import Add, Delete, Errand, Get, Replace, Send, Sleep
+from dcrauth.engine.effects import Add, Delete, Get, Replace, Send, Sleep
 from dcrauth.engine.records import Forgotten, StoredCredentials, read_credentials, write_credentials
 from dcrauth.engine.renewal import unlocked
 from dcrauth.engine.repair import forgotten, restored
@@ -204,16 +204,10 @@ def test_a_token_that_cannot_be_decrypted_is_left_alone(world: World, process: P
     assert world.records[world.identity.token] == b"sealed"
 
 
-def errand_of(process: Process) -> Errand:
-    world = process.world
-    deadline = world.now + POLICY.timeout
-    return Errand(world.identity, world.provider, POLICY, process.token, deadline, lambda: HALF, process.memory)
-
-
 def test_without_the_lock_a_token_is_fetched_with_stored_credentials(world: World, process: Process) -> None:
     """Where the lock cannot be had, a stored client is used; its token is shared."""
     stranger = process_in(world)
-    stranger.tell(unlocked(errand_of(stranger), StoreUnavailable("locked")))
+    stranger.take(unlocked(context_of(stranger), StoreUnavailable("locked")))
     stranger.run()
     assert stranger.token is not None
     assert (world.registrations, world.token_calls) == (1, 2)
@@ -223,7 +217,7 @@ def test_without_the_lock_a_token_is_fetched_with_stored_credentials(world: Worl
 def test_without_the_lock_nothing_is_registered(world: World) -> None:
     """Where the lock cannot be had and there is no client, the error of the lock is raised and nothing is sent."""
     stranger = process_in(world)
-    stranger.tell(unlocked(errand_of(stranger), StoreUnavailable("locked")))
+    stranger.take(unlocked(context_of(stranger), StoreUnavailable("locked")))
     stranger.run()
     assert isinstance(stranger.error, StoreUnavailable)
     assert (world.registrations, world.token_calls) == (0, 0)
@@ -233,7 +227,7 @@ def test_without_the_lock_a_peers_token_is_adopted(world: World) -> None:
     """Where the holder of the lock has stored its token just now, that is used."""
     process_in(world).run()
     stranger = process_in(world)
-    stranger.tell(unlocked(errand_of(stranger), StoreUnavailable("locked")))
+    stranger.take(unlocked(context_of(stranger), StoreUnavailable("locked")))
     stranger.run()
     assert stranger.token is not None
     assert world.token_calls == 1
@@ -244,7 +238,7 @@ def test_forgetting_deletes_every_record(world: World, process: Process) -> None
     world.clients.clear()
     process.run()
     assert world.identity.replaced(1) in world.records
-    process.tell(forgotten(errand_of(process)))
+    process.take(forgotten(context_of(process)))
     process.run()
     assert list(world.records) == [world.identity.credentials]
     assert isinstance(
@@ -257,7 +251,7 @@ def test_what_was_forgotten_is_not_put_back(world: World, process: Process) -> N
     """A peer that still knows deleted credentials registers anew with everybody else, and puts nothing back."""
     peer = process_in(world)
     peer.run()
-    process.tell(forgotten(errand_of(process)))
+    process.take(forgotten(context_of(process)))
     process.run()
     world.now += 7200
     peer.run()
@@ -272,7 +266,7 @@ def test_what_was_forgotten_is_not_put_back(world: World, process: Process) -> N
 def test_forgetting_nothing_is_no_error(world: World) -> None:
     """Where there are no credentials there is nothing to delete, and nothing is written."""
     process = process_in(world)
-    process.tell(forgotten(errand_of(process)))
+    process.take(forgotten(context_of(process)))
     process.run()
     assert process.outcome is False
     assert world.records == {}
@@ -280,7 +274,7 @@ def test_forgetting_nothing_is_no_error(world: World) -> None:
 
 def test_forgetting_does_not_touch_what_was_replaced_meanwhile(world: World, process: Process) -> None:
     """Credentials that a peer replaced at the last moment are not deleted unseen."""
-    process.tell(forgotten(errand_of(process)))
+    process.take(forgotten(context_of(process)))
     while not isinstance(process.step(), Get):
         pass
     successor = write_credentials(world.identity.credentials, ClientCredentials("client-x", "secret-x"), 2)
@@ -395,7 +389,7 @@ def test_what_was_kept_aside_is_deleted_on_purpose(world: World, process: Proces
     peer.run()
     world.now += 7200
     process.run()
-    process.tell(forgotten(errand_of(process)))
+    process.take(forgotten(context_of(process)))
     process.run()
     assert not [key for key in world.records if ".replaced-" in key]
 
@@ -408,7 +402,7 @@ def test_a_replaced_pair_can_be_restored(world: World, process: Process) -> None
     assert world.stored_client() == "client-2"
     world.clients.update(old)
     for client in ("client-1", "client-2", "client-1"):
-        process.tell(restored(errand_of(process)))
+        process.take(restored(context_of(process)))
         process.run()
         assert process.outcome is True
         assert world.stored_client() == client
@@ -421,11 +415,11 @@ def test_a_replaced_pair_can_be_restored(world: World, process: Process) -> None
 def test_nothing_is_restored_where_nothing_was_replaced(world: World, process: Process) -> None:
     """Without a pair that was kept aside, or without any, nothing changes."""
     before = dict(world.records)
-    process.tell(restored(errand_of(process)))
+    process.take(restored(context_of(process)))
     process.run()
     assert (process.outcome, world.records) == (False, before)
     stranger = process_in(World())
-    stranger.tell(restored(errand_of(stranger)))
+    stranger.take(restored(context_of(stranger)))
     stranger.run()
     assert stranger.outcome is False
 
@@ -438,7 +432,7 @@ def test_a_source_restores(world: World) -> None:
             return world.answer(request)
 
     store = MemoryStore()
-    policy = Policy(least_pause=0.0, settling=0.0, young=0.0)
+    policy = Policy(least_pause=0.0, settling=0.0, spared_for=0.0)
     source, peer = (TokenSource(AdobePass(STATEMENT), store=store, transport=Direct(), policy=policy) for _ in range(2))
     first = source.token()
     peer.token()
@@ -457,10 +451,10 @@ def test_to_forget_can_be_finished(world: World, process: Process) -> None:
     world.clients.clear()
     process.run()
     assert world.identity.replaced(1) in world.records
-    process.tell(forgotten(errand_of(process)))
+    process.take(forgotten(context_of(process)))
     process.run({Delete: ["store down"]})
     assert isinstance(process.error, StoreUnavailable)
-    process.tell(forgotten(errand_of(process)))
+    process.take(forgotten(context_of(process)))
     process.run()
     assert process.outcome is False
     assert set(world.records) == {world.identity.credentials}
@@ -471,11 +465,11 @@ def test_to_restore_in_vain_changes_nothing(world: World, process: Process) -> N
     world.clients.clear()
     process.run()
     for faults in ({Delete: ["store down"]}, {Replace: ["store down"]}):
-        process.tell(restored(errand_of(process)))
+        process.take(restored(context_of(process)))
         process.run(faults)
         assert isinstance(process.error, StoreUnavailable)
         assert world.stored_client() == "client-2"
-    process.tell(restored(errand_of(process)))
+    process.take(restored(context_of(process)))
     process.run()
     assert world.stored_client() == "client-1"
 
@@ -488,7 +482,7 @@ def test_a_remedy_takes_effect_at_once(world: World, remedy: str) -> None:
         def send(self, request: Any) -> Any:
             return world.answer(request)
 
-    policy = Policy(least_pause=0.0, settling=0.0, young=0.0)
+    policy = Policy(least_pause=0.0, settling=0.0, spared_for=0.0)
     source = TokenSource(AdobePass(STATEMENT), store=MemoryStore(), transport=Direct(), policy=policy)
     token = source.token()
     known = world.clients.copy()

@@ -84,19 +84,19 @@ def test_an_outcome_reaches_those_who_come_before_and_after() -> None:
     flight, called = Flight(), []
     assert flight.wake(lambda: called.append("before"))
     assert (flight.outcome(), called) == (None, [])
-    flight.land(TOKEN)
-    flight.land(ServerUnavailable("later"))
+    flight.finish(TOKEN)
+    flight.finish(ServerUnavailable("later"))
     assert not flight.wake(lambda: called.append("after"))
     assert (flight.outcome(), called) == (TOKEN, ["before"])
 
 
 def test_a_wait_ends_with_its_time() -> None:
-    """Whoever waits for a flight that does not land goes on after so many seconds, and may wait again."""
+    """Whoever waits for a renewal that does not end goes on after so many seconds, and may wait again."""
     flight = Flight()
     wait(flight, 0.01)
     wait(flight, 0.01)
     assert flight.outcome() is None
-    flight.land(ServerUnavailable("later"))
+    flight.finish(ServerUnavailable("later"))
     wait(flight, float("inf"))
 
 
