@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from adapters_tests.clients import KINDS, App, Kind
-from adapters_tests.redis_server import RedisServer
+from adapters_tests.common.clients import KINDS, App, Kind
+from adapters_tests.servers.redis_server import RedisServer
 from dcrauth import AdobePass, Clock, MemoryStore, Policy, TokenSource
 from dcrauth.simulator import Behaviour, Simulator
 
