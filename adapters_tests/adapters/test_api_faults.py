@@ -13,7 +13,7 @@ import trustme
 
 from adapters_tests.adapters.test_contract import tokens_seen
 from adapters_tests.common.clients import KINDS, App, Kind
-from adapters_tests.conftest import ManualClock
+from adapters_tests.common.clock import ManualClock
 from dcrauth import AdobePass, MemoryStore, Policy, ServerUnavailable, TokenSource
 from dcrauth.simulator import Behaviour, Fault, Simulator
 

@@ -19,7 +19,7 @@ import trustme
 
 from adapters_tests.adapters.bodies import BODIES, CASES, Body
 from adapters_tests.common.clients import KINDS, App, Kind
-from adapters_tests.conftest import ManualClock
+from adapters_tests.common.clock import ManualClock
 from dcrauth import (
     AdobePass,
     DCRAuthError,

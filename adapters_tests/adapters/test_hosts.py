@@ -13,9 +13,9 @@ import pytest
 import trustme
 
 from adapters_tests.common.clients import App, Kind
+from adapters_tests.common.clock import EAGER
 from adapters_tests.common.direct import Server
 from adapters_tests.common.world import STATEMENT
-from adapters_tests.conftest import EAGER
 from adapters_tests.servers.odd_server import OddServer
 from dcrauth import AdobePass, MemoryStore
 

@@ -24,7 +24,7 @@ import dcrauth.httpx
 import dcrauth.requests
 from adapters_tests.adapters.mocks import MOCKS, Mock, Seen
 from adapters_tests.common.clients import KINDS, App
-from adapters_tests.conftest import EAGER, ManualClock
+from adapters_tests.common.clock import EAGER, ManualClock
 from dcrauth import AdobePass, DCRAuthError, MemoryStore, ServerUnavailable, TokenSource
 from dcrauth.providers.protocol import Request, Response
 from dcrauth.simulator import Counts, Simulator

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import dcrauth.cli.demo
-from adapters_tests.conftest import ManualClock
+from adapters_tests.common.clock import ManualClock
 from adapters_tests.engine.test_transfer import filled
 from adapters_tests.servers.redis_server import RedisServer
 from dcrauth import AdobePass, ConfigurationError, EncryptedStore, FileStore, MemoryStore, RedisStore

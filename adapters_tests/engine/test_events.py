@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from adapters_tests.common.clients import Kind
+from adapters_tests.common.clock import EAGER, ManualClock
 from adapters_tests.common.direct import Server
-from adapters_tests.conftest import EAGER, ManualClock
 from dcrauth import MemoryStore, Policy, TokenSource, events
 from dcrauth.engine.event_dispatch import Listener
 from dcrauth.providers.protocol import Verdict

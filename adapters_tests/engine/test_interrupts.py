@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from adapters_tests.common.clients import KINDS, Kind
+from adapters_tests.common.clock import ManualClock
 from adapters_tests.common.direct import Server
 from adapters_tests.common.interrupts import OURS, interrupts
-from adapters_tests.conftest import ManualClock
 from adapters_tests.engine.signalled import LIFE, POLICY, STEPS, Step, without_a_thread
 from dcrauth import Clock, DCRAuthError, FileStore, MemoryStore, TokenSource
 from dcrauth._internal import fork as forks

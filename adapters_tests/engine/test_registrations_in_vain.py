@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from adapters_tests.common.clients import Kind
+from adapters_tests.common.clock import ManualClock
 from adapters_tests.common.direct import Server
-from adapters_tests.conftest import ManualClock
 from dcrauth import (
     AdobePass,
     ClientCredentials,

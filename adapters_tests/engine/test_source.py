@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import trio
 
+from adapters_tests.common.clock import EAGER, ManualClock
 from adapters_tests.common.world import STATEMENT, World
-from adapters_tests.conftest import EAGER, ManualClock
 from dcrauth import (
     AdobePass,
     ConfigurationError,

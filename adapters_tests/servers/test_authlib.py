@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapters_tests.common.clients import Kind
-from adapters_tests.conftest import EAGER
+from adapters_tests.common.clock import EAGER
 from adapters_tests.servers.authlib_server import Authlib, running
 from dcrauth import AdobePass, MemoryStore, Policy, RegistrationRejected, TokenSource, events
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 
-from adapters_tests.conftest import ManualClock
+from adapters_tests.common.clock import ManualClock
 from adapters_tests.simulation.broken import BROKEN, Broken
 from adapters_tests.simulation.faults import CALLS, EVENTS, OPERATIONS, STEPS
 from adapters_tests.simulation.invariants import Invariant, Violation, require

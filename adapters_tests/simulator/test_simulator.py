@@ -18,8 +18,8 @@ import pytest
 import requests
 import trustme
 
+from adapters_tests.common.clock import ManualClock
 from adapters_tests.common.secrets import jwt
-from adapters_tests.conftest import ManualClock
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
 Token = Callable[..., requests.Response]

@@ -17,9 +17,9 @@ from typing import Any
 import platformdirs
 import pytest
 
+from adapters_tests.common.clock import ManualClock
 from adapters_tests.common.direct import Server
 from adapters_tests.common.world import STATEMENT, World
-from adapters_tests.conftest import ManualClock
 from dcrauth import (
     AdobePass,
     ConfigurationError,

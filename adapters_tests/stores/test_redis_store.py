@@ -22,9 +22,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AskError, MovedError
 from redis.retry import Retry
 
+from adapters_tests.common.clock import EAGER, ManualClock
 from adapters_tests.common.direct import Server
 from adapters_tests.common.world import STATEMENT, World
-from adapters_tests.conftest import EAGER, ManualClock
 from adapters_tests.servers.redis_server import PATIENCE, Line, Moment, RedisServer, free_port
 from dcrauth import (
     AdobePass,

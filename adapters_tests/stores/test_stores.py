@@ -17,9 +17,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from adapters_tests.common.clock import ManualClock
 from adapters_tests.common.direct import Server
 from adapters_tests.common.world import STATEMENT, World
-from adapters_tests.conftest import ManualClock
 from adapters_tests.servers.redis_server import RedisServer
 from adapters_tests.stores import kinds_of_stores as kinds
 from adapters_tests.stores.kinds_of_stores import Kind

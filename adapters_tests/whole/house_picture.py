@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "dcrauth"
+TESTS = ROOT / "adapters_tests"
 PAGE = ROOT / "docs" / "architecture.md"
 
 Graph = dict[str, set[str]]
@@ -23,19 +24,19 @@ _TOP = {"__main__": "cli/", "errors": "errors"} | dict.fromkeys(_VALUES.split(),
 """The rooms of modules that are in no folder; any other one is a door, which only leads to where a module has moved."""
 
 
-def imports() -> Iterator[tuple[str, str]]:
-    """Yield each import of one module of the package by another, as their dotted names."""
-    files = {_name(path): path for path in PACKAGE.rglob("*.py")}
+def imports(package: Path = PACKAGE) -> Iterator[tuple[str, str]]:
+    """Yield each import of one module of *package* by another, as their dotted names."""
+    files = {_name(path, package): path for path in package.rglob("*.py")}
     for name, path in files.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for named in _targets(node):
                 target = named if named in files else named.rpartition(".")[0]
-                if target in files and target not in {name, "dcrauth"}:
+                if target in files and target not in {name, package.name}:
                     yield name, target
 
 
-def _name(path: Path) -> str:
-    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+def _name(path: Path, package: Path) -> str:
+    return ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
 def _targets(node: ast.AST) -> Iterator[str]:
@@ -62,10 +63,15 @@ def engine_module(module: str) -> str | None:
     return module.removeprefix("dcrauth.engine.") if module.startswith("dcrauth.engine.") else None
 
 
-def graph(place: Callable[[str], str | None]) -> Graph:
-    """Return which places import which others."""
+def room_of_tests(module: str) -> str | None:
+    """Return the room that a module of the tests is in; what stands in none is a room by itself."""
+    return module.split(".")[1]
+
+
+def graph(place: Callable[[str], str | None], package: Path = PACKAGE) -> Graph:
+    """Return which places in *package* import which others."""
     found: Graph = defaultdict(set)
-    for importer, imported in imports():
+    for importer, imported in imports(package):
         one, other = place(importer), place(imported)
         if one and other and one != other:
             found[one].add(other)

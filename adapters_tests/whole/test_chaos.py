@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from adapters_tests.common.clients import KINDS, TIMEOUT, Answer, App, Kind
-from adapters_tests.conftest import ManualClock
+from adapters_tests.common.clock import ManualClock
 from adapters_tests.servers.chaos import (
     Bandwidth,
     ChaosProxy,

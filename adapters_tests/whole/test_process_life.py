@@ -28,9 +28,9 @@ import trio
 
 from adapters_tests.adapters.test_contract import HeldBack
 from adapters_tests.common.clients import KINDS, Kind
+from adapters_tests.common.clock import ManualClock
 from adapters_tests.common.direct import Server
 from adapters_tests.common.interrupts import interrupts
-from adapters_tests.conftest import ManualClock
 from adapters_tests.stores.failing_disk import KINDS as DISK_CALLS
 from adapters_tests.stores.failing_disk import FailingDisk
 from adapters_tests.whole.lives import KIND, LIFE, MODULES, get, get_async, session

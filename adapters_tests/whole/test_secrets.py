@@ -23,9 +23,9 @@ import pytest
 
 import dcrauth
 from adapters_tests.common.clients import KINDS, Kind
+from adapters_tests.common.clock import EAGER, ManualClock
 from adapters_tests.common.interrupts import interrupts
 from adapters_tests.common.secrets import jwt, secrets_in
-from adapters_tests.conftest import EAGER, ManualClock
 from adapters_tests.stores.failing_disk import FailingDisk
 from dcrauth import (
     AccessToken,

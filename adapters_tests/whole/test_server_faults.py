@@ -20,7 +20,7 @@ import pytest
 import trustme
 
 from adapters_tests.common.clients import Kind
-from adapters_tests.conftest import ManualClock
+from adapters_tests.common.clock import ManualClock
 from adapters_tests.servers.odd_server import HEAD, OddServer, endlessly, nobody_accepts, reset_after, says, silent
 from adapters_tests.transports.test_transports import TRANSPORTS, post, unused_url
 from adapters_tests.whole.test_chaos import clients_used
