@@ -11,9 +11,14 @@ import pytest
 import trustme
 
 from adapters_tests.test_transports import TRANSPORTS
+from dcrauth.transports.httpx2 import Httpx2Transport
 
 
-@pytest.fixture(params=TRANSPORTS, ids=lambda kind: kind.__name__)
+@pytest.fixture(
+    # All that the one for httpx2 has of its own are names.
+    params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind is Httpx2Transport)) for kind in TRANSPORTS],
+    ids=lambda kind: kind.__name__,
+)
 def transport_kind(request: pytest.FixtureRequest) -> Any:
     """Each transport."""
     return request.param

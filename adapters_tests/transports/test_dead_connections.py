@@ -48,6 +48,7 @@ def test_a_token_call_over_a_dead_connection_is_sent_again(make_transport: Any, 
         assert (server.connections, len(server.received)) == (2, 4)
 
 
+@pytest.mark.slow
 @ends
 def test_the_same_holds_with_tls(make_transport: Any, end: End, server_context: ssl.SSLContext, bundle: Path) -> None:
     """Also where TLS says that the connection ends, or cannot say it any more."""

@@ -55,18 +55,18 @@ class _Protocol(ResponseHandler):
 
     def __init__(self, session: "_Session") -> None:
         super().__init__(loop=session.loop)
-        self._open = session.protocols
+        self._session = session
         self._is_used = False
         self._told: _Exchange | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note that it is open."""
         super().connection_made(transport)
-        self._open.add(self)
+        self._session.protocols.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note that it is closed."""
-        self._open.discard(self)
+        self._session.protocols.discard(self)
         super().connection_lost(exc)
 
     def set_response_params(self, **params: Any) -> None:
@@ -75,7 +75,7 @@ class _Protocol(ResponseHandler):
         if self._told is not None:
             self._told.is_kept = self._is_used
         self._is_used = True
-        if len(self._open) > MOST_KEPT:
+        if not self._session.keeps_connections:
             self.force_close()
         super().set_response_params(**params)
 
@@ -96,11 +96,14 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, session: "_Session", **options: Any) -> None:
         super().__init__(limit=0, use_dns_cache=False, keepalive_timeout=KEPT_FOR, **options)
+        self._session = session
         self._factory = lambda: _Protocol(session)  # type: ignore[assignment]
 
     async def _get(self, *given: Any, **named: Any) -> Any:
         exchange = _exchange.get(None)
-        return None if exchange is not None and exchange.is_fresh else await super()._get(*given, **named)
+        if self._session.is_mocked or (exchange is not None and exchange.is_fresh):
+            return None
+        return await super()._get(*given, **named)
 
 
 class _Resolver(AbstractResolver):
@@ -145,6 +148,7 @@ class _Session:
         self.loop = loop
         self.protocols: set[_Protocol] = set()
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._socket_class = socket.socket
         self._calls = 0
         self._is_over = False
         self._session = aiohttp.ClientSession(
@@ -152,6 +156,16 @@ class _Session:
             cookie_jar=aiohttp.DummyCookieJar(loop=loop),
             auto_decompress=False,
         )
+
+    @property
+    def is_mocked(self) -> bool:
+        """Whether a test has put something in the place of sockets, so that nothing may go around it."""
+        return socket.socket is not self._socket_class
+
+    @property
+    def keeps_connections(self) -> bool:
+        """Whether the connections that are in use are kept after it."""
+        return len(self.protocols) <= MOST_KEPT and not self.is_mocked
 
     def _new_socket(self, address: Any) -> socket.socket:
         made = socket.socket(*address[:3])
