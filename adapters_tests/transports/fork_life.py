@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
+import socket
 import sys
 import threading
 import warnings
@@ -13,12 +15,27 @@ from typing import Any
 from adapters_tests.transports.kept_server import registration, token_call
 
 
+def say(word: str) -> None:
+    """Report something to the test."""
+    os.write(1, f"{word}\n".encode())
+
+
+def inherited() -> int:
+    """How many connections to the server this process has."""
+    port, found = int(sys.argv[4].rpartition(":")[2]), 0
+    for number in range(3, 256):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as each:
+            found += each.getpeername()[1:2] == (port,)
+    return found
+
+
 def in_child(work: Any) -> bool:
     """Do *work* in a forked child, which then ends as a program does; return whether it has ended well."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # to fork with threads is what it is for
         pid = os.fork()
     if pid == 0:
+        assert inherited() == 0
         work()
         sys.exit(0)
     return os.waitpid(pid, 0)[1] == 0
@@ -36,8 +53,12 @@ def fork(made: list[Any], url: str) -> None:
         made.clear()
         gc.collect()
 
+    def close() -> None:
+        made[0].close()
+
     call(made, url)
-    for work in (lambda: None, collect, lambda: made[0].close(), lambda: call(made, url)):
+    assert inherited() == 1 + hasattr(made[0], "_kept")  # a twin, to watch it by
+    for work in (lambda: None, collect, close, lambda: call(made, url)):
         assert in_child(work)
         call(made, url)
 
@@ -55,7 +76,7 @@ def fork_in_call(made: list[Any], url: str) -> None:
         assert made[0].send(registration(url)).status == 200
 
     assert in_child(register)
-    print("forked", flush=True)
+    say("forked")
     thread.join()
     call(made, url)
 
@@ -69,4 +90,4 @@ def leave(made: list[Any], url: str) -> None:
 if __name__ == "__main__":
     what, module, name, url, bundle = sys.argv[1:]
     globals()[what]([getattr(importlib.import_module(module), name)(ca_bundle=bundle)], url)
-    print("well", flush=True)
+    say("well")

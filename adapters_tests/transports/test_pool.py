@@ -96,8 +96,8 @@ def test_calls_that_are_cut_off_take_no_place(make_transport: Any, how: str) -> 
 
     with KeptServer(behave) as server, ThreadPoolExecutor(WORKERS) as workers:
         patient, hasty = make_transport(), make_transport(total_timeout=0.15)
+        object.__setattr__(hasty, "_shared", patient._shared)  # as if it were the same one
         patient.send(token_call(server.url))
-        hasty.send(token_call(server.url))
         is_well.clear()
 
         def cut_off(_: int) -> None:
