@@ -64,7 +64,12 @@ def test_the_same_holds_with_tls(make_transport: Any, end: End, server_context: 
 )
 @ends
 @pytest.mark.parametrize(
-    "said", [b"H", b"HTTP/1.1 200 OK\r\n", HEAD + b"Content-Length: 50\r\n\r\n{"], ids=["byte", "status", "body"]
+    "said",
+    [
+        pytest.param(b"H", id="byte"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n", id="status", marks=pytest.mark.slow),
+        pytest.param(HEAD + b"Content-Length: 50\r\n\r\n{", id="body", marks=pytest.mark.slow),
+    ],
 )
 def test_one_byte_is_an_answer(make_transport: Any, said: bytes, end: End) -> None:
     """Half an answer is a fault like any other, and the call is not sent again."""
