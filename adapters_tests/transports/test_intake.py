@@ -1,19 +1,16 @@
-"""Watching over one answer, where the system itself is in trouble."""
+"""Watching over the socket of one connection, where the system itself is in trouble."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
-import threading
 from typing import Any
 
 import pytest
 
-from dcrauth.providers.protocol import Request
-from dcrauth.transports._options import Intake
-
-REQUEST = Request("http://127.0.0.1/token", {}, b"", endpoint="http://127.0.0.1/token")
+from dcrauth.transports._deadlines import Deadlines
+from dcrauth.transports._watch import SocketWatch
 
 
 class OutOfFiles(socket.socket):
@@ -23,44 +20,39 @@ class OutOfFiles(socket.socket):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
-def test_a_connection_that_cannot_be_watched_is_closed() -> None:
+class Interrupted(socket.socket):
+    """A socket in whose doubling an interrupt comes."""
+
+    def dup(self) -> Any:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("kind", "raised"), [(OutOfFiles, OSError), (Interrupted, KeyboardInterrupt)])
+def test_a_connection_that_cannot_be_watched_is_closed(kind: Any, raised: type[BaseException]) -> None:
     """If the system has no file left to watch with, the connection that nobody else knows yet is closed."""
-    connection = OutOfFiles()
-    with Intake(REQUEST, 1) as intake, pytest.raises(OSError, match="Too many open files"):
-        intake.watch(connection)
+    connection, watch = kind(), SocketWatch()
+    with pytest.raises(raised):
+        watch.opened(connection)
     assert connection.fileno() == -1
+    assert not watch.is_open
 
 
-@pytest.mark.parametrize("raised", [KeyboardInterrupt, MemoryError])
-def test_a_watch_that_is_broken_off_leaves_nothing_open(
-    monkeypatch: pytest.MonkeyPatch, raised: type[BaseException]
-) -> None:
-    """Whatever ends the beginning of a watch, the connection and its twin are closed."""
-    twins: list[socket.socket] = []
-
-    class Twofold(socket.socket):
-        def dup(self) -> socket.socket:
-            twins.append(super().dup())
-            return twins[-1]
-
-    def start(timer: threading.Timer) -> None:
-        raise raised
-
-    monkeypatch.setattr(threading.Timer, "start", start)
-    connection = Twofold()
-    with Intake(REQUEST, 1) as intake, pytest.raises(raised):
-        intake.watch(connection)
-    assert [each.fileno() for each in (connection, *twins)] == [-1, -1]
+def test_a_call_that_is_cut_while_it_connects_is_cut_at_once() -> None:
+    """A socket that is opened after the time is over is shut down before anything goes over it."""
+    watch = SocketWatch()
+    here, there = socket.socketpair()
+    with here, there:
+        watch.cut()
+        watch.opened(here)
+        assert there.recv(1) == b""
+        assert not watch.is_open
+        watch.closed()
 
 
 def test_without_another_thread_an_answer_is_taken_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the end of the interpreter nothing is watched, and the connection is left to the HTTP library."""
-
-    def start(timer: threading.Timer) -> None:
-        raise RuntimeError("can't create new thread at interpreter shutdown")
-
-    monkeypatch.setattr(threading.Timer, "start", start)
-    with socket.socket() as connection:
-        with Intake(REQUEST, 1) as intake:
-            intake.watch(connection)
-        assert connection.fileno() != -1
+    monkeypatch.setattr("dcrauth.transports._deadlines.start_thread", lambda *_, **__: False)
+    deadlines, done = Deadlines(lambda: 0.0), list[str]()
+    deadline = deadlines.set(1, lambda: done.append("cut"))
+    deadlines.call_off(deadline)
+    assert done == []

@@ -467,7 +467,7 @@ def test_a_common_name_is_no_host(authority: trustme.CA, tmp_path: Path) -> None
 
 
 def test_a_transport_is_a_value(kind: Any, secure: Simulator, authority: trustme.CA, tmp_path: Path) -> None:
-    """Copies, pickled ones too, are equal, go by the same options, and have a TLS context of their own."""
+    """Copies, pickled ones too, are equal, go by the same options, and share what equal ones share."""
     bundle = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(bundle))
     used = kind(ca_bundle=bundle)
@@ -478,7 +478,7 @@ def test_a_transport_is_a_value(kind: Any, secure: Simulator, authority: trustme
     pickled = pickle.loads(pickle.dumps(used))  # noqa: S301  # our own
     copies = [pickled, copy.deepcopy(used), dataclasses.replace(used, read_timeout=3.0)]
     for other in copies:
-        assert other.tls_context() is not used.tls_context()
+        assert (other.tls_context() is used.tls_context()) is (other == used)
         assert other.send(post(f"{secure.url}/o/client/token")).status == 400
     assert copies[:2] == [used, used]
     assert copies[2] != used

@@ -22,12 +22,15 @@ class Request(Confidential):
         headers: its header fields.
         body: its body.
         endpoint: the same URL without a query, for messages.
+        repeatable: whether a transport may send it again over a new connection, once, where it has gone over one that
+            was kept, and that has ended without a byte of an answer. A registration is not: each makes a client.
     """
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     endpoint: str
+    repeatable: bool = False
 
 
 @confidential

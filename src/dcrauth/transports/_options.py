@@ -1,40 +1,32 @@
-"""What all transports have in common: their options, their limits, and how a fault is told."""
+"""What all transports have in common: their options, and what those say about proxies and certificates."""
 
-import contextlib
-import encodings.idna  # noqa: F401  # getaddrinfo would; no renewal imports what a fork could leave half imported
 import os
-import socket
 import ssl
-import threading
-import time
 import urllib.request
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Self
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from dcrauth._internal.arguments import check_seconds, check_text, path_of, wrong
 from dcrauth._internal.confidential import discreet_constructor, unfailing
-from dcrauth.errors import ConfigurationError, ServerUnavailable, raised_in
+from dcrauth.errors import ConfigurationError, ServerUnavailable
 from dcrauth.providers.origins import is_loopback
-from dcrauth.providers.protocol import Request
-from dcrauth.transports._tls import KeptContexts, openssl_authorities, openssl_context, trusting
-
-LARGEST_ANSWER = 1 << 20
-"""The most bytes of an answer that are read."""
+from dcrauth.transports._connections import KeptConnections
+from dcrauth.transports._intake import told
+from dcrauth.transports._sharing import SHARING, Kept, Shared
+from dcrauth.transports._tls import openssl_authorities, openssl_context, trusting
 
 _PROXIES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
-_UNFOLDED = {"gzip", "x-gzip", "deflate"}
-_FOLDED = {"br", "zstd", "compress", "x-compress", "dcb", "dcz", "aes128gcm", "exi", "pack200-gzip"}
-"""The other content codings that are registered (RFC 9110 §16.6.1), none of which is unfolded here."""
-_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 @discreet_constructor
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TransportOptions:
     """The options of every transport.
+
+    Transports of one class with equal options share their TLS contexts and the connections that are kept for a few
+    seconds after a call; a registration always gets a new one.
 
     Parameters:
         proxy: URL of a proxy; None for the one that the environment names, "" for none at all. For ``socks5://`` and
@@ -60,7 +52,9 @@ class TransportOptions:
     connect_timeout: float = 5.0
     read_timeout: float = 10.0
     total_timeout: float = 15.0
-    _contexts: KeptContexts = field(default_factory=KeptContexts, init=False, repr=False, compare=False)
+    _shared: Shared = field(init=False, repr=False, compare=False)
+
+    _keeps: ClassVar[type[Kept]] = KeptConnections
 
     def __post_init__(self) -> None:
         if self.proxy is not None:
@@ -74,13 +68,32 @@ class TransportOptions:
             raise wrong("trust_env", "True or False", self.trust_env)
         for name in ("connect_timeout", "read_timeout", "total_timeout"):
             check_seconds(getattr(self, name), name)
+        self._share()
+
+    def _share(self) -> None:
+        key = (type(self), *(getattr(self, each.name) for each in fields(self) if each.compare))
+        object.__setattr__(self, "_shared", SHARING.find(key, type(self)._keeps))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_shared"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._share()
+
+    def close(self) -> None:
+        """Close the connections that are kept, also those of other transports with equal options.
+
+        The next call opens a new one. Nobody has to: they are closed a few seconds after their last use, and at exit.
+        """
+        self._shared.kept.empty()
 
     @unfailing
     def __repr__(self) -> str:
-        told = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
+        shown = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
         if self.proxy:
-            told["proxy"] = _without_user(self.proxy)
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"
+            shown["proxy"] = _without_user(self.proxy)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def proxy_for(self, url: str) -> str | None:
         """Return the proxy to use for *url*, if any.
@@ -127,10 +140,10 @@ class TransportOptions:
         own = self._own_certificate() if own_certificate else ()
         files = (*((self.ca_bundle,) if self.ca_bundle else self._library_authorities()), *own)
         try:
-            return self._contexts.get(files, lambda: self._new_context(own))
+            return self._shared.contexts.get(files, lambda: self._new_context(own))
         except OSError as reason:
             places = ", ".join(os.fspath(each) for each in files)
-            failure = ServerUnavailable(f"The certificates in {places} cannot be used: {_told(reason)}")
+            failure = ServerUnavailable(f"The certificates in {places} cannot be used: {told(reason)}")
         raise failure
 
     def _new_context(self, own: Sequence[str]) -> ssl.SSLContext:
@@ -192,153 +205,3 @@ def _no_password() -> str:
     raise ssl.SSLError(
         0, "the key of the client certificate is encrypted; decrypt it, there is no option for a password"
     )
-
-
-class Intake:
-    """One answer as it comes in, bounded in size and time; use it with ``with``.
-
-    Parameters:
-        request: what is being answered.
-        seconds: how long the answer may take from now on.
-
-    Attributes:
-        status: that of the answer, once there is one: what cannot be read may have been carried out all the same.
-    """
-
-    def __init__(self, request: Request, seconds: float) -> None:
-        self._endpoint = request.endpoint
-        self._seconds = seconds
-        self._deadline = time.monotonic() + seconds
-        self._body = bytearray()
-        self.status: int | None = None
-        self._watched: list[tuple[threading.Timer, socket.socket]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        for timer, connection in self._watched:
-            timer.cancel()
-            timer.join()  # so that it cannot shut down whatever gets the same number next
-            connection.close()
-
-    def watch(self, connection: socket.socket) -> None:
-        """Shut *connection* down when the time is over, in whichever part of the answer that may be.
-
-        The timeout of a socket or of an HTTP library holds for one read only, and an answer can drip for ever.
-        """
-        try:
-            self._watch(connection)
-        except BaseException:
-            connection.close()  # the HTTP library does not know it yet, and would leave it open
-            raise
-
-    def _watch(self, connection: socket.socket) -> None:
-        twin = connection.dup()  # as the TLS layer takes the original over
-        timer = threading.Timer(max(0.0, self._deadline - time.monotonic()), _shut_down, (twin,))
-        timer.daemon = True
-        try:
-            timer.start()
-        except RuntimeError:  # at interpreter shutdown there are no new threads; the timeouts of the reads remain
-            twin.close()
-        except BaseException:
-            twin.close()
-            raise
-        else:
-            self._watched.append((timer, twin))
-
-    def take(self, part: bytes) -> None:
-        """Add a part of the body; raise `ServerUnavailable` once it is too much or too late."""
-        self._body += part
-        if len(self._body) > LARGEST_ANSWER:
-            raise self._too_much()
-        if self._is_late():
-            raise self._too_late()
-
-    def body(self, encoding: str | None) -> bytes:
-        """Return the whole body.
-
-        Parameters:
-            encoding: the answer's ``Content-Encoding``. None was asked for; servers may compress all the same.
-
-        Raises:
-            ServerUnavailable: it is too much or too late, or compressed in another way than by gzip or deflate.
-        """
-        if self._is_late():  # then the body ends where the connection was shut down
-            raise self._too_late()
-        body = _unfolded(bytes(self._body), encoding or "")
-        if body is None:
-            told = f"{self._endpoint} answered in an encoding that was not asked for"
-            raise ServerUnavailable(told, status=self.status)
-        if len(body) > LARGEST_ANSWER:
-            raise self._too_much()
-        return body
-
-    def fault(self, reason: BaseException) -> ServerUnavailable:
-        """Return the error for a call that failed with *reason*, quoting nothing that could hold a part of it."""
-        if self._is_late():
-            return self._too_late()
-        return ServerUnavailable(f"{self._endpoint} could not be called: {_told(reason)}")
-
-    def _is_late(self) -> bool:
-        return time.monotonic() >= self._deadline
-
-    def _too_late(self) -> ServerUnavailable:
-        return ServerUnavailable(f"{self._endpoint} did not finish its answer within {self._seconds:g} s")
-
-    def _too_much(self) -> ServerUnavailable:
-        told = f"{self._endpoint} answered more than {LARGEST_ANSWER} bytes; that is no answer"
-        return ServerUnavailable(told, status=self.status)
-
-
-def _shut_down(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # it has been lost already
-        connection.shutdown(socket.SHUT_RDWR)
-
-
-def _unfolded(body: bytes, encoding: str) -> bytes | None:
-    """The body without its compression, or at least so much of it that it is too much; None if that cannot be had.
-
-    What names no compression, such as ``utf-8``, ``none`` or ``binary``, says nothing: then the body is as it is.
-    """
-    codings = [each for each in encoding.lower().replace(",", " ").split() if each in _UNFOLDED | _FOLDED]
-    if not codings:
-        return body
-    if len(codings) > 1 or codings[0] not in _UNFOLDED:
-        return None
-    try:
-        return zlib.decompressobj(wbits=_GZIP_OR_ZLIB).decompress(body, LARGEST_ANSWER + 1)
-    except zlib.error:
-        return None
-
-
-def _chain(reason: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    waiting: list[object] = [reason]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, BaseException) and id(each) not in seen:
-            seen.add(id(each))
-            yield each
-            waiting += [each.__cause__, each.__context__, getattr(each, "reason", None), *each.args]
-
-
-def _told(reason: BaseException) -> str:
-    words = next(filter(None, map(_words, _chain(reason))), None) or _by_whom(reason)
-    return type(reason).__name__ + (f" ({words})" if words else "")
-
-
-def _by_whom(reason: BaseException) -> str | None:
-    """Who has raised the error of an HTTP library, if it was somebody else, such as a mock."""
-    package, own = (name.partition(".")[0] for name in (raised_in(reason), type(reason).__module__))
-    return None if own in {package, "builtins"} or package == "dcrauth" else f"raised by {package}"
-
-
-def _words(reason: BaseException) -> str | None:
-    """What the operating system or the TLS library says; other texts may quote the URL."""
-    # aiohttp has a class of its own under this one, which lacks the attribute; the original is behind it.
-    if isinstance(reason, ssl.SSLCertVerificationError) and hasattr(reason, "verify_message"):
-        return f"certificate verify failed: {reason.verify_message}"
-    if type(reason).__module__ in {"builtins", "socket", "ssl"} and isinstance(reason, OSError):
-        return reason.strerror
-    return None

@@ -3,6 +3,7 @@
 import os
 import ssl
 import stat
+import threading
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -10,30 +11,56 @@ from dcrauth._internal import fork
 
 Path: TypeAlias = str | os.PathLike[str]
 
+_PATIENCE = 2.0
+"""How long a thread waits for another one to make a context, in seconds."""
+
 
 class KeptContexts:
-    """Keeps the TLS contexts of a transport, by the files that they are made of.
+    """Keeps the TLS contexts of transports, by the files that they are made of.
 
-    Making one reads hundreds of certificates, which takes longer than the rest of a renewal. A transport that was
-    pickled or copied deeply begins with none.
+    Making one reads hundreds of certificates, which takes longer than the rest of a renewal. So one thread makes it,
+    and the others wait for that, but not for long: it may be stuck in a file system.
+
+    Parameters:
+        replaced: called when a context is another one than before.
     """
 
-    def __init__(self) -> None:
-        # Each in one piece, so that it takes no lock, which a fork could leave locked: two at once make one each.
+    def __init__(self, replaced: Callable[[], object] = lambda: None) -> None:
+        self._replaced = replaced
         self._kept: dict[Sequence[Path], tuple[object, ssl.SSLContext]] = {}
+        self.after_fork()
+        fork.watch(self)
 
-    def __reduce__(self) -> tuple[type["KeptContexts"], tuple[()]]:
-        return KeptContexts, ()
+    def after_fork(self) -> None:
+        """Be free of a thread that is not here any more."""
+        self._lock = threading.Lock()
 
     def get(self, files: Sequence[Path], make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         """Return the context that *make* makes of *files*, which it does the first time and when one has changed."""
         versions = [_version(each) for each in files]  # first, so that what changes while it is read counts as changed
+        found = self._found(files, versions)
+        if found is not None:
+            return found
+        lock = self._lock
+        has_its_turn = lock.acquire(timeout=_PATIENCE)
+        try:
+            return self._found(files, versions) or self._made(files, versions, make)
+        finally:
+            if has_its_turn:
+                lock.release()
+
+    def _found(self, files: Sequence[Path], versions: object) -> ssl.SSLContext | None:
         kept = self._kept.get(files)
-        if kept is None or kept[0] != versions:
-            # OpenSSL takes locks meanwhile, and one that another thread has at a fork is taken in the child for ever.
-            with fork.undivided():
-                kept = self._kept[files] = (versions, make())
-        return kept[1]
+        return kept[1] if kept is not None and kept[0] == versions else None
+
+    def _made(self, files: Sequence[Path], versions: object, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        # OpenSSL takes locks meanwhile, and one that another thread has at a fork is taken in the child for ever.
+        with fork.undivided():
+            context = make()
+        if files in self._kept:
+            self._replaced()
+        self._kept[files] = versions, context
+        return context
 
 
 def trusting(path: Path) -> ssl.SSLContext:

@@ -11,3 +11,5 @@ class HttpxTransport(HttpxFamilyTransport):
     """Sends the calls of a renewal with httpx."""
 
     _library: ClassVar[Any] = httpx
+    _faults = (httpx.TransportError, httpx.InvalidURL, OSError)
+    _endings = (httpx.RemoteProtocolError,)

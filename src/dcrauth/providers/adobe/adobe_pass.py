@@ -164,6 +164,7 @@ class AdobePass(Confidential):
             "application/x-www-form-urlencoded",
             "" if in_query else parameters,
             query=f"?{parameters}" if in_query else "",
+            repeatable=True,
         )
 
     def read_token(self, response: Response) -> TokenGrant | Problem:
@@ -200,7 +201,7 @@ class AdobePass(Confidential):
             headers["X-Forwarded-For"] = _address(forwarded_for)
         self._device_headers = MappingProxyType(headers)
 
-    def _post(self, url: str, content_type: str, body: str, query: str = "") -> Request:
+    def _post(self, url: str, content_type: str, body: str, *, query: str = "", repeatable: bool = False) -> Request:
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "identity",
@@ -209,7 +210,7 @@ class AdobePass(Confidential):
             "User-Agent": _USER_AGENT,
             **self._device_headers,
         }
-        return Request(url + query, headers, body.encode(), endpoint=url)
+        return Request(url + query, headers, body.encode(), endpoint=url, repeatable=repeatable)
 
 
 def _check_choice(value: str, what: str, choices: Iterable[str]) -> None:
