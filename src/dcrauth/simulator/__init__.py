@@ -9,5 +9,6 @@ It registers clients, grants tokens and checks them, misbehaves when told to, an
 from dcrauth.simulator.behaviour import Behaviour, Fault
 from dcrauth.simulator.messages import Call, Counts
 from dcrauth.simulator.server import Simulator
+from dcrauth.simulator.world import Mvpd, Resource, ServiceProvider, User, World
 
-__all__ = ["Behaviour", "Call", "Counts", "Fault", "Simulator"]
+__all__ = ["Behaviour", "Call", "Counts", "Fault", "Mvpd", "Resource", "ServiceProvider", "Simulator", "User", "World"]

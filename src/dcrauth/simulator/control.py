@@ -1,7 +1,8 @@
 """The simulator's controls over HTTP, for programs that run it with ``dcrauth simulate``.
 
-POST /control/expire-tokens, revoke-tokens, revoke-clients, revoke-statement, reinstate-statement, reset-counts,
-clear-faults
+POST /control/expire-tokens, revoke-tokens, revoke-clients, revoke-statement, reinstate-statement,
+expire-profiles, reset-counts, clear-faults
+POST /control/log-in       {"code": "…", "user": "alice"}
 POST /control/inject       {"endpoint": "token", "times": 2, "fault": {"status": 503, "body": "busy"}}
 POST /control/behaviour    {"refusals": "legacy", "token_delay": 0.5}   changes what is named, keeps the rest
 GET  /control/counts
@@ -26,6 +27,10 @@ class Controlled(Protocol):
         """How many calls there were so far."""
         ...
 
+    def log_in(self, code: str, user: str) -> None:
+        """Log a user in."""
+        ...
+
     def inject(self, endpoint: str, fault: Fault, times: int | None = 1) -> None:
         """Let the next calls go wrong."""
         ...
@@ -38,6 +43,7 @@ _SIMPLE = frozenset(
         "revoke-clients",
         "revoke-statement",
         "reinstate-statement",
+        "expire-profiles",
         "reset-counts",
         "clear-faults",
     }
@@ -63,6 +69,8 @@ def _act(name: str, body: bytes, simulator: Controlled) -> None:
     fields = json.loads(body)
     if name == "inject":
         simulator.inject(fields["endpoint"], _fault(fields["fault"]), fields.get("times", 1))
+    elif name == "log-in":
+        simulator.log_in(fields["code"], fields["user"])
     elif name == "behaviour":
         simulator.behaviour = replace(simulator.behaviour, **fields)
     else:

@@ -62,11 +62,19 @@ class Counts:
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer."""
+    """One answer.
+
+    Parameters:
+        status: HTTP status.
+        body: the body.
+        headers: header fields; the length is added.
+        why: why it is no success, for whoever reads the record of calls; not sent.
+    """
 
     status: int
     body: bytes = field(default=b"", repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    why: str = ""
 
     @classmethod
     def json(cls, status: int, fields: Mapping[str, Any], *more: tuple[str, str]) -> "Reply":

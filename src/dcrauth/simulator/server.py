@@ -16,6 +16,7 @@ from dcrauth.simulator.http import Handler, Server
 from dcrauth.simulator.messages import Call, Counts, Reply
 from dcrauth.simulator.registry import Registry
 from dcrauth.simulator.throttle import Throttle, too_many
+from dcrauth.simulator.world import World
 
 _KEPT_CALLS = 10_000
 _KEPT_BODY = 1 << 20
@@ -31,6 +32,7 @@ class Simulator:
         port: port to listen on; 0 for any that is free.
         ssl_context: makes it speak HTTPS.
         clock: returns seconds since the epoch; tokens expire and the throttle counts by it.
+        world: the channels, MVPDs, users and resources; as usual if none is given.
 
     Raises:
         ConfigurationError: it cannot listen there, as where the port is in use.
@@ -44,9 +46,10 @@ class Simulator:
         port: int = 0,
         ssl_context: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
+        world: World | None = None,
     ) -> None:
         self.behaviour = behaviour or Behaviour()
-        self._registry = Registry(clock)
+        self._registry = Registry(clock, world)
         self._throttle = Throttle(clock)
         self._faults: dict[str, deque[tuple[Fault, int | None]]] = {}
         self._calls: deque[Call] = deque(maxlen=_KEPT_CALLS)
@@ -142,6 +145,18 @@ class Simulator:
     def reinstate_statement(self, sub: str = _APPLICATION) -> None:
         """Take back what `revoke_statement` did."""
         self._registry.set_revoked(sub, revoked=False)
+
+    def log_in(self, code: str, user: str) -> None:
+        """Log *user* in, as on the page to which the session of *code* leads.
+
+        Raises:
+            ValueError: there is no such session, or no such user of its MVPD.
+        """
+        self._registry.log_in(code, user)
+
+    def expire_profiles(self) -> None:
+        """Make all profiles expired as of now: users have to log in again."""
+        self._registry.state.end_profiles()
 
     def inject(self, endpoint: str, fault: Fault, times: int | None = 1) -> None:
         """Let the next calls go wrong.
