@@ -3,6 +3,7 @@
 POST /control/expire-tokens, revoke-tokens, revoke-clients, revoke-statement, reinstate-statement,
 expire-profiles, reset-counts, clear-faults
 POST /control/log-in       {"code": "…", "user": "alice"}
+POST /control/world        {"users": [{"name": "bob"}]}   changes what is named, keeps the rest
 POST /control/inject       {"endpoint": "token", "times": 2, "fault": {"status": 503, "body": "busy"}}
 POST /control/behaviour    {"refusals": "legacy", "token_delay": 0.5}   changes what is named, keeps the rest
 GET  /control/counts
@@ -13,14 +14,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, Protocol
 
+from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.behaviour import Behaviour, Fault
+from dcrauth.simulator.fields import checked
 from dcrauth.simulator.messages import Call, Counts, Reply
+from dcrauth.simulator.world import World
 
 
 class Controlled(Protocol):
     """What can be controlled: a simulator."""
 
     behaviour: Behaviour
+
+    @property
+    def world(self) -> World:
+        """What there is."""
+        ...
+
+    @world.setter
+    def world(self, world: World) -> None: ...
 
     @property
     def counts(self) -> Counts:
@@ -56,7 +68,7 @@ def answer(call: Call, simulator: Controlled) -> Reply:
     try:
         if (call.method, name) != ("GET", "counts"):
             _act(name, call.body, simulator)
-    except (ValueError, TypeError, KeyError) as reason:
+    except (ConfigurationError, ValueError, TypeError, KeyError) as reason:
         return Reply.json(400, {"error": str(reason)})
     return Reply.json(200, asdict(simulator.counts))
 
@@ -71,6 +83,8 @@ def _act(name: str, body: bytes, simulator: Controlled) -> None:
         simulator.inject(fields["endpoint"], _fault(fields["fault"]), fields.get("times", 1))
     elif name == "log-in":
         simulator.log_in(fields["code"], fields["user"])
+    elif name == "world":
+        simulator.world = replace(simulator.world, **checked(World, fields, "the world"))
     elif name == "behaviour":
         simulator.behaviour = replace(simulator.behaviour, **fields)
     else:

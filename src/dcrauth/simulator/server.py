@@ -86,6 +86,15 @@ class Simulator:
         self._server.server_close()
         self._server.close_connections()
 
+    @property
+    def world(self) -> World:
+        """The channels, MVPDs, users and resources; may be replaced while it runs."""
+        return self._registry.world
+
+    @world.setter
+    def world(self, world: World) -> None:
+        self._registry.world = world
+
     def statement(
         self,
         sub: str,
