@@ -3,11 +3,15 @@
     with Simulator() as adobe:
         provider = AdobePass(adobe.software_statement, base_url=adobe.url)
 
-It registers clients, grants tokens and checks them, misbehaves when told to, and counts every call.
+It registers clients, grants tokens and checks them, misbehaves when told to, counts every call, and has a page on which
+all of that can be watched.
 """
 
 from dcrauth.simulator.behaviour import Behaviour, Fault
-from dcrauth.simulator.messages import Call, Counts
+from dcrauth.simulator.calls import Calls
+from dcrauth.simulator.environment import Environment
+from dcrauth.simulator.messages import Call, Counts, Reply
+from dcrauth.simulator.scenario import Scenario, Step
 from dcrauth.simulator.server import Simulator
 
-__all__ = ["Behaviour", "Call", "Counts", "Fault", "Simulator"]
+__all__ = ["Behaviour", "Call", "Calls", "Counts", "Environment", "Fault", "Reply", "Scenario", "Simulator", "Step"]

@@ -36,12 +36,19 @@ def answer(call: Call, registry: Registry, behaviour: Behaviour) -> Reply:
     return _ROUTES[route["what"]](call, route["provider"]) if denial is None else denial
 
 
-def _denial(call: Call, provider: str, registry: Registry, behaviour: Behaviour) -> Reply | None:
-    """Return the answer to a call that is not let through."""
+def token_refusal(call: Call, registry: Registry, behaviour: Behaviour) -> Reply | None:
+    """Return the answer to a call whose token is not good, or is missing; None where all is well with it."""
     grant = registry.grant(_bearer(call) or "")
     wrong = _wrong_with(call, grant, registry, behaviour)
-    if wrong is not None:
-        return _refusal(wrong, behaviour)
+    return None if wrong is None else _refusal(wrong, behaviour)
+
+
+def _denial(call: Call, provider: str, registry: Registry, behaviour: Behaviour) -> Reply | None:
+    """Return the answer to a call that is not let through."""
+    refused = token_refusal(call, registry, behaviour)
+    if refused is not None:
+        return refused
+    grant = registry.grant(_bearer(call) or "")
     if not registry.knows_provider(provider):
         return _enhanced(400, "invalid_parameter_service_provider", "none")
     if grant is not None and not grant.client.application.may_use(provider):
