@@ -5,6 +5,10 @@
 
 It registers clients, grants tokens and checks them, misbehaves when told to, counts every call, and has a page on which
 all of that can be watched.
+
+It stands alone: it imports nothing of the package but its errors and `_internal`, so that it cannot share a mistake
+with what it tests. A newcomer starts with `server`, then reads `run`, which a call comes to, and `dcr` and `api`, which
+answer.
 """
 
 from dcrauth.simulator.behaviour import Behaviour, Fault

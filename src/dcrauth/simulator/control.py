@@ -86,7 +86,7 @@ def _calls(simulator: Service, asking: Asking) -> Reply:
     if "after" in asking:
         found = type(found)(call for call in found if call.number > _number(asking, "after"))
     show = asking.get("secrets") == "shown"
-    told = [live.detail(call, simulator._world, show_secrets=show) for call in found]
+    told = [live.detail(call, simulator._run, show_secrets=show) for call in found]
     return Reply.json(200, {"calls": told}, *_PRIVATE)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from dcrauth.simulator.http import Stream
 from dcrauth.simulator.masking import mask_body, mask_headers, mask_query, mask_text
 from dcrauth.simulator.messages import Call, Reply
+from dcrauth.simulator.run import Run
 from dcrauth.simulator.service import Service
-from dcrauth.simulator.world import World
 
 _MOST_CALLS = 200
 _MOST_TEXT = 16_384
@@ -50,25 +50,25 @@ def stream(service: Service) -> Stream:
 
 def state(service: Service) -> dict[str, Any]:
     """Return what there is beside the calls, as JSON values without secrets."""
-    world = service._world
+    run = service._run
     things: dict[str, list[dict[str, Any]]] = {}
-    for environment in [*world.environments.values()]:
+    for environment in [*run.environments.values()]:
         for kind, rows in environment.snapshot().items():
             of = {"environment": environment.name} if environment.name else {}
             things.setdefault(kind, []).extend(of | row for row in rows)
     return {
         "url": service.url,
-        "environments": {each.name: each.url for each in [*world.environments.values()]},
-        "clock_ahead": world.clock.ahead,
-        "counts": asdict(world.record.counts),
-        "behaviour": asdict(world.behaviour),
-        "scenario": world.faults.scenario and world.faults.scenario.name,
-        "faults": world.faults.waiting(),
+        "environments": {each.name: each.url for each in [*run.environments.values()]},
+        "clock_ahead": run.clock.ahead,
+        "counts": asdict(run.record.counts),
+        "behaviour": asdict(run.behaviour),
+        "scenario": run.faults.scenario and run.faults.scenario.name,
+        "faults": run.faults.waiting(),
         "things": things,
     }
 
 
-def summary(call: Call, world: World) -> dict[str, Any]:
+def summary(call: Call, run: Run) -> dict[str, Any]:
     """Return a call on one row, as JSON values without secrets."""
     return {
         "number": call.number,
@@ -76,20 +76,20 @@ def summary(call: Call, world: World) -> dict[str, Any]:
         "environment": call.environment,
         "endpoint": call.endpoint,
         "method": call.method,
-        "path": mask_text(call.path, world.is_secret),
+        "path": mask_text(call.path, run.is_secret),
         "status": call.status,
         "why": call.why,
     }
 
 
-def detail(call: Call, world: World, *, show_secrets: bool = False) -> dict[str, Any]:
+def detail(call: Call, run: Run, *, show_secrets: bool = False) -> dict[str, Any]:
     """Return what of a call was on the wire, as JSON values, without secrets unless asked for."""
     reply = call.reply or Reply(0)
     headers = dict(reply.headers)
     sent = {"query": call.query, "headers": dict(call.headers), "body": _text(call.body)}
     got = {"headers": headers, "body": _text(reply.body)}
     if not show_secrets:
-        is_secret = world.is_secret
+        is_secret = run.is_secret
         sent = {
             "query": mask_query(call.query, is_secret),
             "headers": mask_headers(call.headers, is_secret),
@@ -99,7 +99,7 @@ def detail(call: Call, world: World, *, show_secrets: bool = False) -> dict[str,
             "headers": mask_headers(headers, is_secret),
             "body": mask_body(reply.body, headers.get("Content-Type", ""), is_secret),
         }
-    return summary(call, world) | {"request": _shortened(sent), "reply": _shortened(got)}
+    return summary(call, run) | {"request": _shortened(sent), "reply": _shortened(got)}
 
 
 def _text(body: bytes) -> str:
@@ -120,7 +120,7 @@ def _updates(service: Service) -> Iterator[bytes]:
         update = seen.news(service)
         quiet = 0 if update else quiet + 1
         if update:
-            yield b"data: " + json.dumps({"now": service._world.clock(), **update}).encode() + b"\n\n"
+            yield b"data: " + json.dumps({"now": service._run.clock(), **update}).encode() + b"\n\n"
         elif quiet % _BEAT == 0:
             yield b":\n\n"  # finds out whether anybody is still there
         service._wait_for_change(_LOOK_AGAIN)
@@ -131,20 +131,20 @@ class _Seen:
     """What one reader was told so far."""
 
     def __init__(self) -> None:
-        self._world: World | None = None
+        self._run: Run | None = None
         self._number = 0
         self._state = ""
 
     def news(self, service: Service) -> dict[str, Any]:
         """Return what the reader does not know yet; empty where there is nothing."""
-        world, found = service._world, dict[str, Any]()
-        calls = world.record.calls
-        if world is not self._world or (self._number and not calls):
-            self._world, self._number, self._state = world, 0, ""
+        run, found = service._run, dict[str, Any]()
+        calls = run.record.calls
+        if run is not self._run or (self._number and not calls):
+            self._run, self._number, self._state = run, 0, ""
             found["fresh"] = True
-        if newer := world.record.since(self._number, _MOST_CALLS):
+        if newer := run.record.since(self._number, _MOST_CALLS):
             self._number = newer[-1].number
-            found["calls"] = [summary(call, world) for call in newer]
+            found["calls"] = [summary(call, run) for call in newer]
         told = json.dumps(current := state(service))
         if told != self._state:
             self._state = told

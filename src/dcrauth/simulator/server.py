@@ -15,11 +15,11 @@ from dcrauth.simulator.behaviour import Behaviour
 from dcrauth.simulator.guard import is_loopback, refusal
 from dcrauth.simulator.http import Handler, Server, Stream, Visit
 from dcrauth.simulator.messages import Call, Reply
+from dcrauth.simulator.run import Astray, OwnVisit, Run, ServiceVisit
 from dcrauth.simulator.scenario import Scenario
 from dcrauth.simulator.service import Service
 from dcrauth.simulator.settings import Settings
 from dcrauth.simulator.tls import Authority
-from dcrauth.simulator.world import Astray, OwnVisit, ServiceVisit, World
 
 _BASE_PATH = re.compile(r"(/[\w.~-]+)*")
 _POLL = 0.02
@@ -69,7 +69,7 @@ class Simulator(Service):
         self._server = self._listening(port)
         self._thread: threading.Thread | None = None
         try:
-            self._world = self._new_world()
+            self._run = self._new_run()
         except ConfigurationError:
             self._server.close()
             raise
@@ -133,13 +133,13 @@ class Simulator(Service):
 
     def receive(self, call: Call) -> Visit:
         """Note that *call* has come in; return what becomes of it."""
-        world = self._world
-        located = world.located(call)
+        run = self._run
+        located = run.located(call)
         if located is None:
-            return Astray(call, world, self.url)
+            return Astray(call, run, self.url)
         if located.endpoint == "control":
             return OwnVisit(located, self)
-        return ServiceVisit(located, world)
+        return ServiceVisit(located, run)
 
     def own(self, call: Call) -> Reply | Stream:
         """Return the answer to a call of the page or of the controls."""
@@ -155,14 +155,14 @@ class Simulator(Service):
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{scheme}://{host}:{self._server.server_address[1]}"
 
-    def _new_world(self) -> World:
+    def _new_run(self) -> Run:
         behaviour, environments, scenario = self._first
-        world = World(behaviour, self.url, self._base_path, self._time, self._changed)
+        run = Run(behaviour, self.url, self._base_path, self._time, self._changed)
         for name in environments:
-            world.environment(name)
+            run.environment(name)
         if scenario is not None:
-            world.faults.play(scenario)
-        return world
+            run.faults.play(scenario)
+        return run
 
     def _listening(self, port: int) -> Server:
         handler = type("BoundHandler", (Handler,), {"site": self})

@@ -12,8 +12,8 @@ from dcrauth.simulator.clock import VirtualClock
 from dcrauth.simulator.environment import APPLICATION, Environment
 from dcrauth.simulator.messages import Counts
 from dcrauth.simulator.routes import Route
+from dcrauth.simulator.run import Run
 from dcrauth.simulator.scenario import Scenario
-from dcrauth.simulator.world import World
 
 Answering = TypeVar("Answering", bound=Callable[..., Any])
 
@@ -24,7 +24,7 @@ class Service(ABC):
     authority: bytes | None
     """Certificate of its certificate authority in PEM, for clients to trust; None where it has none."""
 
-    _world: World
+    _run: Run
     _changed: threading.Condition
 
     @property
@@ -42,27 +42,31 @@ class Service(ABC):
         """Set when it stops."""
 
     @abstractmethod
-    def _new_world(self) -> World:
+    def _new_run(self) -> Run:
         """Return everything as it was at first."""
 
     @property
     def software_statement(self) -> str:
-        """A software statement of the application that is always there."""
+        """A software statement of the application that is always there; may be replaced."""
         return self.environment().software_statement
+
+    @software_statement.setter
+    def software_statement(self, statement: str) -> None:
+        self.environment().software_statement = statement
 
     @property
     def behaviour(self) -> Behaviour:
         """Its switches; may be replaced."""
-        return self._world.behaviour
+        return self._run.behaviour
 
     @behaviour.setter
     def behaviour(self, behaviour: Behaviour) -> None:
-        self._world.behaviour = behaviour
+        self._run.behaviour = behaviour
 
     @property
     def clock(self) -> VirtualClock:
         """Its clock, which can be put forward."""
-        return self._world.clock
+        return self._run.clock
 
     def reset(self) -> None:
         """Make everything as new, at the same URL.
@@ -70,7 +74,7 @@ class Service(ABC):
         Environments, applications, clients, tokens, faults, routes, calls and counts are gone, the behaviour, the clock
         and the scenario are those it was made with, and there is a new `software_statement`.
         """
-        self._world = self._new_world()
+        self._run = self._new_run()
         with self._changed:
             self._changed.notify_all()
 
@@ -83,7 +87,7 @@ class Service(ABC):
         Raises:
             ConfigurationError: *name* cannot be one.
         """
-        return self._world.environment(name)
+        return self._run.environment(name)
 
     def statement(
         self,
@@ -118,7 +122,7 @@ class Service(ABC):
             ConfigurationError: the method or the path cannot be one.
         """
         if answer is not None:
-            self._world.routes.insert(0, Route(method, path, answer, protected))
+            self._run.routes.insert(0, Route(method, path, answer, protected))
             return answer
 
         def decorated(function: Answering) -> Answering:
@@ -130,16 +134,16 @@ class Service(ABC):
     @property
     def counts(self) -> Counts:
         """How many calls there were so far."""
-        return self._world.record.counts
+        return self._run.record.counts
 
     @property
     def calls(self) -> Calls:
         """The latest calls, in the order in which they were answered."""
-        return self._world.record.calls
+        return self._run.record.calls
 
     def reset_counts(self) -> None:
         """Begin to count from nothing."""
-        self._world.record.clear()
+        self._run.record.clear()
 
     def wait_for(self, predicate: Callable[[Counts], bool], timeout: float = 5.0) -> bool:
         """Wait until *predicate* holds for the counts; return whether it does within *timeout* seconds."""
@@ -152,7 +156,7 @@ class Service(ABC):
         Raises:
             ValueError: *seconds* is below 0.
         """
-        self._world.clock.advance(seconds)
+        self._run.clock.advance(seconds)
 
     def expire_tokens(self) -> None:
         """Make all tokens expired as of now, although they claim to live longer."""
@@ -182,15 +186,15 @@ class Service(ABC):
             fault: what goes wrong.
             times: with how many calls; None for all until `clear_faults`.
         """
-        self._world.faults.inject(endpoint, fault, times)
+        self._run.faults.inject(endpoint, fault, times)
 
     def play(self, scenario: Scenario) -> None:
         """Begin a scenario, in the place of the one that is played, if any."""
-        self._world.faults.play(scenario)
+        self._run.faults.play(scenario)
 
     def clear_faults(self) -> None:
         """Let all calls go right again, and end the scenario."""
-        self._world.faults.clear()
+        self._run.faults.clear()
 
     def _wait_for_change(self, timeout: float) -> None:
         """Wait until a call comes in, or it stops, or so many seconds are over."""
