@@ -80,17 +80,16 @@ def _last_words(simulator: Service) -> Iterator[bytes]:
 
 def _calls(simulator: Service, asking: Asking) -> Reply:
     """Tell of the calls: all, those after a number, or one."""
-    found = simulator.calls
-    if "number" in asking:
-        found = type(found)(call for call in found if call.number == _number(asking, "number"))
-    if "after" in asking:
-        found = type(found)(call for call in found if call.number > _number(asking, "after"))
+    number, after = _number(asking, "number"), _number(asking, "after") or 0
+    found = [call for call in simulator.calls if call.number > after and number in {None, call.number}]
     show = asking.get("secrets") == "shown"
     told = [live.detail(call, simulator._run, show_secrets=show) for call in found]
     return Reply.json(200, {"calls": told}, *_PRIVATE)
 
 
-def _number(asking: Asking, name: str) -> int:
+def _number(asking: Asking, name: str) -> int | None:
+    if name not in asking:
+        return None
     if not asking[name].isdecimal():
         raise ValueError(f"{name} is the number of a call, not {asking[name]!r}")
     return int(asking[name])

@@ -79,6 +79,8 @@ def _fits(kind: Any, value: Any) -> bool:
         return isinstance(value, str | int) and value in get_args(kind)
     if kind is float:
         return type(value) in {int, float} and math.isfinite(value)
+    if isinstance(origin := get_origin(kind), type) and issubclass(origin, Mapping):
+        return isinstance(value, Mapping)
     return type(value) is kind
 
 

@@ -22,7 +22,7 @@ SECRET_FIELDS = frozenset(
 )
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"})
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
-_WORD = re.compile(r"[\w~+/-]{16,}=*")
+_WORD = re.compile(r"[\w-]{16,}")
 
 IsSecret = Callable[[str], bool]
 

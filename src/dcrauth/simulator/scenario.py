@@ -3,7 +3,7 @@
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.behaviour import Fault
@@ -44,6 +44,9 @@ class Step:
     def __post_init__(self) -> None:
         if (self.fault is None) is (self.do is None):
             raise ConfigurationError("A step of a scenario has either a fault or something to do")
+        if self.do is not None and self.do not in get_args(Action):
+            told = ", ".join(get_args(Action))
+            raise ConfigurationError(f"There is nothing called {self.do!r} to do in a scenario; there is {told}")
         if self.endpoint:
             check_endpoint(self.endpoint)
         if self.first_call < 1 or (self.last_call is not None and self.last_call < self.first_call):
@@ -69,10 +72,17 @@ class Scenario:
     Parameters:
         name: what it is called, on the page and in messages.
         step: its steps; the first that concerns a call has its fault happen to it.
+
+    Raises:
+        ConfigurationError: there is no step.
     """
 
     name: str
     step: tuple[Step, ...] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.step:
+            raise ConfigurationError(f"The scenario {self.name!r} needs at least one step")
 
     @classmethod
     def from_toml(cls, path: str | Path) -> "Scenario":
@@ -81,15 +91,7 @@ class Scenario:
         Raises:
             ConfigurationError: there is no such file, or what it says is no scenario.
         """
-        return cls.from_fields(table_of(path), f"the scenario in {path}")
-
-    @classmethod
-    def from_fields(cls, values: Any, where: str = "the scenario") -> "Scenario":
-        """Return the scenario that a table of JSON or TOML tells of; for the rest see `from_toml`."""
-        found = made(cls, values, where)
-        if not found.step:
-            raise ConfigurationError(f"{where} needs at least one step")
-        return found
+        return made(cls, table_of(path), f"the scenario in {path}")
 
 
 def table_of(path: str | Path) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class Simulator(Service):
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._first = (behaviour or Behaviour(), tuple(environments), scenario)
+        self._settings: Settings | None = None
         self._base_path = _checked_path(base_path)
         self._names = frozenset(name.lower() for name in names)
         self._time = clock
@@ -86,6 +87,7 @@ class Simulator(Service):
         """
         settings = Settings.from_toml(path)
         made = cls(**settings.parameters() | changes)
+        made._settings = settings
         settings.furnish(made)
         return made
 
@@ -130,6 +132,18 @@ class Simulator(Service):
             with self._changed:
                 self._changed.notify_all()
             self._server.close()
+
+    def reset(self) -> None:
+        """Make everything as new, at the same URL.
+
+        Environments, applications, clients, tokens, faults, routes, calls and counts are gone but for those that it was
+        made with; so are changes of behaviour, clock and scenario. There is a new `software_statement`.
+        """
+        self._run = self._new_run()
+        if self._settings is not None:
+            self._settings.furnish(self)
+        with self._changed:
+            self._changed.notify_all()
 
     def receive(self, call: Call) -> Visit:
         """Note that *call* has come in; return what becomes of it."""

@@ -42,8 +42,8 @@ class Service(ABC):
         """Set when it stops."""
 
     @abstractmethod
-    def _new_run(self) -> Run:
-        """Return everything as it was at first."""
+    def reset(self) -> None:
+        """Make everything as new, at the same URL."""
 
     @property
     def software_statement(self) -> str:
@@ -67,16 +67,6 @@ class Service(ABC):
     def clock(self) -> VirtualClock:
         """Its clock, which can be put forward."""
         return self._run.clock
-
-    def reset(self) -> None:
-        """Make everything as new, at the same URL.
-
-        Environments, applications, clients, tokens, faults, routes, calls and counts are gone, the behaviour, the clock
-        and the scenario are those it was made with, and there is a new `software_statement`.
-        """
-        self._run = self._new_run()
-        with self._changed:
-            self._changed.notify_all()
 
     def environment(self, name: str = "") -> Environment:
         """Return an environment, which is made if there is none: it has a URL, applications and clients of its own.
