@@ -127,7 +127,7 @@ def _crowd(name: str, setting: Setting, sender: Any) -> None:
 
 def _revoked(url: str) -> float:
     """Revoke the token, once it is old enough that ours does not take its refusal for a habit; return the time."""
-    time.sleep(Policy().young + 0.5)
+    time.sleep(Policy().spared_for + 0.5)
     control(url, "reset")
     control(url, f"revoke/{CROWD}")
     return time.perf_counter()

@@ -1,7 +1,7 @@
 """A deterministic simulation: several processes with real token sources, and a world that does its worst to them.
 
 A seed decides everything: which faults there are, when they strike, and which process takes the next step. Each process
-runs the real `TokenSource`, and the real stories of a renewal effect by effect, against a simulated store, server and
+runs the real `TokenSource`, and the real steps of a renewal effect by effect, against a simulated store, server and
 clocks. After each step the invariants are checked; at the end all faults cease, and then everything has to work again.
 
     python -m adapters_tests.simulation SEED     replays a seed and prints its trace

@@ -18,7 +18,7 @@ from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import AccessToken
 from dcrauth.engine import answers, bars, renewal, repair, rules
 from dcrauth.engine.answers import Meaning
-from dcrauth.engine.effects import Add, Put, Replace, Sleep, Tell
+from dcrauth.engine.effects import Add, Emit, Put, Replace, Sleep
 from dcrauth.engine.records import write_credentials, write_token
 from dcrauth.engine.rules import Course, Instant
 
@@ -56,34 +56,34 @@ def _owners() -> Iterator[Any]:
         yield from [each for each in vars(module).values() if isinstance(each, type)]
 
 
-def _unreadable_is_absent(errand: Any) -> Any:
+def _unreadable_is_absent(context: Any) -> Any:
     try:
-        return (yield from _stored(errand))
+        return (yield from _stored(context))
     except StoreError:
         return None
 
 
-def _overwriting(errand: Any, *_: Any) -> Any:
-    credentials = yield from renewal.new_credentials(errand, None)
-    fresh = write_credentials(errand.identity.credentials, credentials)
-    yield Put(errand.identity.credentials, fresh.data)
-    return (yield from renewal.confirmed(errand, fresh, won=True))
+def _overwriting(context: Any, *_: Any) -> Any:
+    credentials = yield from renewal.new_credentials(context, None)
+    fresh = write_credentials(context.identity.credentials, credentials)
+    yield Put(context.identity.credentials, fresh.data)
+    return (yield from renewal.confirmed(context, fresh, won=True))
 
 
-def _unconfirmed(errand: Any, client: Any, *_: Any) -> Any:
-    successor = yield from renewal.succeeded(errand, client)
-    return (yield from renewal.fetched(errand, successor.credentials))
+def _unconfirmed(context: Any, client: Any, *_: Any) -> Any:
+    successor = yield from renewal.succeeded(context, client)
+    return (yield from renewal.fetched(context, successor.credentials))
 
 
-def _before_it_is_stored(errand: Any, *_: Any) -> Any:
-    credentials = yield from renewal.new_credentials(errand, None)
-    fresh = write_credentials(errand.identity.credentials, credentials)
-    yield from renewal.fetched(errand, credentials)
-    yield Add(errand.identity.credentials, fresh.data)
+def _before_it_is_stored(context: Any, *_: Any) -> Any:
+    credentials = yield from renewal.new_credentials(context, None)
+    fresh = write_credentials(context.identity.credentials, credentials)
+    yield from renewal.fetched(context, credentials)
+    yield Add(context.identity.credentials, fresh.data)
     return fresh
 
 
-def _not_read_back(errand: Any, fresh: Any, *_: Any) -> Any:
+def _not_read_back(context: Any, fresh: Any, *_: Any) -> Any:
     return fresh
     yield
 
@@ -114,12 +114,12 @@ def _adopts_the_dead(stored: AccessToken, instead_of: AccessToken | None, *_: An
     return instead_of is None or stored.value != instead_of.value
 
 
-def _serves_the_dead(holding: Any, refused: Any, now: Instant, *more: Any, **named: Any) -> Course:
-    return Course.USE if holding and not refused else _course(holding, refused, now, *more, **named)
+def _serves_the_dead(held: Any, refused: Any, now: Instant, *more: Any, **named: Any) -> Course:
+    return Course.USE if held and not refused else _course(held, refused, now, *more, **named)
 
 
-def _fails_while_it_lives(holding: Any, refused: Any, now: Instant, blocked: bool, *more: Any, **named: Any) -> Course:
-    return Course.FAIL if blocked else _course(holding, refused, now, blocked, *more, **named)
+def _fails_while_it_lives(held: Any, refused: Any, now: Instant, blocked: bool, *more: Any, **named: Any) -> Course:
+    return Course.FAIL if blocked else _course(held, refused, now, blocked, *more, **named)
 
 
 def _believes_any_page(problem: Any) -> Meaning:
@@ -139,19 +139,19 @@ def _at_once(error: Any, failures: int, now: Instant, *_: Any) -> Instant:
     return now
 
 
-def _registers_unlocked(errand: Any, *_: Any) -> Any:
-    return (yield from _renewal(errand))
+def _registers_unlocked(context: Any, *_: Any) -> Any:
+    return (yield from _renewal(context))
 
 
-def _without_another_look(errand: Any, client: Any, *_: Any) -> Any:
-    yield Sleep(errand.policy.least_pause)
+def _without_another_look(context: Any, client: Any, *_: Any) -> Any:
+    yield Sleep(context.policy.least_pause)
     try:
-        return (yield from renewal.fetched(errand, client.credentials))
+        return (yield from renewal.fetched(context, client.credentials))
     except CredentialsRejected:
-        credentials = yield from renewal.new_credentials(errand, None)
-    fresh = write_credentials(errand.identity.credentials, credentials, client.generation + 1)
-    yield Replace(errand.identity.credentials, fresh.data, client.data)
-    return (yield from renewal.fetched(errand, credentials))
+        credentials = yield from renewal.new_credentials(context, None)
+    fresh = write_credentials(context.identity.credentials, credentials, client.generation + 1)
+    yield Replace(context.identity.credentials, fresh.data, client.data)
+    return (yield from renewal.fetched(context, credentials))
 
 
 def _unmarked(*given: Any, **_: Any) -> AccessToken:
@@ -162,42 +162,42 @@ def _without_the_mark(key: str, token: AccessToken) -> bytes:
     return _write_token(key, replaced(token, after_refusal=False))
 
 
-def _at_the_first(refused: AccessToken, holding: Any, *_: Any) -> bool:
-    return holding is not None and holding.token.value == refused.value
+def _at_the_first(refused: AccessToken, held: Any, *_: Any) -> bool:
+    return held is not None and held.token.value == refused.value
 
 
 def _past_the_deadline(problem: Any, attempt: int, at: float, deadline: float, policy: Any) -> bool:
     return _worth_another(problem, attempt, at, at + 1.0, policy)
 
 
-def _from_memory(errand: Any) -> Any:
-    known = errand.memory.client
-    return known if known is not None else (yield from _stored(errand))
+def _from_memory(context: Any) -> Any:
+    known = context.memory.client
+    return known if known is not None else (yield from _stored(context))
 
 
 _stored, _meaning = repair.stored, answers.meaning
 _adoptable, _course, _held = rules.adoptable, rules.course, rules.held
 _worth_another = rules.worth_another
 _fetched, _new_credentials = renewal.fetched, renewal.new_credentials
-_board, _fail = TokenSource._board, TokenSource._fail
+_join_or_start, _fail = TokenSource._join_or_start, TokenSource._fail
 _renewal, _write_credentials = renewal.renewal, write_credentials
 _granted, _write_token = rules.granted, write_token
 
 
-def _tells_the_secret(errand: Any, credentials: Any) -> Any:
-    yield Tell(events.StoreProblem(errand.name, StoreUnavailable(f"of {credentials.client_secret}")))
-    return (yield from _fetched(errand, credentials))
+def _tells_the_secret(context: Any, credentials: Any) -> Any:
+    yield Emit(events.StoreProblem(context.name, StoreUnavailable(f"of {credentials.client_secret}")))
+    return (yield from _fetched(context, credentials))
 
 
-def _registers_twice(errand: Any, over: bytes | None) -> Any:
-    yield from _new_credentials(errand, over)
-    errand.memory.unsaved = None
-    return (yield from _new_credentials(errand, over))
+def _registers_twice(context: Any, over: bytes | None) -> Any:
+    yield from _new_credentials(context, over)
+    context.memory.unsaved = None
+    return (yield from _new_credentials(context, over))
 
 
 def _another_flight(source: TokenSource, *given: Any) -> Any:
     source._flight = None
-    return _board(source, *given)
+    return _join_or_start(source, *given)
 
 
 def _never_lands(source: TokenSource, flight: Any, error: Any, begun: float) -> None:
@@ -271,7 +271,7 @@ BROKEN = (
     Broken("adopts a dead token", (Invariant.RENEWAL_BRINGS_NEWS,), _adoptable, _adopts_the_dead),
     Broken("tells the secret", (Invariant.SECRETS_STAY_HOME,), _fetched, _tells_the_secret),
     Broken("registers twice", (Invariant.ORPHANS_HAVE_A_CAUSE,), _new_credentials, _registers_twice),
-    Broken("renews twice at once", (Invariant.ONE_RENEWAL_AT_A_TIME,), _board, _another_flight),
+    Broken("renews twice at once", (Invariant.ONE_RENEWAL_AT_A_TIME,), _join_or_start, _another_flight),
     Broken("is poisoned by a failure", (Invariant.RECOVERY,), _fail, _never_lands),
     Broken("never registers again", (Invariant.RECOVERY,), rules.may_register_again, _no),
 )

@@ -23,7 +23,7 @@ OPERATIONS = ("read fails", "write fails", "write fails after the deed", "no loc
 """Faults that may strike each operation of the store."""
 
 STEPS = ("death after an effect", "halt after an effect")
-"""Faults that may strike each step of a story, once its effect is performed and before it hears of the outcome."""
+"""Faults that may strike each step of a renewal, once its effect is performed and before it learns of the outcome."""
 
 EVENTS = (
     "crash",

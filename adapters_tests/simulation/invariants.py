@@ -1,7 +1,7 @@
 """What must hold after every step of a simulation, each by name, and what it depends on.
 
-Whatever is said without a condition holds whatever happens. Times are judged only for stories and callers that were not
-*disturbed*: neither paused, nor suspended, nor given another clock meanwhile.
+Whatever is said without a condition holds whatever happens. Times are judged only for renewals and callers that were
+not *disturbed*: neither paused, nor suspended, nor given another clock meanwhile.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Invariant(Enum):
 
     NOTHING_OVERWRITTEN = (
         "A credentials record is only ever added where there is none, or replaced by one of a later generation, and "
-        "what is replaced is kept aside before. (That: unless the store has lost something since the story began.)"
+        "what is replaced is kept aside before. (That: unless the store has lost something since the renewal began.)"
     )
     USED_AS_STORED = (
         "A token is only ever asked for with the pair that this process has last read from the store, or with one of a "
@@ -31,7 +31,7 @@ class Invariant(Enum):
         "A pair that was deleted on purpose never comes back. (While the store has lost nothing: else nobody knows.)"
     )
     REASON_TO_REGISTER = (
-        "Nobody registers unless the latest reading of the record, in this very story, has said that there is no pair, "
+        "Nobody registers unless the latest reading of the record, in this renewal, has said that there is no pair, "
         "and the process knows of none that is later than the deletion of the last one; or gave a pair that the server "
         "has refused twice in OAuth's own words, with a pause and another reading between; or a pair of which a fresh "
         "token, brought by a refusal, was refused on its account within the hour, and one more refusal followed. No "

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from adapters_tests.simulation.server import PROVIDER
+from adapters_tests.simulation.surroundings import Caller, World
+from adapters_tests.simulation.tasks import NEVER, Evidence, Task, TokenInUse, Vain
 from dcrauth import Clock, DCRAuthError, MemoryStore, Policy, StoreUnavailable, TokenSource
 from dcrauth.credentials import AccessToken
 from dcrauth.engine import renewal, repair
-from dcrauth.engine.effects import Claim, Effect, Errand, Heard, Release, Story, Tell
-from dcrauth.engine.records import StoredCredentials, UnusableRegistration
+from dcrauth.engine.effects import Claim, Effect, Emit, Release, ReportOutcome
+from dcrauth.engine.records import StoredCredentials
 from dcrauth.engine.refusals import Refusals
 from dcrauth.engine.rules import Instant
 from dcrauth.engine.single_flight import Flight
 from dcrauth.events import Event
 from dcrauth.providers.protocol import Request
 
-if TYPE_CHECKING:
-    from adapters_tests.simulation.callers import Caller
-    from adapters_tests.simulation.world import World
-
-NEVER = math.inf
 UNUSED_STORE = MemoryStore()
 
 
@@ -41,80 +36,11 @@ class SimulatedSource(TokenSource):
         super().__init__(PROVIDER, store=UNUSED_STORE, transport=UnusedTransport(), policy=policy, clock=clock)
         self.process = process
 
-    def _fly(self, flight: Flight, holding: Any, after_refusal: bool) -> None:
-        self.process.asked(Task(self._errand(holding.token if holding else None, after_refusal), flight))
+    def _run(self, flight: Flight, held: Any, after_refusal: bool) -> None:
+        self.process.asked(Task(self._context(held.token if held else None, after_refusal), flight))
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         self.process.told(event)
-
-
-@dataclass
-class Evidence:
-    """What a story has seen so far, for the invariants to judge what it does.
-
-    Parameters:
-        began: when it began, in simulated seconds.
-        losses: how often the store had lost something by then.
-        known: the credentials that the process knew by then.
-        disturbed: whether the process was held up or its clock was set meanwhile.
-        read: the latest reading of the credentials record, as a tuple of one; None if it failed.
-        note: the latest reading of the note on an unusable registration, in the same way.
-        refusals: when each client was refused, in simulated seconds.
-        reread: clients whose record was read again after they were refused.
-        calls: how many calls it has made.
-        unsaved: a client that was registered and not stored yet.
-    """
-
-    began: float = 0.0
-    losses: int = 0
-    known: StoredCredentials | None = None
-    disturbed: bool = False
-    read: tuple[Any] | None = None
-    note: tuple[UnusableRegistration | None] | None = None
-    refusals: dict[str, list[float]] = field(default_factory=dict)
-    reread: list[str] = field(default_factory=list)
-    calls: int = 0
-    unsaved: str | None = None
-
-
-@dataclass
-class Task:
-    """A story to be told: a renewal for those who wait on *flight*, or without one the deletion of the credentials."""
-
-    errand: Errand
-    flight: Flight | None
-    lock_until: float = NEVER
-    locked: bool = False
-    story: Story[Any] | None = None
-    evidence: Evidence = field(default_factory=Evidence)
-
-
-@dataclass
-class Vain:
-    """A registration of this process that was answered with a success and nothing to use.
-
-    Parameters:
-        until: when another one may be made, by each of its clocks.
-        losses: how often the store had lost something when it took the note of it; None if it has not.
-    """
-
-    until: Instant
-    losses: int | None = None
-
-
-@dataclass(frozen=True)
-class Holding:
-    """What a process holds, and when it is dead by each of its clocks, reckoned without the rules."""
-
-    token: AccessToken
-    landed: float
-    expiry: Instant
-    obtained: Instant
-    fetched: bool
-
-    def alive(self, now: Instant) -> bool:
-        """Whether neither clock says that it has expired."""
-        return now.wall < self.expiry.wall and now.monotonic < self.expiry.monotonic
 
 
 class Process:
@@ -140,7 +66,7 @@ class Process:
         self.ready = NEVER
         self.task: Task | None = None
         self._queue: list[Task] = []
-        self.held: Holding | None = None
+        self.held: TokenInUse | None = None
         self.readings: list[StoredCredentials] = []
         self.failed_at: float | None = None
         self.throttled_until: float | None = None
@@ -184,7 +110,7 @@ class Process:
         self.vain = Vain(self.instant().later(seconds))
 
     def disturb(self) -> None:
-        """Note that the story under way cannot be held to its times."""
+        """Note that the task under way cannot be held to its times."""
         if self.task is not None:
             self.task.evidence.disturbed = True
         for caller in self.callers:
@@ -200,7 +126,7 @@ class Process:
             caller.rest(pause)
 
     def asked(self, task: Task) -> None:
-        """Begin a story, or put it off until the present one has ended."""
+        """Begin a task, or put it off until the present one has ended."""
         self.world.watch.begins(self, task)
         if self.task is None:
             self._begin(task)
@@ -210,15 +136,15 @@ class Process:
     def _begin(self, task: Task) -> None:
         self.task = task
         # The wait of the driver; what it is called is the policy's business.
-        policy = task.errand.policy
+        policy = task.context.policy
         task.lock_until = self.world.now + getattr(policy, "lock_wait", policy.timeout)
-        task.evidence = Evidence(self.world.now, self.world.store.losses, task.errand.memory.client)
+        task.evidence = Evidence(self.world.now, self.world.store.losses, task.context.memory.client)
         self.ready = self.world.now
 
     def step(self) -> None:
         """Do the next thing."""
         assert self.task is not None
-        if self.task.story is None:
+        if self.task.steps is None:
             self._enter(self.task)
         else:
             self._go_on(self.task)
@@ -229,7 +155,7 @@ class Process:
         self.ready = self.world.now + delay
 
     def _enter(self, task: Task) -> None:
-        """Begin to tell the story under the lock, or another one where that cannot be had."""
+        """Begin the steps under the lock, or another one where that cannot be had."""
         error: StoreUnavailable | None = None
         try:
             task.locked = self.world.acquired(self)
@@ -242,23 +168,23 @@ class Process:
             error = error or StoreUnavailable("somebody else holds the simulated lock")
         self.ready = self.world.now
         if task.flight is not None:
-            task.story = renewal.renewal(task.errand) if error is None else renewal.unlocked(task.errand, error)
+            task.steps = renewal.renewal(task.context) if error is None else renewal.unlocked(task.context, error)
         elif error is None:
-            task.story = repair.forgotten(task.errand)
+            task.steps = repair.forgotten(task.context)
         else:
             self._end(task, error=error)
 
     def _go_on(self, task: Task) -> None:
-        assert task.story is not None
+        assert task.steps is not None
         result, error, pending = self._result, self._error, self._pending
         if pending is not None:
             self.world.note(self.name, pending, error or result)
             self.world.watch.performed(self, task, pending, result, error)
         self._result = self._error = None
         try:
-            effect = task.story.send(result) if error is None else task.story.throw(error)
-            while isinstance(effect, Tell | Heard | Claim | Release):
-                effect = task.story.send(self._at_once(effect))
+            effect = task.steps.send(result) if error is None else task.steps.throw(error)
+            while isinstance(effect, Emit | ReportOutcome | Claim | Release):
+                effect = task.steps.send(self._at_once(effect))
         except StopIteration as end:
             self._end(task, end.value)
         except DCRAuthError as failure:
@@ -268,12 +194,12 @@ class Process:
             self.ticket = (self.incarnation, self.ticket[1] + 1)
             self.world.perform(self, task, effect)
 
-    def _at_once(self, effect: Tell | Heard | Claim | Release) -> Any:
+    def _at_once(self, effect: Emit | ReportOutcome | Claim | Release) -> Any:
         """Perform what needs neither time nor anything outside the process."""
         match effect:
-            case Tell():
+            case Emit():
                 return self.told(effect.event)
-            case Heard():
+            case ReportOutcome():
                 return effect.refused, 1
             case Claim():
                 return self.refusals.claim((effect.endpoint, effect.statement), self.monotonic())
@@ -293,7 +219,7 @@ class Process:
             self.source._fail(task.flight, error, self.source._monotonic())
         else:
             self._hold(task, result)
-            self.source._land(task.flight, result)
+            self.source._finish(task.flight, result)
         for caller in self.callers:
             caller.wake()
         if self._queue:
@@ -303,7 +229,7 @@ class Process:
         now, fetched = self.instant(), task.evidence.calls > 0
         left = min(token.expires_at - now.wall, token.life)
         obtained = now.later(-max(0.0, now.wall - token.obtained_at))
-        self.held = Holding(token, self.world.now, now.later(left), obtained, fetched)
+        self.held = TokenInUse(token, self.world.now, now.later(left), obtained, fetched)
         self.failed_at = None
         self.renewed.append(task.evidence.began)
 

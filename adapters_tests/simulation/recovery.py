@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from adapters_tests.simulation.callers import Caller
 from adapters_tests.simulation.invariants import Invariant, require
+from adapters_tests.simulation.surroundings import World
 from dcrauth import DCRAuthError
 from dcrauth.credentials import AccessToken
 from dcrauth.engine.records import StoredCredentials
-
-if TYPE_CHECKING:
-    from adapters_tests.simulation.callers import Caller
-    from adapters_tests.simulation.world import World
 
 LIMIT = 60.0 * 3600.0
 """A client may be replaced once a day, and clocks may be hours apart."""
@@ -88,6 +84,6 @@ class Recovery:
 
     def _every_registration_accounted_for(self) -> None:
         watch = self.world.watch
-        for client_id in watch.heard:
+        for client_id in watch.read_answers:
             known = client_id in watch.stored or client_id in watch.excused
             require(known, Invariant.ORPHANS_HAVE_A_CAUSE, f"{client_id} is lost without a cause")

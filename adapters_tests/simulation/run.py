@@ -62,7 +62,7 @@ def simulate(seed: int) -> Report:
 @contextmanager
 def single_threaded(rng: random.Random) -> Iterator[None]:
     """Let token sources start no thread, and draw their random numbers from *rng*."""
-    with mock.patch.object(source, "take_off", lambda work: work() is None), mock.patch.object(source, "random", rng):
+    with mock.patch.object(source, "start", lambda work: work() is None), mock.patch.object(source, "random", rng):
         yield
 
 

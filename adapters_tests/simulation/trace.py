@@ -1,7 +1,7 @@
 """The trace of a simulation in words: simulated seconds, who, what, and what came of it.
 
-An effect is listed when its story hears of the outcome; it was performed earlier, right when the story asked for it. So
-what is listed between two effects of a story has come between the performance of the second and the news of it.
+An effect is listed when its steps learn of the outcome; it was performed earlier, right when they asked for it. So
+what is listed between two effects of one renewal has come between the performance of the second and the news of it.
 """
 
 from __future__ import annotations

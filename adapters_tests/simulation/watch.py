@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from adapters_tests.simulation.callers import Caller
 from adapters_tests.simulation.invariants import Invariant, require
+from adapters_tests.simulation.process import Process
 from adapters_tests.simulation.server import CANARY, PROVIDER
+from adapters_tests.simulation.surroundings import World
+from adapters_tests.simulation.tasks import Evidence, Task, TokenInUse
 from dcrauth import ConfigurationError, DCRAuthError, StoreCorrupt, StoreError, StoreLost
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.engine.effects import Add, Delete, Effect, Get, Put, Replace, Send, Sleep
@@ -14,11 +18,6 @@ from dcrauth.engine.identity import Identity
 from dcrauth.engine.records import Forgotten, StoredCredentials, read_credentials, read_unusable
 from dcrauth.events import Event
 from dcrauth.providers.protocol import Request, Response, TokenGrant, Verdict
-
-if TYPE_CHECKING:
-    from adapters_tests.simulation.callers import Caller
-    from adapters_tests.simulation.process import Evidence, Holding, Process, Task
-    from adapters_tests.simulation.world import World
 
 _SLACK = 1e-3
 _MOST_CALLS = 6
@@ -35,7 +34,7 @@ class Watch:
             PROVIDER.register_url, PROVIDER.token_url, PROVIDER.application, "default"
         )
         self.stored: dict[str, int] = {}
-        self.heard: list[str] = []
+        self.read_answers: list[str] = []
         self.excused: dict[str, str] = {}
         self._used: dict[int, str] = {}
         self._deleted: list[str] = []
@@ -58,12 +57,12 @@ class Watch:
     # Effects, before they are performed.
 
     def before(self, process: Process, task: Task, effect: Effect) -> None:
-        """Judge what a story is about to do."""
+        """Judge what a renewal is about to do."""
         match effect:
             case Send():
                 self._calls(process, task, effect.request)
             case Sleep():
-                late = process.monotonic() + effect.seconds - task.errand.deadline
+                late = process.monotonic() + effect.seconds - task.context.deadline
                 bounded = task.evidence.disturbed or late <= self.world.policy.timeout
                 require(bounded, Invariant.BOUNDED_RENEWAL, f"a renewal sleeps {late:g} s beyond its deadline")
             case Put() | Delete():
@@ -122,7 +121,7 @@ class Watch:
         who, client, policy, evidence = process.name, found.credentials, self.world.policy, task.evidence
         times = evidence.refusals.get(client.client_id, [])
         paused = len(times) > 1 and times[-1] - times[0] >= policy.least_pause - _SLACK
-        suspect = task.errand.after_refusal and self.world.now < process.suspected.get(client.client_id, 0.0)
+        suspect = task.context.after_refusal and self.world.now < process.suspected.get(client.client_id, 0.0)
         believed = (paused and client.client_id in evidence.reread) or suspect
         require(believed, Invariant.REASON_TO_REGISTER, f"{who} registers though it has read {client.client_id}")
         never = policy.reregister == "never"
@@ -190,7 +189,7 @@ class Watch:
         return any(b'"' + secret + b'"' in data for data in held)
 
     def performed(self, process: Process, task: Task, effect: Effect, result: Any, error: Exception | None) -> None:
-        """Note what a story learns from an effect."""
+        """Note what a renewal learns from an effect."""
         if isinstance(effect, Get) and effect.key == self.identity.credentials:
             self._learns(process, task.evidence, result, error)
         elif isinstance(effect, Get) and effect.key == self.identity.registration:
@@ -225,11 +224,11 @@ class Watch:
             made = PROVIDER.read_registration(answer)
             if isinstance(made, ClientCredentials):
                 evidence.unsaved = made.client_id
-                self.heard.append(made.client_id)
+                self.read_answers.append(made.client_id)
             elif 200 <= answer.status < 300:
                 process.registered_in_vain(_DAY - _SLACK)
         elif isinstance(grant := PROVIDER.read_token(answer), TokenGrant):
-            self._brought_by_a_refusal |= {grant.value} if task.errand.after_refusal else set()
+            self._brought_by_a_refusal |= {grant.value} if task.context.after_refusal else set()
         elif answer.status in {400, 401} and _is_invalid_client(answer.body):
             client_id = request.body.partition(b"client_id=")[2].partition(b"&")[0].decode()
             evidence.refusals.setdefault(client_id, []).append(self.world.now)
@@ -247,10 +246,10 @@ class Watch:
             self.excused[evidence.unsaved] = cause
 
     def cut_short(self, evidence: Evidence) -> None:
-        """A process dies in the middle of a story."""
+        """A process dies in the middle of a renewal."""
         self.excuse(evidence, "the process died")
 
-    # Stories as a whole.
+    # Renewals as a whole.
 
     def begins(self, process: Process, task: Task) -> None:
         """Judge that a renewal begins now."""
@@ -263,7 +262,7 @@ class Watch:
         require(patient, Invariant.PAUSE_AFTER_FAILURE, f"{process.name} renews too soon after a failure")
         self._not_too_soon(process, process.held)
 
-    def _not_too_soon(self, process: Process, held: Holding | None) -> None:
+    def _not_too_soon(self, process: Process, held: TokenInUse | None) -> None:
         if held is None or process.source._held is None or not self._is_the_second(process, held):
             return
         now = process.instant()
@@ -271,11 +270,11 @@ class Watch:
         needless = left > 0.3 * held.token.life
         require(not needless, Invariant.SECOND_TOKEN_STAYS, f"{process.name} renews a token that a refusal has brought")
 
-    def _is_the_second(self, process: Process, held: Holding) -> bool:
+    def _is_the_second(self, process: Process, held: TokenInUse) -> bool:
         """Whether the refusal of another token has brought this one just now."""
-        now, end = process.instant(), held.obtained.later(self.world.policy.young - _SLACK)
-        young = now.wall < end.wall and now.monotonic < end.monotonic
-        return young and held.token.value in self._brought_by_a_refusal
+        now, end = process.instant(), held.obtained.later(self.world.policy.spared_for - _SLACK)
+        spared = now.wall < end.wall and now.monotonic < end.monotonic
+        return spared and held.token.value in self._brought_by_a_refusal
 
     def refused(self, process: Process, token: AccessToken, verdict: Verdict) -> None:
         """Note that a protected API has refused a token, and what that says about its client."""
@@ -286,7 +285,7 @@ class Watch:
             process.suspected[client.credentials.client_id] = self.world.now + _HOUR
 
     def ends(self, process: Process, task: Task, result: Any, error: DCRAuthError | None) -> None:
-        """Judge how a story has ended."""
+        """Judge how a renewal has ended."""
         evidence = task.evidence
         if error is not None:
             self._clean(error)
@@ -295,7 +294,7 @@ class Watch:
         settled = evidence.unsaved is None
         require(settled, Invariant.ORPHANS_HAVE_A_CAUSE, f"{process.name} does nothing with a new registration")
         if isinstance(result, AccessToken) and not evidence.disturbed:
-            before, now = task.errand.instead_of, process.instant()
+            before, now = task.context.instead_of, process.instant()
             same = before is not None and before.value == result.value
             require(not same, Invariant.RENEWAL_BRINGS_NEWS, f"{process.name} has the same token again")
             lives = now.wall < result.expires_at
@@ -313,14 +312,14 @@ class Watch:
 
     # Callers.
 
-    def owed(self, caller: Caller) -> Holding | None:
+    def owed(self, caller: Caller) -> TokenInUse | None:
         """Return what a caller has a right to: the token that its process holds, if it is good for it."""
         held = caller.process.held
         if held is None or not held.alive(caller.process.instant()):
             return None
         return None if caller.refused is not None and caller.refused.value == held.token.value else held
 
-    def denied(self, caller: Caller, error: DCRAuthError, owed: Holding | None) -> None:
+    def denied(self, caller: Caller, error: DCRAuthError, owed: TokenInUse | None) -> None:
         """Judge that a caller gets no token."""
         self._clean(error)
         right = owed is None or isinstance(error, ConfigurationError)
@@ -331,7 +330,7 @@ class Watch:
         held = caller.process.held
         if held is None or held.token.value != token.value or caller.disturbed:
             return
-        alive = held.alive(caller.process.instant()) or self.world.now == held.landed
+        alive = held.alive(caller.process.instant()) or self.world.now == held.finished
         require(alive, Invariant.DEAD_TOKEN_NOT_SERVED, f"{caller.name} is given a dead token")
 
     def waited(self, caller: Caller) -> None:

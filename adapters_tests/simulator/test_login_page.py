@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 import pytest
 import requests
 
-from adapters_tests.conftest import ManualClock
+from adapters_tests.common.clock import ManualClock
 from adapters_tests.simulator.described import Caller
 from dcrauth.simulator import Behaviour, Mvpd, Simulator, User, World
 

@@ -221,18 +221,19 @@ def test_dcr_calls_are_checked(adobe: Simulator, description: Description) -> No
     assert post("token", params=form).status_code == 201
 
 
-def test_it_is_told_why(adobe: Simulator) -> None:
-    """The answer to a refused call carries the reason, in a sentence without secrets, for the record of calls."""
-    from dcrauth.simulator import api, dcr
-    from dcrauth.simulator.messages import Call
-
-    registry, behaviour = adobe._registry, Behaviour()
-    call = Call("GET", "/api/v2/REF30/profiles", "", {"authorization": "Bearer secret-token"}, b"")
-    reply = api.answer(call, registry, behaviour)
-    assert reply.why == "The token was not granted here, or was revoked"
-    assert reply.why.encode() in reply.body
-    for refusals in ("legacy", "bare", "oauth"):
-        assert api.answer(call, registry, Behaviour(refusals=refusals)).why == reply.why
-    assert "software_statement" in dcr.register(Call("POST", "/", "", {}, b""), registry, behaviour).why
-    token = Call("POST", "/", "grant_type=client_credentials&client_id=a&client_secret=canary", {}, b"")
-    assert dcr.token(token, registry, behaviour).why == "No client has these credentials"
+def test_it_is_told_why(adobe: Simulator, tried: Tried) -> None:
+    """The record of calls has the reason of each refusal, in a sentence without secrets, whatever the answer tells."""
+    for refusals in ("v2", "legacy", "bare", "oauth"):
+        adobe.behaviour = Behaviour(refusals=refusals)  # type: ignore[arg-type]
+        requests.get(f"{adobe.url}/api/v2/REF30/profiles", headers={"Authorization": "Bearer canary"}, timeout=20)
+        assert adobe.calls[-1].why == "The token was not granted here, or was revoked"
+    adobe.behaviour = Behaviour()
+    tried.call("getProfiles", headers={"X-Device-Info": "canary"})
+    assert adobe.calls[-1].why == "X-Device-Info must be Base64 of a JSON object"
+    requests.post(f"{adobe.url}/o/client/register", json={}, timeout=20)
+    assert "software_statement" in adobe.calls[-1].why
+    form = {"grant_type": "client_credentials", "client_id": "canary", "client_secret": "canary"}
+    requests.post(f"{adobe.url}/o/client/token", data=form, timeout=20)
+    assert adobe.calls[-1].why == "No client has these credentials"
+    tried.call("authorize")
+    assert adobe.calls[-1].why == "The profile of this device and client with Cablevision is missing"

@@ -26,7 +26,7 @@ try:
 except ImportError as missing:
     raise ImportError("dcrauth.aiohttp needs aiohttp; run: pip install dcrauth[aiohttp]") from missing
 
-from dcrauth.adapters.adapter import LARGEST_REFUSAL, Attachment
+from dcrauth.adapters.adapter import LARGEST_REFUSAL, Adapter
 from dcrauth.credentials import AccessToken
 from dcrauth.transports.aiohttp import AiohttpTransport
 
@@ -58,7 +58,7 @@ _sent_twice: ContextVar[_Sent | None] = ContextVar("dcrauth.aiohttp.sent_twice",
 """What a task has sent a second time last."""
 
 
-class DCRAuth(Attachment):
+class DCRAuth(Adapter):
     """Authorizes the requests of an `aiohttp.ClientSession`, as one of its ``middlewares``."""
 
     _host_errors = (aiohttp.ClientError,)

@@ -26,8 +26,8 @@ class Policy:
         longest_pause: the longest wait between two renewals while the server is unavailable, in seconds.
         probe_after: seconds between two attempts after the server has said no.
         settling: for so many seconds after a registration a server that does not know the client is given time.
-        young: a token that was granted because another one had been refused, and is younger than this many seconds,
-            is not renewed because of a 401 answer.
+        spared_for: for so many seconds a token that was granted because another one had been refused is not renewed
+            because of a 401 answer.
         reregister: seconds that must pass before an identity may register again because its client was refused,
             or "never".
     """
@@ -43,7 +43,7 @@ class Policy:
     longest_pause: float = 60.0
     probe_after: float = 300.0
     settling: float = 600.0
-    young: float = 10.0
+    spared_for: float = 10.0
     reregister: float | Literal["never"] = 86_400.0
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ except ImportError as missing:
     raise ImportError("dcrauth.requests needs requests; run: pip install dcrauth[requests]") from missing
 from urllib.parse import urlsplit
 
-from dcrauth.adapters.adapter import LARGEST_REFUSAL, UNPACKED_AT_ONCE, Attachment, is_long, short
+from dcrauth.adapters.adapter import LARGEST_REFUSAL, UNPACKED_AT_ONCE, Adapter, is_long, short
 from dcrauth.credentials import AccessToken
 from dcrauth.errors import ConfigurationError
 from dcrauth.transports.requests import RequestsTransport
@@ -31,7 +31,7 @@ from dcrauth.transports.requests import RequestsTransport
 __all__ = ["DCRAuth"]
 
 
-class DCRAuth(Attachment, AuthBase):
+class DCRAuth(Adapter, AuthBase):
     """Authorizes the requests of a `requests.Session`, or of a single call with ``auth=``."""
 
     _host_errors = (requests.RequestException,)

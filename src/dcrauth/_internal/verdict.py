@@ -1,4 +1,4 @@
-"""What a refusal of a protected API is about: events tell of it, providers read it."""
+"""What a refusal of a protected API is about: events speak of it, providers read it."""
 
 from enum import Enum
 

@@ -23,7 +23,7 @@ UNPACKED_AT_ONCE = 1024
 
 
 @discreet_constructor
-class Attachment:
+class Adapter:
     """The part of every ``DCRAuth`` that does not depend on the HTTP library."""
 
     _host_errors: ClassVar[tuple[type[Exception], ...]]

@@ -12,7 +12,7 @@ from functools import cache
 from operator import itemgetter
 from typing import Any, ClassVar
 
-from dcrauth.adapters.adapter import LARGEST_REFUSAL, UNPACKED_AT_ONCE, Attachment, is_long, short
+from dcrauth.adapters.adapter import LARGEST_REFUSAL, UNPACKED_AT_ONCE, Adapter, is_long, short
 from dcrauth.credentials import AccessToken
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
@@ -37,7 +37,7 @@ def auth_of(libraries: tuple[Any, ...]) -> type:
     return type("Auth", tuple(each.Auth for each in libraries), {})
 
 
-class HttpxFlow(Attachment):
+class HttpxFlow(Adapter):
     """The authentication flow of httpx, for blocking clients and for asyncio and trio."""
 
     requires_request_body = False

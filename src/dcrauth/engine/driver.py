@@ -15,19 +15,19 @@ from dcrauth.engine.effects import (
     Claim,
     Delete,
     Effect,
-    Errand,
+    Emit,
     Get,
-    Heard,
     Now,
     Put,
     Release,
+    RenewalContext,
     Replace,
+    ReportOutcome,
     Send,
     Sleep,
-    Story,
-    Tell,
+    Steps,
 )
-from dcrauth.engine.incident_breaker import Fleet
+from dcrauth.engine.incident_breaker import IncidentBreaker
 from dcrauth.engine.refusals import REFUSALS, Refusals
 from dcrauth.engine.renewal import renewal, unlocked
 from dcrauth.engine.repair import forgotten, restored
@@ -47,20 +47,20 @@ class Driver:
         store: where records are kept.
         transport: what sends the calls.
         clock: what time it is.
-        tell: whom to tell of events.
-        fleet: what the identities of this process have heard from the token endpoint.
-        refusals: what they have heard from registration endpoints about their statements.
+        emit: called with each event.
+        breaker: what the identities of this process were told by the token endpoint.
+        refusals: what they were told by registration endpoints about their statements.
     """
 
     store: Store
     transport: Transport
     clock: Clock
-    tell: Callable[[Event], None]
-    fleet: Fleet
+    emit: Callable[[Event], None]
+    breaker: IncidentBreaker
     refusals: Refusals = REFUSALS
 
-    def renew(self, errand: Errand, give_way: Callable[[], None]) -> AccessToken:
-        """Return a token for *errand*, under the store's lock so that other processes wait for it and adopt it.
+    def renew(self, context: RenewalContext, give_way: Callable[[], None]) -> AccessToken:
+        """Return a token for *context*, under the store's lock so that other processes wait for it and adopt it.
 
         Parameters:
             give_way: called at once, as this thread may have been started in the middle of a request, and before each
@@ -68,41 +68,41 @@ class Driver:
         """
         give_way()
         try:
-            return _discreet(lambda: self._renew(errand, give_way))
+            return _discreet(lambda: self._renew(context, give_way))
         except DCRAuthError:
             raise
         except BaseException:
-            self.refusals.abandon(self._statement(errand.provider.register_url, errand.provider.statement_digest))
+            self.refusals.abandon(self._statement(context.provider.register_url, context.provider.statement_digest))
             raise
 
-    def _renew(self, errand: Errand, give_way: Callable[[], None]) -> AccessToken:
+    def _renew(self, context: RenewalContext, give_way: Callable[[], None]) -> AccessToken:
         with ExitStack() as held:
             try:
-                held.enter_context(self._locked(errand))
+                held.enter_context(self._locked(context))
             except StoreUnavailable as error:
-                return self.run(unlocked(errand, error), give_way)
-            return self.run(renewal(errand), give_way)
+                return self.run(unlocked(context, error), give_way)
+            return self.run(renewal(context), give_way)
 
-    def forget(self, errand: Errand) -> bool:
-        """Delete the credentials of *errand* on purpose, under the store's lock; return whether there were any."""
-        return _discreet(lambda: self._forget(errand))
+    def forget(self, context: RenewalContext) -> bool:
+        """Delete the credentials of *context* on purpose, under the store's lock; return whether there were any."""
+        return _discreet(lambda: self._forget(context))
 
-    def _forget(self, errand: Errand) -> bool:
-        with self._locked(errand):
-            return self.run(forgotten(errand))
+    def _forget(self, context: RenewalContext) -> bool:
+        with self._locked(context):
+            return self.run(forgotten(context))
 
-    def restore(self, errand: Errand) -> bool:
-        """Put the credentials of *errand* that were kept aside last back in use; return whether there were any."""
-        return _discreet(lambda: self._restore(errand))
+    def restore(self, context: RenewalContext) -> bool:
+        """Put the credentials of *context* that were kept aside last back in use; return whether there were any."""
+        return _discreet(lambda: self._restore(context))
 
-    def _restore(self, errand: Errand) -> bool:
-        with self._locked(errand):
-            return self.run(restored(errand))
+    def _restore(self, context: RenewalContext) -> bool:
+        with self._locked(context):
+            return self.run(restored(context))
 
     @contextmanager
-    def _locked(self, errand: Errand) -> Iterator[None]:
+    def _locked(self, context: RenewalContext) -> Iterator[None]:
         """Hold the store's lock; raise StoreUnavailable if it cannot be had, and nothing if it cannot be let go."""
-        key, wait = errand.identity.key, errand.policy.lock_wait
+        key, wait = context.identity.key, context.policy.lock_wait
         lock = _guarded(StoreUnavailable, "store", lambda: self.store.lock(key, wait=wait))
         _guarded(StoreUnavailable, "store", lock.__enter__)
         try:
@@ -112,15 +112,15 @@ class Driver:
                 _guarded(StoreUnavailable, "store", lambda: lock.__exit__(None, None, None))
             except DCRAuthError as problem:
                 # What was done under the lock is done: it saves calls, and nothing rests on it.
-                self.tell(StoreProblem(errand.name, problem))
+                self.emit(StoreProblem(context.name, problem))
 
-    def run(self, story: Story[T], give_way: Callable[[], None] = lambda: None) -> T:
-        """Perform the effects of *story* in order, each after a call of *give_way*, and return its result."""
+    def run(self, steps: Steps[T], give_way: Callable[[], None] = lambda: None) -> T:
+        """Perform the effects of *steps* in order, each after a call of *give_way*, and return its result."""
         result: Any = None
         error: DCRAuthError | None = None
         while True:
             try:
-                effect = story.send(result) if error is None else story.throw(error)
+                effect = steps.send(result) if error is None else steps.throw(error)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
             give_way()
@@ -138,20 +138,20 @@ class Driver:
                 return self.clock.now()
             case Sleep():
                 return self.clock.sleep(effect.seconds)
-            case Tell():
-                return self.tell(effect.event)
-            case Heard() | Claim() | Release():
+            case Emit():
+                return self.emit(effect.event)
+            case ReportOutcome() | Claim() | Release():
                 return self._among_identities(effect, self.clock.now().monotonic)
             case Send():
                 return _guarded(ServerUnavailable, "transport", lambda: self.transport.send(effect.request))
             case _:
                 return _guarded(StoreUnavailable, "store", lambda: self._in_store(effect))
 
-    def _among_identities(self, effect: Heard | Claim | Release, now: float) -> Any:
-        """Ask or tell what the identities of this process know of their server."""
+    def _among_identities(self, effect: ReportOutcome | Claim | Release, now: float) -> Any:
+        """Ask for, or note, what the identities of this process know of their server."""
         match effect:
-            case Heard():
-                return self.fleet.heard(effect.identity, now, refused=effect.refused)
+            case ReportOutcome():
+                return self.breaker.report(effect.identity, now, refused=effect.refused)
             case Claim():
                 return self.refusals.claim(self._statement(effect.endpoint, effect.statement), now)
             case Release():

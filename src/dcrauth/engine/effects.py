@@ -1,6 +1,6 @@
 """What a renewal asks of whoever drives it, and what it is told at its start.
 
-A story yields effects and is sent their results; it does no I/O and reads no clock of its own.
+The steps of a renewal yield effects and are sent their results; they do no I/O and read no clock of their own.
 """
 
 from collections.abc import Callable, Generator
@@ -70,7 +70,7 @@ class Send:
 
 
 @dataclass(frozen=True)
-class Heard:
+class ReportOutcome:
     """Note whether the token endpoint has *refused* the client of the identity with the key *identity*.
 
     The result: how many identities of this process it has refused lately, and how many it has answered at all.
@@ -120,14 +120,14 @@ class Now:
 
 
 @dataclass(frozen=True)
-class Tell:
-    """Tell the application of an event."""
+class Emit:
+    """Let the application know of an event."""
 
     event: events.Event
 
 
-Effect = Get | Add | Replace | Put | Delete | Check | Send | Heard | Claim | Release | Sleep | Now | Tell
-Story = Generator[Effect, Any, T]
+Effect = Get | Add | Replace | Put | Delete | Check | Send | ReportOutcome | Claim | Release | Sleep | Now | Emit
+Steps = Generator[Effect, Any, T]
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Errand:
+class RenewalContext:
     """What one renewal is about.
 
     Parameters:

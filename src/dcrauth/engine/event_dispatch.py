@@ -42,7 +42,7 @@ _LEVELS = {
 
 
 def log(event: events.Event) -> None:
-    """Tell those who read the log ``dcrauth`` what `on_event` is told."""
+    """Say to those who read the log ``dcrauth`` what `on_event` is told."""
     _log(_LEVELS.get(type(event), logging.DEBUG), "%r", event)
 
 
@@ -76,7 +76,7 @@ class Listener:
         self._running = threading.Lock()
         self._starting = False
 
-    def tell(self, event: events.Event) -> None:
+    def emit(self, event: events.Event) -> None:
         """Have the function called with *event*, soon.
 
         Nothing is locked here, and nothing waited for: an interrupt may come at any moment.

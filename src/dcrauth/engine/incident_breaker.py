@@ -1,4 +1,4 @@
-"""What the identities of this process have lately heard from a token endpoint: an incident is not one lost client.
+"""What the identities of this process were lately told by a token endpoint: an incident is not one lost client.
 
 A server that forgets one client has forgotten one client. A server that refuses many at once is being migrated, or was
 set up wrongly; registering them all anew would log all end users out for nothing.
@@ -13,7 +13,7 @@ WINDOW = 600.0
 """For how many seconds an outcome counts."""
 
 
-class Fleet:
+class IncidentBreaker:
     """The last outcome for each identity: when it was, by the monotonic clock, and whether its client was refused."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Fleet:
         """Make a new lock: that of the parent may be held by a thread that does not exist here."""
         self._lock = threading.Lock()
 
-    def heard(self, identity: str, now: float, *, refused: bool) -> tuple[int, int]:
+    def report(self, identity: str, now: float, *, refused: bool) -> tuple[int, int]:
         """Note what the token endpoint has said to *identity*.
 
         Parameters:
@@ -48,9 +48,9 @@ class Fleet:
             del self._outcomes[oldest[0]]
 
 
-_fleets: dict[str, Fleet] = {}
+_breakers: dict[str, IncidentBreaker] = {}
 
 
-def fleet_of(token_url: str) -> Fleet:
-    """Return the fleet of all identities of this process at one token endpoint."""
-    return _fleets.setdefault(usual_spelling(token_url), Fleet())
+def breaker_of(token_url: str) -> IncidentBreaker:
+    """Return the breaker that all identities of this process at one token endpoint share."""
+    return _breakers.setdefault(usual_spelling(token_url), IncidentBreaker())

@@ -1,4 +1,4 @@
-"""The story of a renewal, in order, told as a generator that yields what it needs done.
+"""The steps of a renewal, in order, as a generator that yields what it needs done.
 
     read the store ─▶ a peer's token? adopt it
                   └─▶ credentials? ── none ─▶ can the store keep them? does nothing stand against it?
@@ -23,17 +23,17 @@ from dcrauth.engine.bars import admitted, learned
 from dcrauth.engine.effects import (
     Add,
     Check,
-    Errand,
+    Emit,
     Get,
-    Heard,
     Now,
     Put,
+    RenewalContext,
     Replace,
+    ReportOutcome,
     Send,
     Sleep,
-    Story,
+    Steps,
     Suspicion,
-    Tell,
     Unsaved,
 )
 from dcrauth.engine.records import Forgotten, StoredCredentials, read_token, storable, write_credentials, write_token
@@ -74,31 +74,31 @@ class Answer(Generic[T]):
     attempts: int
 
 
-def renewal(errand: Errand) -> Story[AccessToken]:
-    """Tell how a token is renewed; returns the token to use from now on.
+def renewal(context: RenewalContext) -> Steps[AccessToken]:
+    """Renew a token; returns the token to use from now on.
 
     Raises:
         Rejected: the server said no.
         Unavailable: the server could not be asked, or not in time.
         StoreError: the store failed, or holds something that must not be touched.
     """
-    suspicion, errand.memory.suspicion = errand.memory.suspicion, None
-    token = yield from adopted(errand)
+    suspicion, context.memory.suspicion = context.memory.suspicion, None
+    token = yield from adopted(context)
     if token is not None:
         return token
-    client = yield from client_of(errand)
-    if suspicion is not None and suspicion.data == client.data and errand.after_refusal:
-        client = yield from doubted(errand, client, suspicion)
+    client = yield from client_of(context)
+    if suspicion is not None and suspicion.data == client.data and context.after_refusal:
+        client = yield from doubted(context, client, suspicion)
     try:
-        token = yield from fetched(errand, client.credentials)
+        token = yield from fetched(context, client.credentials)
     except CredentialsRejected:
-        token = yield from recovered(errand, client)
-    yield from shared(errand, token)
+        token = yield from recovered(context, client)
+    yield from shared(context, token)
     return token
 
 
-def unlocked(errand: Errand, lock_error: StoreUnavailable) -> Story[AccessToken]:
-    """Tell how a token is renewed when the lock cannot be had: in the same way, but nothing is registered.
+def unlocked(context: RenewalContext, lock_error: StoreUnavailable) -> Steps[AccessToken]:
+    """Renew a token when the lock cannot be had: in the same way, but nothing is registered.
 
     Two token calls at once do no harm. Two registrations would leave a client behind that nobody uses.
 
@@ -106,74 +106,74 @@ def unlocked(errand: Errand, lock_error: StoreUnavailable) -> Story[AccessToken]
         StoreUnavailable: *lock_error*, where there are no credentials yet, or refused ones: whoever holds the lock may
             be about to mend that.
     """
-    token = yield from adopted(errand)
+    token = yield from adopted(context)
     if token is not None:
         return token
-    client = yield from stored(errand)
+    client = yield from stored(context)
     if not isinstance(client, StoredCredentials):
         raise lock_error
     try:
-        token = yield from fetched(errand, client.credentials)
+        token = yield from fetched(context, client.credentials)
     except CredentialsRejected as refusal:
         raise lock_error from refusal
-    yield from shared(errand, token)
+    yield from shared(context, token)
     return token
 
 
-def adopted(errand: Errand) -> Story[AccessToken | None]:
+def adopted(context: RenewalContext) -> Steps[AccessToken | None]:
     """Take over the token that a peer has written, if it is any better than the one to replace."""
     try:
-        data = yield Get(errand.identity.token)
-        token = None if data is None else read_token(errand.identity.token, data)
+        data = yield Get(context.identity.token)
+        token = None if data is None else read_token(context.identity.token, data)
     except StoreError as problem:
         # A token can be had anew: whatever is wrong with its record, or with the store, stops no renewal by itself.
-        yield Tell(events.StoreProblem(errand.name, problem))
+        yield Emit(events.StoreProblem(context.name, problem))
         return None
     now = yield Now()
-    if token is None or not rules.adoptable(token, errand.instead_of, now, errand.policy):
+    if token is None or not rules.adoptable(token, context.instead_of, now, context.policy):
         return None
-    yield Tell(events.TokenAdopted(errand.name, token.expires_at))
+    yield Emit(events.TokenAdopted(context.name, token.expires_at))
     return token
 
 
-def client_of(errand: Errand) -> Story[StoredCredentials]:
+def client_of(context: RenewalContext) -> Steps[StoredCredentials]:
     """Return the client credentials in the store, or register if there are none."""
-    found = yield from stored(errand)
-    return found if isinstance(found, StoredCredentials) else (yield from registered(errand, found))
+    found = yield from stored(context)
+    return found if isinstance(found, StoredCredentials) else (yield from registered(context, found))
 
 
-def registered(errand: Errand, forgotten: Forgotten | None) -> Story[StoredCredentials]:
+def registered(context: RenewalContext, forgotten: Forgotten | None) -> Steps[StoredCredentials]:
     """Register, persist, read back, and only then use: the first write wins, whoever made it."""
-    credentials = yield from new_credentials(errand, forgotten.data if forgotten else None)
-    key = errand.identity.credentials
+    credentials = yield from new_credentials(context, forgotten.data if forgotten else None)
+    key = context.identity.credentials
     if forgotten is None:
         fresh = write_credentials(key, credentials)
         won = yield Add(key, fresh.data)
     else:
         fresh = write_credentials(key, credentials, forgotten.generation + 1)
         won = yield Replace(key, fresh.data, forgotten.data)
-    return (yield from confirmed(errand, fresh, won))
+    return (yield from confirmed(context, fresh, won))
 
 
-def new_credentials(errand: Errand, over: bytes | None) -> Story[ClientCredentials]:
+def new_credentials(context: RenewalContext, over: bytes | None) -> Steps[ClientCredentials]:
     """Register the application, once it is sure that the outcome can be stored.
 
     If the store fails all the same, the outcome is kept in memory for the next renewal, which then need not register,
     as long as the record is the same that it was to be written *over*: another one may be this pair, deleted since.
     """
     yield Check()
-    unsaved = errand.memory.unsaved
+    unsaved = context.memory.unsaved
     if unsaved is None or unsaved.over != over:
-        yield from admitted(errand)
-        unsaved = Unsaved((yield from registration(errand)), over)
-        errand.memory.unsaved = unsaved
-        yield from learned(errand, None)
+        yield from admitted(context)
+        unsaved = Unsaved((yield from registration(context)), over)
+        context.memory.unsaved = unsaved
+        yield from learned(context, None)
     return unsaved.credentials
 
 
-def registration(errand: Errand) -> Story[ClientCredentials]:
+def registration(context: RenewalContext) -> Steps[ClientCredentials]:
     """Send the registration; return what has come of it as far as it can be stored."""
-    provider, key = errand.provider, errand.identity.credentials
+    provider, key = context.provider, context.identity.credentials
 
     def understand(response: Response) -> ClientCredentials | Problem:
         found = provider.read_registration(response)
@@ -183,73 +183,73 @@ def registration(errand: Errand) -> Story[ClientCredentials]:
         return storable(key, found) or Problem(told, status=response.status)
 
     try:
-        answer = yield from answered(errand, provider.registration_request(), understand, True)
+        answer = yield from answered(context, provider.registration_request(), understand, True)
     except DCRAuthError as error:
-        yield from learned(errand, error)
+        yield from learned(context, error)
         raise
     return replaced(answer.value, registered_at=answer.sent.wall)
 
 
-def confirmed(errand: Errand, fresh: StoredCredentials, won: bool) -> Story[StoredCredentials]:
+def confirmed(context: RenewalContext, fresh: StoredCredentials, won: bool) -> Steps[StoredCredentials]:
     """Read back what is stored now and use that: our own pair, or the one that came first."""
-    found = yield from stored(errand)
+    found = yield from stored(context)
     if not isinstance(found, StoredCredentials) or (won and found.data != fresh.data):
         raise StoreUnavailable(
             "The store does not give back the client credentials that it has just acknowledged; "
             "they were not used. Check that the store keeps what is written to it"
         )
-    errand.memory.unsaved = None
+    context.memory.unsaved = None
     if won:
-        yield Tell(events.Registered(errand.name))
+        yield Emit(events.Registered(context.name))
     else:
-        yield Tell(events.RegistrationUnused(errand.name))
+        yield Emit(events.RegistrationUnused(context.name))
     return found
 
 
-def fetched(errand: Errand, credentials: ClientCredentials) -> Story[AccessToken]:
+def fetched(context: RenewalContext, credentials: ClientCredentials) -> Steps[AccessToken]:
     """Trade the client credentials for a token."""
-    provider = errand.provider
+    provider = context.provider
     try:
-        answer = yield from answered(errand, provider.token_request(credentials), provider.read_token, False)
+        answer = yield from answered(context, provider.token_request(credentials), provider.read_token, False)
     except CredentialsRejected:
-        yield Heard(errand.identity.key, refused=True)
+        yield ReportOutcome(context.identity.key, refused=True)
         raise
-    yield Heard(errand.identity.key, refused=False)
-    token = rules.granted(answer.value, answer.sent, errand.policy, after_refusal=errand.after_refusal)
-    yield Tell(events.TokenRenewed(errand.name, token.expires_at, answer.seconds, answer.attempts))
+    yield ReportOutcome(context.identity.key, refused=False)
+    token = rules.granted(answer.value, answer.sent, context.policy, after_refusal=context.after_refusal)
+    yield Emit(events.TokenRenewed(context.name, token.expires_at, answer.seconds, answer.attempts))
     if credentials.expires_at is not None and rules.is_ending(credentials, answer.sent):
-        yield Tell(events.CredentialsEnding(errand.name, credentials.expires_at))
+        yield Emit(events.CredentialsEnding(context.name, credentials.expires_at))
     return token
 
 
-def recovered(errand: Errand, client: StoredCredentials) -> Story[AccessToken]:
+def recovered(context: RenewalContext, client: StoredCredentials) -> Steps[AccessToken]:
     """Get a token although the server did not recognise the client: first doubt, then confirm, then register anew."""
-    latest = yield from client_of(errand)
+    latest = yield from client_of(context)
     if latest.data != client.data:
-        return (yield from fetched_by_another(errand, latest.credentials))
-    yield Sleep(errand.policy.least_pause * (1.0 + errand.chance()))
+        return (yield from fetched_by_another(context, latest.credentials))
+    yield Sleep(context.policy.least_pause * (1.0 + context.chance()))
     try:
-        return (yield from fetched(errand, client.credentials))
+        return (yield from fetched(context, client.credentials))
     except CredentialsRejected as again:
         refusal = again
-    objection = yield from objection_to(errand, client, refusal)
+    objection = yield from objection_to(context, client, refusal)
     if objection is not None:
         raise objection
-    successor = yield from succeeded(errand, client)
-    return (yield from fetched_by_another(errand, successor.credentials))
+    successor = yield from succeeded(context, client)
+    return (yield from fetched_by_another(context, successor.credentials))
 
 
-def fetched_by_another(errand: Errand, credentials: ClientCredentials) -> Story[AccessToken]:
+def fetched_by_another(context: RenewalContext, credentials: ClientCredentials) -> Steps[AccessToken]:
     """Trade the credentials that came in the place of refused ones: as long as they are new, no refusal is believed."""
     try:
-        return (yield from fetched(errand, credentials))
+        return (yield from fetched(context, credentials))
     except CredentialsRejected as reason:
         refusal = reason
     now = yield Now()
-    raise answers.unsettled(refusal) if rules.is_settling(credentials, now, errand.policy) else refusal
+    raise answers.unsettled(refusal) if rules.is_settling(credentials, now, context.policy) else refusal
 
 
-def doubted(errand: Errand, client: StoredCredentials, suspicion: Suspicion) -> Story[StoredCredentials]:
+def doubted(context: RenewalContext, client: StoredCredentials, suspicion: Suspicion) -> Steps[StoredCredentials]:
     """Register anew for a client whose fresh tokens a protected API refuses, if that may be; else go on with it.
 
     Only a renewal that one more refusal asks for does so, and soon: a suspicion that nothing has followed is dropped.
@@ -258,61 +258,61 @@ def doubted(errand: Errand, client: StoredCredentials, suspicion: Suspicion) -> 
     if now.monotonic >= suspicion.until:
         return client
     refusal = CredentialsRejected("A protected API refuses the fresh tokens of this client")
-    objection = yield from objection_to(errand, client, refusal)
+    objection = yield from objection_to(context, client, refusal)
     if objection is not None:
         return client
     try:
-        return (yield from succeeded(errand, client))
+        return (yield from succeeded(context, client))
     except RegistrationRejected:
         return client
 
 
 def objection_to(
-    errand: Errand, client: StoredCredentials, refusal: CredentialsRejected
-) -> Story[CredentialsRejected | ServerUnavailable | None]:
+    context: RenewalContext, client: StoredCredentials, refusal: CredentialsRejected
+) -> Steps[CredentialsRejected | ServerUnavailable | None]:
     """Return what speaks against a registration in the place of a refused client, if anything does."""
     now = yield Now()
-    if rules.is_settling(client.credentials, now, errand.policy):
+    if rules.is_settling(client.credentials, now, context.policy):
         return answers.unsettled(refusal)
-    refused, asked = yield Heard(errand.identity.key, refused=True)
+    refused, asked = yield ReportOutcome(context.identity.key, refused=True)
     if rules.is_incident(refused, asked):
-        yield Tell(events.RegistrationHalted(errand.name, refused, asked))
+        yield Emit(events.RegistrationHalted(context.name, refused, asked))
         return answers.halted(refusal, refused, asked)
-    return None if rules.may_register_again(client.credentials, now, errand.policy) else refusal
+    return None if rules.may_register_again(client.credentials, now, context.policy) else refusal
 
 
-def succeeded(errand: Errand, client: StoredCredentials) -> Story[StoredCredentials]:
+def succeeded(context: RenewalContext, client: StoredCredentials) -> Steps[StoredCredentials]:
     """Put a new registration in the place of a refused one, and keep the old pair aside."""
-    found = yield from read(errand)  # what cannot be read cannot be replaced: then nothing is registered
+    found = yield from read(context)  # what cannot be read cannot be replaced: then nothing is registered
     if found is None or found.data != client.data:
         # A peer was faster, or the store has lost the record meanwhile.
         if isinstance(found, StoredCredentials) and found.generation >= client.generation:
-            yield from noted(errand, found)
+            yield from noted(context, found)
             return found
-        return (yield from client_of(errand))
-    yield from kept_aside(errand, client)
-    credentials = yield from new_credentials(errand, client.data)
+        return (yield from client_of(context))
+    yield from kept_aside(context, client)
+    credentials = yield from new_credentials(context, client.data)
     credentials = replaced(credentials, replaced_at=credentials.registered_at)
-    key = errand.identity.credentials
+    key = context.identity.credentials
     fresh = write_credentials(key, credentials, client.generation + 1)
     won = yield Replace(key, fresh.data, client.data)
-    found = yield from confirmed(errand, fresh, won)
+    found = yield from confirmed(context, fresh, won)
     if won:
-        yield Tell(events.CredentialsReplaced(errand.name))
+        yield Emit(events.CredentialsReplaced(context.name))
     return found
 
 
-def shared(errand: Errand, token: AccessToken) -> Story[None]:
+def shared(context: RenewalContext, token: AccessToken) -> Steps[None]:
     """Leave the token to other processes; a store that fails here spoils nothing."""
-    key = errand.identity.token
+    key = context.identity.token
     try:
         if (yield from disposable(key)):
             yield Put(key, write_token(key, token))
     except StoreError as problem:
-        yield Tell(events.StoreProblem(errand.name, problem))
+        yield Emit(events.StoreProblem(context.name, problem))
 
 
-def disposable(key: str) -> Story[bool]:
+def disposable(key: str) -> Steps[bool]:
     """Return whether the token record under *key* may be written over: not if a peer can read it though we cannot."""
     try:
         data = yield Get(key)
@@ -326,8 +326,8 @@ def disposable(key: str) -> Story[bool]:
 
 
 def answered(
-    errand: Errand, request: Request, understand: Callable[[Response], T | Problem], registering: bool
-) -> Story[Answer[T]]:
+    context: RenewalContext, request: Request, understand: Callable[[Response], T | Problem], registering: bool
+) -> Steps[Answer[T]]:
     """Call an endpoint until it answers something that settles the matter, or it is time to give up."""
     begun = yield Now()
     for attempt in itertools.count(1):
@@ -336,16 +336,16 @@ def answered(
         now = yield Now()
         if not isinstance(outcome, Problem):
             return Answer(outcome, sent, now.monotonic - begun.monotonic, attempt)
-        wait = rules.pause(outcome, attempt, now, errand.chance(), errand.policy)
+        wait = rules.pause(outcome, attempt, now, context.chance(), context.policy)
         if answers.meaning(outcome) is answers.Meaning.THROTTLED:
-            yield Tell(events.Throttled(errand.name, request.endpoint, wait))
-        if not rules.worth_another(outcome, attempt, now.monotonic + wait, errand.deadline, errand.policy):
+            yield Emit(events.Throttled(context.name, request.endpoint, wait))
+        if not rules.worth_another(outcome, attempt, now.monotonic + wait, context.deadline, context.policy):
             raise answers.error_of(outcome, request.endpoint, registering, now.wall + wait)
         yield Sleep(wait)
     raise AssertionError("unreachable: the loop only ends by returning or raising")
 
 
-def called(request: Request, understand: Callable[[Response], T | Problem], registering: bool) -> Story[T | Problem]:
+def called(request: Request, understand: Callable[[Response], T | Problem], registering: bool) -> Steps[T | Problem]:
     """Send *request* once; no answer is a problem like any other.
 
     A registration with a status that says so was carried out, whatever there is to read beside the status.

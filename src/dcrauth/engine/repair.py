@@ -9,7 +9,7 @@ import itertools
 
 from dcrauth import events
 from dcrauth.engine import rules
-from dcrauth.engine.effects import Add, Delete, Errand, Get, Now, Replace, Story, Tell
+from dcrauth.engine.effects import Add, Delete, Emit, Get, Now, RenewalContext, Replace, Steps
 from dcrauth.engine.records import Forgotten, StoredCredentials, read_credentials, write_credentials, write_forgotten
 from dcrauth.errors import InsecureStore, StoreError, StoreLost, StoreUnavailable
 
@@ -19,137 +19,139 @@ _GAVE_WAY = (
 )
 
 
-def stored(errand: Errand) -> Story[StoredCredentials | Forgotten | None]:
+def stored(context: RenewalContext) -> Steps[StoredCredentials | Forgotten | None]:
     """Read the client credentials, and repair the store if it has lost them; None if there never were any.
 
     Raises:
         StoreError: they cannot be read, which is not absence, and this process does not know them.
     """
-    known = errand.memory.client
+    known = context.memory.client
     try:
-        found = yield from read(errand)
+        found = yield from read(context)
         if known is not None and rules.is_outdated(found, known):
-            found = yield from repaired(errand, found, known)
+            found = yield from repaired(context, found, known)
     except StoreError as problem:
         if known is None or isinstance(problem, InsecureStore):
             raise
         # They were stored when they were read. Should a peer have replaced them since, the server will not know them.
-        yield Tell(events.StoreProblem(errand.name, problem))
+        yield Emit(events.StoreProblem(context.name, problem))
         return known
-    yield from noted(errand, found)
+    yield from noted(context, found)
     return found
 
 
-def noted(errand: Errand, found: StoredCredentials | Forgotten | None) -> Story[None]:
+def noted(context: RenewalContext, found: StoredCredentials | Forgotten | None) -> Steps[None]:
     """Take what was read from the store for what is in use from now on."""
-    known = errand.memory.client
+    known = context.memory.client
     if known is not None and rules.is_divided(found, known):
-        errand.memory.superseded.append(known)
-    errand.memory.client = found if isinstance(found, StoredCredentials) else None
-    yield from gave_way(errand)
+        context.memory.superseded.append(known)
+    context.memory.client = found if isinstance(found, StoredCredentials) else None
+    yield from gave_way(context)
 
 
-def read(errand: Errand) -> Story[StoredCredentials | Forgotten | None]:
+def read(context: RenewalContext) -> Steps[StoredCredentials | Forgotten | None]:
     """Read the record of client credentials; a lost store is an empty one to a process that can repair it."""
-    key = errand.identity.credentials
+    key = context.identity.credentials
     try:
         data = yield Get(key)
     except StoreLost:
-        if errand.memory.client is None:
+        if context.memory.client is None:
             raise
         return None
     return None if data is None else read_credentials(key, data)
 
 
 def repaired(
-    errand: Errand, found: StoredCredentials | Forgotten | None, known: StoredCredentials
-) -> Story[StoredCredentials | Forgotten | None]:
+    context: RenewalContext, found: StoredCredentials | Forgotten | None, known: StoredCredentials
+) -> Steps[StoredCredentials | Forgotten | None]:
     """Put the *known* credentials in the place of older ones, or of none, unless a peer was faster."""
-    key = errand.identity.credentials
+    key = context.identity.credentials
     if found is None:
         won = yield Add(key, known.data)
     else:
-        yield from kept_aside(errand, found)
+        yield from kept_aside(context, found)
         won = yield Replace(key, known.data, found.data)
     if won:
-        yield Tell(events.StoreRepaired(errand.name))
-    found = yield from read(errand)
+        yield Emit(events.StoreRepaired(context.name))
+    found = yield from read(context)
     if rules.is_outdated(found, known):
         raise StoreUnavailable("The store does not keep the client credentials that were just put back into it")
     return found
 
 
-def gave_way(errand: Errand) -> Story[None]:
+def gave_way(context: RenewalContext) -> Steps[None]:
     """Keep aside what the store had lost, and another process has registered anew since; if that fails, next time."""
-    superseded = errand.memory.superseded
+    superseded = context.memory.superseded
     try:
         while superseded:
-            yield from kept_aside(errand, superseded[0])
+            yield from kept_aside(context, superseded[0])
             del superseded[0]
-            yield Tell(events.StoreProblem(errand.name, StoreLost(_GAVE_WAY)))
+            yield Emit(events.StoreProblem(context.name, StoreLost(_GAVE_WAY)))
     except StoreError as problem:
-        yield Tell(events.StoreProblem(errand.name, problem))
+        yield Emit(events.StoreProblem(context.name, problem))
 
 
-def kept_aside(errand: Errand, client: StoredCredentials | Forgotten) -> Story[None]:
+def kept_aside(context: RenewalContext, client: StoredCredentials | Forgotten) -> Steps[None]:
     """Keep a copy of credentials that are about to be replaced, in the first place that no other copy has taken."""
     if not isinstance(client, StoredCredentials):
         return
     for place in itertools.count(client.generation):
-        key = errand.identity.replaced(place)
+        key = context.identity.replaced(place)
         copy = write_credentials(key, client.credentials, client.generation).data
         if (yield Add(key, copy)) or (yield Get(key)) == copy:
             return
 
 
-def forgotten(errand: Errand) -> Story[bool]:
+def forgotten(context: RenewalContext) -> Steps[bool]:
     """Delete the credentials and tokens of an identity on purpose; return whether there were any credentials.
 
     What stands against a registration goes as well, so that this is how to have another one made at once.
     """
-    found = yield from stored(errand)
+    found = yield from stored(context)
     if isinstance(found, StoredCredentials):
         now = yield Now()
-        note = write_forgotten(errand.identity.credentials, found.generation + 1, now.wall)
-        yield from exchanged(errand, found, note)
-        yield Tell(events.CredentialsForgotten(errand.name))
+        note = write_forgotten(context.identity.credentials, found.generation + 1, now.wall)
+        yield from exchanged(context, found, note)
+        yield Emit(events.CredentialsForgotten(context.name))
     # In any case: where the store failed after the credentials were deleted, a second call deletes the rest.
-    yield Delete(errand.identity.token)
-    yield Delete(errand.identity.registration)
-    errand.memory.bar = None
+    yield Delete(context.identity.token)
+    yield Delete(context.identity.registration)
+    context.memory.bar = None
     if found is not None:
-        yield from cleared(errand, found.generation)
+        yield from cleared(context, found.generation)
     return isinstance(found, StoredCredentials)
 
 
-def restored(errand: Errand) -> Story[bool]:
+def restored(context: RenewalContext) -> Steps[bool]:
     """Put the pair that was kept aside last back in use, and the present one aside; return whether there was any."""
-    found = yield from stored(errand)
+    found = yield from stored(context)
     if not isinstance(found, StoredCredentials):
         return False
-    former = yield from last_kept_aside(errand, found)
+    former = yield from last_kept_aside(context, found)
     if former is None:
         return False
-    yield from kept_aside(errand, found)
-    yield Delete(errand.identity.token)
-    fresh = write_credentials(errand.identity.credentials, former.credentials, found.generation + 1)
-    yield from exchanged(errand, found, fresh)
-    yield Tell(events.CredentialsRestored(errand.name))
+    yield from kept_aside(context, found)
+    yield Delete(context.identity.token)
+    fresh = write_credentials(context.identity.credentials, former.credentials, found.generation + 1)
+    yield from exchanged(context, found, fresh)
+    yield Emit(events.CredentialsRestored(context.name))
     return True
 
 
-def exchanged(errand: Errand, found: StoredCredentials, successor: StoredCredentials | Forgotten) -> Story[None]:
+def exchanged(
+    context: RenewalContext, found: StoredCredentials, successor: StoredCredentials | Forgotten
+) -> Steps[None]:
     """Put *successor* in the place of the record that was *found*, on purpose, unless a peer was faster."""
-    if not (yield Replace(errand.identity.credentials, successor.data, found.data)):
+    if not (yield Replace(context.identity.credentials, successor.data, found.data)):
         raise StoreUnavailable("The client credentials were replaced meanwhile by another process; they were kept")
-    errand.memory.client = successor if isinstance(successor, StoredCredentials) else None
+    context.memory.client = successor if isinstance(successor, StoredCredentials) else None
 
 
-def last_kept_aside(errand: Errand, present: StoredCredentials) -> Story[StoredCredentials | None]:
+def last_kept_aside(context: RenewalContext, present: StoredCredentials) -> Steps[StoredCredentials | None]:
     """Return the pair in the last place of those kept aside that is another one than the *present* one."""
     last = None
     for place in itertools.count(1):
-        key = errand.identity.replaced(place)
+        key = context.identity.replaced(place)
         data = yield Get(key)
         if data is None and place >= present.generation:
             return last
@@ -159,16 +161,16 @@ def last_kept_aside(errand: Errand, present: StoredCredentials) -> Story[StoredC
     raise AssertionError("unreachable: the loop only ends by returning")
 
 
-def cleared(errand: Errand, generation: int) -> Story[None]:
+def cleared(context: RenewalContext, generation: int) -> Steps[None]:
     """Delete the copies that were kept aside of credentials before *generation*, and of others in places after that."""
     for place in itertools.count(1):
-        key = errand.identity.replaced(place)
+        key = context.identity.replaced(place)
         if place >= generation and not (yield from is_taken(key)):
             return
         yield Delete(key)
 
 
-def is_taken(key: str) -> Story[bool]:
+def is_taken(key: str) -> Steps[bool]:
     """Return whether there is a record under *key*; in a store that was lost there is none but those put back."""
     try:
         return (yield Get(key)) is not None

@@ -55,7 +55,7 @@ class Instant(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldToken:
     """A token in use, and the moments at which it changes age."""
 
     token: AccessToken
@@ -74,7 +74,7 @@ class Course(Enum):
     FAIL = "fail as the last renewal did: it is too early for another"
 
 
-def held(token: AccessToken, now: Instant, chance: float, policy: Policy) -> Held:
+def held(token: AccessToken, now: Instant, chance: float, policy: Policy) -> HeldToken:
     """Return *token* with its moments, as seen by this process.
 
     Parameters:
@@ -87,7 +87,7 @@ def held(token: AccessToken, now: Instant, chance: float, policy: Policy) -> Hel
     remaining = min(token.expires_at - now.wall, life)
     expiry = now.later(remaining)
     earliest, latest = early(life, policy), late(life, policy)
-    return Held(
+    return HeldToken(
         token=token,
         obtained=now.later(remaining - life),
         due=expiry.later(-(latest + (earliest - latest) * (1.0 - chance / 2))),
@@ -106,51 +106,51 @@ def late(life: float, policy: Policy) -> float:
     return min(policy.mandatory_within, policy.mandatory_fraction * life)
 
 
-def course(holding: Held | None, refused: AccessToken | None, now: Instant, blocked: bool, policy: Policy) -> Course:
+def course(held: HeldToken | None, refused: AccessToken | None, now: Instant, blocked: bool, policy: Policy) -> Course:
     """Return what a caller is to do.
 
     Parameters:
-        holding: the token in hand.
+        held: the token in hand.
         refused: the token that a protected API has just refused to this caller.
         blocked: whether the last renewal failed and it is too early for another one.
     """
-    alive = holding is not None and not holding.expiry.reached(now)
-    if holding is None or not alive:
+    alive = held is not None and not held.expiry.reached(now)
+    if held is None or not alive:
         return Course.FAIL if blocked else Course.WAIT
-    if is_in_hand(refused, holding):
-        if is_spared(holding, now, policy):
+    if is_in_hand(refused, held):
+        if is_spared(held, now, policy):
             return Course.USE
         return Course.FAIL if blocked else Course.WAIT
-    if not holding.due.reached(now) or blocked:
+    if not held.due.reached(now) or blocked:
         return Course.USE
-    return Course.WAIT if holding.mandatory.reached(now) else Course.USE_AND_RENEW
+    return Course.WAIT if held.mandatory.reached(now) else Course.USE_AND_RENEW
 
 
-def is_in_hand(refused: AccessToken | None, holding: Held | None) -> bool:
+def is_in_hand(refused: AccessToken | None, held: HeldToken | None) -> bool:
     """Return whether the token that was *refused* is the one in hand, so that another one is to be granted."""
-    return refused is not None and holding is not None and holding.token.value == refused.value
+    return refused is not None and held is not None and held.token.value == refused.value
 
 
-def is_spared(holding: Held, now: Instant, policy: Policy) -> bool:
+def is_spared(held: HeldToken, now: Instant, policy: Policy) -> bool:
     """Return whether a refusal must not renew the token in hand: the server would refuse the next one as well.
 
     That is so for one that was granted moments ago because another one had been refused, in whichever process. One
     that was not is renewed whatever its age: it may have been revoked.
     """
-    return holding.token.after_refusal and not holding.obtained.later(policy.young).reached(now)
+    return held.token.after_refusal and not held.obtained.later(policy.spared_for).reached(now)
 
 
-def incriminates(refused: AccessToken, holding: Held | None, now: Instant, policy: Policy) -> bool:
+def incriminates(refused: AccessToken, held: HeldToken | None, now: Instant, policy: Policy) -> bool:
     """Return whether the refusal of a token because of its client casts suspicion on that.
 
     It does if it is the second in a row: that of a token which has just been granted because of another refusal.
     """
-    return holding is not None and is_in_hand(refused, holding) and is_spared(holding, now, policy)
+    return held is not None and is_in_hand(refused, held) and is_spared(held, now, policy)
 
 
-def can_stand_in(holding: Held, refused: AccessToken | None, now: Instant) -> bool:
+def can_stand_in(held: HeldToken, refused: AccessToken | None, now: Instant) -> bool:
     """Return whether the token in hand will do for a caller whose renewal failed: it lives, and nobody refused it."""
-    return not is_in_hand(refused, holding) and not holding.expiry.reached(now)
+    return not is_in_hand(refused, held) and not held.expiry.reached(now)
 
 
 def adoptable(stored: AccessToken, instead_of: AccessToken | None, now: Instant, policy: Policy) -> bool:

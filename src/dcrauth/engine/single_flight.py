@@ -39,8 +39,8 @@ class Flight:
         self._wakers: list[Callable[[], None]] = []
         self._outcome: AccessToken | DCRAuthError | None = None
 
-    def land(self, outcome: AccessToken | DCRAuthError) -> None:
-        """Tell all waiters how it ended; what they were told first stays."""
+    def finish(self, outcome: AccessToken | DCRAuthError) -> None:
+        """Let all waiters know how it ended; what they were told first stays."""
         with self._lock:
             self._outcome = self._outcome or outcome
         while self._wakers:
@@ -68,7 +68,7 @@ class Flight:
             return False
 
 
-def take_off(work: Callable[[], None]) -> bool:
+def start(work: Callable[[], None]) -> bool:
     """Run the *work* of a renewal on a thread that the interpreter waits for at its exit.
 
     Returns:
@@ -116,11 +116,11 @@ async def _wait_asyncio(flight: Flight, seconds: float) -> None:
     import asyncio  # noqa: PLC0415  # is there where a task of it waits, and costs the others 10 ms
 
     loop = asyncio.get_running_loop()
-    landed = loop.create_future()
+    finished = loop.create_future()
 
     def settle() -> None:
-        if not landed.done():
-            landed.set_result(None)
+        if not finished.done():
+            finished.set_result(None)
 
     def wake() -> None:
         try:
@@ -129,21 +129,21 @@ async def _wait_asyncio(flight: Flight, seconds: float) -> None:
             """The loop was closed meanwhile: nobody is left to wake."""
 
     if flight.wake(wake):
-        await asyncio.wait([landed], timeout=seconds)
+        await asyncio.wait([finished], timeout=seconds)
 
 
 async def _wait_trio(flight: Flight, seconds: float) -> None:
     import trio  # noqa: PLC0415  # only ever reached inside a trio task
 
-    landed = trio.Event()
+    finished = trio.Event()
     token = trio.lowlevel.current_trio_token()
 
     def wake() -> None:
         try:
-            token.run_sync_soon(landed.set)
+            token.run_sync_soon(finished.set)
         except trio.RunFinishedError:
             """The run has ended meanwhile: nobody is left to wake."""
 
     if flight.wake(wake):
         with trio.move_on_after(seconds):
-            await landed.wait()
+            await finished.wait()

@@ -17,8 +17,8 @@ from dcrauth.engine import rules
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.event_dispatch import Listener, log
 from dcrauth.engine.identity import Identity
-from dcrauth.engine.rules import Course, Held, Instant
-from dcrauth.engine.single_flight import Flight, do_here, take_off, wait, wait_async
+from dcrauth.engine.rules import Course, HeldToken, Instant
+from dcrauth.engine.single_flight import Flight, do_here, start, wait, wait_async
 from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours, refusal_behind
 from dcrauth.policy import Policy
 from dcrauth.providers.protocol import Provider, Verdict, check_provider
@@ -26,7 +26,7 @@ from dcrauth.stores import Store, check_store
 from dcrauth.transports import Transport, check_proxy, check_transport, default_transport
 
 if TYPE_CHECKING:
-    from dcrauth.engine.effects import Errand
+    from dcrauth.engine.effects import RenewalContext
 
 REMEMBERED = 8
 """So many tokens are known again: requests with older ones may still be under way, or be sent once more."""
@@ -74,7 +74,7 @@ class TokenSource(Confidential):
         # What renewals take is imported here: importing the package is cheaper without, and no renewal imports it.
         from dcrauth.engine.driver import Driver  # noqa: PLC0415
         from dcrauth.engine.effects import Memory  # noqa: PLC0415
-        from dcrauth.engine.incident_breaker import fleet_of  # noqa: PLC0415
+        from dcrauth.engine.incident_breaker import breaker_of  # noqa: PLC0415
 
         _check_arguments(provider, store, instance, transport, policy, clock)
         self.provider = provider
@@ -88,8 +88,8 @@ class TokenSource(Confidential):
             _default_store() if store is None else store,
             default_transport() if transport is None else transport,
             self._clock,
-            self._tell,
-            fleet_of(provider.token_url),
+            self._emit,
+            breaker_of(provider.token_url),
         )
         self._memory = Memory()
         # The last tokens, without their values, by digests of their headers.
@@ -173,9 +173,9 @@ class TokenSource(Confidential):
 
         One that is no longer in hand comes without its value, which nobody needs.
         """
-        holding = self._held
-        if holding is not None and holding.token.digest == digest:
-            return holding.token
+        held = self._held
+        if held is not None and held.token.digest == digest:
+            return held.token
         return self._given.get(digest)
 
     def refused(self, token: AccessToken, verdict: Verdict) -> bool:
@@ -188,14 +188,14 @@ class TokenSource(Confidential):
         Returns:
             Whether to ask for another token: `token` with *token* as ``instead_of``.
         """
-        self._tell(events.RequestRefused(self._name, verdict, self._wall() - token.obtained_at))
+        self._emit(events.RequestRefused(self._name, verdict, self._wall() - token.obtained_at))
         if verdict is Verdict.CREDENTIALS:
             self._suspect(token)
         return rules.is_ours(verdict)
 
     def retried(self) -> None:
         """Note that a refused request is being sent once more, with another token; called by adapters."""
-        self._tell(events.RequestRetried(self._name))
+        self._emit(events.RequestRetried(self._name))
 
     def flush_events(self, timeout: float = 1.0) -> bool:
         """Wait until ``on_event`` was called with all events so far; return whether it was within *timeout* seconds."""
@@ -206,8 +206,8 @@ class TokenSource(Confidential):
         self._lock = threading.Lock()
         self._flight: Flight | None = None
 
-    def _anew(self, change: Callable[["Errand"], bool]) -> bool:
-        found = change(self._errand(None))
+    def _anew(self, change: Callable[["RenewalContext"], bool]) -> bool:
+        found = change(self._context(None))
         self._begin_anew()
         return found
 
@@ -225,52 +225,52 @@ class TokenSource(Confidential):
         """How events call the identity."""
         return self._identity.key[:8]
 
-    def _hold(self, holding: Held | None) -> None:
-        self._held = holding
+    def _hold(self, held: HeldToken | None) -> None:
+        self._held = held
         # What the hot path reads, in one piece, so that no reader sees half of a change.
-        self._snapshot = (holding.token, *holding.due) if holding else (None, 0.0, 0.0)
+        self._snapshot = (held.token, *held.due) if held else (None, 0.0, 0.0)
 
     def _token_or_flight(self, refused: AccessToken | None) -> AccessToken | Flight:
         """Decide under the lock, act outside it: return a token to use or a renewal to wait for."""
         with self._lock:
-            now, holding, failure = self._clock.now(), self._held, self._failure
+            now, held, failure = self._clock.now(), self._held, self._failure
             blocked = failure is not None and not failure.until.reached(now)
-            course = rules.course(holding, refused, now, blocked, self._policy)
-            after_refusal = rules.is_in_hand(refused, holding)
+            course = rules.course(held, refused, now, blocked, self._policy)
+            after_refusal = rules.is_in_hand(refused, held)
             renewing = course in {Course.WAIT, Course.USE_AND_RENEW}
-            flight, work = self._board(holding, after_refusal) if renewing else (None, None)
+            flight, work = self._join_or_start(held, after_refusal) if renewing else (None, None)
         if flight is not None and work is not None and course is Course.WAIT:
             do_here(flight, work)
         if course is Course.FAIL and failure is not None:
             raise another(failure.error) from failure.error
         if course is Course.WAIT and flight is not None:
             return flight
-        assert holding is not None  # noqa: S101  # the two courses that are left use the token in hand
-        return holding.token
+        assert held is not None  # noqa: S101  # the two courses that are left use the token in hand
+        return held.token
 
-    def _board(self, holding: Held | None, after_refusal: bool) -> tuple[Flight, Callable[[], None] | None]:
+    def _join_or_start(self, held: HeldToken | None, after_refusal: bool) -> tuple[Flight, Callable[[], None] | None]:
         """Return the renewal under way, or a new one, together with its work if no thread could be had for that."""
         if self._flight is not None:
             return self._flight, None
         flight = Flight()
-        if not take_off(partial(self._fly, flight, holding, after_refusal)):
+        if not start(partial(self._run, flight, held, after_refusal)):
             # Nobody else waits for that: the caller may be interrupted in the middle of it.
-            return flight, partial(self._renew, flight, holding, after_refusal, DCRAuthError)
+            return flight, partial(self._renew, flight, held, after_refusal, DCRAuthError)
         # Known to others only once it runs: if this thread is interrupted, nobody waits for what never comes.
         self._flight = flight
         return flight, None
 
-    def _fly(self, flight: Flight, holding: Held | None, after_refusal: bool) -> None:
+    def _run(self, flight: Flight, held: HeldToken | None, after_refusal: bool) -> None:
         """Renew on a thread that does nothing else: nobody waits for it any longer, whatever comes out of that."""
         try:
-            self._renew(flight, holding, after_refusal, BaseException)
+            self._renew(flight, held, after_refusal, BaseException)
         except BaseException as reason:
             # Not even how it ended could be noted.
             self._clear(flight)
-            flight.land(as_ours(reason))
+            flight.finish(as_ours(reason))
             raise
 
-    def _renew(self, flight: Flight, holding: Held | None, after_refusal: bool, ending: type[BaseException]) -> None:
+    def _renew(self, flight: Flight, held: HeldToken | None, after_refusal: bool, ending: type[BaseException]) -> None:
         """Renew, and tell those who wait how it ended.
 
         Parameters:
@@ -278,17 +278,17 @@ class TokenSource(Confidential):
         """
         begun = self._monotonic()
         try:
-            errand = self._errand(holding.token if holding else None, after_refusal)
-            token = self._driver.renew(errand, flight.give_way)
+            context = self._context(held.token if held else None, after_refusal)
+            token = self._driver.renew(context, flight.give_way)
         except ending as reason:
             self._fail(flight, as_ours(reason), begun)
         else:
-            self._land(flight, token)
+            self._finish(flight, token)
 
-    def _errand(self, instead_of: AccessToken | None, after_refusal: bool = False) -> "Errand":
-        from dcrauth.engine.effects import Errand  # noqa: PLC0415  # imported by the constructor
+    def _context(self, instead_of: AccessToken | None, after_refusal: bool = False) -> "RenewalContext":
+        from dcrauth.engine.effects import RenewalContext  # noqa: PLC0415  # imported by the constructor
 
-        return Errand(
+        return RenewalContext(
             identity=self._identity,
             provider=self.provider,
             policy=self._policy,
@@ -307,14 +307,14 @@ class TokenSource(Confidential):
             if client is not None and rules.incriminates(token, self._held, now, self._policy):
                 self._memory.suspicion = Suspicion(client.data, now.monotonic + rules.SUSPECT_FOR)
 
-    def _land(self, flight: Flight, token: AccessToken) -> None:
+    def _finish(self, flight: Flight, token: AccessToken) -> None:
         with self._lock:
             self._remember(token)
             if not flight.outdated:
                 self._hold(rules.held(token, self._clock.now(), random.random(), self._policy))
                 self._failure = None
             self._clear(flight)
-        flight.land(token)
+        flight.finish(token)
 
     def _remember(self, token: AccessToken) -> None:
         """Make *token* known again when its header comes back on a request, as one of the last ones."""
@@ -330,8 +330,8 @@ class TokenSource(Confidential):
             if not flight.outdated:
                 self._failure = Failure(error, until, count)
             self._clear(flight)
-        flight.land(error)
-        self._tell(events.RenewalFailed(self._name, error, until.wall, self._monotonic() - begun, count))
+        flight.finish(error)
+        self._emit(events.RenewalFailed(self._name, error, until.wall, self._monotonic() - begun, count))
 
     def _clear(self, flight: Flight) -> None:
         if self._flight is flight:
@@ -342,9 +342,9 @@ class TokenSource(Confidential):
         error = flight.outcome() or self._too_late()
         if isinstance(error, AccessToken):
             return error
-        holding = self._held
-        if holding is not None and rules.can_stand_in(holding, refused, self._clock.now()):
-            return holding.token
+        held = self._held
+        if held is not None and rules.can_stand_in(held, refused, self._clock.now()):
+            return held.token
         if (refusal := refusal_behind(error)) is not None:
             raise refusal
         raise another(error) from error
@@ -355,10 +355,10 @@ class TokenSource(Confidential):
             retry_at=self._wall(),
         )
 
-    def _tell(self, event: events.Event) -> None:
+    def _emit(self, event: events.Event) -> None:
         log(event)
         if self._listener is not None:
-            self._listener.tell(event)
+            self._listener.emit(event)
 
 
 def _check_arguments(

@@ -112,7 +112,7 @@ def _unquoted(text: str) -> str:
 
 
 def _looks_like_text(source: str) -> bool:
-    """Tell text from a path without trying to open it: a JWT starts with a JSON object in Base64."""
+    """Know text from a path without trying to open it: a JWT starts with a JSON object in Base64."""
     text = source.lstrip("\ufeff \t\r\n'\"")
     return not text or text.startswith("eyJ") or "\n" in text or len(text) > 1024
 

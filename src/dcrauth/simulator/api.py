@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from dcrauth.simulator import openapi
 from dcrauth.simulator.behaviour import Behaviour
 from dcrauth.simulator.enhanced import CODES, Refusal, enhanced, explained
 from dcrauth.simulator.entitlements import decisions, login, logouts, partners, profiles, sessions
@@ -44,8 +43,6 @@ _WHY = {
 
 def answer(call: Call, registry: Registry, behaviour: Behaviour) -> Reply:
     """Answer a call: route and method first, then the token, then the rest."""
-    if call.path == "/openapi.json":
-        return Reply.json(200, openapi.DESCRIPTION)
     own = _OWN.fullmatch(call.path)
     try:
         if own is not None:
@@ -55,12 +52,6 @@ def answer(call: Call, registry: Registry, behaviour: Behaviour) -> Reply:
         if behaviour.wording == "pages" and call.path.startswith("/api/v2/authenticate/"):
             return login.page_of(refused)
         return refused.reply(behaviour)
-
-
-def token_refusal(call: Call, registry: Registry, behaviour: Behaviour) -> Reply | None:
-    """Return the answer to a call whose token is not good, or is missing; None where all is well with it."""
-    wrong = _wrong_with(call, registry.grant(_bearer(call) or ""), registry, behaviour)
-    return None if wrong is None else _refusal(wrong, behaviour)
 
 
 def _answer_v2(call: Call, registry: Registry, behaviour: Behaviour) -> Reply:
@@ -109,12 +100,19 @@ def _asked(
     return Asked(call, parameters, client_id, device, registry.world, registry.state, behaviour)
 
 
-def _denial(call: Call, provider: str, registry: Registry, behaviour: Behaviour) -> Reply | None:
-    """Return the answer to a call that is not let through."""
+def token_refusal(call: Call, registry: Registry, behaviour: Behaviour) -> Reply | None:
+    """Return the answer to a call whose token is not good, or is missing; None where all is well with it."""
     grant = registry.grant(_bearer(call) or "")
     wrong = _wrong_with(call, grant, registry, behaviour)
-    if wrong is not None:
-        return _refusal(wrong, behaviour)
+    return None if wrong is None else _refusal(wrong, behaviour)
+
+
+def _denial(call: Call, provider: str, registry: Registry, behaviour: Behaviour) -> Reply | None:
+    """Return the answer to a call that is not let through."""
+    refused = token_refusal(call, registry, behaviour)
+    if refused is not None:
+        return refused
+    grant = registry.grant(_bearer(call) or "")
     if not registry.knows_provider(provider):
         raise _unknown(provider)
     if grant is not None and not grant.client.application.may_use(provider):

@@ -123,3 +123,12 @@ class Fault:
     def takes_over(self) -> bool:
         """Whether the regular work is left undone."""
         return self.status is not None or self.body is not None or (self.reset and not self.after)
+
+    @property
+    def shown(self) -> str:
+        """What goes wrong, in a word or two."""
+        if self.reset:
+            return "work done, answer lost" if self.after else "connection reset"
+        told = [str(self.status)] if self.status is not None else []
+        told += [f"after {self.delay:g} s"] if self.delay else []
+        return ", ".join(told) or "an answer of its own"

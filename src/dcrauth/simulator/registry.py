@@ -6,36 +6,20 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from itertools import islice
 from typing import Any
 
-try:
-    from joserfc import jwt
-    from joserfc.errors import JoseError
-    from joserfc.jwk import RSAKey
-except ImportError as missing:
-    raise ImportError("dcrauth.simulator needs joserfc; run: pip install dcrauth[simulator]") from missing
+from joserfc import jwt
+from joserfc.errors import JoseError
 
 from dcrauth.simulator.enhanced import Refusal
 from dcrauth.simulator.entitlements.login import log_in
 from dcrauth.simulator.entitlements.state import State
+from dcrauth.simulator.keys import signing_key  # first: it says which extra is missing
+from dcrauth.simulator.masking import masked
 from dcrauth.simulator.world import World
 
 _HEADER = {"alg": "RS256"}
-
-
-_making_the_key = threading.Lock()
-
-
-def signing_key() -> RSAKey:
-    """The key that signs statements and tokens; made once for each process."""
-    with _making_the_key:
-        return _new_key()
-
-
-@cache
-def _new_key() -> RSAKey:
-    return RSAKey.generate_key(2048, private=True)
 
 
 @dataclass
@@ -86,6 +70,7 @@ class Registry:
         self._applications: dict[str, Application] = {}
         self._clients: dict[str, Client] = {}
         self._grants: dict[str, Grant] = {}
+        self._secrets: set[str] = set()
 
     def statement(
         self,
@@ -126,6 +111,7 @@ class Registry:
         client = Client(client_id, client_secret, application)
         with self._lock:
             self._clients[client.client_id] = client
+            self._secrets.add(client_secret)
         return client
 
     def client(self, client_id: str, client_secret: str) -> Client | None:
@@ -144,9 +130,7 @@ class Registry:
         return token
 
     def grant(self, token: str) -> Grant | None:
-        """Return what *token* stands for, whether or not it is still good; a JWT has to be signed by us."""
-        if token.count(".") == 2 and _verified(token) is None:
-            return None
+        """Return what *token* stands for, whether or not it is still good; only what we have signed is known."""
         with self._lock:
             return self._grants.get(token)
 
@@ -185,10 +169,34 @@ class Registry:
         with self._lock:
             self._clients.clear()
 
+    def snapshot(self, most: int = 100) -> dict[str, list[dict[str, Any]]]:
+        """Return what there is, the latest first and at most so many of a kind; nothing in it is a secret.
+
+        Each kind has rows of JSON values. What ends in ``_at`` is a moment, in seconds since the epoch.
+        """
+        with self._lock:
+            applications = [*islice(reversed(self._applications.values()), most)]
+            clients = [*islice(reversed(self._clients.values()), most)]
+            grants = [*islice(reversed(self._grants.items()), most)]
+        return {
+            "applications": [{"application": each.sub, "revoked": each.revoked} for each in applications],
+            "clients": [{"client_id": each.client_id, "application": each.application.sub} for each in clients],
+            "tokens": [_token_row(token, grant) for token, grant in grants],
+        }
+
+    def is_secret(self, text: str) -> bool:
+        """Whether *text* is a token, or the secret of a client, that this registry has given out."""
+        with self._lock:
+            return text in self._grants or text in self._secrets
+
     def set_revoked(self, sub: str, *, revoked: bool) -> None:
         """Revoke or reinstate the statements of an application."""
         with self._lock:
             self._applications[sub].revoked = revoked
+
+
+def _token_row(token: str, grant: Grant) -> dict[str, Any]:
+    return {"token": masked(token), "client_id": grant.client.client_id, "expires_at": grant.expires_at}
 
 
 def _jwt(client: Client, now: float, life: float) -> str:

@@ -1,13 +1,13 @@
 """The simulated world: service providers, MVPDs, their users, and what may be watched."""
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.fields import made
+from dcrauth.simulator.scenario import table_of
 
 DAY = 86_400.0
 
@@ -139,13 +139,14 @@ class World:
         Raises:
             ConfigurationError: there is no such file, or what it says is wrong.
         """
-        try:
-            with open(path, "rb") as file:
-                return made(cls, tomllib.load(file), str(path))
-        except OSError as reason:
-            raise ConfigurationError(f"{path} cannot be read: {reason.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as reason:
-            raise ConfigurationError(f"{path} is no TOML: {reason}") from None
+        return made(cls, table_of(path), str(path))
+
+    def shown(self) -> dict[str, Any]:
+        """Return it as JSON values, without the passwords."""
+        fields = asdict(self)
+        for user in fields["users"]:
+            del user["password"]
+        return fields
 
     def service_provider(self, name: str) -> ServiceProvider | None:
         """Return the service provider of this name."""

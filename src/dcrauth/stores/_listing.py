@@ -22,7 +22,7 @@ class Unread:
             self._first = self._first or problem
             self._count += 1
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Raise the first error that was noted, with how many there were."""
         if self._first is None:
             return

@@ -128,7 +128,7 @@ class FileStore:
             for key in self._keys_in(f"{number:02x}", unread):
                 found = True
                 yield key
-        unread.tell()
+        unread.report()
         if not found:
             with told(f"read {self._directory}"):
                 self._check_not_lost()

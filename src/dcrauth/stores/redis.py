@@ -188,7 +188,7 @@ class RedisStore(Confidential):
                     key = self._key(name)
                 if key is not None:
                     yield key
-        unread.tell()
+        unread.report()
 
     @contextmanager
     def lock(self, key: str, *, wait: float) -> Iterator[None]:

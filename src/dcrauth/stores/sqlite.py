@@ -112,7 +112,7 @@ class SQLiteStore:
                     key = self._decoded(last, encoded)
                 if key is not None:
                     yield key
-        unread.tell()
+        unread.report()
         if last == -1:
             self._check_not_lost()
 
