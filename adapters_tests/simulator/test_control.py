@@ -21,7 +21,9 @@ CONTROLS = {
     "counts": "counts",
     "environment": "environment",
     "expire_tokens": "expire-tokens",
+    "expire_profiles": "expire-profiles",
     "inject": "inject",
+    "log_in": "log-in",
     "play": "play",
     "reinstate_statement": "reinstate-statement",
     "reset": "reset",
@@ -35,6 +37,7 @@ CONTROLS = {
     "stop": "stop",
     "url": "state",
     "wait_for": "wait",
+    "world": "world",
 }
 """Each public name of a simulator, and the control that gives the same."""
 

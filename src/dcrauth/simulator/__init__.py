@@ -17,5 +17,22 @@ from dcrauth.simulator.environment import Environment
 from dcrauth.simulator.messages import Call, Counts, Reply
 from dcrauth.simulator.scenario import Scenario, Step
 from dcrauth.simulator.server import Simulator
+from dcrauth.simulator.world import Mvpd, Resource, ServiceProvider, User, World
 
-__all__ = ["Behaviour", "Call", "Calls", "Counts", "Environment", "Fault", "Reply", "Scenario", "Simulator", "Step"]
+__all__ = [
+    "Behaviour",
+    "Call",
+    "Calls",
+    "Counts",
+    "Environment",
+    "Fault",
+    "Mvpd",
+    "Reply",
+    "Resource",
+    "Scenario",
+    "ServiceProvider",
+    "Simulator",
+    "Step",
+    "User",
+    "World",
+]

@@ -12,13 +12,14 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from dcrauth.errors import ConfigurationError
-from dcrauth.simulator import live
+from dcrauth.simulator import live, openapi
 from dcrauth.simulator.behaviour import Behaviour
 from dcrauth.simulator.fields import checked, made
 from dcrauth.simulator.http import Stream
 from dcrauth.simulator.messages import JSON, Call, Reply
 from dcrauth.simulator.orders import ORDERS, Where
 from dcrauth.simulator.service import Service
+from dcrauth.simulator.world import World
 
 Asking = dict[str, str]
 
@@ -27,7 +28,7 @@ def answer(call: Call, simulator: Service) -> Reply | Stream:
     """Do what *call* asks for; answer 200 with what came of it, or 400 with what is wrong with the call."""
     if not call.path:  # the links of the page are relative
         return Reply(308, headers=(("Location", f"{simulator.environment(call.environment).url}/"),))
-    name = "page.html" if call.path == "/" else call.path.removeprefix("/control/")
+    name = _BY_PATH.get(call.path) or call.path.removeprefix("/control/")
     try:
         if call.method in {"GET", "HEAD"}:
             return _tell(name, call, simulator)
@@ -56,6 +57,9 @@ def _do(name: str, call: Call, simulator: Service) -> dict[str, Any] | None:
     where = f"The control {name}"
     if name == "behaviour":
         simulator.behaviour = replace(simulator.behaviour, **checked(Behaviour, fields, where))
+        return None
+    if name == "world":
+        simulator.world = replace(simulator.world, **checked(World, fields, where))
         return None
     order = ORDERS[name]
     if issubclass(order.arguments, Where) and isinstance(fields, dict):
@@ -102,12 +106,15 @@ def _authority(simulator: Service, _: Asking) -> Reply:
 
 
 _PRIVATE = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
-_NAMES = {*ORDERS, "behaviour", "stop"}
+_BY_PATH = {"/": "page.html", "/openapi.json": "openapi"}
+_NAMES = {*ORDERS, "behaviour", "world", "stop"}
 _TOLD: dict[str, Callable[[Service, Asking], Reply]] = {
     "authority": _authority,
     "behaviour": lambda simulator, _: Reply.json(200, asdict(simulator.behaviour), *_PRIVATE),
     "calls": _calls,
     "counts": lambda simulator, _: Reply.json(200, asdict(simulator.counts), *_PRIVATE),
+    "openapi": lambda *_: Reply.json(200, openapi.DESCRIPTION),
     "state": lambda simulator, _: Reply.json(200, live.state(simulator), *_PRIVATE),
+    "world": lambda simulator, _: Reply.json(200, simulator.world.shown(), *_PRIVATE),
     "statement": lambda simulator, _: Reply.json(200, {"software_statement": simulator.software_statement}, *_PRIVATE),
 }

@@ -9,12 +9,13 @@ from dcrauth.errors import ConfigurationError
 from dcrauth.simulator import api
 from dcrauth.simulator.registry import Registry
 from dcrauth.simulator.throttle import Throttle
+from dcrauth.simulator.world import World
 
 APPLICATION = "c46ab0ba-7b7a-4a5f-8d2f-5a5e1d9a6f10"
 """The application that is always there."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
-_TAKEN = frozenset({"api", "o", "control"})
+_TAKEN = frozenset({"api", "o", "control", "mvpd"})
 
 
 class Environment:
@@ -24,12 +25,13 @@ class Environment:
         name: its name, and the first segment of its paths; empty for the one that is always there.
         url: base URL for a provider.
         clock: returns seconds since the epoch.
+        world: what REST API v2 is about.
 
     Raises:
         ConfigurationError: *name* cannot be one.
     """
 
-    def __init__(self, name: str, url: str, clock: Callable[[], float]) -> None:
+    def __init__(self, name: str, url: str, clock: Callable[[], float], world: World) -> None:
         if name and (not _NAME.fullmatch(name) or name in _TAKEN):
             raise ConfigurationError(
                 f"{name!r} is no name of an environment: it has small letters, digits and hyphens, begins with a "
@@ -37,7 +39,7 @@ class Environment:
             )
         self.name = name
         self.url = url
-        self._registry = Registry(clock)
+        self._registry = Registry(clock, world)
         self._throttle = Throttle(clock)
         self.software_statement = self.statement(APPLICATION)
 
@@ -86,9 +88,22 @@ class Environment:
         """Take back what `revoke_statement` did; for the rest see there."""
         self._set_revoked(sub, revoked=False)
 
+    def log_in(self, code: str, user: str) -> None:
+        """Log *user* in, as on the page to which the session of *code* leads.
+
+        Raises:
+            ValueError: there is no such session, or no such user of its MVPD.
+        """
+        self._registry.log_in(code, user)
+
+    def expire_profiles(self) -> None:
+        """Make all profiles expired as of now: users have to log in again."""
+        self._registry.state.end_profiles()
+
     def snapshot(self) -> dict[str, list[dict[str, Any]]]:
         """Return what it knows, as JSON values, the latest first and no secret among them."""
-        return self._registry.snapshot() | {"throttled": self._throttle.snapshot()}
+        registry = self._registry
+        return registry.snapshot() | registry.state.snapshot() | {"throttled": self._throttle.snapshot()}
 
     def _set_revoked(self, sub: str, *, revoked: bool) -> None:
         try:

@@ -67,8 +67,8 @@ class Call:
 
     @property
     def endpoint(self) -> str:
-        """Which group of paths it belongs to: "register", "token", "control" (with the page) or "api"."""
-        if self.path in {"", "/"} or self.path.startswith("/control/"):
+        """Which group of paths it belongs to: "register", "token", "control" (with page and description) or "api"."""
+        if self.path in {"", "/", "/openapi.json"} or self.path.startswith("/control/"):
             return "control"
         return {"/o/client/register": "register", "/o/client/token": "token"}.get(self.path, "api")
 

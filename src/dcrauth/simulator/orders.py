@@ -70,6 +70,14 @@ class Application(Where):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class LogIn(Where):
+    """What `Simulator.log_in` takes."""
+
+    code: str
+    user: str
+
+
 @dataclass(frozen=True)
 class Injection:
     """What `Simulator.inject` takes."""
@@ -154,6 +162,8 @@ ORDERS: Mapping[str, Order] = {
     "revoke-clients": Order(Where, lambda simulator, order: order.of(simulator).revoke_clients()),
     "revoke-statement": Order(Which, lambda simulator, order: order.of(simulator).revoke_statement(order.sub)),
     "reinstate-statement": Order(Which, lambda simulator, order: order.of(simulator).reinstate_statement(order.sub)),
+    "expire-profiles": Order(Where, lambda simulator, order: order.of(simulator).expire_profiles()),
+    "log-in": Order(LogIn, lambda simulator, order: order.of(simulator).log_in(order.code, order.user)),
     "reset-counts": Order(Nothing, lambda simulator, _: simulator.reset_counts()),
     "clear-faults": Order(Nothing, lambda simulator, _: simulator.clear_faults()),
     "inject": Order(Injection, lambda simulator, order: simulator.inject(order.endpoint, order.fault, order.times)),
@@ -165,4 +175,4 @@ ORDERS: Mapping[str, Order] = {
     "wait": Order(Awaited, _wait),
     "reset": Order(Nothing, _reset),
 }
-"""By name. "behaviour", of which only what is named changes, and "stop", which ends the answer too, are apart."""
+"""By name. Apart are "behaviour" and "world", of which what is named changes, and "stop", which ends the answer."""

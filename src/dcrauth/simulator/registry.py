@@ -12,11 +12,12 @@ from typing import Any
 from joserfc import jwt
 from joserfc.errors import JoseError
 
+from dcrauth.simulator.enhanced import Refusal
+from dcrauth.simulator.entitlements.login import log_in
+from dcrauth.simulator.entitlements.state import State
 from dcrauth.simulator.keys import signing_key  # first: it says which extra is missing
 from dcrauth.simulator.masking import masked
-
-SERVICE_PROVIDER = "REF30"
-"""The service provider that is always there."""
+from dcrauth.simulator.world import World
 
 _HEADER = {"alg": "RS256"}
 
@@ -58,10 +59,13 @@ class Registry:
 
     Parameters:
         clock: returns seconds since the epoch.
+        world: what REST API v2 is about.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, world: World | None = None) -> None:
         self.clock = clock
+        self.world = world or World()
+        self.state = State(clock)
         self._lock = threading.Lock()
         self._applications: dict[str, Application] = {}
         self._clients: dict[str, Client] = {}
@@ -86,10 +90,12 @@ class Registry:
         return jwt.encode(_HEADER, claims, signing_key())
 
     def knows_provider(self, service_provider: str) -> bool:
-        """Whether *service_provider* is the usual one, or one that an application was linked to."""
+        """Whether *service_provider* is one of the world's, or one that an application was linked to."""
+        if self.world.service_provider(service_provider) is not None:
+            return True
         with self._lock:
             linked = (each.service_providers or () for each in self._applications.values())
-            return service_provider == SERVICE_PROVIDER or any(service_provider in each for each in linked)
+            return any(service_provider in each for each in linked)
 
     def application_of(self, statement: str) -> tuple[Application | None, bool]:
         """Return the application that *statement* names, if it is known, and whether its signature is good."""
@@ -128,10 +134,25 @@ class Registry:
         with self._lock:
             return self._grants.get(token)
 
+    def signed(self, claims: dict[str, Any]) -> str:
+        """Return a JWT with these claims."""
+        return jwt.encode(_HEADER, claims, signing_key())
+
     def knows(self, client: Client) -> bool:
         """Whether *client* is still registered."""
         with self._lock:
             return client.client_id in self._clients
+
+    def log_in(self, code: str, user: str) -> None:
+        """Log *user* in with the code of a session.
+
+        Raises:
+            ValueError: there is no such session, or no such user.
+        """
+        try:
+            log_in(self.state, self.world, code, user)
+        except Refusal as refused:
+            raise ValueError(refused.why) from None
 
     def expire_tokens(self) -> None:
         """Make all tokens expired as of now."""

@@ -15,6 +15,7 @@ from dcrauth.simulator.messages import Call, Reply
 from dcrauth.simulator.record import Record
 from dcrauth.simulator.routes import Route
 from dcrauth.simulator.throttle import too_many
+from dcrauth.simulator.world import World
 
 
 class Run:
@@ -22,6 +23,7 @@ class Run:
 
     Parameters:
         behaviour: its switches.
+        world: what REST API v2 is about.
         url: base URL of the environment that is always there.
         base_path: the path of that URL.
         clock: returns seconds since the epoch.
@@ -31,6 +33,7 @@ class Run:
     def __init__(
         self,
         behaviour: Behaviour,
+        world: World,
         url: str,
         base_path: str,
         clock: Callable[[], float],
@@ -42,6 +45,7 @@ class Run:
         self.faults = Faults(self.clock, self._act)
         self.routes: list[Route] = []
         self.environments: dict[str, Environment] = {}
+        self._world = world
         self._url = url
         self._base_path = base_path
         self._making = threading.Lock()
@@ -52,8 +56,20 @@ class Run:
         with self._making:
             if name not in self.environments:
                 url = f"{self._url}/{name}" if name else self._url
-                self.environments[name] = Environment(name, url, self.clock)
+                self.environments[name] = Environment(name, url, self.clock, self._world)
             return self.environments[name]
+
+    @property
+    def world(self) -> World:
+        """What REST API v2 is about, in all environments."""
+        return self._world
+
+    @world.setter
+    def world(self, world: World) -> None:
+        with self._making:
+            self._world = world
+            for environment in self.environments.values():
+                environment._registry.world = world
 
     def is_secret(self, text: str) -> bool:
         """Whether *text* is a token or a client's secret of any environment."""

@@ -10,7 +10,9 @@ from dcrauth.simulator.behaviour import Fault
 from dcrauth.simulator.fields import made
 from dcrauth.simulator.messages import ENDPOINTS, Call
 
-Action = Literal["expire-tokens", "revoke-tokens", "revoke-clients", "revoke-statement", "reinstate-statement"]
+Action = Literal[
+    "expire-tokens", "revoke-tokens", "revoke-clients", "revoke-statement", "reinstate-statement", "expire-profiles"
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from dcrauth.simulator.scenario import Scenario
 from dcrauth.simulator.service import Service
 from dcrauth.simulator.settings import Settings
 from dcrauth.simulator.tls import Authority
+from dcrauth.simulator.world import World
 
 _BASE_PATH = re.compile(r"(/[\w.~-]+)*")
 _POLL = 0.02
@@ -40,6 +41,7 @@ class Simulator(Service):
         environments: names of environments that there are beside the usual one.
         scenario: what goes wrong, from the start on and again after each `reset`.
         clock: returns seconds since the epoch; tokens expire and the throttle counts by it.
+        world: the channels, MVPDs, users and resources; as usual if none is given.
 
     Raises:
         ConfigurationError: one of these is wrong, or it cannot listen there, as where the port is in use.
@@ -58,8 +60,9 @@ class Simulator(Service):
         environments: Iterable[str] = (),
         scenario: Scenario | None = None,
         clock: Callable[[], float] = time.time,
+        world: World | None = None,
     ) -> None:
-        self._first = (behaviour or Behaviour(), tuple(environments), scenario)
+        self._first = (behaviour or Behaviour(), world or World(), tuple(environments), scenario)
         self._settings: Settings | None = None
         self._base_path = _checked_path(base_path)
         self._names = frozenset(name.lower() for name in names)
@@ -148,7 +151,7 @@ class Simulator(Service):
         """Make everything as new, at the same URL.
 
         Environments, applications, clients, tokens, faults, routes, calls and counts are gone but for those that it was
-        made with; so are changes of behaviour, clock and scenario. There is a new `software_statement`.
+        made with; so are changes of behaviour, world, clock and scenario. There is a new `software_statement`.
         """
         self._run = self._new_run()
         if self._settings is not None:
@@ -185,8 +188,8 @@ class Simulator(Service):
         return f"{scheme}://{host}:{self._server.server_address[1]}"
 
     def _new_run(self) -> Run:
-        behaviour, environments, scenario = self._first
-        run = Run(behaviour, self.url, self._base_path, self._time, self._changed)
+        behaviour, world, environments, scenario = self._first
+        run = Run(behaviour, world, self.url, self._base_path, self._time, self._changed)
         for name in environments:
             run.environment(name)
         if scenario is not None:

@@ -14,6 +14,7 @@ from dcrauth.simulator.messages import Counts
 from dcrauth.simulator.routes import Route
 from dcrauth.simulator.run import Run
 from dcrauth.simulator.scenario import Scenario
+from dcrauth.simulator.world import World
 
 Answering = TypeVar("Answering", bound=Callable[..., Any])
 
@@ -62,6 +63,15 @@ class Service(ABC):
     @behaviour.setter
     def behaviour(self, behaviour: Behaviour) -> None:
         self._run.behaviour = behaviour
+
+    @property
+    def world(self) -> World:
+        """Its channels, MVPDs, users and resources; may be replaced."""
+        return self._run.world
+
+    @world.setter
+    def world(self, world: World) -> None:
+        self._run.world = world
 
     @property
     def clock(self) -> VirtualClock:
@@ -167,6 +177,18 @@ class Service(ABC):
     def reinstate_statement(self, sub: str = APPLICATION) -> None:
         """Take back what `revoke_statement` did."""
         self.environment().reinstate_statement(sub)
+
+    def log_in(self, code: str, user: str) -> None:
+        """Log *user* in, as on the page to which the session of *code* leads.
+
+        Raises:
+            ValueError: there is no such session, or no such user of its MVPD.
+        """
+        self.environment().log_in(code, user)
+
+    def expire_profiles(self) -> None:
+        """Make all profiles expired as of now: users have to log in again."""
+        self.environment().expire_profiles()
 
     def inject(self, endpoint: str, fault: Fault, times: int | None = 1) -> None:
         """Let the next calls go wrong.

@@ -9,6 +9,7 @@ from dcrauth.simulator.fields import made
 from dcrauth.simulator.orders import Application, FixedRoute
 from dcrauth.simulator.scenario import Scenario, Step, table_of
 from dcrauth.simulator.service import Service
+from dcrauth.simulator.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class Settings:
     tls: bool = False
     environments: tuple[str, ...] = ()
     behaviour: Behaviour = field(default_factory=Behaviour)
+    world: World = field(default_factory=World)
     application: tuple[Application, ...] = ()
     route: tuple[FixedRoute, ...] = ()
     step: tuple[Step, ...] = ()
@@ -47,7 +49,7 @@ class Settings:
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters of a `Simulator`."""
-        named = ("behaviour", "host", "port", "base_path", "names", "tls", "environments")
+        named = ("behaviour", "host", "port", "base_path", "names", "tls", "environments", "world")
         return {name: getattr(self, name) for name in named} | {"scenario": self.scenario()}
 
     def furnish(self, simulator: Service) -> None:
