@@ -37,7 +37,7 @@ def running() -> Iterator[Any]:
 
 
 def busy(adobe: Simulator) -> None:
-    """Let something of everything happen."""
+    """Let some of everything happen."""
     value = token(adobe)
     for path in ("configuration", "profiles", "profiles/Cablevision", "nothing"):
         call(adobe, value, f"/api/v2/REF30/{path}")

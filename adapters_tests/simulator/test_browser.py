@@ -13,6 +13,7 @@ import requests
 
 from adapters_tests.simulator.browser import busy, chromium, running
 from adapters_tests.simulator.calling import call, control, token
+from adapters_tests.simulator.described import Caller
 from dcrauth.simulator import Behaviour, Fault, Scenario, Simulator, Step
 
 if "DCRAUTH_BROWSER" not in os.environ:  # where it is set, what is missing is a failure
@@ -39,13 +40,6 @@ def tab(browser: Any) -> Any:
 
 
 @pytest.fixture
-def adobe() -> Iterator[Simulator]:
-    """A running simulator."""
-    with Simulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
 def page(tab: Any, adobe: Simulator) -> Any:
     """The simulator's page, which is told what happens."""
     tab.goto(f"{adobe.url}/")
@@ -64,18 +58,40 @@ def test_what_happens_appears(page: Any, adobe: Simulator) -> None:
     row(page, "/o/client/register").get_by_text("201").wait_for()
     row(page, "/o/client/token").get_by_text("201").wait_for()
     client_id = requests.get(f"{adobe.url}/control/state", timeout=20).json()["things"]["clients"][0]["client_id"]
-    page.locator("section", has=page.get_by_role("heading", name="Clients")).get_by_text(client_id).wait_for()
-    page.locator("section", has=page.get_by_role("heading", name="Tokens")).get_by_text("min").wait_for()
+    section(page, "Clients").get_by_text(client_id).wait_for()
+    section(page, "Tokens").get_by_text("min").wait_for()
     page.get_by_label("Throttle", exact=True).select_option("bucket")
     page.get_by_text("Throttle: bucket").wait_for()
     while call(adobe, value) != 429:
         """One more."""
     row(page, "429").wait_for()
-    page.locator("section", has=page.get_by_role("heading", name="Throttled")).get_by_text("127.0.0.1").wait_for()
+    section(page, "Throttled").get_by_text("127.0.0.1").wait_for()
     page.get_by_label("Minutes").fill("600")
     page.get_by_role("button", name="Put the clock forward").click()
     page.get_by_text("The clock is 600 minutes ahead").wait_for()
-    page.get_by_text("expired").wait_for()
+    page.get_by_role("cell", name="expired").wait_for()
+
+
+def section(page: Any, name: str) -> Any:
+    """The section with this heading."""
+    return page.locator("section", has=page.get_by_role("heading", name=name, exact=True))
+
+
+def test_a_login_appears(page: Any, browser: Any, adobe: Simulator, caller: Caller) -> None:
+    """A user who logs in on the second screen is a session, then a profile on the page, until profiles are expired."""
+    session = caller.start()
+    section(page, "Sessions").get_by_text(session["code"]).wait_for()
+    second_screen = browser.new_page()
+    second_screen.goto(f"{adobe.url}{session['url']}")
+    second_screen.locator("#user").fill("alice")
+    second_screen.route("https://app.example/**", lambda route: route.fulfill(body="done"))
+    second_screen.locator("#user").press("Enter")
+    second_screen.get_by_text("done").wait_for()
+    second_screen.close()
+    section(page, "Profiles").get_by_text("Cablevision").wait_for()
+    page.get_by_role("button", name="Expire all profiles").click()
+    page.get_by_text("Done: Expire all profiles").wait_for()
+    assert caller.profiles() == {}
 
 
 def test_buttons_do_what_they_say(page: Any, adobe: Simulator) -> None:
