@@ -41,7 +41,7 @@ CONTROLS = {
 }
 """Each public name of a simulator, and the control that gives the same."""
 
-NOT_CONTROLLED = {"start", "from_toml", "receive", "own"}
+NOT_CONTROLLED = {"start", "from_toml", "wait", "receive", "own"}
 """What happens before anybody could call, and what the server itself calls."""
 
 

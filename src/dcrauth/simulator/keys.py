@@ -1,13 +1,16 @@
-"""The key that signs statements and tokens.
+"""JSON Web Tokens, and the key that signs statements and tokens.
 
-It is the same in every process and known to everybody: to make one takes longer than all else at the start, a statement
-that was printed yesterday is good today, and nothing that is signed here is worth anything anywhere else.
+The key is the same in every process and known to everybody: to make one takes longer than all else at the start, a
+statement that was printed yesterday is good today, and nothing that is signed here is worth anything anywhere else.
 """
 
 from functools import cache
+from typing import Any
 
 try:
     from cryptography.hazmat.primitives.asymmetric import rsa
+    from joserfc import jwt
+    from joserfc.errors import JoseError
     from joserfc.jwk import RSAKey
 except ImportError as missing:
     raise ImportError("dcrauth.simulator needs joserfc; run: pip install dcrauth[simulator]") from missing
@@ -29,8 +32,21 @@ _Q = int(
 _E = 65_537
 
 
+def signed(claims: dict[str, Any]) -> str:
+    """Return a JWT with these claims."""
+    return jwt.encode({"alg": "RS256"}, claims, _key())
+
+
+def verified(text: str) -> dict[str, Any] | None:
+    """Return the claims of a JWT; None where *text* is none that was signed here."""
+    try:
+        return jwt.decode(text, _key(), algorithms=["RS256"]).claims
+    except (JoseError, ValueError):
+        return None
+
+
 @cache
-def signing_key() -> RSAKey:
+def _key() -> RSAKey:
     """Return the key; read once for each process."""
     d = pow(_E, -1, (_P - 1) * (_Q - 1))
     numbers = rsa.RSAPrivateNumbers(

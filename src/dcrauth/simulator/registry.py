@@ -9,17 +9,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from joserfc import jwt
-from joserfc.errors import JoseError
-
 from dcrauth.simulator.enhanced import Refusal
 from dcrauth.simulator.entitlements.login import log_in
 from dcrauth.simulator.entitlements.state import State
-from dcrauth.simulator.keys import signing_key  # first: it says which extra is missing
+from dcrauth.simulator.keys import signed, verified
 from dcrauth.simulator.masking import masked
 from dcrauth.simulator.world import World
-
-_HEADER = {"alg": "RS256"}
 
 
 @dataclass
@@ -87,7 +82,7 @@ class Registry:
         now = int(self.clock())
         # Each download of a statement is another one: here the identifier sees to that.
         claims = {"sub": sub, "nbf": now, "iat": now, "iss": "auth.adobe.com", "jti": uuid.uuid4().hex}
-        return jwt.encode(_HEADER, claims, signing_key())
+        return signed(claims)
 
     def knows_provider(self, service_provider: str) -> bool:
         """Whether *service_provider* is one of the world's, or one that an application was linked to."""
@@ -99,7 +94,7 @@ class Registry:
 
     def application_of(self, statement: str) -> tuple[Application | None, bool]:
         """Return the application that *statement* names, if it is known, and whether its signature is good."""
-        claims = _verified(statement)
+        claims = verified(statement)
         if claims is None:
             return None, False
         with self._lock:
@@ -136,7 +131,7 @@ class Registry:
 
     def signed(self, claims: dict[str, Any]) -> str:
         """Return a JWT with these claims."""
-        return jwt.encode(_HEADER, claims, signing_key())
+        return signed(claims)
 
     def knows(self, client: Client) -> bool:
         """Whether *client* is still registered."""
@@ -209,11 +204,4 @@ def _jwt(client: Client, now: float, life: float) -> str:
         "exp": int(now + life),
         "jti": uuid.uuid4().hex,
     }
-    return jwt.encode(_HEADER, claims, signing_key())
-
-
-def _verified(text: str) -> dict[str, Any] | None:
-    try:
-        return jwt.decode(text, signing_key(), algorithms=["RS256"]).claims
-    except (JoseError, ValueError):
-        return None
+    return signed(claims)

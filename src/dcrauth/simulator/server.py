@@ -24,6 +24,7 @@ from dcrauth.simulator.world import World
 
 _BASE_PATH = re.compile(r"(/[\w.~-]+)*")
 _POLL = 0.02
+_PART = 1.0
 
 
 class Simulator(Service):
@@ -136,6 +137,16 @@ class Simulator(Service):
                 self._changed.notify_all()
             self._server.close()
 
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is stopped, as by the order to stop; return whether it is within *timeout* seconds."""
+        stopped, left = self._stopped, timeout
+        while left is None or left > 0:  # in parts, so that a signal is heard on every system
+            part = _PART if left is None else min(_PART, left)
+            if stopped.wait(part):
+                return True
+            left = None if left is None else left - part
+        return stopped.is_set()
+
     def reset(self) -> None:
         """Make everything as new, at the same URL.
 
@@ -160,7 +171,11 @@ class Simulator(Service):
 
     def own(self, call: Call) -> Reply | Stream:
         """Return the answer to a call of the page or of the controls."""
-        return refusal(call, self._names) or control.answer(call, self)
+        answer = refusal(call, self._names) or control.answer(call, self)
+        if call.method == "POST":
+            with self._changed:
+                self._changed.notify_all()  # the page shows at once what it has asked for
+        return answer
 
     @property
     def _stopped(self) -> threading.Event:

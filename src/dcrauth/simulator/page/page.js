@@ -11,6 +11,10 @@ function element(name, text, className) {
   return made;
 }
 
+function times(count) {
+  return count === null ? "every time" : count === 1 ? "once" : `${count} times`;
+}
+
 function say(text, bad) {
   find("said").textContent = text;
   find("said").className = bad ? "bad" : "";
@@ -41,9 +45,9 @@ find("fault-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const kind = find("fault-kind");
   const fault = FAULTS[kind.value] || { status: Number(kind.value) };
-  const times = find("fault-times").valueAsNumber;
-  const what = `${kind.selectedOptions[0].textContent}, ${times}×`;
-  order("inject", { endpoint: find("fault-endpoint").value, fault, times }, `Injected: ${what}`);
+  const count = find("fault-times").valueAsNumber;
+  const what = `${kind.selectedOptions[0].textContent}, ${times(count)}`;
+  order("inject", { endpoint: find("fault-endpoint").value, fault, times: count }, `Injected: ${what}`);
 });
 
 find("clock-form").addEventListener("submit", (event) => {
@@ -101,7 +105,7 @@ function row(call) {
     element("code", (call.environment ? `/${call.environment}` : "") + call.path),
     element("span", ` ${new Date(call.at * 1000).toLocaleTimeString()}`),
   );
-  if (call.why) summary.append(element("span", ` – ${call.why}`, "why"));
+  if (call.why) summary.append(element("span", `: ${call.why}`, "why"));
   details.append(summary);
   details.addEventListener("toggle", () => details.open && open(details, call));
   item.append(details);
@@ -197,9 +201,9 @@ function showState(state, now) {
   find("clock").textContent = state.clock_ahead ? `The clock is ${Math.round(state.clock_ahead / 60)} minutes ahead.` : "";
   if (document.activeElement !== find("throttle")) find("throttle").value = state.behaviour.throttle || "";
   fillEnvironments(state.environments);
-  const faults = state.faults.map((each) => `${each.endpoint}: ${each.what}, ${each.times ?? "all"}×`);
+  const faults = state.faults.map((each) => `${each.endpoint}: ${each.what}, ${times(each.times)}`);
   if (state.scenario) faults.push(`scenario: ${state.scenario}`);
-  find("faults").textContent = faults.length ? `Waiting to go wrong – ${faults.join("; ")}` : "";
+  find("faults").textContent = faults.length ? `Waiting to go wrong: ${faults.join("; ")}` : "";
   showThings(state.things, now);
 }
 
