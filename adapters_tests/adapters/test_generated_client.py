@@ -26,7 +26,7 @@ REQUIRED = {
 @pytest.fixture
 def auth(make_source: Callable[..., TokenSource], provider: AdobePass, adobe: Simulator) -> DCRAuth:
     """For an API that insists on its device headers."""
-    adobe.behaviour = Behaviour(strict_device_headers=True)
+    adobe.behaviour = Behaviour(device_headers="always")
     return DCRAuth(make_source(provider=provider.for_device(DEVICE)))
 
 

@@ -88,7 +88,7 @@ def test_a_redirected_post_is_not_carried_out_twice(client: Any, adobe: Simulato
 def test_a_redirected_get_starts_over(client: Any, adobe: Simulator, api: str) -> None:
     """A GET whose redirect was refused is started over with the new token, which is harmless."""
     assert client.get(api).status_code == 200
-    adobe.inject("api", Fault(status=302, headers=(("Location", "/api/v2/REF30/profiles"),)))
+    adobe.inject("api", Fault(status=302, headers=(("Location", "/api/v2/REF30/configuration"),)))
     adobe.inject("api", Fault(status=401))
     assert client.get(api).status_code == 200
     assert adobe.counts.token == 3

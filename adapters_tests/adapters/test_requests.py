@@ -249,7 +249,7 @@ def test_responses_can_be_pickled(session: requests.Session, api: str) -> None:
 
 def test_it_works_for_a_single_call(auth: DCRAuth, adobe: Simulator) -> None:
     """auth= of one call is enough."""
-    assert requests.get(f"{adobe.url}/api/v2/REF30/profiles", auth=auth, timeout=20).status_code == 200
+    assert requests.get(f"{adobe.url}/api/v2/REF30/configuration", auth=auth, timeout=20).status_code == 200
 
 
 def test_it_serves_urls_in_any_spelling(session: requests.Session, adobe: Simulator) -> None:

@@ -35,7 +35,7 @@ def get(adobe: Simulator) -> Callable[..., int]:
             provider = AdobePass(adobe.software_statement, base_url=adobe.url)
             sessions[id(clock)] = requests.Session()
             sessions[id(clock)].auth = DCRAuth(TokenSource(provider, store=MemoryStore(), clock=clock))
-        assert sessions[id(clock)].get(f"{adobe.url}/api/v2/REF30/profiles", timeout=20).status_code == 200
+        assert sessions[id(clock)].get(f"{adobe.url}/api/v2/REF30/configuration", timeout=20).status_code == 200
         return adobe.counts.token
 
     return send

@@ -334,7 +334,7 @@ def test_a_replacement_in_vain(make: Make, adobe: Simulator, time: ManualClock) 
     store = MemoryStore()
     source = make(store=store)
     first = source.token()
-    kept = dict(adobe._registry._clients)
+    kept = dict(adobe.environment()._registry._clients)
     adobe.revoke_clients()
     adobe.behaviour = Behaviour(registers="no secret")
     for _ in range(3):
@@ -342,7 +342,7 @@ def test_a_replacement_in_vain(make: Make, adobe: Simulator, time: ManualClock) 
         with pytest.raises(RegistrationRejected):
             source.token()
     assert adobe.counts.register == 2
-    adobe._registry._clients.update(kept)
+    adobe.environment()._registry._clients.update(kept)
     time.advance(PROBE)
     assert source.token() != first
     assert adobe.counts.register == 2
@@ -363,7 +363,7 @@ def test_spaces_are_part_of_credentials(form: Any, make: Make, adobe: Simulator,
     other = make(provider=provider, store=FileStore(tmp_path / "store"))
     assert other.token(instead_of=first) == other.token()
     assert (adobe.counts.register, adobe.counts.registered) == (1, 1)
-    (client,) = adobe._registry._clients
+    (client,) = adobe.environment()._registry._clients
     assert client.count(" ") == 4
 
 

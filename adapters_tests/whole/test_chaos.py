@@ -90,7 +90,7 @@ def attempt(kind: Kind, app: App, url: str, seconds: float) -> Answer | Exceptio
 
 def assert_clean(found: Answer | Exception, adobe: Simulator) -> None:
     """Fail if an error shows a secret, whether or not it has arrived."""
-    registry = adobe._registry
+    registry = adobe.environment()._registry
     clients = {text for client in registry._clients.values() for text in (client.client_id, client.client_secret)}
     text = everything_about(found) if isinstance(found, DCRAuthError) else f"{found} {found!r}"
     assert not any(secret in text for secret in {adobe.software_statement, *registry._grants, *clients})

@@ -125,7 +125,7 @@ def test_a_server_that_is_not_there(
     if trouble == "refused":
         time.advance(60)
         with Simulator(port=urlsplit(url).port or 0, clock=time.wall) as back:
-            back._registry = adobe._registry  # the same server, back again
+            back.environment()._registry = adobe.environment()._registry  # the same server, back again
             assert source.token().value
             assert back.counts.registered == 1
 

@@ -34,7 +34,7 @@ def _application(library: str, open_store: kinds.Factory, statement: str, url: s
     auth = kind.auth(AdobePass(statement, base_url=url), store=open_store())
     with kind.open(auth) as app:
         barrier.wait(PATIENCE)
-        results.put(app.get(f"{url}/api/v2/REF30/profiles").status)
+        results.put(app.get(f"{url}/api/v2/REF30/configuration").status)
 
 
 @pytest.mark.fault(

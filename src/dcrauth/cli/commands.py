@@ -3,11 +3,12 @@
 import argparse
 import os
 import re
+import signal
 import sys
-import time
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import NoReturn
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import parse_qsl
 
 from dcrauth._internal.version import __version__
@@ -18,6 +19,9 @@ from dcrauth.providers.adobe.adobe_pass import ENVIRONMENTS, Environment
 from dcrauth.stores import Store, keys
 from dcrauth.stores.by_url import KINDS, open_store
 from dcrauth.stores.file import FileStore
+
+if TYPE_CHECKING:
+    from dcrauth.simulator import Simulator
 
 _STATEMENT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
@@ -105,6 +109,12 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any that is free)")
     parser.add_argument("--seconds", type=_seconds, help="stop after so many seconds (default: at Ctrl-C)")
+    parser.add_argument("--settings", metavar="FILE", type=_text, help="TOML file that says what it is made with")
+    parser.add_argument("--scenario", metavar="FILE", type=_text, help="TOML file that says what goes wrong, and when")
+    parser.add_argument("--base-path", metavar="PATH", help="what all its paths begin with")
+    parser.add_argument(
+        "--authority", metavar="FILE", type=_text, help="speak HTTPS; the certificate to trust is written to this file"
+    )
     parser.set_defaults(run=_simulate)
 
 
@@ -164,13 +174,43 @@ def _demo(options: argparse.Namespace) -> int:
 def _simulate(options: argparse.Namespace) -> int:
     from dcrauth.simulator import Simulator  # noqa: PLC0415  # needs an extra that other commands do not
 
-    with Simulator(port=options.port) as adobe:
+    named = {"port": options.port, "base_path": options.base_path, "tls": options.authority is not None}
+    named = {name: value for name, value in named.items() if value}
+    with _ending_at_sigterm(), _simulator(Simulator, options, named) as adobe:
+        if options.authority is not None:
+            with open(options.authority, "wb") as file:
+                file.write(adobe.authority or b"")
         say(f"base_url            {adobe.url}")
         say(f"software_statement  {adobe.software_statement}")
-        end = time.monotonic() + (options.seconds if options.seconds is not None else float("inf"))
-        while time.monotonic() < end:
-            time.sleep(min(1.0, max(0.0, end - time.monotonic())))
+        say(f"page                {adobe.url}/")
+        adobe.wait(options.seconds)
     return 0
+
+
+def _simulator(kind: type["Simulator"], options: argparse.Namespace, named: dict[str, Any]) -> "Simulator":
+    """Return the simulator that the options ask for, with its scenario."""
+    from dcrauth.simulator import Scenario  # noqa: PLC0415  # as above
+
+    if options.scenario is not None:
+        named |= {"scenario": Scenario.from_toml(options.scenario)}
+    return kind(**named) if options.settings is None else kind.from_toml(options.settings, **named)
+
+
+@contextmanager
+def _ending_at_sigterm() -> Iterator[None]:
+    """Have SIGTERM end the command as Ctrl-C does, with 143."""
+
+    def end(*_: object) -> NoReturn:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    if threading.current_thread() is not threading.main_thread():  # signals are told to that one alone
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _export(options: argparse.Namespace) -> int:

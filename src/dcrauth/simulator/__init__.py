@@ -3,14 +3,36 @@
     with Simulator() as adobe:
         provider = AdobePass(adobe.software_statement, base_url=adobe.url)
 
-It registers clients, grants tokens and checks them, misbehaves when told to, and counts every call.
+It registers clients, grants tokens and checks them, misbehaves when told to, counts every call, and has a page on which
+all of that can be watched.
 
 It stands alone: it imports nothing of the package but its errors and `_internal`, so that it cannot share a mistake
-with what it tests. A newcomer starts with `server`, then reads `dcr` and `api`, which answer.
+with what it tests. A newcomer starts with `server`, then reads `run`, which a call comes to, and `dcr` and `api`, which
+answer.
 """
 
 from dcrauth.simulator.behaviour import Behaviour, Fault
-from dcrauth.simulator.messages import Call, Counts
+from dcrauth.simulator.calls import Calls
+from dcrauth.simulator.environment import Environment
+from dcrauth.simulator.messages import Call, Counts, Reply
+from dcrauth.simulator.scenario import Scenario, Step
 from dcrauth.simulator.server import Simulator
+from dcrauth.simulator.world import Mvpd, Resource, ServiceProvider, User, World
 
-__all__ = ["Behaviour", "Call", "Counts", "Fault", "Simulator"]
+__all__ = [
+    "Behaviour",
+    "Call",
+    "Calls",
+    "Counts",
+    "Environment",
+    "Fault",
+    "Mvpd",
+    "Reply",
+    "Resource",
+    "Scenario",
+    "ServiceProvider",
+    "Simulator",
+    "Step",
+    "User",
+    "World",
+]

@@ -19,8 +19,21 @@ class Behaviour:
             "number", though a client is made all the same; or "spaced", an id and a secret with spaces in them.
         optional_fields: whether answers have ``id``, ``scopes``, ``redirect_uris``.
         token_parameters: where the token endpoint looks for its parameters: "form", "query" or "either".
-        strict: whether the DCR endpoints insist on Content-Type and ``X-Device-Info``.
-        strict_device_headers: whether protected APIs insist on the two device headers.
+        strict: whether device headers, media types, bodies and MVPDs are checked; False takes whatever comes.
+        wording: whom to follow where the OpenAPI files ("openapi") and the pages with their samples ("pages")
+            contradict each other: pages have the ``message`` of an error and a profile's ``userID`` as texts, and
+            errors of the browser's page in HTML.
+        device_headers: where the two device headers are insisted on: "documented" is each call whose page asks for
+            them; "always" is every call of REST API v2, as the checklist has it.
+        dcr_device_info: whether the DCR endpoints insist on ``X-Device-Info``: "optional" or "required".
+        device_info_keys: keys that ``X-Device-Info`` must have.
+        content_type_error, method_error, path_error: codes for what no catalogue of today has one.
+        most_preauthorized, most_authorized: resources that one call may name; None for any number.
+        decision_errors: where an error is told that concerns all resources: in each of the "items", or by the "status".
+        session_life, media_token_life: seconds that a code, and a media token, are good for.
+        expired_session_error: code for an authentication session that has ended.
+        logout_redirect_url: whether a logout must have it: "required" or "optional".
+        partner_profile_status: status of a profile made from a partner's answer, 200 or 201.
         unknown_grant_error: error code for a grant type that is not known.
         revoked_statement_error: error code for a statement that was revoked.
         invalid_client_status: status of ``invalid_client``, 400 or 401.
@@ -44,8 +57,22 @@ class Behaviour:
     registers: Literal["whole", "no secret", "number", "spaced"] = "whole"
     optional_fields: bool = True
     token_parameters: Literal["either", "form", "query"] = "either"
-    strict: bool = False
-    strict_device_headers: bool = False
+    strict: bool = True
+    wording: Literal["openapi", "pages"] = "openapi"
+    device_headers: Literal["documented", "always"] = "documented"
+    dcr_device_info: Literal["optional", "required"] = "optional"
+    device_info_keys: tuple[str, ...] = ("model", "osName")
+    content_type_error: str = "invalid_header"
+    method_error: str = "invalid_http_method"
+    path_error: str = "not_found"
+    most_preauthorized: int | None = 5
+    most_authorized: int | None = 1
+    decision_errors: Literal["items", "status"] = "items"
+    session_life: float = 1800.0
+    media_token_life: float = 420.0
+    expired_session_error: str = "invalid_authentication_session"
+    logout_redirect_url: Literal["required", "optional"] = "required"
+    partner_profile_status: Literal[200, 201] = 200
     unknown_grant_error: str = "unsupported_grant_type"
     revoked_statement_error: str = "unapproved_software_statement"
     invalid_client_status: int = 400
@@ -96,3 +123,12 @@ class Fault:
     def takes_over(self) -> bool:
         """Whether the regular work is left undone."""
         return self.status is not None or self.body is not None or (self.reset and not self.after)
+
+    @property
+    def shown(self) -> str:
+        """What goes wrong, in a word or two."""
+        if self.reset:
+            return "work done, answer lost" if self.after else "connection reset"
+        told = [str(self.status)] if self.status is not None else []
+        told += [f"after {self.delay:g} s"] if self.delay else []
+        return ", ".join(told) or "an answer of its own"

@@ -1,78 +1,120 @@
-"""The simulator's controls over HTTP, for programs that run it with ``dcrauth simulate``.
+"""The simulator's controls over HTTP, for programs that run it with ``dcrauth simulate``, and for its page.
 
-POST /control/expire-tokens, revoke-tokens, revoke-clients, revoke-statement, reinstate-statement, reset-counts,
-clear-faults
-POST /control/inject       {"endpoint": "token", "times": 2, "fault": {"status": 503, "body": "busy"}}
-POST /control/behaviour    {"refusals": "legacy", "token_delay": 0.5}   changes what is named, keeps the rest
-GET  /control/counts
+What the Python object can do has an order here: ``POST /control/NAME`` with a JSON table of its arguments; what it
+tells can be asked for with ``GET /control/NAME``. docs/testing.md has the table of them.
 """
 
 import json
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
-from typing import Any, Protocol
+from typing import Any
+from urllib.parse import parse_qs
 
-from dcrauth.simulator.behaviour import Behaviour, Fault
-from dcrauth.simulator.messages import Call, Counts, Reply
+from dcrauth.errors import ConfigurationError
+from dcrauth.simulator import live, openapi
+from dcrauth.simulator.behaviour import Behaviour
+from dcrauth.simulator.fields import checked, made
+from dcrauth.simulator.http import Stream
+from dcrauth.simulator.messages import JSON, Call, Reply
+from dcrauth.simulator.orders import ORDERS, Where
+from dcrauth.simulator.service import Service
+from dcrauth.simulator.world import World
 
-
-class Controlled(Protocol):
-    """What can be controlled: a simulator."""
-
-    behaviour: Behaviour
-
-    @property
-    def counts(self) -> Counts:
-        """How many calls there were so far."""
-        ...
-
-    def inject(self, endpoint: str, fault: Fault, times: int | None = 1) -> None:
-        """Let the next calls go wrong."""
-        ...
+Asking = dict[str, str]
 
 
-_SIMPLE = frozenset(
-    {
-        "expire-tokens",
-        "revoke-tokens",
-        "revoke-clients",
-        "revoke-statement",
-        "reinstate-statement",
-        "reset-counts",
-        "clear-faults",
-    }
-)
-
-
-def answer(call: Call, simulator: Controlled) -> Reply:
-    """Do what *call* asks for; answer 200 with the counts, or 400 with what is wrong with the call."""
-    name = call.path.removeprefix("/control/")
+def answer(call: Call, simulator: Service) -> Reply | Stream:
+    """Do what *call* asks for; answer 200 with what came of it, or 400 with what is wrong with the call."""
+    if not call.path:  # the links of the page are relative
+        return Reply(308, headers=(("Location", f"{simulator.environment(call.environment).url}/"),))
+    name = _BY_PATH.get(call.path) or call.path.removeprefix("/control/")
     try:
-        if (call.method, name) != ("GET", "counts"):
-            _act(name, call.body, simulator)
-    except (ValueError, TypeError, KeyError) as reason:
-        return Reply.json(400, {"error": str(reason)})
-    return Reply.json(200, asdict(simulator.counts))
+        if call.method in {"GET", "HEAD"}:
+            return _tell(name, call, simulator)
+        if (call.method, name) == ("POST", "stop"):
+            return Stream(_last_words(simulator), (("Content-Type", JSON),))
+        return Reply.json(200, _do(name, call, simulator) or asdict(simulator.counts))
+    except (ValueError, ConfigurationError) as reason:
+        return Reply.json(400, {"error": str(reason)}, why=str(reason))
 
 
-def _act(name: str, body: bytes, simulator: Controlled) -> None:
-    if name in _SIMPLE:
-        action: Callable[[], None] = getattr(simulator, name.replace("-", "_"))
-        action()
-        return
-    fields = json.loads(body)
-    if name == "inject":
-        simulator.inject(fields["endpoint"], _fault(fields["fault"]), fields.get("times", 1))
-    elif name == "behaviour":
-        simulator.behaviour = replace(simulator.behaviour, **fields)
-    else:
-        raise ValueError(f"there is no control {name!r}")
+def _tell(name: str, call: Call, simulator: Service) -> Reply | Stream:
+    if (found := live.page(name)) is not None:
+        return found
+    if name == "events":
+        return live.stream(simulator)
+    if name not in _TOLD:
+        raise ValueError(f"there is no control {name!r} to GET; there is events, {', '.join(_TOLD)}")
+    asking = {each: values[-1] for each, values in parse_qs(call.query).items()}
+    return _TOLD[name](simulator, asking)
 
 
-def _fault(fields: Mapping[str, Any]) -> Fault:
-    values = dict(fields)
-    if "body" in values:
-        values["body"] = values["body"].encode()
-    if "headers" in values:
-        values["headers"] = tuple(map(tuple, values["headers"].items()))
-    return Fault(**values)
+def _do(name: str, call: Call, simulator: Service) -> dict[str, Any] | None:
+    if call.method != "POST" or name not in _NAMES:
+        raise ValueError(f"there is no control {name!r} to {call.method}; to POST there is {', '.join(sorted(_NAMES))}")
+    fields = _table(call.body)
+    where = f"The control {name}"
+    if name == "behaviour":
+        simulator.behaviour = replace(simulator.behaviour, **checked(Behaviour, fields, where))
+        return None
+    if name == "world":
+        simulator.world = replace(simulator.world, **checked(World, fields, where))
+        return None
+    order = ORDERS[name]
+    if issubclass(order.arguments, Where) and isinstance(fields, dict):
+        fields.setdefault("environment", call.environment)
+    return order.act(simulator, made(order.arguments, fields, where))
+
+
+def _table(body: bytes) -> Any:
+    try:
+        return json.loads(body) if body.strip() else {}
+    except ValueError as reason:
+        raise ValueError(f"the body of a control is JSON: {reason}") from None
+    except RecursionError:
+        raise ValueError("the body of a control is JSON, nested less deeply") from None
+
+
+def _last_words(simulator: Service) -> Iterator[bytes]:
+    """Answer, and then stop."""
+    yield json.dumps(asdict(simulator.counts)).encode()
+    threading.Thread(target=simulator.stop, name="simulator stops", daemon=True).start()
+
+
+def _calls(simulator: Service, asking: Asking) -> Reply:
+    """Tell of the calls: all, those after a number, or one."""
+    number, after = _number(asking, "number"), _number(asking, "after") or 0
+    found = [call for call in simulator.calls if call.number > after and number in {None, call.number}]
+    show = asking.get("secrets") == "shown"
+    told = [live.detail(call, simulator._run, show_secrets=show) for call in found]
+    return Reply.json(200, {"calls": told}, *_PRIVATE)
+
+
+def _number(asking: Asking, name: str) -> int | None:
+    if name not in asking:
+        return None
+    if not asking[name].isdecimal():
+        raise ValueError(f"{name} is the number of a call, not {asking[name]!r}")
+    return int(asking[name])
+
+
+def _authority(simulator: Service, _: Asking) -> Reply:
+    if simulator.authority is None:
+        raise ValueError("there is no certificate authority: the simulator was not started with one")
+    return Reply(200, simulator.authority, (("Content-Type", "application/x-pem-file"), *_PRIVATE))
+
+
+_PRIVATE = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+_BY_PATH = {"/": "page.html", "/openapi.json": "openapi"}
+_NAMES = {*ORDERS, "behaviour", "world", "stop"}
+_TOLD: dict[str, Callable[[Service, Asking], Reply]] = {
+    "authority": _authority,
+    "behaviour": lambda simulator, _: Reply.json(200, asdict(simulator.behaviour), *_PRIVATE),
+    "calls": _calls,
+    "counts": lambda simulator, _: Reply.json(200, asdict(simulator.counts), *_PRIVATE),
+    "openapi": lambda *_: Reply.json(200, openapi.DESCRIPTION),
+    "state": lambda simulator, _: Reply.json(200, live.state(simulator), *_PRIVATE),
+    "world": lambda simulator, _: Reply.json(200, simulator.world.shown(), *_PRIVATE),
+    "statement": lambda simulator, _: Reply.json(200, {"software_statement": simulator.software_statement}, *_PRIVATE),
+}

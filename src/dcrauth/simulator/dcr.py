@@ -6,7 +6,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from dcrauth.simulator.behaviour import Behaviour
+from dcrauth.simulator.enhanced import explained
 from dcrauth.simulator.messages import NEVER_STORE, Call, Reply
+from dcrauth.simulator.operations import FORM, JSON
 from dcrauth.simulator.registry import Application, Client, Registry
 
 _PARAMETERS = ("grant_type", "client_id", "client_secret")
@@ -16,18 +18,19 @@ def register(call: Call, registry: Registry, behaviour: Behaviour) -> Reply:
     """Answer a registration."""
     fields = _json(call.body)
     statement = fields.get("software_statement")
-    if not isinstance(statement, str) or not statement or _is_sloppy(call, "application/json", behaviour):
-        return error("invalid_request", behaviour)
+    sloppy = _sloppiness(call, JSON, behaviour)
+    if sloppy or not isinstance(statement, str) or not statement:
+        return error("invalid_request", behaviour, sloppy or "The body must be JSON with a software_statement, a text")
     application, signed = registry.application_of(statement)
     if not signed:
-        return error("invalid_software_statement", behaviour)
+        return error("invalid_software_statement", behaviour, "The software statement was not signed here")
     if application is None:
-        return error("unapproved_software_statement", behaviour)
+        return error("unapproved_software_statement", behaviour, "No application has this software statement")
     if application.revoked:
-        return error(behaviour.revoked_statement_error, behaviour)
+        return error(behaviour.revoked_statement_error, behaviour, "The software statement was revoked")
     redirect_uri = fields.get("redirect_uri")
     if not _may_redirect(application, redirect_uri):
-        return error("invalid_redirect_uri", behaviour)
+        return error("invalid_redirect_uri", behaviour, "The application may not have this redirect_uri")
     client = registry.register(application, blank=" " if behaviour.registers == "spaced" else "-")
     return _registered(client, redirect_uri, registry.clock(), behaviour)
 
@@ -35,19 +38,29 @@ def register(call: Call, registry: Registry, behaviour: Behaviour) -> Reply:
 def token(call: Call, registry: Registry, behaviour: Behaviour) -> Reply:
     """Answer a token request."""
     parameters = _parameters(call, behaviour)
-    if parameters is None or _is_sloppy(call, "application/x-www-form-urlencoded", behaviour):
-        return error("invalid_request", behaviour)
+    sloppy = _sloppiness(call, FORM, behaviour)
+    if sloppy or parameters is None:
+        return error("invalid_request", behaviour, sloppy or f"Each of {', '.join(_PARAMETERS)} must be there, once")
     grant_type, client_id, client_secret = (parameters[name] for name in _PARAMETERS)
     if grant_type != "client_credentials":
-        return error(behaviour.unknown_grant_error, behaviour)
+        return error(behaviour.unknown_grant_error, behaviour, f"There is no grant {grant_type[:60]!r}")
     client = registry.client(client_id, client_secret)
     if client is None or client.application.revoked:
-        return error("invalid_client", behaviour)
+        gone = "No client has these credentials" if client is None else "The client's software statement was revoked"
+        return error("invalid_client", behaviour, gone)
     return _granted(registry.issue(client, behaviour.real_life, behaviour.token_kind), registry.clock(), behaviour)
 
 
-def error(code: str, behaviour: Behaviour) -> Reply:
-    """Return the answer for an error, in the shape that is asked for."""
+def error(code: str, behaviour: Behaviour, why: str) -> Reply:
+    """Return the answer for an error, in the shape that is asked for.
+
+    Parameters:
+        why: the reason in a sentence, for the record of calls.
+    """
+    return explained(_error(code, behaviour), why)
+
+
+def _error(code: str, behaviour: Behaviour) -> Reply:
     status = behaviour.invalid_client_status if code == "invalid_client" else 400
     enhanced = {"status": status, "code": code, "action": "none", "message": "simulated", "trace": uuid.uuid4().hex}
     match behaviour.error_shape:
@@ -103,7 +116,7 @@ def _stamp(now: float, unit: str) -> int:
 def _json(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -118,13 +131,21 @@ def _parameters(call: Call, behaviour: Behaviour) -> dict[str, str] | None:
     return {name: values[0] for name, values in found.items()}
 
 
-def _is_sloppy(call: Call, content_type: str, behaviour: Behaviour) -> bool:
-    """Whether a strict server would complain of the headers."""
+def _sloppiness(call: Call, content_type: str, behaviour: Behaviour) -> str:
+    """What a strict server has to complain of in the headers; empty for nothing."""
     given = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return behaviour.strict and (given != content_type or "x-device-info" not in call.headers)
+    if behaviour.strict and call.body and given != content_type:
+        return f"Content-Type must be {content_type}, not {given[:60]!r}"
+    if behaviour.strict and behaviour.dcr_device_info == "required" and "x-device-info" not in call.headers:
+        return "There is no X-Device-Info header"
+    return ""
 
 
 def _may_redirect(application: Application, redirect_uri: Any) -> bool:
-    if redirect_uri is None or not application.redirect_domains:
+    if redirect_uri is None:
         return True
-    return isinstance(redirect_uri, str) and urlsplit(redirect_uri).hostname in application.redirect_domains
+    try:
+        host = urlsplit(redirect_uri).hostname if isinstance(redirect_uri, str) else None
+    except ValueError:
+        return False
+    return isinstance(redirect_uri, str) and (not application.redirect_domains or host in application.redirect_domains)

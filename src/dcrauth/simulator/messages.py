@@ -4,9 +4,33 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
 JSON = "application/json;charset=UTF-8"
 NEVER_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
+ENDPOINTS = ("register", "token", "api")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer.
+
+    Parameters:
+        status: HTTP status.
+        body: the body.
+        headers: header fields; the length is added.
+        why: why it is no success, for whoever reads the record of calls; not sent.
+    """
+
+    status: int
+    body: bytes = field(default=b"", repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    why: str = ""
+
+    @classmethod
+    def json(cls, status: int, fields: Any, *more: tuple[str, str], why: str = "") -> "Reply":
+        """Return an answer in JSON."""
+        return cls(status, json.dumps(fields).encode(), (("Content-Type", JSON), *more), why)
 
 
 @dataclass(frozen=True)
@@ -15,12 +39,17 @@ class Call:
 
     Parameters:
         method: HTTP method.
-        path: path without the query.
+        path: path below the base path and the environment, without the query.
         query: the query as sent.
         headers: header fields, names in lower case.
         body: the body, or its first mebibyte.
         address: the peer's address.
         status: what was answered; 0 if nothing was.
+        why: why it was refused, in words; empty where it was not.
+        environment: which environment was called; empty for the one that is always there.
+        number: how many calls came before it, counted from 1.
+        at: when it was answered, in seconds since the epoch by the simulator's clock.
+        reply: the answer, its body cut after 64 KiB; None where there was none.
     """
 
     method: str
@@ -30,13 +59,34 @@ class Call:
     body: bytes = field(repr=False)
     address: str = field(repr=False, default="")
     status: int = 0
+    why: str = ""
+    environment: str = ""
+    number: int = field(repr=False, default=0)
+    at: float = field(repr=False, default=0.0)
+    reply: Reply | None = field(repr=False, default=None)
 
     @property
     def endpoint(self) -> str:
-        """Which group of paths it belongs to: "register", "token", "control" or "api"."""
-        if self.path.startswith("/control/"):
+        """Which group of paths it belongs to: "register", "token", "control" (with page and description) or "api"."""
+        if self.path in {"", "/", "/openapi.json"} or self.path.startswith("/control/"):
             return "control"
         return {"/o/client/register": "register", "/o/client/token": "token"}.get(self.path, "api")
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters of the query, and of a body that is a form; the last value of each."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        form = self.body.decode("utf-8", "replace") if kind == "application/x-www-form-urlencoded" else ""
+        found = parse_qs(self.query, keep_blank_values=True) | parse_qs(form, keep_blank_values=True)
+        return {name: values[-1] for name, values in found.items()}
+
+    def json(self) -> Any:
+        """Return what the body says in JSON.
+
+        Raises:
+            ValueError: it is no JSON.
+        """
+        return json.loads(self.body)
 
 
 @dataclass(frozen=True)
@@ -58,17 +108,3 @@ class Counts:
     issued: int = 0
     refused: int = 0
     throttled: int = 0
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One answer."""
-
-    status: int
-    body: bytes = field(default=b"", repr=False)
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-
-    @classmethod
-    def json(cls, status: int, fields: Mapping[str, Any], *more: tuple[str, str]) -> "Reply":
-        """Return an answer in JSON."""
-        return cls(status, json.dumps(fields).encode(), (("Content-Type", JSON), *more))

@@ -6,34 +6,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from itertools import islice
 from typing import Any
 
-try:
-    from joserfc import jwt
-    from joserfc.errors import JoseError
-    from joserfc.jwk import RSAKey
-except ImportError as missing:
-    raise ImportError("dcrauth.simulator needs joserfc; run: pip install dcrauth[simulator]") from missing
-
-SERVICE_PROVIDER = "REF30"
-"""The service provider that is always there."""
-
-_HEADER = {"alg": "RS256"}
-
-
-_making_the_key = threading.Lock()
-
-
-def signing_key() -> RSAKey:
-    """The key that signs statements and tokens; made once for each process."""
-    with _making_the_key:
-        return _new_key()
-
-
-@cache
-def _new_key() -> RSAKey:
-    return RSAKey.generate_key(2048, private=True)
+from dcrauth.simulator.enhanced import Refusal
+from dcrauth.simulator.entitlements.login import log_in
+from dcrauth.simulator.entitlements.state import State
+from dcrauth.simulator.keys import signed, verified
+from dcrauth.simulator.masking import masked
+from dcrauth.simulator.world import World
 
 
 @dataclass
@@ -73,14 +54,18 @@ class Registry:
 
     Parameters:
         clock: returns seconds since the epoch.
+        world: what REST API v2 is about.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, world: World | None = None) -> None:
         self.clock = clock
+        self.world = world or World()
+        self.state = State(clock)
         self._lock = threading.Lock()
         self._applications: dict[str, Application] = {}
         self._clients: dict[str, Client] = {}
         self._grants: dict[str, Grant] = {}
+        self._secrets: set[str] = set()
 
     def statement(
         self,
@@ -97,17 +82,19 @@ class Registry:
         now = int(self.clock())
         # Each download of a statement is another one: here the identifier sees to that.
         claims = {"sub": sub, "nbf": now, "iat": now, "iss": "auth.adobe.com", "jti": uuid.uuid4().hex}
-        return jwt.encode(_HEADER, claims, signing_key())
+        return signed(claims)
 
     def knows_provider(self, service_provider: str) -> bool:
-        """Whether *service_provider* is the usual one, or one that an application was linked to."""
+        """Whether *service_provider* is one of the world's, or one that an application was linked to."""
+        if self.world.service_provider(service_provider) is not None:
+            return True
         with self._lock:
             linked = (each.service_providers or () for each in self._applications.values())
-            return service_provider == SERVICE_PROVIDER or any(service_provider in each for each in linked)
+            return any(service_provider in each for each in linked)
 
     def application_of(self, statement: str) -> tuple[Application | None, bool]:
         """Return the application that *statement* names, if it is known, and whether its signature is good."""
-        claims = _verified(statement)
+        claims = verified(statement)
         if claims is None:
             return None, False
         with self._lock:
@@ -119,6 +106,7 @@ class Registry:
         client = Client(client_id, client_secret, application)
         with self._lock:
             self._clients[client.client_id] = client
+            self._secrets.add(client_secret)
         return client
 
     def client(self, client_id: str, client_secret: str) -> Client | None:
@@ -137,16 +125,29 @@ class Registry:
         return token
 
     def grant(self, token: str) -> Grant | None:
-        """Return what *token* stands for, whether or not it is still good; a JWT has to be signed by us."""
-        if token.count(".") == 2 and _verified(token) is None:
-            return None
+        """Return what *token* stands for, whether or not it is still good; only what we have signed is known."""
         with self._lock:
             return self._grants.get(token)
+
+    def signed(self, claims: dict[str, Any]) -> str:
+        """Return a JWT with these claims."""
+        return signed(claims)
 
     def knows(self, client: Client) -> bool:
         """Whether *client* is still registered."""
         with self._lock:
             return client.client_id in self._clients
+
+    def log_in(self, code: str, user: str) -> None:
+        """Log *user* in with the code of a session.
+
+        Raises:
+            ValueError: there is no such session, or no such user.
+        """
+        try:
+            log_in(self.state, self.world, code, user)
+        except Refusal as refused:
+            raise ValueError(refused.why) from None
 
     def expire_tokens(self) -> None:
         """Make all tokens expired as of now."""
@@ -163,10 +164,34 @@ class Registry:
         with self._lock:
             self._clients.clear()
 
+    def snapshot(self, most: int = 100) -> dict[str, list[dict[str, Any]]]:
+        """Return what there is, the latest first and at most so many of a kind; nothing in it is a secret.
+
+        Each kind has rows of JSON values. What ends in ``_at`` is a moment, in seconds since the epoch.
+        """
+        with self._lock:
+            applications = [*islice(reversed(self._applications.values()), most)]
+            clients = [*islice(reversed(self._clients.values()), most)]
+            grants = [*islice(reversed(self._grants.items()), most)]
+        return {
+            "applications": [{"application": each.sub, "revoked": each.revoked} for each in applications],
+            "clients": [{"client_id": each.client_id, "application": each.application.sub} for each in clients],
+            "tokens": [_token_row(token, grant) for token, grant in grants],
+        }
+
+    def is_secret(self, text: str) -> bool:
+        """Whether *text* is a token, or the secret of a client, that this registry has given out."""
+        with self._lock:
+            return text in self._grants or text in self._secrets
+
     def set_revoked(self, sub: str, *, revoked: bool) -> None:
         """Revoke or reinstate the statements of an application."""
         with self._lock:
             self._applications[sub].revoked = revoked
+
+
+def _token_row(token: str, grant: Grant) -> dict[str, Any]:
+    return {"token": masked(token), "client_id": grant.client.client_id, "expires_at": grant.expires_at}
 
 
 def _jwt(client: Client, now: float, life: float) -> str:
@@ -179,11 +204,4 @@ def _jwt(client: Client, now: float, life: float) -> str:
         "exp": int(now + life),
         "jti": uuid.uuid4().hex,
     }
-    return jwt.encode(_HEADER, claims, signing_key())
-
-
-def _verified(text: str) -> dict[str, Any] | None:
-    try:
-        return jwt.decode(text, signing_key(), algorithms=["RS256"]).claims
-    except (JoseError, ValueError):
-        return None
+    return signed(claims)

@@ -1,39 +1,50 @@
-"""The simulator itself: what it knows, what it is told to do, and the record of calls."""
+"""The simulator itself: what it is made with, what it is told to do, and what it tells."""
 
+import re
 import ssl
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 from dcrauth._internal.confidential import unfailing
 from dcrauth.errors import ConfigurationError
-from dcrauth.simulator import api, control, dcr
-from dcrauth.simulator.behaviour import Behaviour, Fault
-from dcrauth.simulator.http import Handler, Server
-from dcrauth.simulator.messages import Call, Counts, Reply
-from dcrauth.simulator.registry import Registry
-from dcrauth.simulator.throttle import Throttle, too_many
+from dcrauth.simulator import control
+from dcrauth.simulator.behaviour import Behaviour
+from dcrauth.simulator.guard import is_loopback, refusal
+from dcrauth.simulator.http import Handler, Server, Stream, Visit
+from dcrauth.simulator.messages import Call, Reply
+from dcrauth.simulator.run import Astray, OwnVisit, Run, ServiceVisit
+from dcrauth.simulator.scenario import Scenario
+from dcrauth.simulator.service import Service
+from dcrauth.simulator.settings import Settings
+from dcrauth.simulator.tls import Authority
+from dcrauth.simulator.world import World
 
-_KEPT_CALLS = 10_000
-_KEPT_BODY = 1 << 20
-_APPLICATION = "c46ab0ba-7b7a-4a5f-8d2f-5a5e1d9a6f10"
+_BASE_PATH = re.compile(r"(/[\w.~-]+)*")
+_POLL = 0.02
+_PART = 1.0
 
 
-class Simulator:
+class Simulator(Service):
     """Adobe Pass on loopback; use it with ``with``, or call `start` and `stop`.
 
     Parameters:
         behaviour: its switches; may be replaced while it runs.
-        host: loopback address to listen on.
+        host: loopback address to listen on: 127.0.0.1, ::1 or localhost.
         port: port to listen on; 0 for any that is free.
-        ssl_context: makes it speak HTTPS.
+        base_path: what all its paths begin with, such as ``/adobe``.
+        names: host names by which it may be called, beside those of loopback; a certificate is good for them too.
+        tls: makes it speak HTTPS, with a certificate of an `authority` that lasts as long as it.
+        ssl_context: makes it speak HTTPS, with a certificate of your own.
+        environments: names of environments that there are beside the usual one.
+        scenario: what goes wrong, from the start on and again after each `reset`.
         clock: returns seconds since the epoch; tokens expire and the throttle counts by it.
+        world: the channels, MVPDs, users and resources; as usual if none is given.
 
     Raises:
-        ConfigurationError: it cannot listen there, as where the port is in use.
+        ConfigurationError: one of these is wrong, or it cannot listen there, as where the port is in use.
     """
 
     def __init__(
@@ -42,21 +53,47 @@ class Simulator:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        base_path: str = "",
+        names: Iterable[str] = (),
+        tls: bool = False,
         ssl_context: ssl.SSLContext | None = None,
+        environments: Iterable[str] = (),
+        scenario: Scenario | None = None,
         clock: Callable[[], float] = time.time,
+        world: World | None = None,
     ) -> None:
-        self.behaviour = behaviour or Behaviour()
-        self._registry = Registry(clock)
-        self._throttle = Throttle(clock)
-        self._faults: dict[str, deque[tuple[Fault, int | None]]] = {}
-        self._calls: deque[Call] = deque(maxlen=_KEPT_CALLS)
-        self._counts = Counts()
+        self._first = (behaviour or Behaviour(), world or World(), tuple(environments), scenario)
+        self._settings: Settings | None = None
+        self._base_path = _checked_path(base_path)
+        self._names = frozenset(name.lower() for name in names)
+        self._time = clock
         self._changed = threading.Condition()
-        self._server = _listening(host, port, type("BoundHandler", (Handler,), {"site": self}), ssl_context)
+        self._running = threading.RLock()
+        self._context, self.authority = _secured(tls, ssl_context, {host, *self._names})
+        self._host = host
+        self._server = self._listening(port)
         self._thread: threading.Thread | None = None
-        scheme = "http" if ssl_context is None else "https"
-        self.url = f"{scheme}://{host}:{self._server.server_address[1]}"
-        self.software_statement = self.statement(_APPLICATION)
+        try:
+            self._run = self._new_run()
+        except ConfigurationError:
+            self._server.close()
+            raise
+
+    @classmethod
+    def from_toml(cls, path: str | Path, **changes: Any) -> Self:
+        """Return a simulator with the settings of a TOML file; docs/testing.md has an example.
+
+        Parameters:
+            changes: parameters that take the place of what the file says.
+
+        Raises:
+            ConfigurationError: there is no such file, or what it says is wrong.
+        """
+        settings = Settings.from_toml(path)
+        made = cls(**settings.parameters() | changes)
+        made._settings = settings
+        settings.furnish(made)
+        return made
 
     def __enter__(self) -> Self:
         return self.start()
@@ -68,167 +105,123 @@ class Simulator:
     def __repr__(self) -> str:
         return f"<Simulator at {self.url}>"
 
+    @property
+    def url(self) -> str:
+        """Base URL for a provider; the page is there as well."""
+        return f"{self._origin}{self._base_path}"
+
     def start(self) -> Self:
-        """Begin to serve, on threads of its own."""
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="simulator", daemon=True)
-        self._thread.start()
+        """Begin to serve, on threads of its own; after `stop`, on the same port and with all that it knew.
+
+        Raises:
+            ConfigurationError: it was stopped, and its port has been taken since.
+        """
+        with self._running:
+            if self._server.stopped.is_set():
+                self._server = self._listening(self._server.server_address[1])
+            if self._thread is None:
+                serving = self._server.serve_forever
+                self._thread = threading.Thread(target=serving, args=(_POLL,), name="simulator", daemon=True)
+                self._thread.start()
         return self
 
     def stop(self) -> None:
         """End serving and close all connections."""
-        if self._thread is not None:
-            self._server.shutdown()
-            self._thread.join()
-            self._thread = None
-        self._server.server_close()
-        self._server.close_connections()
+        with self._running:
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                self._server.shutdown()
+                thread.join()
+            self._server.stopped.set()
+            with self._changed:
+                self._changed.notify_all()
+            self._server.close()
 
-    def statement(
-        self,
-        sub: str,
-        *,
-        scopes: Iterable[str] = (api.SCOPE,),
-        service_providers: Iterable[str] | None = None,
-        redirect_domains: Iterable[str] = (),
-    ) -> str:
-        """Return a software statement of the application *sub*, which is made if there is none.
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is stopped, as by the order to stop; return whether it is within *timeout* seconds."""
+        stopped, left = self._stopped, timeout
+        while left is None or left > 0:  # in parts, so that a signal is heard on every system
+            part = _PART if left is None else min(_PART, left)
+            if stopped.wait(part):
+                return True
+            left = None if left is None else left - part
+        return stopped.is_set()
 
-        Parameters:
-            scopes: what its tokens are good for.
-            service_providers: those it is linked to; None for all.
-            redirect_domains: hosts that its redirect URI may have; empty for any.
+    def reset(self) -> None:
+        """Make everything as new, at the same URL.
+
+        Environments, applications, clients, tokens, faults, routes, calls and counts are gone but for those that it was
+        made with; so are changes of behaviour, world, clock and scenario. There is a new `software_statement`.
         """
-        return self._registry.statement(sub, scopes, service_providers, redirect_domains)
-
-    @property
-    def counts(self) -> Counts:
-        """How many calls there were so far."""
+        self._run = self._new_run()
+        if self._settings is not None:
+            self._settings.furnish(self)
         with self._changed:
-            return self._counts
-
-    @property
-    def calls(self) -> tuple[Call, ...]:
-        """The latest calls, in the order in which they were answered."""
-        with self._changed:
-            return tuple(self._calls)
-
-    def reset_counts(self) -> None:
-        """Begin to count from nothing."""
-        with self._changed:
-            self._counts = Counts()
-            self._calls.clear()
-
-    def wait_for(self, predicate: Callable[[Counts], bool], timeout: float = 5.0) -> bool:
-        """Wait until *predicate* holds for the counts; return whether it does within *timeout* seconds."""
-        with self._changed:
-            return self._changed.wait_for(lambda: predicate(self._counts), timeout)
-
-    def expire_tokens(self) -> None:
-        """Make all tokens expired as of now, although they claim to live longer."""
-        self._registry.expire_tokens()
-
-    def revoke_tokens(self) -> None:
-        """Refuse all tokens that were granted so far."""
-        self._registry.revoke_tokens()
-
-    def revoke_clients(self) -> None:
-        """Forget all clients, and refuse their tokens."""
-        self._registry.revoke_clients()
-
-    def revoke_statement(self, sub: str = _APPLICATION) -> None:
-        """Refuse the statements of an application, its clients and their tokens."""
-        self._registry.set_revoked(sub, revoked=True)
-
-    def reinstate_statement(self, sub: str = _APPLICATION) -> None:
-        """Take back what `revoke_statement` did."""
-        self._registry.set_revoked(sub, revoked=False)
-
-    def inject(self, endpoint: str, fault: Fault, times: int | None = 1) -> None:
-        """Let the next calls go wrong.
-
-        Parameters:
-            endpoint: "register", "token" or "api".
-            fault: what goes wrong.
-            times: with how many calls; None for all until `clear_faults`.
-        """
-        if endpoint not in {"register", "token", "api"}:
-            raise ValueError(f'there is no endpoint {endpoint!r}; it must be "register", "token" or "api"')
-        if times is not None and times < 1:
-            raise ValueError(f"times must be at least 1, or None for all calls, not {times}")
-        with self._changed:
-            self._faults.setdefault(endpoint, deque()).append((fault, times))
-
-    def clear_faults(self) -> None:
-        """Let all calls go right again."""
-        with self._changed:
-            self._faults.clear()
-
-    def receive(self, call: Call) -> Fault:
-        """Note that *call* has come in; return what goes wrong with it."""
-        if call.endpoint == "control":
-            return Fault()
-        with self._changed:
-            self._count(call.endpoint)
-            waiting = self._faults.get(call.endpoint)
-            if not waiting:
-                return Fault()
-            fault, times = waiting.popleft()
-            if times is None or times > 1:
-                waiting.appendleft((fault, times and times - 1))
-            return fault
-
-    def answer(self, call: Call, fault: Fault) -> Reply | None:
-        """Return the answer to *call*, or None where there is none to be."""
-        if call.endpoint == "control":
-            return control.answer(call, self)
-        reply = self._fault_reply(fault) if fault.takes_over else self._regular(call)
-        status = 0 if reply is None or fault.reset else reply.status
-        with self._changed:
-            self._calls.append(replace(call, status=status, body=call.body[:_KEPT_BODY]))
-            if call.endpoint == "api" and status == 401:
-                self._count("refused")
-            self._changed.notify_all()
-        return None if fault.reset else reply
-
-    def delay(self, call: Call) -> float:
-        """Return how many seconds to wait before *call* is answered, when nothing goes wrong."""
-        delays = {
-            "register": self.behaviour.register_delay,
-            "token": self.behaviour.token_delay,
-            "api": self.behaviour.api_delay,
-        }
-        return delays.get(call.endpoint, 0.0)
-
-    def _fault_reply(self, fault: Fault) -> Reply | None:
-        return None if fault.reset else Reply(fault.status or 200, fault.body or b"", fault.headers)
-
-    def _regular(self, call: Call) -> Reply:
-        behaviour = self.behaviour
-        address = call.headers.get("x-forwarded-for", call.address).partition(",")[0].strip()
-        if not self._throttle.admits(address, behaviour.throttle):
-            self._count("throttled")
-            return too_many(behaviour.retry_after)
-        if call.endpoint == "api":
-            return api.answer(call, self._registry, behaviour)
-        if call.method != "POST":
-            return Reply(405)
-        endpoint, success = (dcr.register, "registered") if call.endpoint == "register" else (dcr.token, "issued")
-        reply = endpoint(call, self._registry, behaviour)
-        if reply.status < 300:
-            self._count(success)
-        return reply
-
-    def _count(self, name: str) -> None:
-        with self._changed:
-            self._counts = replace(self._counts, **{name: getattr(self._counts, name) + 1})
             self._changed.notify_all()
 
+    def receive(self, call: Call) -> Visit:
+        """Note that *call* has come in; return what becomes of it."""
+        run = self._run
+        located = run.located(call)
+        if located is None:
+            return Astray(call, run, self.url)
+        if located.endpoint == "control":
+            return OwnVisit(located, self)
+        return ServiceVisit(located, run)
 
-def _listening(host: str, port: int, handler: type, context: ssl.SSLContext | None) -> Server:
-    try:
-        return Server((host, port), handler, context)
-    except (OSError, OverflowError) as reason:
-        why = getattr(reason, "strerror", None) or "a port is a number from 0 to 65535"
-        raise ConfigurationError(
-            f"The simulator cannot listen on port {port} of {host}: {why}; take another one, or 0 for any that is free"
-        ) from None
+    def own(self, call: Call) -> Reply | Stream:
+        """Return the answer to a call of the page or of the controls."""
+        answer = refusal(call, self._names) or control.answer(call, self)
+        if call.method == "POST":
+            with self._changed:
+                self._changed.notify_all()  # the page shows at once what it has asked for
+        return answer
+
+    @property
+    def _stopped(self) -> threading.Event:
+        return self._server.stopped
+
+    @property
+    def _origin(self) -> str:
+        scheme = "http" if self._context is None else "https"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{scheme}://{host}:{self._server.server_address[1]}"
+
+    def _new_run(self) -> Run:
+        behaviour, world, environments, scenario = self._first
+        run = Run(behaviour, world, self.url, self._base_path, self._time, self._changed)
+        for name in environments:
+            run.environment(name)
+        if scenario is not None:
+            run.faults.play(scenario)
+        return run
+
+    def _listening(self, port: int) -> Server:
+        handler = type("BoundHandler", (Handler,), {"site": self})
+        wrong = f"The simulator cannot listen on port {port} of {self._host}: "
+        if not is_loopback(self._host):
+            raise ConfigurationError(f"{wrong}it is for this machine alone; give 127.0.0.1, ::1 or localhost")
+        try:
+            return Server((self._host, port), handler, self._context)
+        except (OSError, OverflowError) as reason:
+            why = getattr(reason, "strerror", None) or "a port is a number from 0 to 65535"
+            raise ConfigurationError(f"{wrong}{why}; take another one, or 0 for any that is free") from None
+
+
+def _checked_path(base_path: str) -> str:
+    path = base_path.rstrip("/")
+    if not _BASE_PATH.fullmatch(path):
+        raise ConfigurationError(f"{base_path!r} is no base path: it is empty, or begins with / and has no query")
+    return path
+
+
+def _secured(
+    tls: bool, context: ssl.SSLContext | None, names: Iterable[str]
+) -> tuple[ssl.SSLContext | None, bytes | None]:
+    """The TLS context to serve with, and the certificate of its authority in PEM, where there is one."""
+    if not tls:
+        return context, None
+    if context is not None:
+        raise ConfigurationError("Give either tls=True or an ssl_context of your own, not both")
+    authority = Authority(sorted({*names, "localhost", "127.0.0.1", "::1"}))
+    return authority.context, authority.pem

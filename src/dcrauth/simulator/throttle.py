@@ -7,6 +7,8 @@ call for each second since the first call, and ten more that never come back.
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from dcrauth.simulator.messages import Reply
 
@@ -57,6 +59,12 @@ class Throttle:
         now = self._clock()
         with self._lock:
             return self._bucket(address, now) if model == "bucket" else self._once(address, now)
+
+    def snapshot(self, most: int = 100) -> list[dict[str, Any]]:
+        """Return what the devices that called last have left, as rows of JSON values, at most so many."""
+        with self._lock:
+            devices = [*islice(reversed(self._devices.items()), most)]
+        return [{"device": address, "calls_left": int(device.left)} for address, device in devices]
 
     def _bucket(self, address: str, now: float) -> bool:
         device = self._devices.setdefault(address, Device(BURST + 1.0, now))

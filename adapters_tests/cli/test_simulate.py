@@ -1,0 +1,61 @@
+"""The command dcrauth simulate: what it is started with, and what it tells."""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+
+import pytest
+import requests
+
+from dcrauth.cli.commands import main
+
+
+def test_it_prints_its_addresses(capsys: pytest.CaptureFixture[str]) -> None:
+    """The base URL, a statement and the address of the page are on lines of their own; the status is 0."""
+    assert main(["simulate", "--base-path", "/adobe", "--seconds", "0"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/adobe", lines["base_url"])
+    assert lines["page"] == f"{lines['base_url']}/"
+    assert lines["software_statement"].count(".") == 2
+
+
+def test_it_is_told_to_stop_and_has_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Settings, scenario and an authority's file are used, and the order to stop ends the command with status 0."""
+    settings, scenario, authority = (tmp_path / name for name in ("simulator.toml", "scenario.toml", "authority.pem"))
+    settings.write_text('environments = ["staging"]\n')
+    scenario.write_text('name = "tea"\n[[step]]\nendpoint = "api"\nfault = {status = 418}\n')
+    arguments = ["--settings", str(settings), "--scenario", str(scenario), "--authority", str(authority)]
+    ended: list[int] = []
+    running = threading.Thread(target=lambda: ended.append(main(["simulate", *arguments, "--seconds", "30"])))
+    running.start()
+    lines: dict[str, str] = {}
+    while "page" not in lines:
+        lines |= dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    url, trusted = lines["base_url"], str(authority)
+    assert requests.get(f"{url}/staging/api/v2/REF30/profiles", timeout=20, verify=trusted).status_code == 418
+    assert requests.post(f"{url}/control/stop", timeout=20, verify=trusted).status_code == 200
+    running.join(20)
+    assert ended == [0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--settings", "no.toml"], "no.toml cannot be read: No such file or directory; name a TOML file"),
+        (["--scenario", "no.toml"], "no.toml cannot be read"),
+        (["--base-path", "x"], "'x' is no base path: it is empty, or begins with / and has no query"),
+        (["--authority", "no/where.pem"], "No such file or directory: 'no/where.pem'"),
+    ],
+    ids=range(4),
+)
+def test_what_it_cannot_start_with_is_a_sentence(
+    arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong setting is told on stderr, with status 1, and nothing is printed as if it ran."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["simulate", *arguments]) == 1
+    captured = capsys.readouterr()
+    assert told in captured.err
+    assert captured.out == ""

@@ -1,0 +1,73 @@
+"""How many calls there were, and what they were."""
+
+import threading
+from collections import Counter, deque
+from dataclasses import replace
+from itertools import islice, takewhile
+
+from dcrauth.simulator.calls import Calls
+from dcrauth.simulator.messages import Call, Counts, Reply
+
+_KEPT_CALLS = 10_000
+_KEPT_BODY = 1 << 20
+_KEPT_REPLY = 1 << 16
+
+
+class Record:
+    """The counts, and the latest calls.
+
+    Parameters:
+        changed: told of each change.
+    """
+
+    def __init__(self, changed: threading.Condition) -> None:
+        self._changed = changed
+        self._counts: Counter[str] = Counter()
+        self._calls: deque[Call] = deque(maxlen=_KEPT_CALLS)
+        self._number = 0
+
+    @property
+    def counts(self) -> Counts:
+        """How many calls there were so far."""
+        with self._changed:
+            return Counts(**self._counts)
+
+    @property
+    def calls(self) -> Calls:
+        """The latest calls, in the order in which they were answered."""
+        with self._changed:
+            return Calls(self._calls)
+
+    def count(self, *names: str) -> None:
+        """Count one more of each."""
+        with self._changed:
+            self._counts.update(names)
+            self._changed.notify_all()
+
+    def add(self, call: Call, reply: Reply | None, at: float) -> None:
+        """Keep *call*, to which *reply* was the answer."""
+        kept = None if reply is None else replace(reply, body=reply.body[:_KEPT_REPLY])
+        status, why = (0, "no answer, as a fault demands") if reply is None else (reply.status, reply.why)
+        with self._changed:
+            self._number += 1
+            self._calls.append(
+                replace(
+                    call, status=status, why=why, body=call.body[:_KEPT_BODY], number=self._number, at=at, reply=kept
+                )
+            )
+            if call.endpoint == "api" and status == 401:
+                self._counts["refused"] += 1
+            self._changed.notify_all()
+
+    def since(self, number: int, most: int) -> Calls:
+        """Return the calls after the one of that number, at most so many of the latest."""
+        with self._changed:
+            newer = takewhile(lambda call: call.number > number, reversed(self._calls))
+            return Calls([*islice(newer, most)][::-1])
+
+    def clear(self) -> None:
+        """Begin to count from nothing; numbers go on, so that no two calls have the same."""
+        with self._changed:
+            self._counts.clear()
+            self._calls.clear()
+            self._changed.notify_all()
