@@ -153,7 +153,7 @@ def test_an_api_that_does_not_answer_is_a_sentence(
         (["export", "--store", "sqllite:nowhere", "x"], "sqlite:FILE"),
         (["export", "--store", "postgres://127.0.0.1/db", "x"], "sqlite:FILE"),
         (["export", "--store", "redis://127.0.0.1:1/0", "x"], "ConnectionError"),
-        (["export", "--store", "nowhere", "--prefix", "shop:", "x"], "--prefix is for a Redis"),
+        (["export", "--store", "nowhere", "--prefix", "shop:", "x"], "prefix is for a Redis"),
         (["export", "--store", "redis://127.0.0.1:1/0", "--prefix", " ", "x"], "--prefix: it is empty"),
         (["export", "--store", "nowhere", "--key-file", "no-key", "x"], "no key file"),
         (["import", "--store", "nowhere", "no-file"], "no-file"),

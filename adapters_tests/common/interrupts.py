@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
-from typing import Any, Self
+from typing import Any, ParamSpec, Self
 
 import dcrauth
 
@@ -14,6 +16,7 @@ OURS = os.path.dirname(dcrauth.__file__) + os.sep
 """What the names of our files begin with; the folder of a clone may be called dcrauth as well."""
 
 Line = tuple[str, int]
+P = ParamSpec("P")
 
 
 class Interrupting:
@@ -61,3 +64,18 @@ def interrupts(
         act()
     for line in every.seen:
         yield Interrupting(line, inside), prepare()
+
+
+def on_a_thread(test: Callable[P, None]) -> Callable[P, None]:
+    """Run *test* on a thread of its own.
+
+    Python 3.12 does not always come back out of an ``except`` whose first line is interrupted: the exception stays the
+    one that is being handled on that thread, and whatever is raised there later has it as its context.
+    """
+
+    @functools.wraps(test)
+    def aside(*given: P.args, **named: P.kwargs) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(test, *given, **named).result()
+
+    return aside

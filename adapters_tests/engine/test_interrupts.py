@@ -20,7 +20,7 @@ import pytest
 from adapters_tests.common.clients import KINDS, Kind
 from adapters_tests.common.clock import ManualClock
 from adapters_tests.common.direct import Server
-from adapters_tests.common.interrupts import OURS, interrupts
+from adapters_tests.common.interrupts import OURS, interrupts, on_a_thread
 from adapters_tests.engine.signalled import LIFE, POLICY, STEPS, Step, without_a_thread
 from dcrauth import Clock, DCRAuthError, FileStore, MemoryStore, TokenSource
 from dcrauth._internal import fork as forks
@@ -50,6 +50,7 @@ all_steps = pytest.mark.parametrize(
     "no lock stays taken and no thread hangs: the next call and the next event have their way",
 )
 @all_steps
+@on_a_thread
 def test_an_interrupt_in_any_line(prepare: Callable[[], Step]) -> None:
     """After Ctrl-C in any line of a token, a refusal, an event or a `forget`, the same succeeds at once."""
     after: list[Callable[[], object]] = []
@@ -123,6 +124,7 @@ def test_an_interrupted_forget_is_done_to_the_end(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.fault("Ctrl-C in any line of what runs before and after a fork", "no lock of an SQLite store stays taken")
+@on_a_thread
 def test_an_interrupted_fork(tmp_path: Path) -> None:
     """After Ctrl-C in any line around a fork, other threads of the parent read, write and fork as before."""
     store = SQLiteStore(tmp_path / "records.db")

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from adapters_tests.common.direct import Server
-from adapters_tests.common.interrupts import OURS, interrupts
+from adapters_tests.common.interrupts import OURS, interrupts, on_a_thread
 from dcrauth import AccessToken, MemoryStore, ServerUnavailable
 from dcrauth.engine.driver import Driver
 from dcrauth.engine.effects import Effect
@@ -50,6 +50,7 @@ class Waiting(Server):
         self.found.append(self.source_of_tokens.token())
 
 
+@on_a_thread
 def test_no_interrupt_of_a_waiter_jams_the_others() -> None:
     """After Ctrl-C in any line of a waiter, also of those of the standard library, others get the token at once."""
     servers: list[Waiting] = []

@@ -1,4 +1,4 @@
-"""The pictures in ``docs/architecture.md``, made from the imports: rooms are folders, arrows are imports.
+"""The pictures of ``docs/architecture.md``, made from the imports: rooms are folders, arrows are imports.
 
 An arrow is left out where others lead the same way, so that the picture shows floors. To draw anew:
 ``python -m adapters_tests.whole.house_picture``.
@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "dcrauth"
 TESTS = ROOT / "adapters_tests"
-PAGE = ROOT / "docs" / "architecture.md"
+PAGES = ROOT / "docs"
 
 Graph = dict[str, set[str]]
 
@@ -98,25 +98,74 @@ def reach(whole: Graph, start: str) -> set[str]:
     return seen
 
 
-def mermaid(whole: Graph) -> str:
-    """Return *whole* as a Mermaid flowchart, from above to below."""
-    names = {place: f"r{number}" for number, place in enumerate(sorted(whole))}
-    lines = [f'    {names[place]}["{place}"]' for place in sorted(whole)]
+def floors(whole: Graph) -> list[list[str]]:
+    """Return the places of *whole* by floor: each stands above all that it imports, as low as that lets it."""
+    level: dict[str, int] = {}
+
+    def height(place: str) -> int:
+        if place not in level:
+            level[place] = 1 + max((height(below) for below in whole[place]), default=-1)
+        return level[place]
+
+    top = max(map(height, sorted(whole)))
+    return [_in_line(sorted(place for place in whole if level[place] == floor), whole) for floor in range(top, -1, -1)]
+
+
+def _in_line(places: list[str], whole: Graph) -> list[str]:
+    """Return the *places* of one floor, those in the middle that have most to do with others."""
+    busiest_last = sorted(
+        places, key=lambda each: (len(whole[each]) + sum(each in way for way in whole.values()), each)
+    )
+    return busiest_last[::2] + busiest_last[1::2][::-1]
+
+
+def svg(whole: Graph) -> str:
+    """Return *whole* as a picture, from above to below."""
+    rows = floors(whole)
+    width = 24 + max(sum(_width(place) + 24 for place in row) for row in rows)
+    boxes = {place: box for number, row in enumerate(rows) for place, box in _boxes(row, width, 24 + number * 84)}
     few = reduced(whole)
-    lines += [f"    {names[place]} --> {names[other]}" for place in sorted(few) for other in sorted(few[place])]
-    return "\n".join(["```mermaid", "flowchart TD", *lines, "```"]) + "\n"
+    lines = [_arrow(boxes[one], boxes[other]) for one in sorted(few) for other in sorted(few[one])]
+    lines += [_room(place, box) for place, box in boxes.items()]
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {len(rows) * 84}" font-family="monospace">'
+    return "\n".join([head, STYLE, *lines, "</svg>"]) + "\n"
 
 
-def page(text: str) -> str:
-    """Return *text* with the pictures in it brought up to date."""
-    for name, place in (("rooms", room), ("engine", engine_module)):
-        begin, end = f"<!-- begin: {name}, made by adapters_tests.whole.house_picture -->\n", f"<!-- end: {name} -->\n"
-        before, found, rest = text.partition(begin)
-        if not found:
-            raise ValueError(f"{PAGE.name} has no place for the picture of {name}: {begin.strip()}")
-        text = before + begin + "\n" + mermaid(graph(place)) + "\n" + end + rest.partition(end)[2]
-    return text
+def _width(place: str) -> int:
+    return 9 * len(place) + 20
+
+
+def _boxes(row: list[str], width: int, top: int) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    left = (width - sum(_width(place) + 24 for place in row) + 24) // 2
+    for place in row:
+        yield place, (left, top, _width(place))
+        left += _width(place) + 24
+
+
+def _arrow(above: tuple[int, int, int], below: tuple[int, int, int]) -> str:
+    (x, y), (u, v) = (above[0] + above[2] // 2, above[1] + 36), (below[0] + below[2] // 2, below[1])
+    return f'<path d="M{x},{y} C{x},{y + 40} {u},{v - 40} {u},{v}"/>'
+
+
+def _room(place: str, box: tuple[int, int, int]) -> str:
+    left, top, width = box
+    text = f'<text x="{left + width // 2}" y="{top + 23}">{place}</text>'
+    return f'<rect x="{left}" y="{top}" width="{width}" height="36" rx="6"/>{text}'
+
+
+STYLE = (
+    "<style>path{fill:none;stroke:#8898aa;stroke-width:1.5}rect{fill:#eef3f8;stroke:#33475b}"
+    "text{fill:#16202c;font-size:15px;text-anchor:middle}</style>"
+)
+
+PICTURES = {"house.svg": room, "engine.svg": engine_module}
+
+
+def pictures() -> dict[Path, str]:
+    """Return the pictures, by where they are kept."""
+    return {PAGES / name: svg(graph(place)) for name, place in PICTURES.items()}
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, picture in pictures().items():
+        path.write_text(picture, encoding="utf-8")

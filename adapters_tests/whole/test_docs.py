@@ -60,9 +60,9 @@ def test_the_table_of_faults_is_up_to_date() -> None:
 
 
 def test_the_pictures_of_the_house_are_up_to_date() -> None:
-    """The pictures in docs/architecture.md are as imports make them: python -m adapters_tests.whole.house_picture."""
-    text = house_picture.PAGE.read_text(encoding="utf-8")
-    assert text == house_picture.page(text)
+    """The pictures of docs/architecture.md are as imports make them: python -m adapters_tests.whole.house_picture."""
+    drawn = house_picture.pictures()
+    assert {path: path.read_text(encoding="utf-8") for path in drawn} == drawn
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """For tests: `FakeAuth` in the place of a ``DCRAuth``, a clock, and tests for what users write themselves.
 
-The fixtures of the pytest plugin are in a module beside the package, ``_dcrauth_pytest``.
+It may import whatever it tests and what is below that. A newcomer starts with `store_contract`, which says line by line
+what a store has to do, or with `fake_auth`. The fixtures for pytest are in a module beside the package, `_dcrauth_pytest`.
 """
 
 import importlib
