@@ -1,7 +1,7 @@
 """For tests: `FakeAuth` in the place of a ``DCRAuth``, a clock, and tests for what users write themselves.
 
 It may import whatever it tests and what is below that. A newcomer starts with `store_contract`, which says line by line
-what a store has to do, or with `fake_auth`. The fixtures for pytest are in a module beside the package, `_dcrauth_pytest`.
+what a store has to do, or with `fake_auth`. The fixtures for pytest are in `_dcrauth_pytest`, beside the package.
 """
 
 import importlib
