@@ -49,17 +49,22 @@ def default_store(home: Path) -> Path:
 
 APPLICATION = """
 import requests
-from dcrauth import AdobePass
+from dcrauth import AdobePass, DeviceInfo
 from dcrauth.requests import DCRAuth
+
+DEVICE = DeviceInfo(
+    primary_hardware_type="SetTopBox", model="M", version="1", os_name="Linux", os_version="1", connection_type="WiFi"
+)
+HEADERS = {"AP-Device-Identifier": "fingerprint ZGV2aWNl"}
 
 def session_of(adobe_pass, **settings):
     session = requests.Session()
-    session.auth = DCRAuth(AdobePass(adobe_pass.software_statement, base_url=adobe_pass.url), **settings)
+    provider = AdobePass(adobe_pass.software_statement, base_url=adobe_pass.url, device_info=DEVICE)
+    session.auth = DCRAuth(provider, **settings)
     return session
 
 def get(session, adobe_pass):
-    headers = {"AP-Device-Identifier": "fingerprint ZGV2aWNl", "X-Device-Info": "e30="}
-    return session.get(f"{adobe_pass.url}/api/v2/REF30/configuration", headers=headers)
+    return session.get(f"{adobe_pass.url}/api/v2/REF30/configuration", headers=HEADERS)
 """
 
 
@@ -172,8 +177,7 @@ def test_source(dcrauth_clock, dcrauth_source, adobe_pass):
 
     async def main():
         async with httpx.AsyncClient(auth=dcrauth.httpx.DCRAuth(dcrauth_source)) as client:
-            headers = {"AP-Device-Identifier": "fingerprint ZGV2aWNl", "X-Device-Info": "e30="}
-            return await client.get(f"{adobe_pass.url}/api/v2/REF30/configuration", headers=headers)
+            return await client.get(f"{adobe_pass.url}/api/v2/REF30/configuration", headers=HEADERS)
 
     assert asyncio.run(main()).is_success
     assert (adobe_pass.counts.register, adobe_pass.counts.token, adobe_pass.counts.refused) == (1, 2, 0)
