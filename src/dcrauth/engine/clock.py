@@ -1,7 +1,8 @@
 """Where time comes from; tests put another clock in its place."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from dcrauth._internal.arguments import wrong
@@ -35,3 +36,22 @@ class Clock:
     def now(self) -> Instant:
         """Return the present moment on both clocks."""
         return Instant(self.wall(), self.monotonic())
+
+
+_default: Clock | None = None
+
+
+def default_clock() -> Clock:
+    """Return the clock of those that are given none: the machine's, unless a test has another one stand in for it."""
+    return _default or Clock()
+
+
+@contextmanager
+def standing_in(clock: Clock) -> Iterator[None]:
+    """Make *clock* the default one meanwhile, for the token sources that are made meanwhile."""
+    global _default  # noqa: PLW0603  # which clock is the default is a matter of the whole process
+    former, _default = _default, clock
+    try:
+        yield
+    finally:
+        _default = former

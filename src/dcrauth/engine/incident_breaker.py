@@ -54,3 +54,8 @@ _breakers: dict[str, IncidentBreaker] = {}
 def breaker_of(token_url: str) -> IncidentBreaker:
     """Return the breaker that all identities of this process at one token endpoint share."""
     return _breakers.setdefault(usual_spelling(token_url), IncidentBreaker())
+
+
+def forget_breaker(token_url: str) -> None:
+    """Begin anew with what a token endpoint says: a test has put another server in its place."""
+    _breakers.pop(usual_spelling(token_url), None)

@@ -14,7 +14,7 @@ from dcrauth._internal.confidential import Confidential, discreet_constructor, u
 from dcrauth._internal.threads import to_the_end
 from dcrauth.credentials import AccessToken
 from dcrauth.engine import rules
-from dcrauth.engine.clock import Clock
+from dcrauth.engine.clock import Clock, default_clock
 from dcrauth.engine.event_dispatch import Listener, log
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.rules import Course, HeldToken, Instant
@@ -81,7 +81,7 @@ class TokenSource(Confidential):
         check_proxy(transport, provider.register_url, provider.token_url)
         self._identity = Identity.of(provider.register_url, provider.token_url, provider.application, instance)
         self._policy = Policy() if policy is None else policy
-        self._clock = Clock() if clock is None else clock
+        self._clock = default_clock() if clock is None else clock
         self._wall, self._monotonic = self._clock.wall, self._clock.monotonic
         self._listener = None if on_event is None else Listener(on_event)
         self._driver = Driver(

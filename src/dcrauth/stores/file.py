@@ -33,6 +33,7 @@ from dcrauth.stores._sentinel import Sentinel, check_mark, write_mark
 _RECORDS, _NEW, _LOCKS, _TRASH, _MARK = "records", "new", "locks", "trash", "store.json"
 _PROBE = "probe"
 _SWAP_WAIT = 10.0
+_VARIABLE = "DCRAUTH_DATA_DIRECTORY"
 _NAME = re.compile("[0-9a-f]{64}")
 """What the file of a record is called; anything else among them, such as .DS_Store, somebody else has put there."""
 
@@ -42,8 +43,9 @@ class FileStore:
     """A store in a directory of a local file system, readable by its owner only.
 
     Parameters:
-        directory: where to keep the records; made if it is not there, and a ``~`` is expanded. By default the user's
-            data directory for dcrauth, as the platform has it.
+        directory: where to keep the records; made if it is not there, and a ``~`` is expanded. By default what the
+            environment variable ``DCRAUTH_DATA_DIRECTORY`` says, or else the user's data directory for dcrauth, as the
+            platform has it.
 
     That it has lost its records is noticed where the whole directory is gone, or the folder ``records`` in it; a single
     file that somebody deletes is an absent record.
@@ -296,6 +298,8 @@ class FileStore:
 
 
 def _default() -> str:
+    if chosen := os.environ.get(_VARIABLE):
+        return path_of(chosen, _VARIABLE)
     from platformdirs import user_data_dir  # noqa: PLC0415  # not every program asks for it
 
     try:

@@ -21,7 +21,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import pytest
+try:
+    import pytest
+except ImportError as missing:
+    raise ImportError("dcrauth.testing.store_contract needs pytest; run: pip install dcrauth[testing]") from missing
 
 from dcrauth.errors import StoreError, StoreUnavailable
 from dcrauth.stores import Store
