@@ -84,8 +84,10 @@ class TokenSources(Confidential):
         fork.watch(self)
 
     def after_fork(self) -> None:
-        """Make a new lock: that of the parent may be held by a thread that does not exist here."""
+        """Make a new lock: that of the parent may be held by a thread that does not exist here; so do all sources."""
         self._lock = threading.RLock()  # a signal handler, or what the collector calls, may come in the middle
+        for source in (*self._held.values(), *self._elsewhere.values()):
+            source.after_fork()
 
     @unfailing
     def __repr__(self) -> str:
@@ -151,7 +153,10 @@ class TokenSources(Confidential):
         source: TokenSource | None = self._by_header.get(value)
         if source is None:
             return self._found(value)
-        self._used(source.instance)
+        try:  # what is below runs for each request
+            self._held.move_to_end(source.instance)
+        except KeyError:
+            """It was let go at this moment: whoever asks next takes it in again."""
         return source
 
     def instance_in(self, value: str | bytes | None) -> str:
