@@ -9,6 +9,7 @@ import pytest
 
 from adapters_tests.common.clients import KINDS, App, Kind
 from adapters_tests.common.clock import EAGER, ManualClock
+from adapters_tests.common.other_process import OtherProcess
 from adapters_tests.servers.redis_server import RedisServer
 from dcrauth import AdobePass, MemoryStore, TokenSource
 from dcrauth.simulator import Behaviour, Simulator
@@ -42,10 +43,10 @@ def provider(adobe: Simulator) -> AdobePass:
 
 @pytest.fixture
 def make_source(provider: AdobePass, time: ManualClock) -> Callable[..., TokenSource]:
-    """Make token sources that share the clock of the test."""
+    """Make token sources that share the clock of the test, each as one of another process."""
 
     def make(**settings: Any) -> TokenSource:
-        settings.setdefault("store", MemoryStore())
+        settings["store"] = OtherProcess(settings.get("store") or MemoryStore())
         settings.setdefault("policy", EAGER)
         return TokenSource(settings.pop("provider", provider), clock=time.clock, **settings)
 

@@ -18,8 +18,6 @@ from dcrauth.engine.single_flight import Flight
 from dcrauth.events import Event
 from dcrauth.providers.protocol import Request
 
-UNUSED_STORE = MemoryStore()
-
 
 class UnusedTransport:
     """Stands where the process performs the effects itself."""
@@ -33,7 +31,7 @@ class SimulatedSource(TokenSource):
 
     def __init__(self, process: Process, policy: Policy) -> None:
         clock = Clock(wall=process.wall, monotonic=process.monotonic)
-        super().__init__(PROVIDER, store=UNUSED_STORE, transport=UnusedTransport(), policy=policy, clock=clock)
+        super().__init__(PROVIDER, store=MemoryStore(), transport=UnusedTransport(), policy=policy, clock=clock)
         self.process = process
 
     def _run(self, flight: Flight, held: Any, after_refusal: bool) -> None:

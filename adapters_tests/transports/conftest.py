@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
-from adapters_tests.test_transports import TRANSPORTS
+from adapters_tests.transports.test_transports import TRANSPORTS
 from dcrauth.transports.httpx2 import Httpx2Transport
 
 

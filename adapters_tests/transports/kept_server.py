@@ -9,7 +9,7 @@ import struct
 import threading
 from collections.abc import Callable
 
-from adapters_tests.odd_server import OddServer, _request
+from adapters_tests.servers.odd_server import OddServer, _request
 from dcrauth.providers.protocol import Request
 
 BODY = b'{"access_token": "t"}'

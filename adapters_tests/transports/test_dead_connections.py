@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adapters_tests.odd_server import HEAD, silent
+from adapters_tests.servers.odd_server import HEAD, silent
 from adapters_tests.transports.kept_server import ANSWER, BODY, KeptServer, fin, registration, rst, token_call
 from dcrauth import AdobePass, MemoryStore, ServerUnavailable, TokenSource
 from dcrauth.simulator import Simulator

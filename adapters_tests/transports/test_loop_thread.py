@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from adapters_tests.conftest import EAGER
+from adapters_tests.common.clock import EAGER
 from adapters_tests.transports.kept_server import BODY, KeptServer, fin, registration, token_call
 from dcrauth import AdobePass, MemoryStore, ServerUnavailable, TokenSource
 from dcrauth.simulator import Simulator

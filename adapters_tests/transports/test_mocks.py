@@ -11,7 +11,7 @@ import pytest
 import vcr
 from aioresponses import aioresponses
 
-from adapters_tests.mocks import MOCKS
+from adapters_tests.adapters.mocks import MOCKS
 from adapters_tests.transports.kept_server import BODY, KeptServer, token_call
 from dcrauth import ServerUnavailable
 from dcrauth.transports.aiohttp import AiohttpTransport

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from adapters_tests.odd_server import HEAD, silent
-from adapters_tests.test_transports import put_in_place
+from adapters_tests.servers.odd_server import HEAD, silent
 from adapters_tests.transports.kept_server import (
     ANSWER,
     BODY,
@@ -25,6 +24,7 @@ from adapters_tests.transports.kept_server import (
     registration,
     token_call,
 )
+from adapters_tests.transports.test_transports import put_in_place
 from dcrauth import ServerUnavailable
 from dcrauth.transports import _connections
 from dcrauth.transports._connections import KEPT_FOR, KeptConnections, Way

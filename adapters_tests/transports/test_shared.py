@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
-from adapters_tests.clients import KINDS, Kind
+from adapters_tests.common.clients import KINDS, Kind
 from dcrauth import AdobePass, MemoryStore
 from dcrauth.transports._options import TransportOptions
 
