@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from adapters_tests.clients import KINDS, App, Kind
+from adapters_tests.other_process import OtherProcess
 from adapters_tests.redis_server import RedisServer
 from dcrauth import AdobePass, Clock, MemoryStore, Policy, TokenSource
 from dcrauth.simulator import Behaviour, Simulator
@@ -71,10 +72,10 @@ def provider(adobe: Simulator) -> AdobePass:
 
 @pytest.fixture
 def make_source(provider: AdobePass, time: ManualClock) -> Callable[..., TokenSource]:
-    """Make token sources that share the clock of the test."""
+    """Make token sources that share the clock of the test, each as one of another process."""
 
     def make(**settings: Any) -> TokenSource:
-        settings.setdefault("store", MemoryStore())
+        settings["store"] = OtherProcess(settings.get("store") or MemoryStore())
         settings.setdefault("policy", EAGER)
         return TokenSource(settings.pop("provider", provider), clock=time.clock, **settings)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from adapters_tests.other_process import OtherProcess
 from adapters_tests.world import STATEMENT, World
 from dcrauth import AdobePass, Clock, Store, TokenSource
 from dcrauth.providers.protocol import Request, Response
@@ -30,4 +31,4 @@ class Server:
         """Return a token source of a process that has just started."""
         clock = Clock(sleep=lambda seconds: None)
         settings = {"transport": self, "clock": clock} | settings
-        return TokenSource(settings.pop("provider", AdobePass(STATEMENT)), store=store, **settings)
+        return TokenSource(settings.pop("provider", AdobePass(STATEMENT)), store=OtherProcess(store), **settings)

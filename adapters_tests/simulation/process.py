@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from adapters_tests.simulation.world import World
 
 NEVER = math.inf
-UNUSED_STORE = MemoryStore()
 
 
 class UnusedTransport:
@@ -38,7 +37,7 @@ class SimulatedSource(TokenSource):
 
     def __init__(self, process: Process, policy: Policy) -> None:
         clock = Clock(wall=process.wall, monotonic=process.monotonic)
-        super().__init__(PROVIDER, store=UNUSED_STORE, transport=UnusedTransport(), policy=policy, clock=clock)
+        super().__init__(PROVIDER, store=MemoryStore(), transport=UnusedTransport(), policy=policy, clock=clock)
         self.process = process
 
     def _run(self, flight: Flight, held: Any, after_refusal: bool) -> None:

@@ -13,13 +13,17 @@ from dcrauth._internal.version import __version__ as __version__
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.source import TokenSource
+from dcrauth.engine.sources import TokenSources
+from dcrauth.engine.status import Status
 from dcrauth.errors import (
     ConfigurationError,
     CredentialsRejected,
     DCRAuthError,
     DecryptionFailed,
     InsecureStore,
+    InstanceRefused,
     RegistrationRejected,
+    RegistrationsLimited,
     Rejected,
     ServerUnavailable,
     StoreCorrupt,
@@ -61,13 +65,16 @@ __all__ = [
     "EnhancedError",
     "FileStore",
     "InsecureStore",
+    "InstanceRefused",
     "MemoryStore",
     "Policy",
     "Provider",
     "RegistrationRejected",
+    "RegistrationsLimited",
     "Rejected",
     "ServerUnavailable",
     "SoftwareStatement",
+    "Status",
     "Store",
     "StoreCorrupt",
     "StoreError",
@@ -77,6 +84,7 @@ __all__ = [
     "StoreWarning",
     "Throttled",
     "TokenSource",
+    "TokenSources",
     "Transport",
     "Unavailable",
     "events",

@@ -28,6 +28,7 @@ except ImportError as missing:
 
 from dcrauth.adapters.adapter import LARGEST_REFUSAL, Adapter
 from dcrauth.credentials import AccessToken
+from dcrauth.engine.source import TokenSource
 from dcrauth.transports.aiohttp import AiohttpTransport
 
 __all__ = ["DCRAuth"]
@@ -73,26 +74,32 @@ class DCRAuth(Adapter):
             request.headers.get("Authorization") is not None and self._is_callers(request)
         ):
             return await handler(request)
-        token = self._source.fresh() or await self._token_async()
-        self._sign(request, token)
+        source = self._source or self._picked(request)
+        token = source.fresh() or await self._token_async(source, request)
+        self._sign(request, source, token)
         response = await handler(request)
         if response.status != 401:
             return response
-        return await self._refused(request, handler, response, token)
+        return await self._refused(request, handler, response, source, token)
 
     async def _refused(
-        self, request: ClientRequest, handler: ClientHandlerType, response: ClientResponse, token: AccessToken
+        self,
+        request: ClientRequest,
+        handler: ClientHandlerType,
+        response: ClientResponse,
+        source: TokenSource,
+        token: AccessToken,
     ) -> ClientResponse:
         """Renew the token that *response* refuses and send *request* once more, if its body can be sent again."""
         try:
-            fresh = await self._another(request, response, token)
+            fresh = await self._another(request, response, source, token)
         except BaseException:
             response.close()
             raise
         if fresh is None:
             return response
         response.close()
-        self._source.retried()
+        source.retried()
         _carry_cookies(request, response)
         request.headers = request.headers.copy()  # the refusal shows the other ones, with the old token
         request.headers["Authorization"] = fresh.authorization
@@ -100,12 +107,12 @@ class DCRAuth(Adapter):
         return await handler(request)
 
     async def _another(
-        self, request: ClientRequest, response: ClientResponse, refused: AccessToken
+        self, request: ClientRequest, response: ClientResponse, source: TokenSource, refused: AccessToken
     ) -> AccessToken | None:
         """Return the token to send *request* with once more, if that is to be done."""
-        if not self._asks_for_renewal(refused, await _said(response)):
+        if not self._asks_for_renewal(source, refused, await _said(response)):
             return None
-        fresh = await self._token_async(instead_of=refused)
+        fresh = await self._token_async(source, request, instead_of=refused)
         if fresh == refused or _is_used_up(request.body) or _was_sent_twice(request):
             return None
         # An early refusal may find the request's body still on its way.

@@ -2,12 +2,14 @@
 
 DCRAuthError
 ├── ConfigurationError          you: an argument or a setting is wrong
+│   └── InstanceRefused           or whoever sent the request: it names an instance that may not be
 ├── Rejected                    the server said no
 │   ├── RegistrationRejected      to the software statement, or yes in words that nobody can use
 │   └── CredentialsRejected       to the client credentials
 ├── Unavailable                 nobody: try again at ``retry_at``
 │   ├── ServerUnavailable         no usable answer
-│   └── Throttled                 too many calls
+│   ├── Throttled                 too many calls
+│   └── RegistrationsLimited      this program registers no more for now
 └── StoreError                  whoever looks after the store
     ├── StoreUnavailable          cannot be read or written now
     ├── StoreCorrupt              holds something that is not ours
@@ -72,6 +74,10 @@ class ConfigurationError(DCRAuthError):
     """An argument or a setting is wrong; only the programmer can mend it."""
 
 
+class InstanceRefused(ConfigurationError):
+    """``allow`` of a `dcrauth.TokenSources` has said no to an instance; a server answers its client with 403."""
+
+
 class Rejected(DCRAuthError):
     """The server understood the call and said no; repeating it will not help."""
 
@@ -94,6 +100,10 @@ class ServerUnavailable(Unavailable):
 
 class Throttled(Unavailable):
     """The server asked for fewer calls (HTTP 429)."""
+
+
+class RegistrationsLimited(Unavailable):
+    """This program has registered as many instances as it may in one hour (``registrations_per_hour``)."""
 
 
 class StoreError(DCRAuthError):

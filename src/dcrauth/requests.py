@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from time import perf_counter
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 try:
     import requests
@@ -23,8 +23,9 @@ except ImportError as missing:
     raise ImportError("dcrauth.requests needs requests; run: pip install dcrauth[requests]") from missing
 from urllib.parse import urlsplit
 
-from dcrauth.adapters.adapter import LARGEST_REFUSAL, UNPACKED_AT_ONCE, Adapter, is_long, short
+from dcrauth.adapters.adapter import LARGEST_REFUSAL, UNPACKED_AT_ONCE, Adapter, Unattached, is_long, short
 from dcrauth.credentials import AccessToken
+from dcrauth.engine.source import TokenSource
 from dcrauth.errors import ConfigurationError
 from dcrauth.transports.requests import RequestsTransport
 
@@ -46,47 +47,60 @@ class DCRAuth(Adapter, AuthBase):
             request.headers["Authorization"] = request.headers["Authorization"].decode("latin-1")  # type: ignore[attr-defined]
         if request.headers.get("Authorization") is not None and self._is_callers(request):
             return request
+        source = self._source or self._picked(request)
+        token = source.fresh() or self._token(source, request)
         hooks = request.hooks["response"]
-        if not hooks or self.answered not in hooks:
+        if self._source is None:
+            hooks[:] = [*(each for each in hooks if not isinstance(each, _Answered)), _Answered(self, source)]
+        elif not hooks or self.answered not in hooks:
             hooks.append(self.answered)
-        self._sign(request, self._source.fresh() or self._token())
+        self._sign(request, source, token)
         return request
 
     def answered(self, response: requests.Response, **settings: Any) -> requests.Response:
         """Renew the token that a response refuses and send its request once more, with the *settings* of the first."""
+        assert self._source is not None  # noqa: S101  # else the hook is another one
+        return self.answered_to(self._source, response, settings)
+
+    def answered_to(
+        self, source: TokenSource, response: requests.Response, settings: dict[str, Any]
+    ) -> requests.Response:
+        """Do what `answered` does for a request that *source* had the token for."""
         if response.status_code != 401:
             return response
         try:
-            token = self._another(response)
-            return response if token is None else self._sent_again(response, token, settings)
+            token = self._another(response, source)
+            return response if token is None else self._sent_again(response, source, token, settings)
         except BaseException:
             response.close()  # requests does not when a hook raises, and its pool would lose a connection
             raise
 
-    def _another(self, response: requests.Response) -> AccessToken | None:
+    def _another(self, response: requests.Response, source: TokenSource) -> AccessToken | None:
         """Return the token to send the request of a refusal with once more, if that is to be done."""
         request = response.request
-        sent = self._ours_on(request)
+        sent = self._ours_on(request, source)
         if sent is None or not self._covers(request.url):
             return None
         said = _said(response)
-        if not self._asks_for_renewal(sent, said or b""):
+        if not self._asks_for_renewal(source, sent, said or b""):
             return None
-        token = self._token(instead_of=sent)
+        token = self._token(source, request, instead_of=sent)
         if token == sent or not hasattr(response, "connection") or not _rewound(request):
             return None
         if said is not None:
             response.content  # noqa: B018  # kept, for who looks into the history
         return token
 
-    def _sent_again(self, response: requests.Response, token: AccessToken, settings: Any) -> requests.Response:
+    def _sent_again(
+        self, response: requests.Response, source: TokenSource, token: AccessToken, settings: Any
+    ) -> requests.Response:
         response.close()
         # requests copies the first request for the redirects that may follow, so that gets the new token as well;
         # the refusal, which stays in the history, keeps a request with the old one.
         first = response.request
         response.request = first.copy()
         first.headers["Authorization"] = token.authorization
-        self._source.retried()
+        source.retried()
         request = first.copy()
         _carry_cookies(response, request)
         start = perf_counter()
@@ -108,6 +122,19 @@ class DCRAuth(Adapter, AuthBase):
             ) from None
         except ValueError:  # an impossible port or address of a scheme that requests leaves alone
             return False
+
+
+class _Answered(NamedTuple):
+    """The hook of a request whose token came from one *source* of many; it goes along with copies of the request."""
+
+    auth: DCRAuth
+    source: TokenSource
+
+    def __call__(self, response: requests.Response, **settings: Any) -> requests.Response:
+        return self.auth.answered_to(self.source, response, settings)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Unattached, ()
 
 
 def _said(response: requests.Response) -> bytes | None:

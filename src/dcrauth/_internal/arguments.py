@@ -18,6 +18,9 @@ _LONGEST_NAME = 255
 LONGEST_WAIT = 1e6
 """In seconds, which is eleven days: poll(2), and so a socket, can wait for twice as long."""
 
+LONGEST_INSTANCE = 512
+"""In characters; what tells instances apart comes from requests that anybody may send, and is kept for each of them."""
+
 _SEPARATORS = re.compile(r"[/\\]")
 
 
@@ -44,6 +47,30 @@ def check_text(value: object, what: str) -> None:
     """Raise ConfigurationError unless *value* is text."""
     if not isinstance(value, str):
         raise wrong(what, "text", value)
+
+
+def check_instance(value: object, what: str = "instance") -> None:
+    """Raise ConfigurationError unless *value* can tell an instance of an application from others."""
+    if not isinstance(value, str):
+        raise wrong(what, "text", value)
+    if not 0 < len(value) <= LONGEST_INSTANCE:
+        raise ConfigurationError(f"{what} must be a text of 1 to {LONGEST_INSTANCE} characters, not {shown(value)}")
+
+
+def check_count(value: object, what: str) -> None:
+    """Raise ConfigurationError unless *value* is a number of things, one at least."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise wrong(what, "a number such as 10_000", value)
+    if value < 1:
+        raise ConfigurationError(f"{what} must be at least 1, not {shown(str(value))}")
+
+
+def check_function(value: object, what: str, wanted: str) -> None:
+    """Raise ConfigurationError unless *value* is a function that need not be awaited."""
+    if isinstance(value, type) or not callable(value):
+        raise wrong(what, wanted, value)
+    if is_asynchronous(value):
+        raise ConfigurationError(f"{what} must be {wanted}, a plain one: it is called where nothing can be awaited")
 
 
 def check_seconds(value: object, what: str) -> None:

@@ -1,12 +1,14 @@
 """What the adapters share: a token source, the origins that may see its token, and nothing that is a rule."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any, ClassVar, NoReturn, Self, overload
 
+from dcrauth._internal.arguments import check_function, check_instance
 from dcrauth._internal.confidential import discreet_constructor, unfailing
 from dcrauth.credentials import NO_CREDENTIALS, AccessToken
 from dcrauth.engine.source import TokenSource
+from dcrauth.engine.sources import TokenSources
 from dcrauth.errors import ConfigurationError, DCRAuthError, in_terms_of, is_connection_fault
 from dcrauth.events import Event
 from dcrauth.policy import Policy
@@ -35,6 +37,11 @@ class Adapter:
 
     @overload
     def __init__(
+        self, source: TokenSources, *, instance_of: Callable[[Mapping[str, str]], str] | None = None
+    ) -> None: ...
+
+    @overload
+    def __init__(
         self,
         source: Provider,
         *,
@@ -47,28 +54,39 @@ class Adapter:
 
     def __init__(
         self,
-        source: TokenSource | Provider,
+        source: TokenSource | TokenSources | Provider,
         *,
         store: Store | None = None,
         instance: str | None = None,
         transport: Transport | None = None,
         policy: Policy | None = None,
         on_event: Callable[[Event], None] | None = None,
+        instance_of: Callable[[Mapping[str, str]], str] | None = None,
     ) -> None:
-        """Attach a token source to an HTTP client.
+        """Attach a token source, or those of many instances, to an HTTP client.
 
         Parameters:
-            source: a provider such as `AdobePass`, or a `TokenSource` to share between clients.
+            source: a provider such as `AdobePass`, a `TokenSource` to share between clients, or the `TokenSources` of a
+                server: then each request is of the instance that it names.
             store: where credentials and tokens are kept; a `FileStore` in the user's data directory by default.
             instance: what tells this user application instance from others of the same application.
             transport: what sends the two calls of a renewal; by default one on the same HTTP library.
             policy: how early, how often and how long.
             on_event: called with each event, in order, on a thread of its own.
+            instance_of: with `TokenSources`, called with the headers of each request to a protected API, and returns
+                the instance that it is of; by default the provider reads it from the header field that it has for that.
 
         Raises:
             ConfigurationError: an argument is wrong, or a `TokenSource` comes with settings that it already has.
         """
-        if not isinstance(source, TokenSource):
+        settings = (store, instance, transport, policy, on_event)
+        if isinstance(source, TokenSource | TokenSources):
+            if any(each is not None for each in settings):
+                kind = type(source).__name__
+                raise ConfigurationError(
+                    f"{kind} has its own store, instance, transport, policy and on_event already: give them to that"
+                )
+        else:
             source = TokenSource(
                 source,
                 store=store,
@@ -77,20 +95,20 @@ class Adapter:
                 policy=policy,
                 on_event=on_event,
             )
-        elif any(each is not None for each in (store, instance, transport, policy, on_event)):
-            raise ConfigurationError(
-                "A TokenSource has its own store, instance, transport, policy and on_event already"
-            )
-        self._source = source
+        _check_instance_of(instance_of, source)
+        self._source = source if isinstance(source, TokenSource) else None
+        self._sources = source if isinstance(source, TokenSources) else None
+        self._instance_of = instance_of
+        self._instance_header: str = getattr(source.provider, "instance_header", "")
         self._origins = source.provider.protected_origins
         # How URLs of these origins begin, or what their parts are: found at once, where parsing takes its time.
         self._prefixes = prefixes(self._origins)
         self._spelled = spellings(self._origins)
-        self._api_headers = dict(source.provider.api_headers)
+        self._api_headers = dict(source.provider.api_headers) if self._sources is None else None
 
     @unfailing
     def __repr__(self) -> str:
-        return f"{type(self).__module__}.{type(self).__qualname__}({self._source!r})"
+        return f"{type(self).__module__}.{type(self).__qualname__}({self._source or self._sources!r})"
 
     def __copy__(self) -> Self:
         return self
@@ -106,16 +124,31 @@ class Adapter:
         """Whether a URL of these parts may see the token; the *host* is the one that goes on the wire."""
         return (scheme, host, port) in self._spelled or origin(scheme, host or "", port) in self._origins
 
-    def _token(self, instead_of: AccessToken | None = None) -> AccessToken:
+    def _picked(self, request: Any) -> TokenSource:
+        """Return the source of the instance that *request* is of."""
+        assert self._sources is not None  # noqa: S101  # else there is one source for all
         try:
-            return self._source.token(instead_of=instead_of)
+            if self._instance_of is None:
+                return self._sources.named(request.headers.get(self._instance_header))
+            return self._sources.get(self._instance(request))
         except DCRAuthError as error:
             failure = error
         raise self._in_hosts_terms(failure) from failure
 
-    async def _token_async(self, instead_of: AccessToken | None = None) -> AccessToken:
+    def _token(self, source: TokenSource, request: Any, instead_of: AccessToken | None = None) -> AccessToken:
         try:
-            return await self._source.token_async(instead_of=instead_of)
+            self._describe(source, request)
+            return source.token(instead_of=instead_of)
+        except DCRAuthError as error:
+            failure = error
+        raise self._in_hosts_terms(failure) from failure
+
+    async def _token_async(
+        self, source: TokenSource, request: Any, instead_of: AccessToken | None = None
+    ) -> AccessToken:
+        try:
+            self._describe(source, request)
+            return await source.token_async(instead_of=instead_of)
         except DCRAuthError as error:
             failure = error
         raise self._in_hosts_terms(failure) from failure
@@ -124,30 +157,81 @@ class Adapter:
         """Return *failure* as an error of the library's, which is what wraps a client, such as a retry layer, knows."""
         return in_terms_of(self._connection_errors if is_connection_fault(failure) else self._host_errors, failure)
 
-    def _asks_for_renewal(self, token: AccessToken, body: bytes) -> bool:
+    def _asks_for_renewal(self, source: TokenSource, token: AccessToken, body: bytes) -> bool:
         """Whether a 401 with *body* to a request with *token* is about the token at all."""
-        return self._source.refused(token, self._source.provider.verdict(body))
+        return source.refused(token, source.provider.verdict(body))
 
     # From here on, no variable holds a header or all of them: programs log those of a function that is interrupted.
 
-    def _ours_on(self, request: Any) -> AccessToken | None:
-        """Return the token of ours that *request* carries, if it does."""
-        return self._source.recognised(
+    def _instance(self, request: Any) -> str:
+        """Return the instance that *request* is of."""
+        assert self._sources is not None  # noqa: S101  # else there is one for all
+        if self._instance_of is None:
+            return self._sources.instance_in(request.headers.get(self._instance_header))
+        try:
+            instance = self._instance_of(request.headers)
+        except Exception as reason:
+            raise ConfigurationError(
+                f"instance_of raised {type(reason).__name__}; it has to return the instance that a request is of"
+            ) from reason
+        check_instance(instance, "What instance_of returns")
+        return instance
+
+    def _describe(self, source: TokenSource, request: Any) -> None:
+        """Have the two calls of *source* say of the device what *request* says of it."""
+        provider: Any = source.provider
+        if self._sources is None or not hasattr(provider, "for_request"):
+            return
+        said = {name: _text(request.headers.get(name)) for name in provider.device_headers}
+        source.provider = provider.for_request({name: text for name, text in said.items() if text})
+
+    def _ours_on(self, request: Any, source: TokenSource | None) -> AccessToken | None:
+        """Return the token of *source* that *request* carries, if it does."""
+        if source is None:
+            return None
+        return source.recognised(
             sha256(str(request.headers.get("Authorization")).encode(errors="backslashreplace")).digest()
         )
 
     def _is_callers(self, request: Any) -> bool:
         """Whether the ``Authorization`` of *request* is the caller's: neither ours, nor one that says nothing."""
         says_nothing = NO_CREDENTIALS.fullmatch(str(request.headers.get("Authorization") or ""))
-        return says_nothing is None and self._ours_on(request) is None
+        return says_nothing is None and self._ours_on(request, self._source or self._present(request)) is None
 
-    def _sign(self, request: Any, token: AccessToken) -> None:
+    def _present(self, request: Any) -> TokenSource | None:
+        """Return the source of the instance that *request* is of, if there is one already."""
+        assert self._sources is not None  # noqa: S101  # else there is one for all
+        try:
+            return self._sources.held(self._instance(request))
+        except ConfigurationError:
+            return None
+
+    def _sign(self, request: Any, source: TokenSource, token: AccessToken) -> None:
         """Put *token* on *request*, and the provider's own headers where the caller has not set them."""
         request.headers["Authorization"] = token.authorization
-        if self._api_headers:
-            for name, value in self._api_headers.items():
+        own = source.provider.api_headers if self._api_headers is None else self._api_headers
+        if own:
+            for name, value in own.items():
                 if not request.headers.get(name):
                     request.headers[name] = value
+
+
+def _check_instance_of(instance_of: object, source: TokenSource | TokenSources) -> None:
+    if isinstance(source, TokenSource):
+        if instance_of is not None:
+            raise ConfigurationError("instance_of is for a TokenSources: a TokenSource is of one instance")
+    elif instance_of is not None:
+        check_function(instance_of, "instance_of", "a function of the headers of a request")
+    elif not hasattr(source.provider, "instance_in"):
+        raise ConfigurationError(
+            f"{type(source.provider).__name__} has no rule for whose a request is: give "
+            "DCRAuth(sources, instance_of=lambda headers: …)"
+        )
+
+
+def _text(value: str | bytes | None) -> str:
+    """Return the value of a header field, which requests takes in bytes too; nothing where there is none."""
+    return value.decode("latin-1") if isinstance(value, bytes) else value or ""
 
 
 def is_long(length: str) -> bool:

@@ -49,18 +49,20 @@ class HttpxFlow(Adapter):
         if not self._takes(request):
             yield request
             return
-        token = self._source.fresh() or self._token()
+        source = self._source or self._picked(request)
+        token = source.fresh() or self._token(source, request)
         rewind = self._rewind_of(request)
-        self._sign(request, token)
+        self._sign(request, source, token)
         response = yield request
         if response.status_code != 401 or not self._carried(response, token):
             return
         refusal = _Refusal(self._library_of(request), response)
-        if not self._asks_for_renewal(token, refusal.read()):
+        if not self._asks_for_renewal(source, token, refusal.read()):
             return
-        fresh = self._token(instead_of=token)
+        fresh = self._token(source, request, instead_of=token)
         if fresh != token and self._repeats(response) and rewind():
             refusal.close()
+            source.retried()
             yield self._again(request, response, fresh)
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
@@ -68,18 +70,20 @@ class HttpxFlow(Adapter):
         if not self._takes(request):
             yield request
             return
-        token = self._source.fresh() or await self._token_async()
+        source = self._source or self._picked(request)
+        token = source.fresh() or await self._token_async(source, request)
         rewind = self._rewind_of(request)
-        self._sign(request, token)
+        self._sign(request, source, token)
         response = yield request
         if response.status_code != 401 or not self._carried(response, token):
             return
         refusal = _Refusal(self._library_of(request), response)
-        if not self._asks_for_renewal(token, await refusal.aread()):
+        if not self._asks_for_renewal(source, token, await refusal.aread()):
             return
-        fresh = await self._token_async(instead_of=token)
+        fresh = await self._token_async(source, request, instead_of=token)
         if fresh != token and self._repeats(response) and rewind():
             await refusal.aclose()
+            source.retried()
             yield self._again(request, response, fresh)
 
     def _takes(self, request: Any) -> bool:
@@ -105,7 +109,6 @@ class HttpxFlow(Adapter):
 
     def _again(self, request: Any, response: Any, token: AccessToken) -> Any:
         # Always the first request: that of the last redirect may belong to another origin.
-        self._source.retried()
         # The refusal stays in the history; the request there is another one, so that it keeps the old token.
         response.request = self._copy(response.request)
         request.headers["Authorization"] = token.authorization

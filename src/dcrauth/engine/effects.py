@@ -166,7 +166,7 @@ class Bar:
     stored: bool
 
 
-@dataclass
+@dataclass(slots=True)
 class Memory:
     """What this process knows of an identity, from one renewal to the next.
 
@@ -179,7 +179,7 @@ class Memory:
     """
 
     client: StoredCredentials | None = None
-    superseded: list[StoredCredentials] = field(default_factory=list)
+    superseded: tuple[StoredCredentials, ...] = ()
     unsaved: Unsaved | None = None
     suspicion: Suspicion | None = None
     bar: Bar | None = None

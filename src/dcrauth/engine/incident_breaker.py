@@ -42,6 +42,11 @@ class IncidentBreaker:
             self._forget_before(now - WINDOW)
             return sum(refused for _, refused in self._outcomes.values()), len(self._outcomes)
 
+    def forget(self, identity: str) -> None:
+        """Drop what the token endpoint has said to *identity*, whose source is let go."""
+        with self._lock:
+            self._outcomes.pop(identity, None)
+
     def _forget_before(self, moment: float) -> None:
         # The oldest come first, since a noted one is put at the end.
         while (oldest := next(iter(self._outcomes.items())))[1][0] < moment:

@@ -44,7 +44,7 @@ def noted(context: RenewalContext, found: StoredCredentials | Forgotten | None) 
     """Take what was read from the store for what is in use from now on."""
     known = context.memory.client
     if known is not None and rules.is_divided(found, known):
-        context.memory.superseded.append(known)
+        context.memory.superseded += (known,)
     context.memory.client = found if isinstance(found, StoredCredentials) else None
     yield from gave_way(context)
 
@@ -81,11 +81,12 @@ def repaired(
 
 def gave_way(context: RenewalContext) -> Steps[None]:
     """Keep aside what the store had lost, and another process has registered anew since; if that fails, next time."""
-    superseded = context.memory.superseded
+    memory = context.memory
     try:
-        while superseded:
-            yield from kept_aside(context, superseded[0])
-            del superseded[0]
+        for former in memory.superseded:
+            yield from kept_aside(context, former)
+            # Not by its place: another source of the same identity may have done the same meanwhile.
+            memory.superseded = tuple(each for each in memory.superseded if each is not former)
             yield Emit(events.StoreProblem(context.name, StoreLost(_GAVE_WAY)))
     except StoreError as problem:
         yield Emit(events.StoreProblem(context.name, problem))

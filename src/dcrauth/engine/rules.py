@@ -54,7 +54,7 @@ class Instant(NamedTuple):
         return now.wall >= self.wall or now.monotonic >= self.monotonic
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HeldToken:
     """A token in use, and the moments at which it changes age."""
 
@@ -63,6 +63,23 @@ class HeldToken:
     due: Instant
     mandatory: Instant
     expiry: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How the last renewals ended, and the moment before which there is no other.
+
+    Parameters:
+        error: how the last one ended.
+        until: before that there is no other.
+        count: how many have failed in a row.
+        statement: the digest of what they had to show; with another statement it is another matter.
+    """
+
+    error: DCRAuthError
+    until: Instant
+    count: int
+    statement: str = ""
 
 
 class Course(Enum):
@@ -258,6 +275,11 @@ def still_bars(note: UnusableRegistration, until: float, digest: str, now: Insta
 def is_settling(credentials: ClientCredentials, now: Instant, policy: Policy) -> bool:
     """Return whether the client is so new that a part of the server may not know it yet."""
     return -CLOCK_TOLERANCE < now.wall - credentials.registered_at < policy.settling
+
+
+def is_given_up(credentials: ClientCredentials, now: Instant) -> bool:
+    """Return whether credentials that no store has taken were registered so long ago that they are not kept for it."""
+    return not abs(now.wall - credentials.registered_at) < UNUSABLE_FOR
 
 
 def is_ending(credentials: ClientCredentials, now: Instant) -> bool:

@@ -3,9 +3,8 @@
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from dcrauth import events
 from dcrauth._internal import fork
@@ -15,30 +14,23 @@ from dcrauth._internal.threads import to_the_end
 from dcrauth.credentials import AccessToken
 from dcrauth.engine import rules
 from dcrauth.engine.clock import Clock
-from dcrauth.engine.event_dispatch import Listener, log
 from dcrauth.engine.identity import Identity
-from dcrauth.engine.rules import Course, HeldToken, Instant
+from dcrauth.engine.offloaded import to_the_end_async
+from dcrauth.engine.rules import Course, Failure, HeldToken
 from dcrauth.engine.single_flight import Flight, do_here, start, wait, wait_async
+from dcrauth.engine.status import Status
 from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours, refusal_behind
 from dcrauth.policy import Policy
 from dcrauth.providers.protocol import Provider, Verdict, check_provider
 from dcrauth.stores import Store, check_store
-from dcrauth.transports import Transport, check_proxy, check_transport, default_transport
+from dcrauth.transports import Transport, check_transport
 
 if TYPE_CHECKING:
     from dcrauth.engine.effects import RenewalContext
+    from dcrauth.engine.options import SourceOptions
 
 REMEMBERED = 8
 """So many tokens are known again: requests with older ones may still be under way, or be sent once more."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """How the last renewals ended, and the moment before which there is no other."""
-
-    error: DCRAuthError
-    until: Instant
-    count: int
 
 
 @discreet_constructor
@@ -71,33 +63,40 @@ class TokenSource(Confidential):
         on_event: Callable[[events.Event], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
+        check_settings(provider, store, transport, policy, clock)
+        check_text(instance, "instance")
         # What renewals take is imported here: importing the package is cheaper without, and no renewal imports it.
-        from dcrauth.engine.driver import Driver  # noqa: PLC0415
-        from dcrauth.engine.effects import Memory  # noqa: PLC0415
-        from dcrauth.engine.incident_breaker import breaker_of  # noqa: PLC0415
+        from dcrauth.engine.options import SourceOptions  # noqa: PLC0415
 
-        _check_arguments(provider, store, instance, transport, policy, clock)
+        store = _default_store() if store is None else store
+        options = SourceOptions.of(provider, store, transport, policy, on_event, clock)
+        self._begin(options, provider, instance)
+
+    @classmethod
+    def with_options(cls, options: "SourceOptions", provider: Provider, instance: str) -> Self:
+        """Return a source that shares *options* with others; nothing is checked any more."""
+        source = cls.__new__(cls)
+        source._begin(options, provider, instance)
+        return source
+
+    def _begin(self, options: "SourceOptions", provider: Provider, instance: str) -> None:
         self.provider = provider
-        check_proxy(transport, provider.register_url, provider.token_url)
+        self.instance = instance
         self._identity = Identity.of(provider.register_url, provider.token_url, provider.application, instance)
-        self._policy = Policy() if policy is None else policy
-        self._clock = Clock() if clock is None else clock
+        self._policy, self._clock, self._listener = options.policy, options.clock, options.listener
         self._wall, self._monotonic = self._clock.wall, self._clock.monotonic
-        self._listener = None if on_event is None else Listener(on_event)
-        self._driver = Driver(
-            _default_store() if store is None else store,
-            default_transport() if transport is None else transport,
-            self._clock,
-            self._emit,
-            breaker_of(provider.token_url),
-        )
-        self._memory = Memory()
+        self._driver = options.driver
+        self._memory = options.known(self._identity)
         # The last tokens, without their values, by digests of their headers.
         self._given: dict[bytes, AccessToken] = {}
         self._hold(None)
-        self._failure: Failure | None = None
         self.after_fork()
         fork.watch(self)
+
+    def __del__(self) -> None:
+        memory = getattr(self, "_memory", None)
+        if memory is not None:  # else the constructor has not come to its end
+            memory.let_go()
 
     @unfailing
     def __repr__(self) -> str:
@@ -168,6 +167,29 @@ class TokenSource(Confidential):
         """
         return to_the_end(partial(self._anew, self._driver.restore))
 
+    async def forget_async(self) -> bool:
+        """Do what `forget` does, from an asyncio or trio task; a task that is cancelled ends the wait for it only."""
+        return await to_the_end_async(partial(self._anew, self._driver.forget))
+
+    async def restore_async(self) -> bool:
+        """Do what `restore` does, from an asyncio or trio task; a task that is cancelled ends the wait for it only."""
+        return await to_the_end_async(partial(self._anew, self._driver.restore))
+
+    def status(self) -> Status:
+        """Return how it stands with this identity, as far as this process knows; nothing is read or called for that."""
+        held, failure, client = self._held, self._failure, self._memory.client
+        return Status(
+            identity=self._identity.key,
+            instance=self.instance,
+            client_id=client.credentials.client_id if client else None,
+            registered_at=client.credentials.registered_at if client else None,
+            expires_at=held.token.expires_at if held else None,
+            due_at=held.due.wall if held else None,
+            last_error=f"{type(failure.error).__name__}: {failure.error.message}" if failure else None,
+            retry_at=failure.until.wall if failure else None,
+            store=type(self._driver.store).__name__,
+        )
+
     def recognised(self, digest: bytes) -> AccessToken | None:
         """Return the token whose header has the *digest*, if it is one of the last that came from here.
 
@@ -201,10 +223,26 @@ class TokenSource(Confidential):
         """Wait until ``on_event`` was called with all events so far; return whether it was within *timeout* seconds."""
         return self._listener is None or self._listener.flush(timeout)
 
+    def let_go(self) -> None:
+        """Drop what this process knows of the identity outside of this object, as it is released by `TokenSources`."""
+        self._driver.breaker.forget(self._identity.key)
+
     def after_fork(self) -> None:
         """Forget the renewal under way, which went on in the parent process only."""
         self._lock = threading.Lock()
         self._flight: Flight | None = None
+
+    @property
+    def _failure(self) -> Failure | None:
+        """How the last renewals of the identity ended, whichever source made them, as far as it says anything here."""
+        failure = self._memory.failure
+        return failure if failure is None or failure.statement == self.provider.statement_digest else None
+
+    @_failure.setter
+    def _failure(self, failure: Failure | None) -> None:
+        if failure is not None:
+            failure.error.__traceback__ = None  # its frames would keep this source for as long as the failure is kept
+        self._memory.failure = failure
 
     def _anew(self, change: Callable[["RenewalContext"], bool]) -> bool:
         found = change(self._context(None))
@@ -328,7 +366,7 @@ class TokenSource(Confidential):
             until = rules.next_try(error, count, self._clock.now(), random.random(), self._policy)
             error.retry_at = until.wall
             if not flight.outdated:
-                self._failure = Failure(error, until, count)
+                self._failure = Failure(error, until, count, self.provider.statement_digest)
             self._clear(flight)
         flight.finish(error)
         self._emit(events.RenewalFailed(self._name, error, until.wall, self._monotonic() - begun, count))
@@ -356,16 +394,12 @@ class TokenSource(Confidential):
         )
 
     def _emit(self, event: events.Event) -> None:
-        log(event)
-        if self._listener is not None:
-            self._listener.emit(event)
+        self._driver.emit(event)
 
 
-def _check_arguments(
-    provider: object, store: object, instance: object, transport: object, policy: object, clock: object
-) -> None:
+def check_settings(provider: object, store: object, transport: object, policy: object, clock: object) -> None:
+    """Raise ConfigurationError if a setting of token sources is of a kind that will not do; None is the usual one."""
     check_provider(provider)
-    check_text(instance, "instance")
     if store is not None:
         check_store(store)
     if transport is not None:

@@ -10,7 +10,7 @@ from dcrauth._internal.verdict import Verdict
 from dcrauth.credentials import ClientCredentials
 from dcrauth.providers.origins import Origin
 
-__all__ = ["Problem", "Provider", "Request", "Response", "TokenGrant", "Verdict", "check_provider"]
+__all__ = ["PerRequest", "Problem", "Provider", "Request", "Response", "TokenGrant", "Verdict", "check_provider"]
 
 
 @confidential
@@ -140,6 +140,31 @@ class Provider(Protocol):
 
     def verdict(self, body: bytes) -> Verdict:
         """Return what a 401 answer with *body* says about the token that was sent."""
+        ...
+
+
+class PerRequest(Protocol):
+    """What a provider has beside that if it tells by a request which instance of the application it is from.
+
+    For servers that act for many instances; `dcrauth.TokenSources` looks for it.
+    """
+
+    @property
+    def instance_header(self) -> str:
+        """The header field of requests to the protected APIs that names the instance."""
+        ...
+
+    @property
+    def device_headers(self) -> tuple[str, ...]:
+        """The header fields of such requests that `for_request` wants to know."""
+        ...
+
+    def instance_in(self, value: str) -> str:
+        """Return the instance that a *value* of the `instance_header` names; raise ConfigurationError if none."""
+        ...
+
+    def for_request(self, fields: Mapping[str, str]) -> Provider:
+        """Return the same provider with what those of the `device_headers` say that a request has."""
         ...
 
 

@@ -1,6 +1,7 @@
 """Where credentials and tokens are kept: opaque bytes under opaque keys."""
 
-from collections.abc import Iterator
+import weakref
+from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
@@ -53,3 +54,40 @@ class Store(Protocol):
 def check_store(store: object, what: str = "store") -> None:
     """Raise ConfigurationError unless *store*, the argument called *what*, is one."""
     check_methods(store, what, Store, "an object such as FileStore(directory) or RedisStore(url)")
+
+
+def place_of(store: Store) -> Hashable:
+    """Return what tells the storage of *store* from others: its ``place``, if it has one, or the object itself.
+
+    A program that makes a store anew for each request has one storage all the same.
+    """
+    place: Hashable = getattr(store, "place", None)
+    try:
+        hash(place)
+    except TypeError:
+        place = None
+    return OneObject(store) if place is None else place
+
+
+class OneObject:
+    """Equal for the same object only, which it does not keep alive, whatever that says of its own equality."""
+
+    __slots__ = ("_number", "_reference")
+
+    def __init__(self, each: object) -> None:
+        self._number = id(each)
+        try:
+            self._reference: weakref.ref[object] = weakref.ref(each)
+        except TypeError:  # it has slots, and none for that
+            self._reference = lambda: each  # type: ignore[assignment]
+
+    def __hash__(self) -> int:
+        return self._number
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OneObject) and (found := self._reference()) is not None and found is other._reference()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody holds the object any more."""
+        return self._reference() is None

@@ -12,7 +12,7 @@ What stands before the nonce is authenticated along with the key under which the
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import field
 
@@ -34,7 +34,7 @@ from dcrauth.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
-from dcrauth.stores import Store, check_store
+from dcrauth.stores import Store, check_store, place_of
 
 __all__ = ["EncryptedStore"]
 
@@ -100,6 +100,11 @@ class EncryptedStore(Confidential):
     def single_writer(self) -> bool:
         """Whether the other store promises nothing to other processes."""
         return bool(getattr(self._inner, "single_writer", False))
+
+    @property
+    def place(self) -> Hashable:
+        """Where the records are, however many objects lead there."""
+        return "encrypted", place_of(self._inner)
 
     def get(self, key: str) -> bytes | None:
         """Return the record under *key*, decrypted, or None if the other store has none.

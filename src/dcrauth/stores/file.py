@@ -77,6 +77,11 @@ class FileStore:
     def __repr__(self) -> str:
         return f"FileStore({self._directory!r})"
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where the records are, however many objects lead there."""
+        return "file", self._directory
+
     def get(self, key: str) -> bytes | None:
         """Return the record under *key*, or None if there is no file for it and the store has not lost its files."""
         name = digest(key)

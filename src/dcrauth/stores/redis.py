@@ -132,6 +132,11 @@ class RedisStore(Confidential):
     def __repr__(self) -> str:
         return f"<RedisStore at {self._where} with prefix {self._prefix!r}>"
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where the records are, however many objects lead there."""
+        return "redis", self._where, str(self._client.connection_pool.connection_kwargs.get("db") or 0), self._prefix
+
     def get(self, key: str) -> bytes | None:
         """Return the record under *key*, or None if the server has none."""
         found = self._read(key)

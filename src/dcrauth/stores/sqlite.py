@@ -73,6 +73,11 @@ class SQLiteStore:
     def __repr__(self) -> str:
         return f"SQLiteStore({self._path!r})"
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where the records are, however many objects lead there."""
+        return "sqlite", self._path
+
     def get(self, key: str) -> bytes | None:
         """Return the record under *key*, or None if there is no row for it and the store has not lost its rows."""
         with self._database.reading() as connection:

@@ -16,6 +16,7 @@ from dcrauth._internal.strict_json import json_object, printable
 from dcrauth._internal.version import __version__
 from dcrauth.credentials import ClientCredentials
 from dcrauth.errors import ConfigurationError
+from dcrauth.providers.adobe.device_identifier import identifier_header, identifier_in
 from dcrauth.providers.adobe.device_info import DeviceInfo
 from dcrauth.providers.adobe.enhanced_error import EnhancedError, enhanced_error, read_error
 from dcrauth.providers.origins import origin_of, secure_url
@@ -40,6 +41,9 @@ _CLIENT_CODES = frozenset({"invalid_access_token_client_application", "invalid_c
 _APPLICATION_CODES = frozenset({"unknown_software_statement", "unknown_application"})
 _VISIBLE = re.compile(r"[!-~]+")
 _VSCHAR = re.compile(r"[ -~]+")
+_DEVICE_FIELD = re.compile(r"[!-~][ -~]{0,8191}")
+"""What is passed on of a request's device headers: servers refuse longer ones."""
+
 _BEARER = frozenset({"", "bearer", "bearertoken"})
 _USER_AGENT = f"dcrauth/{__version__}"
 
@@ -58,14 +62,22 @@ class AdobePass(Confidential):
         protects: URLs of further APIs, whose origins may see the token.
         forwarded_for: the streaming device's public IP address, sent as ``X-Forwarded-For``. For servers that act for
             devices: Adobe throttles by it.
-        device_headers_on_requests: whether requests to the protected APIs carry the two device headers as well, where
-            the caller has not set them.
+        device_identifier: the streaming device's own identifier, sent as ``AP-Device-Identifier`` on requests to the
+            protected APIs where the caller has not set it. It has to be the same for good, also after a reinstallation.
+        device_headers_on_requests: whether requests to the protected APIs carry the other two device headers as well,
+            where the caller has not set them.
         token_request: "form" sends the client credentials in the body of the token request; "query" in its URL, for
             servers that want it so.
 
     Raises:
         ConfigurationError: an argument is wrong.
     """
+
+    instance_header = "AP-Device-Identifier"
+    """What tells the devices apart that a server acts for (Adobe Pass documentation: AP-Device-Identifier header)."""
+
+    device_headers = ("X-Device-Info", "X-Forwarded-For")
+    """What a request says of its device that registrations and token calls want to know as well."""
 
     def __init__(
         self,
@@ -77,6 +89,7 @@ class AdobePass(Confidential):
         redirect_uri: str | None = None,
         protects: Iterable[str] = (),
         forwarded_for: str | None = None,
+        device_identifier: str | None = None,
         device_headers_on_requests: bool = True,
         token_request: Literal["form", "query"] = "form",
     ) -> None:
@@ -94,23 +107,51 @@ class AdobePass(Confidential):
         self.register_url = f"{bases[0]}/o/client/register"
         self.token_url = f"{bases[0]}/o/client/token"
         self.protected_origins = frozenset(origin_of(url) for url in guarded)
-        self._describe_device(device_info, forwarded_for)
+        self._describe_device(device_info, forwarded_for, device_identifier)
 
     @discreet
-    def for_device(self, device_info: DeviceInfo | None, *, forwarded_for: str | None = None) -> Self:
+    def for_device(
+        self,
+        device_info: DeviceInfo | None,
+        *,
+        forwarded_for: str | None = None,
+        device_identifier: str | None = None,
+    ) -> Self:
         """Return the same provider for another streaming device, for servers that act for many of them.
 
         Parameters:
             device_info: the device, never the server.
             forwarded_for: the device's public IP address.
+            device_identifier: the device's own identifier.
 
         Raises:
             ConfigurationError: an argument is wrong.
         """
-        twin = type(self).__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        twin._describe_device(device_info, forwarded_for)
+        twin = self._twin()
+        twin._describe_device(device_info, forwarded_for, device_identifier)
         return twin
+
+    def for_request(self, fields: Mapping[str, str]) -> Self:
+        """Return the same provider, whose two calls say of the device what a request to a protected API says of it.
+
+        Parameters:
+            fields: those of `device_headers` that the request has. What is no printable ASCII of at most 8 KiB is left
+                out.
+        """
+        said = {name: value for name, value in fields.items() if _DEVICE_FIELD.fullmatch(value)}
+        if said.items() <= self._device_headers.items():
+            return self
+        twin = self._twin()
+        twin._device_headers = MappingProxyType({**self._device_headers, **said})
+        return twin
+
+    def instance_in(self, value: str) -> str:
+        """Return the device that a value of the `instance_header` names.
+
+        Raises:
+            ConfigurationError: it is not ``fingerprint`` and the Base64 of an identifier.
+        """
+        return identifier_in(value)
 
     @unfailing
     def __repr__(self) -> str:
@@ -123,8 +164,8 @@ class AdobePass(Confidential):
 
     @property
     def api_headers(self) -> Mapping[str, str]:
-        """The device headers, if requests to the protected APIs shall carry them."""
-        return self._device_headers if self._device_headers_on_requests else MappingProxyType({})
+        """What requests to the protected APIs shall say of the device."""
+        return self._api_headers
 
     @property
     def statement_digest(self) -> str:
@@ -190,7 +231,14 @@ class AdobePass(Confidential):
             return Verdict.APPLICATION
         return Verdict.CREDENTIALS if error.code in _CLIENT_CODES else Verdict.TOKEN
 
-    def _describe_device(self, device_info: DeviceInfo | None, forwarded_for: str | None) -> None:
+    def _twin(self) -> Self:
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def _describe_device(
+        self, device_info: DeviceInfo | None, forwarded_for: str | None, device_identifier: str | None
+    ) -> None:
         headers: dict[str, str] = {}
         if not isinstance(device_info, DeviceInfo | None):
             raise wrong("device_info", "a DeviceInfo(…)", device_info)
@@ -199,6 +247,10 @@ class AdobePass(Confidential):
         if forwarded_for is not None:
             headers["X-Forwarded-For"] = _address(forwarded_for)
         self._device_headers = MappingProxyType(headers)
+        of_requests = dict(headers) if self._device_headers_on_requests else {}
+        if device_identifier is not None:
+            of_requests[self.instance_header] = identifier_header(device_identifier)
+        self._api_headers = MappingProxyType(of_requests)
 
     def _post(self, url: str, content_type: str, body: str, query: str = "") -> Request:
         headers = {

@@ -1,0 +1,37 @@
+"""How it stands with an identity, for health checks and support."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """How it stands with an identity, as far as one process knows; there is no secret in it.
+
+    Moments are in seconds since the epoch.
+
+    Parameters:
+        identity: the key under which its records are kept; events tell the first part of it.
+        instance: what tells it from others of the same application.
+        client_id: the client id in use; None if this process has not read or made one yet. It is in no repr.
+        registered_at: when that was registered.
+        expires_at: when the token in hand ends; None if there is none.
+        due_at: when it will be renewed.
+        last_error: how the last renewal has failed; None if it has not, or if the next one may be tried.
+        retry_at: when the next one may be tried.
+        store: the kind of store that keeps it.
+    """
+
+    identity: str
+    instance: str
+    client_id: str | None = field(repr=False)
+    registered_at: float | None
+    expires_at: float | None
+    due_at: float | None
+    last_error: str | None
+    retry_at: float | None
+    store: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as a dict of texts, numbers and None, as JSON has them."""
+        return asdict(self)
