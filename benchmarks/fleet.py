@@ -18,7 +18,7 @@ To run all takes about forty minutes; for a quick look:
 
     python benchmarks/fleet.py [--quick] [--rows cold warm] [--sizes 100 1000 2000 10000 100000] [--seconds 60]
 
-`--keep FILE` keeps the figures, `--from FILE` takes them from there, and `--docs` writes them into docs/benchmarks.md.
+`--keep FILE` keeps the figures, `--from FILE` takes them from there, and `--docs` writes them into the docs.
 Threads and memory are read from /proc: it runs on Linux only.
 """
 
@@ -38,7 +38,7 @@ import fleet_runs as runs
 from apart import Found, apart
 from fleet_endpoints import counts, servers
 from fleet_page import AT, DOCS, TABLES, shown, summary, written
-from identities import BY_HAND, DEFAULT, KINDS, Fleet, TokenSources
+from identities import BY_HAND, DEFAULT, KINDS, Fleet
 from machine import described
 from stores import CONTESTANTS, InSQLite, folder_of
 
@@ -227,7 +227,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes, one round, an outage of 3 s")
     parser.add_argument("--keep", type=Path, help="write the figures into this file")
     parser.add_argument("--from", type=Path, dest="kept", help="take the figures from this file, and measure nothing")
-    parser.add_argument("--docs", type=Path, nargs="?", const=DOCS, help="write the figures into benchmarks.md there")
+    parser.add_argument("--docs", type=Path, nargs="?", const=DOCS, help="write the figures into the pages there")
     return parser.parse_args()
 
 
@@ -243,8 +243,7 @@ def main() -> int:
         machine, results = json.loads(given.kept.read_text(encoding="utf-8"))
     else:
         machine = described("dcrauth", "aiohttp", "requests", "httpx", "redis", "filelock")
-        how = "TokenSources" if TokenSources is not None else "a TokenSource with a transport of its own for each"
-        print(f"{machine}\nOurs: {how}")
+        print(machine)
         results, complete = all_measured(given.rows, plan_of(given))
     if given.keep:
         given.keep.write_text(json.dumps([machine, results]), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The figures of a run as tables, as a plot, and as a section of docs/benchmarks.md."""
+"""The figures of a run as tables, as a plot, and in their places in docs/benchmarks.md and docs/servers.md."""
 
 from __future__ import annotations
 
@@ -109,6 +109,43 @@ TABLES = {
     ),
 }
 
+_RESTART = Table(
+    "",
+    (
+        ("after a restart, from", "who", str),
+        *_WHO[1:],
+        ("s until all have a token", "wall", SECONDS),
+        ("CPU s", "cpu", SECONDS),
+        ("calls", "calls", PLAIN),
+        ("memory MB", "all memory", MB),
+        ("store MB", "all size", MB),
+    ),
+)
+_FIRST = Table(
+    "",
+    (
+        ("for the first time, transport", "who", str),
+        *_WHO[1:],
+        ("s until all have a token", "wall", SECONDS),
+        ("CPU s", "cpu", SECONDS),
+        ("registrations", "registrations", PLAIN),
+        ("token calls", "tokens", PLAIN),
+    ),
+)
+_HERD = Table(
+    "",
+    (
+        ("after an outage", "who", str),
+        *_WHO[1:],
+        ("of s", "seconds", PLAIN),
+        ("calls meanwhile", "calls", PLAIN),
+        ("s until all have a token", "recovery", SECONDS),
+        ("calls in the busiest second", "busiest after", PLAIN),
+    ),
+)
+DEVICES = 10_000
+"""So many devices are what docs/servers.md is about."""
+
 
 def summary(results: Results) -> str:
     """Return the table of what counts: by hand, ours, and what we mean to keep to."""
@@ -170,22 +207,41 @@ def shown(results: Results) -> str:
     return "\n\n".join([summary(results), *tables])
 
 
-def page(text: str, machine: str, results: Results, *, drawn: bool) -> str:
-    """Return the page *text* with these figures in the place that is meant for them."""
+def for_servers(results: Results) -> str:
+    """Return what who runs a server wants to know, in Markdown."""
+    found = [
+        {**each, "all memory": each["memory"] * each["count"], "all size": each["size"] * each["count"]}
+        for each in results.get("warm", ())
+    ]
+    parts = [_RESTART.shown(found)] if found else []
+    cold = [each for each in results.get("cold", ()) if each["who"] != BY_HAND]
+    most = max((each["count"] for each in cold if each["count"] <= DEVICES), default=0)
+    parts += [_FIRST.shown([each for each in cold if each["count"] == most])] if cold else []
+    outages = [each for each in results.get("outage", ()) if not each["who"].startswith(BY_HAND)]
+    parts += [_HERD.shown(outages)] if outages else []
+    return "\n\n".join(parts)
+
+
+def page(text: str, inside: str) -> str:
+    """Return the page *text* with *inside* in the place that is meant for figures."""
     before, found, rest = text.partition(BEGIN)
     _, ends, after = rest.partition(END)
     if not (found and ends):
         raise ValueError(f"The page has no place for figures, between {BEGIN!r} and {END!r}")
-    picture = ["![What one identity costs, by how many there are](fleet.svg)"] if drawn else []
-    inside = "\n\n".join([machine.replace("\n", "; ") + ".", *picture, shown(results)])
     return f"{before}{BEGIN}\n\n{inside}\n\n{END}{after}"
 
 
 def written(machine: str, results: Results, folder: Path) -> None:
-    """Write the figures into benchmarks.md in *folder*, and the plot beside it."""
+    """Write the figures into benchmarks.md and servers.md in *folder*, and the plot beside them."""
+    measured_on = machine.replace("\n", "; ") + "."
     plot = growth(results)
     if plot is not None:
         (folder / "fleet.svg").write_text(plot, encoding="utf-8")
-    target = folder / "benchmarks.md"
-    text = page(target.read_text(encoding="utf-8"), machine, results, drawn=plot is not None)
-    target.write_text(text, encoding="utf-8")
+    picture = ["![What one identity costs, by how many there are](fleet.svg)"] if plot is not None else []
+    pages = {
+        "benchmarks.md": "\n\n".join([measured_on, *picture, shown(results)]),
+        "servers.md": "\n\n".join([measured_on, for_servers(results)]),
+    }
+    for name, inside in pages.items():
+        text = page((folder / name).read_text(encoding="utf-8"), inside)
+        (folder / name).write_text(text, encoding="utf-8")

@@ -16,14 +16,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from contestants import STATEMENT
-from dcrauth import AdobePass, DeviceInfo, MemoryStore, Policy, TokenSource
+from dcrauth import AdobePass, DeviceInfo, MemoryStore, Policy, TokenSource, TokenSources
 from fleet_endpoints import SLOW_ADDRESS
 from stores import CONTESTANTS
-
-try:
-    from dcrauth import TokenSources
-except ImportError:
-    TokenSources = None
 
 BY_HAND = "by hand"
 DEFAULT = "default"
@@ -142,22 +137,16 @@ class Ours:
     def __init__(self, fleet: Fleet, store: Any) -> None:
         self.provider = AdobePass(STATEMENT, base_url=fleet.url)
         self.store = store
-        self._given: dict[str, Any] = {"store": store, "policy": replace(Policy(), timeout=fleet.timeout)}
-        self._kind = fleet.kind
-        self._made: dict[int, TokenSource] = {}
-        self._sources = TokenSources and TokenSources(
-            self.provider, most=fleet.count + 1_000, transport=transport(fleet.kind), **self._given
+        policy = replace(Policy(), timeout=fleet.timeout)
+        most = fleet.count + 1_000
+        self._sources = TokenSources(
+            self.provider, store=store, transport=transport(fleet.kind), policy=policy, most=most
         )
 
     def source(self, number: int) -> TokenSource:
         """Return the source of one identity."""
         provider = self.provider.for_device(INFO, forwarded_for=address(number))
-        if self._sources is not None:
-            return self._sources.get(instance(number), provider=provider)
-        if number not in self._made:
-            given = {"instance": instance(number), "transport": transport(self._kind), **self._given}
-            self._made[number] = TokenSource(provider, **given)
-        return self._made[number]
+        return self._sources.get(instance(number), provider)
 
     async def token(self, number: int) -> str:
         """Return the token of one identity."""

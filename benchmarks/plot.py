@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 400, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 34, 46
+LEFT, RIGHT, TOP, BOTTOM = 62, 32, 34, 46
 COLOURS = ("#6b7280", "#c2410c", "#1d4ed8", "#15803d", "#7e22ce")
 Points = Sequence[tuple[float, float]]
 

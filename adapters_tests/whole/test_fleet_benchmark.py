@@ -42,7 +42,8 @@ def test_rows_come_to_an_end(tmp_path: Path) -> None:
 
 def test_figures_take_their_place_in_the_page(tmp_path: Path) -> None:
     """Those of a run before are replaced, what stands around them is not, and each contestant has lines in the plot."""
-    shutil.copy(ROOT / "docs" / "benchmarks.md", tmp_path)
+    for name in ("benchmarks.md", "servers.md"):
+        shutil.copy(ROOT / "docs" / name, tmp_path)
     kept = tmp_path / "figures.json"
     kept.write_text(json.dumps(["a machine", {"cold": [FEW, MORE, FEW | {"who": "<ours>"}]}]))
     run("--from", kept, "--docs", tmp_path)
@@ -51,6 +52,7 @@ def test_figures_take_their_place_in_the_page(tmp_path: Path) -> None:
     assert (tmp_path / "benchmarks.md").read_text() == page
     assert page.count("| by hand | 50 | 0.50 | 0.10 |") == 1
     assert "## What a record costs in a store" in page
+    assert "| <ours> | 5 | 0.50 | 0.10 |" in (tmp_path / "servers.md").read_text()
     drawing = ET.parse(tmp_path / "fleet.svg").getroot()  # noqa: S314  # our own
     assert len([each for each in drawing.iter() if each.tag.endswith("polyline")]) == 6
     assert "<ours>" in [each.text for each in drawing.iter()]
