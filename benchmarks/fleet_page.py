@@ -60,6 +60,7 @@ _AT_ONCE = (
     ("longest ms", "longest lag", MS),
     ("threads", "threads", PLAIN),
     ("memory kB/identity", "memory", KB),
+    ("failed", "failed", PLAIN),
 )
 _CALLS = (("registrations", "registrations", PLAIN), ("tokens", "tokens", PLAIN), ("connections", "connections", PLAIN))
 _WHO = (("", "who", str), ("identities", "count", PLAIN))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import statistics
+import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,18 @@ async def _all_at_once(mark: Mark, fleet: Fleet) -> Found:
         mark()
         async with lag_watched() as lag:
             begin, spent = time.perf_counter(), time.process_time()
-            await asyncio.gather(*(contestant.token(number) for number in range(fleet.count)))
+            asked = (contestant.token(number) for number in range(fleet.count))
+            failed = _failures(await asyncio.gather(*asked, return_exceptions=True))
             wall, cpu = time.perf_counter() - begin, time.process_time() - spent
-        return {"wall": wall, "cpu": cpu, **_lags(lag), "memory": (resident() - before) / fleet.count}
+        return {"wall": wall, "cpu": cpu, "failed": failed, **_lags(lag), "memory": (resident() - before) / fleet.count}
+
+
+def _failures(ended: Sequence[object]) -> int:
+    """Return how many have failed; say why the first one has."""
+    failures = [each for each in ended if isinstance(each, BaseException)]
+    if failures:
+        print(f"{len(failures)} of {len(ended)} failed, such as: {failures[0]!r}", file=sys.stderr)
+    return len(failures)
 
 
 def _lags(lag: Lag) -> Found:
