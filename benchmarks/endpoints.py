@@ -125,13 +125,11 @@ class Connection(asyncio.Protocol):
         self.transport.write(head % (status, len(body)) + body)
 
 
-def serve(state: State, port: Any) -> None:
+def serve(state: State, protocol: type[Connection], port: Any) -> None:
     """Serve until killed; tell *port* where."""
 
     async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(state), "127.0.0.1", 0, backlog=2_048
-        )
+        server = await asyncio.get_running_loop().create_server(lambda: protocol(state), "127.0.0.1", 0, backlog=2_048)
         port.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
@@ -139,11 +137,21 @@ def serve(state: State, port: Any) -> None:
 
 
 class Endpoints:
-    """The endpoints, as seen from another process; use it with ``with``."""
+    """The endpoints, as seen from another process; use it with ``with``.
 
-    def __init__(self, life: int, delay: float) -> None:
+    Parameters:
+        life: life of a token, in seconds.
+        delay: what the token endpoint takes to answer, in seconds.
+        state: what they know, where that is more than the two.
+        protocol: how they answer.
+    """
+
+    def __init__(
+        self, life: int, delay: float, state: State | None = None, protocol: type[Connection] = Connection
+    ) -> None:
         receiver, sender = CONTEXT.Pipe(duplex=False)
-        self.process = CONTEXT.Process(target=serve, args=(State(life, delay), sender), daemon=True)
+        given = (state or State(life, delay), protocol, sender)
+        self.process = CONTEXT.Process(target=serve, args=given, daemon=True)
         self.process.start()
         self.url = f"http://127.0.0.1:{receiver.recv()}"
 
