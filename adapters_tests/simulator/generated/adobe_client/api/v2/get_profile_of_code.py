@@ -1,0 +1,223 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.enhanced_error import EnhancedError
+from ...models.profiles import Profiles
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    service_provider: str,
+    code: str,
+    *,
+    ap_temp_pass_identity: str | Unset = UNSET,
+    x_forwarded_for: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(ap_temp_pass_identity, Unset):
+        headers["AP-TempPass-Identity"] = ap_temp_pass_identity
+
+    if not isinstance(x_forwarded_for, Unset):
+        headers["X-Forwarded-For"] = x_forwarded_for
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/api/v2/{service_provider}/profiles/code/{code}".format(
+            service_provider=quote(str(service_provider), safe=""), code=quote(str(code), safe="")
+        ),
+    }
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> EnhancedError | Profiles | str | None:
+    if response.status_code == 200:
+        response_200 = Profiles.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = EnhancedError.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = EnhancedError.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = EnhancedError.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 405:
+        response_405 = EnhancedError.from_dict(response.json())
+
+        return response_405
+
+    if response.status_code == 429:
+        response_429 = response.text
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = EnhancedError.from_dict(response.json())
+
+        return response_500
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[EnhancedError | Profiles | str]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    service_provider: str,
+    code: str,
+    *,
+    client: AuthenticatedClient,
+    ap_temp_pass_identity: str | Unset = UNSET,
+    x_forwarded_for: str | Unset = UNSET,
+) -> Response[EnhancedError | Profiles | str]:
+    """
+    Args:
+        service_provider (str):
+        code (str):
+        ap_temp_pass_identity (str | Unset):
+        x_forwarded_for (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[EnhancedError | Profiles | str]
+    """
+    kwargs = _get_kwargs(
+        service_provider=service_provider,
+        code=code,
+        ap_temp_pass_identity=ap_temp_pass_identity,
+        x_forwarded_for=x_forwarded_for,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    service_provider: str,
+    code: str,
+    *,
+    client: AuthenticatedClient,
+    ap_temp_pass_identity: str | Unset = UNSET,
+    x_forwarded_for: str | Unset = UNSET,
+) -> EnhancedError | Profiles | str | None:
+    """
+    Args:
+        service_provider (str):
+        code (str):
+        ap_temp_pass_identity (str | Unset):
+        x_forwarded_for (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        EnhancedError | Profiles | str
+    """
+    return sync_detailed(
+        service_provider=service_provider,
+        code=code,
+        client=client,
+        ap_temp_pass_identity=ap_temp_pass_identity,
+        x_forwarded_for=x_forwarded_for,
+    ).parsed
+
+
+async def asyncio_detailed(
+    service_provider: str,
+    code: str,
+    *,
+    client: AuthenticatedClient,
+    ap_temp_pass_identity: str | Unset = UNSET,
+    x_forwarded_for: str | Unset = UNSET,
+) -> Response[EnhancedError | Profiles | str]:
+    """
+    Args:
+        service_provider (str):
+        code (str):
+        ap_temp_pass_identity (str | Unset):
+        x_forwarded_for (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[EnhancedError | Profiles | str]
+    """
+    kwargs = _get_kwargs(
+        service_provider=service_provider,
+        code=code,
+        ap_temp_pass_identity=ap_temp_pass_identity,
+        x_forwarded_for=x_forwarded_for,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    service_provider: str,
+    code: str,
+    *,
+    client: AuthenticatedClient,
+    ap_temp_pass_identity: str | Unset = UNSET,
+    x_forwarded_for: str | Unset = UNSET,
+) -> EnhancedError | Profiles | str | None:
+    """
+    Args:
+        service_provider (str):
+        code (str):
+        ap_temp_pass_identity (str | Unset):
+        x_forwarded_for (str | Unset):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        EnhancedError | Profiles | str
+    """
+    return (
+        await asyncio_detailed(
+            service_provider=service_provider,
+            code=code,
+            client=client,
+            ap_temp_pass_identity=ap_temp_pass_identity,
+            x_forwarded_for=x_forwarded_for,
+        )
+    ).parsed

@@ -1,0 +1,319 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.decisions import Decisions
+from ...models.enhanced_error import EnhancedError
+from ...models.resource_list import ResourceList
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    service_provider: str,
+    mvpd: str,
+    *,
+    body: ResourceList,
+    ap_device_identifier: str,
+    x_device_info: str,
+    adobe_subject_token: str | Unset = UNSET,
+    ad_service_token: str | Unset = UNSET,
+    ap_partner_framework_status: str | Unset = UNSET,
+    ap_temp_pass_identity: str | Unset = UNSET,
+    x_forwarded_for: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    headers["AP-Device-Identifier"] = ap_device_identifier
+
+    headers["X-Device-Info"] = x_device_info
+
+    if not isinstance(adobe_subject_token, Unset):
+        headers["Adobe-Subject-Token"] = adobe_subject_token
+
+    if not isinstance(ad_service_token, Unset):
+        headers["AD-Service-Token"] = ad_service_token
+
+    if not isinstance(ap_partner_framework_status, Unset):
+        headers["AP-Partner-Framework-Status"] = ap_partner_framework_status
+
+    if not isinstance(ap_temp_pass_identity, Unset):
+        headers["AP-TempPass-Identity"] = ap_temp_pass_identity
+
+    if not isinstance(x_forwarded_for, Unset):
+        headers["X-Forwarded-For"] = x_forwarded_for
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/api/v2/{service_provider}/decisions/preauthorize/{mvpd}".format(
+            service_provider=quote(str(service_provider), safe=""), mvpd=quote(str(mvpd), safe="")
+        ),
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Decisions | EnhancedError | str | None:
+    if response.status_code == 200:
+        response_200 = Decisions.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = EnhancedError.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = EnhancedError.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = EnhancedError.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 405:
+        response_405 = EnhancedError.from_dict(response.json())
+
+        return response_405
+
+    if response.status_code == 429:
+        response_429 = response.text
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = EnhancedError.from_dict(response.json())
+
+        return response_500
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[Decisions | EnhancedError | str]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    service_provider: str,
+    mvpd: str,
+    *,
+    client: AuthenticatedClient,
+    body: ResourceList,
+    ap_device_identifier: str,
+    x_device_info: str,
+    adobe_subject_token: str | Unset = UNSET,
+    ad_service_token: str | Unset = UNSET,
+    ap_partner_framework_status: str | Unset = UNSET,
+    ap_temp_pass_identity: str | Unset = UNSET,
+    x_forwarded_for: str | Unset = UNSET,
+) -> Response[Decisions | EnhancedError | str]:
+    """
+    Args:
+        service_provider (str):
+        mvpd (str):
+        ap_device_identifier (str):
+        x_device_info (str):
+        adobe_subject_token (str | Unset):
+        ad_service_token (str | Unset):
+        ap_partner_framework_status (str | Unset):
+        ap_temp_pass_identity (str | Unset):
+        x_forwarded_for (str | Unset):
+        body (ResourceList):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Decisions | EnhancedError | str]
+    """
+    kwargs = _get_kwargs(
+        service_provider=service_provider,
+        mvpd=mvpd,
+        body=body,
+        ap_device_identifier=ap_device_identifier,
+        x_device_info=x_device_info,
+        adobe_subject_token=adobe_subject_token,
+        ad_service_token=ad_service_token,
+        ap_partner_framework_status=ap_partner_framework_status,
+        ap_temp_pass_identity=ap_temp_pass_identity,
+        x_forwarded_for=x_forwarded_for,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    service_provider: str,
+    mvpd: str,
+    *,
+    client: AuthenticatedClient,
+    body: ResourceList,
+    ap_device_identifier: str,
+    x_device_info: str,
+    adobe_subject_token: str | Unset = UNSET,
+    ad_service_token: str | Unset = UNSET,
+    ap_partner_framework_status: str | Unset = UNSET,
+    ap_temp_pass_identity: str | Unset = UNSET,
+    x_forwarded_for: str | Unset = UNSET,
+) -> Decisions | EnhancedError | str | None:
+    """
+    Args:
+        service_provider (str):
+        mvpd (str):
+        ap_device_identifier (str):
+        x_device_info (str):
+        adobe_subject_token (str | Unset):
+        ad_service_token (str | Unset):
+        ap_partner_framework_status (str | Unset):
+        ap_temp_pass_identity (str | Unset):
+        x_forwarded_for (str | Unset):
+        body (ResourceList):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Decisions | EnhancedError | str
+    """
+    return sync_detailed(
+        service_provider=service_provider,
+        mvpd=mvpd,
+        client=client,
+        body=body,
+        ap_device_identifier=ap_device_identifier,
+        x_device_info=x_device_info,
+        adobe_subject_token=adobe_subject_token,
+        ad_service_token=ad_service_token,
+        ap_partner_framework_status=ap_partner_framework_status,
+        ap_temp_pass_identity=ap_temp_pass_identity,
+        x_forwarded_for=x_forwarded_for,
+    ).parsed
+
+
+async def asyncio_detailed(
+    service_provider: str,
+    mvpd: str,
+    *,
+    client: AuthenticatedClient,
+    body: ResourceList,
+    ap_device_identifier: str,
+    x_device_info: str,
+    adobe_subject_token: str | Unset = UNSET,
+    ad_service_token: str | Unset = UNSET,
+    ap_partner_framework_status: str | Unset = UNSET,
+    ap_temp_pass_identity: str | Unset = UNSET,
+    x_forwarded_for: str | Unset = UNSET,
+) -> Response[Decisions | EnhancedError | str]:
+    """
+    Args:
+        service_provider (str):
+        mvpd (str):
+        ap_device_identifier (str):
+        x_device_info (str):
+        adobe_subject_token (str | Unset):
+        ad_service_token (str | Unset):
+        ap_partner_framework_status (str | Unset):
+        ap_temp_pass_identity (str | Unset):
+        x_forwarded_for (str | Unset):
+        body (ResourceList):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Decisions | EnhancedError | str]
+    """
+    kwargs = _get_kwargs(
+        service_provider=service_provider,
+        mvpd=mvpd,
+        body=body,
+        ap_device_identifier=ap_device_identifier,
+        x_device_info=x_device_info,
+        adobe_subject_token=adobe_subject_token,
+        ad_service_token=ad_service_token,
+        ap_partner_framework_status=ap_partner_framework_status,
+        ap_temp_pass_identity=ap_temp_pass_identity,
+        x_forwarded_for=x_forwarded_for,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    service_provider: str,
+    mvpd: str,
+    *,
+    client: AuthenticatedClient,
+    body: ResourceList,
+    ap_device_identifier: str,
+    x_device_info: str,
+    adobe_subject_token: str | Unset = UNSET,
+    ad_service_token: str | Unset = UNSET,
+    ap_partner_framework_status: str | Unset = UNSET,
+    ap_temp_pass_identity: str | Unset = UNSET,
+    x_forwarded_for: str | Unset = UNSET,
+) -> Decisions | EnhancedError | str | None:
+    """
+    Args:
+        service_provider (str):
+        mvpd (str):
+        ap_device_identifier (str):
+        x_device_info (str):
+        adobe_subject_token (str | Unset):
+        ad_service_token (str | Unset):
+        ap_partner_framework_status (str | Unset):
+        ap_temp_pass_identity (str | Unset):
+        x_forwarded_for (str | Unset):
+        body (ResourceList):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Decisions | EnhancedError | str
+    """
+    return (
+        await asyncio_detailed(
+            service_provider=service_provider,
+            mvpd=mvpd,
+            client=client,
+            body=body,
+            ap_device_identifier=ap_device_identifier,
+            x_device_info=x_device_info,
+            adobe_subject_token=adobe_subject_token,
+            ad_service_token=ad_service_token,
+            ap_partner_framework_status=ap_partner_framework_status,
+            ap_temp_pass_identity=ap_temp_pass_identity,
+            x_forwarded_for=x_forwarded_for,
+        )
+    ).parsed
