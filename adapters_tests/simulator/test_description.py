@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -33,7 +35,7 @@ from adapters_tests.simulator.generated.adobe_client.models import (
 )
 from dcrauth import AdobePass, DeviceInfo, MemoryStore
 from dcrauth.httpx import DCRAuth
-from dcrauth.simulator import Simulator, openapi
+from dcrauth.simulator import Behaviour, Simulator, openapi
 from dcrauth.simulator.operations import OPERATIONS
 
 BOUNDED = settings(
@@ -53,6 +55,14 @@ def test_it_is_served(adobe: Simulator, description: Description) -> None:
     for name, schema in description.document["components"]["schemas"].items():
         jsonschema.Draft202012Validator.check_schema(schema)
         assert name[0].isupper()
+
+
+def test_every_switch_is_listed() -> None:
+    """What the documents leave open is a switch that docs/testing.md tells of."""
+    text = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
+    troubles = {"refuse_every_token", "registers", "token_life", "retry_after"}
+    switches = {each.name for each in fields(Behaviour) if not each.name.endswith("_delay")} - troubles
+    assert sorted(name for name in switches if f"`{name}`" not in text and f"Behaviour({name}=" not in text) == []
 
 
 def test_the_generated_client_is_of_today() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import requests
 from adapters_tests.simulator.described import Caller
 from dcrauth import ConfigurationError
 from dcrauth.simulator import Mvpd, Resource, ServiceProvider, Simulator, User, World
+from dcrauth.simulator.settings import Settings
 
 TOML = """
 [[service_providers]]
@@ -55,6 +57,15 @@ def test_a_world_in_toml(tmp_path: Path) -> None:
         resources=(Resource(id="news"), Resource(id="late", error="network_connection_timeout")),
     )
     assert World.from_toml(written(tmp_path, "")) == World()
+
+
+def test_the_world_of_the_docs(tmp_path: Path) -> None:
+    """The example in docs/testing.md is a world, by itself and as a part of a simulator's settings."""
+    page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```toml\n(\[\[mvpds.*?)```", page, re.DOTALL)
+    assert [each.id for each in World.from_toml(written(tmp_path, text)).mvpds] == ["Cable", "Trial"]
+    settings = Settings.from_toml(written(tmp_path, text.replace("[[", "[[world.")))
+    assert settings.world == World.from_toml(written(tmp_path, text))
 
 
 @pytest.mark.parametrize(
