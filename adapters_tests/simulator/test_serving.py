@@ -198,7 +198,7 @@ def test_it_listens_on_other_names_of_loopback(host: str) -> None:
         ({"environments": ["Staging"]}, "small letters"),
         ({"tls": True, "ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)}, "either tls=True or an ssl_context"),
     ],
-    ids=str,
+    ids=lambda given: given if isinstance(given, str) else ",".join(given),
 )
 def test_a_wrong_setting_is_a_sentence(settings: dict[str, Any], told: str) -> None:
     """What it cannot be made with is told, with what would do, and nothing listens."""
