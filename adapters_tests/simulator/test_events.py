@@ -108,9 +108,30 @@ def test_stopping_does_not_wait_for_what_waits() -> None:
     reader.close()
 
 
-def _fails(adobe: Simulator) -> None:
+def test_what_is_being_answered_is_waited_for() -> None:
+    """A function of a route that runs while the simulator stops has come to its end when stop() returns."""
+    began, ended = threading.Event(), threading.Event()
+    adobe = Simulator().start()
+
+    @adobe.route("GET", "/x", protected=False)
+    def answered(call: Call) -> dict[str, str]:
+        began.set()
+        adobe._stopped.wait(20)
+        threading.Event().wait(0.1)
+        ended.set()
+        return {}
+
+    calling = threading.Thread(target=_fails, args=(adobe, "/x"))
+    calling.start()
+    assert began.wait(20)
+    adobe.stop()
+    assert ended.is_set()
+    calling.join(20)
+
+
+def _fails(adobe: Simulator, path: str = "/api") -> None:
     with pytest.raises(requests.ConnectionError):
-        call(adobe)
+        call(adobe, path=path)
 
 
 @pytest.mark.slow

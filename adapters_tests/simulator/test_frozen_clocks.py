@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import freezegun
@@ -29,28 +29,22 @@ FROZEN: dict[str, tuple[Callable[[], Any], Callable[[], Clock | None]]] = {
 }
 
 
-@pytest.fixture(params=FROZEN)
-def frozen(request: pytest.FixtureRequest) -> Iterator[tuple[Any, Clock | None]]:
-    """A clock that stands still, to be moved, and the clock of a token source that goes by it."""
-    freeze, clock = FROZEN[request.param]
-    with freeze() as moved:
-        yield moved, clock()
-
-
 def move(moved: Any, seconds: float) -> None:
     """Put the clock that stands still forward."""
     (moved.shift if hasattr(moved, "shift") else moved.tick)(seconds)
 
 
 @pytest.mark.slow
-def test_all_ends_while_the_clock_stands_still(kind: Kind, frozen: tuple[Any, Clock | None]) -> None:
+@pytest.mark.parametrize("library", FROZEN)
+def test_all_ends_while_the_clock_stands_still(kind: Kind, library: str) -> None:
     """A cold request, a 401, a throttled token call and the stop all end; a token expires once the clock is moved."""
-    moved, clock = frozen
-    adobe = Simulator(Behaviour(expires_in=3600)).start()
+    freeze, clock = FROZEN[library]
     with contextlib.ExitStack() as ending:
+        moved = ending.enter_context(freeze())
+        adobe = Simulator(Behaviour(expires_in=3600)).start()
         ending.callback(adobe.stop)
         provider = AdobePass(adobe.software_statement, base_url=adobe.url)
-        source = TokenSource(provider, store=MemoryStore(), clock=clock)
+        source = TokenSource(provider, store=MemoryStore(), clock=clock())
         app = ending.enter_context(kind.open(kind.auth(source)))
         url = f"{adobe.url}/api/v2/REF30/configuration"
         assert app.get(url).status == 200
@@ -61,4 +55,5 @@ def test_all_ends_while_the_clock_stands_still(kind: Kind, frozen: tuple[Any, Cl
         move(moved, 7200)
         assert app.get(url).status == 200
         assert adobe.counts.issued == 3
-    assert adobe._stopped.is_set()
+        adobe.stop()
+        assert adobe._stopped.is_set()

@@ -296,7 +296,7 @@ def test_a_scenario_goes_by_calls_and_by_time() -> None:
 def test_what_was_injected_comes_before_a_scenario() -> None:
     """An injected fault hits the call, whose number the scenario counts all the same."""
     with Simulator() as adobe:
-        adobe.play(Scenario("two", (Step(endpoint="api", fault=Fault(status=503), first_call=2, last_call=2),)))
+        adobe.play(Scenario("two", (Step(endpoint="api", fault=Fault(status=503), last_call=2),)))
         adobe.inject("/api/v2/REF30/configuration", Fault(status=500))
         assert [call(adobe) for _ in range(3)] == [500, 503, 401]
 

@@ -120,7 +120,6 @@ class Server(ThreadingHTTPServer):
 
     def close(self) -> None:
         """Close the listening socket, and the connections that clients keep open; see their threads end."""
-        self.stopped.set()
         self.server_close()
         for connection in list(self._open):
             try:
