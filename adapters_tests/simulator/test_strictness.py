@@ -32,6 +32,10 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "startPartnerSession": ("POST", "sessions/sso/Apple", FORM),
     "createPartnerProfile": ("POST", "profiles/sso/Apple", {"data": {"SAMLResponse": base64_of(b"<r/>")}}),
 }
+NO_RESOURCES = (
+    "{", "[]", "{}", '{"resources": []}', '{"resources": [1]}', '{"resources": "a"}', '{"resources": ["\\ud800"]}',
+    "[" * 9999,
+)  # fmt: skip
 WITH_A_DEVICE = sorted(CALLS.keys() - {"getConfiguration", "resumeSession", "getSession", "getProfileOfCode"})
 WITH_A_BODY = sorted(name for name, call in CALLS.items() if call[0] == "POST")
 
@@ -131,10 +135,7 @@ def test_bodies_are_checked(tried: Tried, name: str) -> None:
             ({"redirectUrl": "https://a\r\nSet-Cookie: b=c"}, "invalid_parameter_redirect_url"),
             ({"redirectUrl": "https://[::"}, "invalid_parameter_redirect_url"),
         ],
-        "authorize": [
-            (b, "invalid_parameter_resources")
-            for b in ("{", "[]", "{}", '{"resources": []}', '{"resources": [1]}', '{"resources": "a"}', "[" * 9999)
-        ],
+        "authorize": [(b, "invalid_parameter_resources") for b in NO_RESOURCES],
         "Profile": [({"SAMLResponse": each}, "invalid_parameter_saml_response") for each in ("", "@", "bm8=")],
     }
     kind = next(each for each in wrong if name.endswith(each))

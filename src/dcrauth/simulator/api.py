@@ -76,7 +76,7 @@ def _operation(call: Call, behaviour: Behaviour) -> tuple[Operation, Mapping[str
     """
     there = at_path(call.path)
     if not there:
-        raise Refusal(behaviour.path_error, f"There is no operation at {call.path[:200]!r}", status=404)
+        raise Refusal(behaviour.path_error, "There is no operation at this path", status=404)
     method = "GET" if call.method == "HEAD" else call.method
     for operation, parameters in there:
         if operation.method == method:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 from urllib.parse import unquote
 
@@ -89,11 +89,12 @@ OPERATIONS = (
 """All operations; the first that fits a path is the one that is meant."""
 
 
-def at_path(path: str) -> list[tuple[Operation, Mapping[str, str]]]:
+@lru_cache(maxsize=1024)
+def at_path(path: str) -> tuple[tuple[Operation, Mapping[str, str]], ...]:
     """Return the operations at *path*, whatever their method, with the values of its parameters."""
     found = ((each, each.pattern.fullmatch(path)) for each in OPERATIONS)
-    return [
+    return tuple(
         (each, {name: unquote(value) for name, value in match.groupdict().items()})
         for each, match in found
         if match is not None
-    ]
+    )

@@ -1,6 +1,7 @@
 """One call of REST API v2 that has passed the checks that all have in common."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -86,13 +87,18 @@ class Asked:
         except (ValueError, RecursionError):
             raise Refusal("invalid_parameter_resources", "The body is no JSON") from None
         named = body.get("resources") if isinstance(body, dict) else None
-        if not isinstance(named, list) or not named or not all(isinstance(each, str) and each for each in named):
+        if not isinstance(named, list) or not named or not all(map(_is_resource, named)):
             raise Refusal("invalid_parameter_resources", 'The body must have "resources", a list of texts')
         return list(dict.fromkeys(named))
 
     def user(self, mvpd: Mvpd, name: str) -> User | None:
         """Return the subscriber of this name."""
         return next((each for each in self.world.subscribers(mvpd.id) if each.name == name), None)
+
+
+def _is_resource(value: Any) -> bool:
+    """Whether *value* is a text, and one that can be written: JSON can also have halves of characters."""
+    return isinstance(value, str) and bool(value) and not re.search("[\ud800-\udfff]", value)
 
 
 def checked_url(url: str) -> str:

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from dcrauth.simulator.behaviour import Behaviour
@@ -83,7 +84,8 @@ def device_of(call: Call, required: bool, behaviour: Behaviour) -> Device:
     return Device(identifier, read or {}, address, call.headers.get("user-agent", ""))
 
 
-def json_of(header: str) -> dict[str, Any] | None:
+@lru_cache(maxsize=1024)
+def json_of(header: str) -> Mapping[str, Any] | None:
     """Return the JSON object that a header holds in Base64, padded or not; None if it does not."""
     decoded = decoded_base64(header)
     try:
