@@ -28,7 +28,8 @@ RUNS = 1_000
 def thread(monkeypatch: pytest.MonkeyPatch) -> LoopThread:
     """A thread for the loop, of the test's own."""
     own = LoopThread()
-    monkeypatch.setattr("dcrauth.transports.aiohttp.LOOP_THREAD", own)
+    for module in ("aiohttp", "_aiohttp"):
+        monkeypatch.setattr(f"dcrauth.transports.{module}.LOOP_THREAD", own)
     return own
 
 
