@@ -13,6 +13,7 @@ import warnings
 from typing import Any
 
 from adapters_tests.transports.kept_server import registration, token_call
+from dcrauth import ServerUnavailable
 
 
 def say(word: str) -> None:
@@ -85,6 +86,18 @@ def leave(made: list[Any], url: str) -> None:
     """End with connections kept."""
     call(made, url)
     assert made[0].send(registration(url)).status == 200
+
+
+def leave_stuck(made: list[Any], _url: str) -> None:
+    """End while a name is being looked up for ever."""
+
+    def never(*_: Any, **__: Any) -> Any:
+        threading.Event().wait()
+
+    socket.getaddrinfo = never
+    kind = type(made[0])
+    with contextlib.suppress(ServerUnavailable):
+        kind(connect_timeout=0.05, proxy="").send(token_call("https://stuck.test"))
 
 
 if __name__ == "__main__":

@@ -76,3 +76,10 @@ def test_a_program_ends_without_a_warning(transport_kind: Any, server_context: s
         out, err = living("leave", transport_kind, server, bundle).communicate(timeout=50)
         assert (out, err) == ("well\n", "")
         assert server.all_closed()
+
+
+def test_a_stuck_look_up_holds_up_no_end(transport_kind: Any, bundle: Path) -> None:
+    """A program ends though the resolver of the system never answers."""
+    with KeptServer() as server:
+        out, err = living("leave_stuck", transport_kind, server, bundle).communicate(timeout=50)
+        assert (out, err) == ("well\n", "")

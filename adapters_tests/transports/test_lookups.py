@@ -39,7 +39,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
     """Names that a test makes up; look-ups of those that begin with "stuck" are."""
     names, lookups = Names(), Lookups()
     monkeypatch.setattr(socket, "getaddrinfo", names)
-    for module in ("_lookups", "_httpx", "requests", "aiohttp"):
+    for module in ("_lookups", "_httpx", "_urllib3", "_aiohttp"):
         monkeypatch.setattr(f"dcrauth.transports.{module}.LOOKUPS", lookups)
     yield names
     names.go_on.set()

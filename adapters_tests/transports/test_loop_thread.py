@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import os
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
@@ -28,7 +31,8 @@ RUNS = 1_000
 def thread(monkeypatch: pytest.MonkeyPatch) -> LoopThread:
     """A thread for the loop, of the test's own."""
     own = LoopThread()
-    monkeypatch.setattr("dcrauth.transports.aiohttp.LOOP_THREAD", own)
+    for module in ("aiohttp", "_aiohttp"):
+        monkeypatch.setattr(f"dcrauth.transports.{module}.LOOP_THREAD", own)
     return own
 
 
@@ -119,6 +123,29 @@ def test_without_a_thread(thread: LoopThread, inside: str, monkeypatch: pytest.M
             answer = transport.send(registration(server.url))
         assert answer.body == BODY
         assert server.all_closed()
+
+
+def test_a_kept_connection_keeps_no_context(thread: LoopThread) -> None:
+    """What a caller has in its context variables is free as soon as its call is over, though the connection is kept."""
+
+    class Mine:
+        """What a request of the program's has in its context."""
+
+    def call() -> weakref.ref[Mine]:
+        mine = Mine()
+        variable.set(mine)
+        assert AiohttpTransport().send(token_call(server.url)).body == BODY
+        return weakref.ref(mine)
+
+    variable: ContextVar[Mine] = ContextVar("mine")
+    with KeptServer() as server:
+        keeping = AiohttpTransport()
+        mine = contextvars.copy_context().run(call)
+        gc.collect()
+        assert mine() is None
+        assert keeping.send(token_call(server.url)).body == BODY
+        assert server.connections == 1
+        thread.end()
 
 
 def test_nothing_is_logged_as_an_error(thread: LoopThread, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import freezegun
 import pytest
 import trustme
 
@@ -133,6 +134,23 @@ def test_a_call_on_a_kept_connection_ends_in_time(make_transport: Any, how: str)
             hasty.send(token_call(server.url))
         assert (server.connections, len(server.received)) == (1, 2)
         assert patient.send(token_call(server.url)).body == BODY
+
+
+def test_a_call_ends_while_time_stands_still(make_transport: Any) -> None:
+    """A test that stops the time does not stop the deadline: a silent server is given up all the same."""
+
+    def drip(connection: socket.socket, _number: int, _turn: int) -> None:
+        connection.sendall(HEAD)
+        while True:
+            connection.sendall(b"X: y\r\n")
+            threading.Event().wait(0.01)
+
+    with (
+        KeptServer(drip) as server,
+        freezegun.freeze_time("2026-01-01"),
+        pytest.raises(ServerUnavailable, match=r"within 0\.15 s"),
+    ):
+        make_transport(total_timeout=0.15).send(token_call(server.url))
 
 
 def test_close_leaves_no_connection(make_transport: Any) -> None:

@@ -403,8 +403,6 @@ def test_a_silent_server_does_not_keep_a_program_alive(adobe: Simulator, tmp_pat
 @all_kinds
 def test_a_request_at_the_end_of_the_interpreter(kind: Kind, adobe: Simulator, tmp_path: Path) -> None:
     """An atexit function may send requests, even in versions of Python that start no threads any more by then."""
-    if kind.library == "aiohttp" and (3, 12) <= sys.version_info < (3, 12, 2):
-        pytest.skip("without a thread aiohttp's transport would need a second event loop inside of the first one")
     with living("request_at_exit", kind, adobe, tmp_path / "store") as program:
         assert program.rest() == ["200 200"]
         assert program.status == 0

@@ -179,7 +179,7 @@ class LoopThread:
         atexit.register(self.end)
         ended = self._ended = threading.Lock()
         ended.acquire()
-        loop = Loop()
+        loop = Context().run(Loop)  # which would keep that of its first caller
         if start_thread(lambda: self._live(loop, ended), name="dcrauth-aiohttp", daemon=True):
             self._loop = loop
         else:
