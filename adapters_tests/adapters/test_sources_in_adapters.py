@@ -12,8 +12,8 @@ import pytest
 import requests
 
 import dcrauth.requests
-from adapters_tests.clients import KINDS, App, Kind
-from adapters_tests.conftest import EAGER, ManualClock
+from adapters_tests.common.clients import KINDS, App, Kind
+from adapters_tests.common.clock import EAGER, ManualClock
 from dcrauth import (
     AdobePass,
     ConfigurationError,

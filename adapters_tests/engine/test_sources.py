@@ -24,8 +24,8 @@ import anyio.to_thread
 import pytest
 import trio
 
-from adapters_tests.conftest import EAGER, ManualClock
-from adapters_tests.world import STATEMENT, World
+from adapters_tests.common.clock import EAGER, ManualClock
+from adapters_tests.common.world import STATEMENT, World
 from dcrauth import (
     AdobePass,
     ConfigurationError,
