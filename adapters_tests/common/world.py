@@ -19,6 +19,7 @@ from dcrauth import (
     Policy,
     ServerUnavailable,
     StoreCorrupt,
+    StoreError,
     StoreLost,
     StoreTooNew,
     StoreUnavailable,
@@ -32,6 +33,7 @@ from dcrauth.engine.effects import (
     Effect,
     Emit,
     Get,
+    GetMany,
     Memory,
     Now,
     Put,
@@ -50,6 +52,7 @@ from dcrauth.engine.renewal import renewal
 from dcrauth.engine.rules import Instant
 from dcrauth.providers.adobe.adobe_pass import AdobePass
 from dcrauth.providers.protocol import Request, Response
+from dcrauth.stores import reading
 
 STATEMENT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpYXQiOjF9.c2ln"
 
@@ -134,6 +137,7 @@ class Process:
         self.memory = Memory()
         self.after_refusal = False
         self._steps: Any = None
+        self._waiting: dict[type[Effect], list[str]] = {}
         self._result: Any = None
         self._thrown: DCRAuthError | None = None
         self.sends = 0
@@ -193,8 +197,7 @@ class Process:
 
     def _perform(self, effect: Effect, fault: str) -> Any:
         if fault == "scripted":
-            queue = self._waiting.get(type(effect), [])
-            fault = queue.pop(0) if queue else ""
+            fault = "" if isinstance(effect, GetMany) else self._next_fault(type(effect))
         match effect:
             case Now():
                 return Instant(self.world.now, self.world.now)
@@ -227,6 +230,14 @@ class Process:
             raise ServerUnavailable("the answer was lost")
         return answer
 
+    def _next_fault(self, kind: type[Effect]) -> str:
+        queue = self._waiting.get(kind, [])
+        return queue.pop(0) if queue else ""
+
+    def _reading(self, key: str) -> bytes | StoreError | None:
+        """Read one record of several; a fault of a reading strikes it as if it were read alone."""
+        return reading(lambda key: self._store(Get(key), self._next_fault(Get)), key)
+
     def _store(self, effect: Effect, fault: str) -> Any:
         records = self.world.records
         if fault in STORE_FAULTS:
@@ -234,6 +245,8 @@ class Process:
         match effect:
             case Get():
                 return records.get(effect.key)
+            case GetMany():
+                return {key: self._reading(key) for key in effect.keys}
             case Add():
                 absent = effect.key not in records
                 records.setdefault(effect.key, effect.value)

@@ -15,6 +15,7 @@ from dcrauth.engine.records import StoredCredentials
 from dcrauth.engine.refusals import Refusals
 from dcrauth.engine.rules import Instant
 from dcrauth.engine.single_flight import Flight
+from dcrauth.engine.store_health import StoreHealth
 from dcrauth.events import Event
 from dcrauth.providers.protocol import Request
 
@@ -42,7 +43,7 @@ class SimulatedSource(TokenSource):
 
 
 class Process:
-    """A state machine: it waits for the lock, then performs one effect at each step.
+    """A state machine: it looks for a token, waits for the lock, and performs one effect at each step.
 
     Parameters:
         world: everything outside.
@@ -71,6 +72,7 @@ class Process:
         self.vain: Vain | None = None
         self.suspected: dict[str, float] = {}
         self.refusals = Refusals()
+        self.health = StoreHealth()
         self._pending: Effect | None = None
         self._result: Any = None
         self._error: DCRAuthError | None = None
@@ -136,12 +138,15 @@ class Process:
         # The wait of the driver; what it is called is the policy's business.
         policy = task.context.policy
         task.lock_until = self.world.now + getattr(policy, "lock_wait", policy.timeout)
+        task.early = task.flight is not None
         task.evidence = Evidence(self.world.now, self.world.store.losses, task.context.memory.client)
         self.ready = self.world.now
 
     def step(self) -> None:
         """Do the next thing."""
         assert self.task is not None
+        if self.task.early and self.task.steps is None:
+            self.task.steps = renewal.glimpsed(self.task.context)
         if self.task.steps is None:
             self._enter(self.task)
         else:
@@ -184,7 +189,10 @@ class Process:
             while isinstance(effect, Emit | ReportOutcome | Claim | Release):
                 effect = task.steps.send(self._at_once(effect))
         except StopIteration as end:
-            self._end(task, end.value)
+            if task.early and end.value is None:
+                task.early, task.steps, self._pending, self.ready = False, None, None, self.world.now
+            else:
+                self._end(task, end.value)
         except DCRAuthError as failure:
             self._end(task, error=failure)
         else:

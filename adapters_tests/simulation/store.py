@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from dcrauth import DecryptionFailed, StoreCorrupt, StoreError, StoreLost, StoreUnavailable
+from dcrauth.stores import Reading, reading
 
 _LATEST = 8
 """How many writes a failover may undo."""
@@ -30,6 +31,11 @@ class SimulatedStore:
         if found is None and self.lost:
             raise StoreLost("the simulated store was in use before and is empty now")
         return found
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Reading]:
+        """Return for each of the *keys* what `get` returns or raises; nothing if the store cannot be used at all."""
+        self._available()
+        return {key: reading(self.get, key) for key in keys}
 
     def add(self, key: str, value: bytes) -> bool:
         """Write a record unless there is one."""
@@ -109,6 +115,10 @@ class PublicStore:
     def get(self, key: str) -> bytes | None:
         with self._guard:
             return self._store.get(key)
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Reading]:
+        with self._guard:
+            return self._store.get_many(keys)
 
     def add(self, key: str, value: bytes) -> bool:
         with self._guard:

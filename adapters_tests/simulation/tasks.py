@@ -24,6 +24,7 @@ class Evidence:
         losses: how often the store had lost something by then.
         known: the credentials that the process knew by then.
         disturbed: whether the process was held up or its clock was set meanwhile.
+        looked_up: the credentials record as it was read along with others, or why that failed; None once that counts.
         read: the latest reading of the credentials record, as a tuple of one; None if it failed.
         note: the latest reading of the note on an unusable registration, in the same way.
         refusals: when each client was refused, in simulated seconds.
@@ -36,6 +37,7 @@ class Evidence:
     losses: int = 0
     known: StoredCredentials | None = None
     disturbed: bool = False
+    looked_up: tuple[Any, Exception | None] | None = None
     read: tuple[Any] | None = None
     note: tuple[UnusableRegistration | None] | None = None
     refusals: dict[str, list[float]] = field(default_factory=dict)
@@ -46,12 +48,17 @@ class Evidence:
 
 @dataclass
 class Task:
-    """Steps to be taken: a renewal for those who wait on *flight*, or without one the deletion of the credentials."""
+    """Steps to be taken: a renewal for those who wait on *flight*, or without one the deletion of the credentials.
+
+    Parameters:
+        early: whether it looks for a token without the lock, which it has not asked for yet.
+    """
 
     context: RenewalContext
     flight: Flight | None
     lock_until: float = NEVER
     locked: bool = False
+    early: bool = False
     steps: Steps[Any] | None = None
     evidence: Evidence = field(default_factory=Evidence)
 

@@ -53,6 +53,8 @@ def _outcome(outcome: Any) -> str:
             text = f"{outcome.value} until {outcome.expires_at:.3f}"
         case Instant():
             text = f"wall {outcome.wall:.3f}, monotonic {outcome.monotonic:.3f}"
+        case dict():
+            text = ", ".join(f"{key.partition('.')[2]}: {_outcome(found)}" for key, found in outcome.items())
         case bytes():
             text = f"{len(outcome)} bytes {_client(outcome)}".rstrip()
         case _:

@@ -13,7 +13,7 @@ from adapters_tests.simulation.surroundings import World
 from adapters_tests.simulation.tasks import Evidence, Task, TokenInUse
 from dcrauth import ConfigurationError, DCRAuthError, StoreCorrupt, StoreError, StoreLost
 from dcrauth.credentials import AccessToken, ClientCredentials
-from dcrauth.engine.effects import Add, Delete, Effect, Get, Put, Replace, Send, Sleep
+from dcrauth.engine.effects import Add, Delete, Effect, Get, GetMany, Now, Put, Replace, Send, Sleep
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.records import Forgotten, StoredCredentials, read_credentials, read_unusable
 from dcrauth.events import Event
@@ -58,6 +58,9 @@ class Watch:
 
     def before(self, process: Process, task: Task, effect: Effect) -> None:
         """Judge what a renewal is about to do."""
+        if task.evidence.looked_up is not None and not isinstance(effect, Now):
+            # Only now: a renewal that has found a token in the same reading makes nothing of the credentials.
+            self._learns(process, task.evidence, *task.evidence.looked_up)
         match effect:
             case Send():
                 self._calls(process, task, effect.request)
@@ -121,7 +124,8 @@ class Watch:
         who, client, policy, evidence = process.name, found.credentials, self.world.policy, task.evidence
         times = evidence.refusals.get(client.client_id, [])
         paused = len(times) > 1 and times[-1] - times[0] >= policy.least_pause - _SLACK
-        suspect = task.context.after_refusal and self.world.now < process.suspected.get(client.client_id, 0.0)
+        looked = evidence.began if evidence.disturbed else self.world.now  # held up, it may register much later
+        suspect = task.context.after_refusal and looked < process.suspected.get(client.client_id, 0.0)
         believed = (paused and client.client_id in evidence.reread) or suspect
         require(believed, Invariant.REASON_TO_REGISTER, f"{who} registers though it has read {client.client_id}")
         never = policy.reregister == "never"
@@ -190,7 +194,11 @@ class Watch:
 
     def performed(self, process: Process, task: Task, effect: Effect, result: Any, error: Exception | None) -> None:
         """Note what a renewal learns from an effect."""
-        if isinstance(effect, Get) and effect.key == self.identity.credentials:
+        if isinstance(effect, GetMany):
+            task.evidence.looked_up = _parted(self.identity.credentials, result, error)
+            if (note := self.identity.registration) in effect.keys:
+                task.evidence.note = self._note_in(note, *_parted(note, result, error))
+        elif isinstance(effect, Get) and effect.key == self.identity.credentials:
             self._learns(process, task.evidence, result, error)
         elif isinstance(effect, Get) and effect.key == self.identity.registration:
             task.evidence.note = self._note_in(effect.key, result, error)
@@ -200,6 +208,7 @@ class Watch:
             self._saved(task.evidence, result, error)
 
     def _learns(self, process: Process, evidence: Evidence, result: Any, error: Exception | None) -> None:
+        evidence.looked_up = None
         if error is not None:
             evidence.read = None
             return
@@ -338,6 +347,12 @@ class Watch:
         took = self.world.now - caller.asked_at
         within = caller.disturbed or took <= self.world.policy.timeout + _SLACK
         require(within, Invariant.BOUNDED_WAIT, f"{caller.name} has waited for {took:g} s")
+
+
+def _parted(key: str, result: Any, error: Exception | None) -> tuple[Any, Exception | None]:
+    """Return what reading several records says of one of them, as if that had been read alone."""
+    found = error or result[key]
+    return (None, found) if isinstance(found, Exception) else (found, None)
 
 
 def _is_invalid_client(body: bytes) -> bool:

@@ -19,7 +19,8 @@ from adapters_tests.simulation.tasks import Task
 from adapters_tests.simulation.watch import Watch
 from dcrauth import DCRAuthError, Policy, StoreUnavailable
 from dcrauth.credentials import AccessToken
-from dcrauth.engine.effects import Add, Check, Delete, Effect, Get, Now, Put, Replace, Send, Sleep
+from dcrauth.engine.effects import Add, Check, Delete, Effect, Get, GetMany, Now, Put, Replace, Send, Sleep
+from dcrauth.stores import Reading
 
 _DURATIONS = (2.0, 20.0, 90.0, 700.0, 5000.0)
 
@@ -116,7 +117,7 @@ class World:
                 process.receives(None, None, effect.seconds)
             case Send():
                 self.network.call(process, effect.request)
-            case Get() | Add() | Replace() | Put() | Delete() | Check():
+            case Get() | GetMany() | Add() | Replace() | Put() | Delete() | Check():
                 process.receives(*self._in_store(process, task, effect), self.rng.random() * 0.01)
             case _:
                 raise NotImplementedError(
@@ -133,7 +134,27 @@ class World:
             process.freeze(self.rng.choice(_DURATIONS) * self.rng.random())
 
     def _in_store(self, process: Process, task: Task, effect: Any) -> tuple[Any, DCRAuthError | None]:
-        writing = not isinstance(effect, Get)
+        if isinstance(effect, Check):
+            return self._checked(process, task, effect)
+        result, error = self._tried(process, task, effect)
+        if error is not None:
+            process.health.doubt()
+        return result, error
+
+    def _checked(self, process: Process, task: Task, effect: Check) -> tuple[None, DCRAuthError | None]:
+        def attempt() -> None:
+            _, error = self._tried(process, task, effect)
+            if error is not None:
+                raise error
+
+        try:
+            process.health.ensure(process.monotonic(), attempt)
+        except DCRAuthError as error:
+            return None, error
+        return None, None
+
+    def _tried(self, process: Process, task: Task, effect: Any) -> tuple[Any, DCRAuthError | None]:
+        writing = not isinstance(effect, Get | GetMany)
         if self.strikes("write fails" if writing else "read fails"):
             return None, StoreUnavailable("the simulated store has failed")
         before = self.store.records.get(effect.key) if writing and not isinstance(effect, Check) else None
@@ -151,6 +172,15 @@ class World:
         match effect:
             case Get():
                 return self.store.get(effect.key)
+            case GetMany():
+                return {key: self._read(found) for key, found in self.store.get_many(effect.keys).items()}
+            case Check():
+                return self.store.healthcheck()
+            case _:
+                return self._written(effect)
+
+    def _written(self, effect: Any) -> Any:
+        match effect:
             case Add():
                 return self.store.add(effect.key, effect.value)
             case Replace():
@@ -159,8 +189,10 @@ class World:
                 return self.store.put(effect.key, effect.value)
             case Delete():
                 return self.store.delete(effect.key)
-            case _:
-                return self.store.healthcheck()
+
+    def _read(self, found: Reading) -> Reading:
+        """Return what was *found* of one record of several, unless just that one cannot be read."""
+        return StoreUnavailable("the simulated record cannot be read") if self.strikes("read fails") else found
 
     def strikes(self, name: str) -> bool:
         """Return whether the fault of that name strikes here and now."""

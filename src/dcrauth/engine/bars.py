@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from dcrauth import events
 from dcrauth.engine import answers, rules
-from dcrauth.engine.effects import Bar, Claim, Emit, Get, Now, Put, Release, RenewalContext, Sleep, Steps
+from dcrauth.engine.effects import Bar, Claim, Emit, Now, Put, Release, RenewalContext, Sleep, Steps, record
 from dcrauth.engine.records import UnusableRegistration, read_unusable, write_unusable
 from dcrauth.errors import DCRAuthError, RegistrationRejected, StoreCorrupt, StoreError, StoreLost, another
 
@@ -55,7 +55,7 @@ def noted(context: RenewalContext) -> Steps[tuple[UnusableRegistration | None, b
     """Read the note in the store, and return whether that could be done; one that is damaged or lost says nothing."""
     key = context.identity.registration
     try:
-        data = yield Get(key)
+        data = yield from record(context, key)
         return (None if data is None else read_unusable(key, data)), True
     except (StoreCorrupt, StoreLost) as problem:
         yield Emit(events.StoreProblem(context.name, problem))

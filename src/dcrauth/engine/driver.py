@@ -17,6 +17,7 @@ from dcrauth.engine.effects import (
     Effect,
     Emit,
     Get,
+    GetMany,
     Now,
     Put,
     Release,
@@ -29,11 +30,12 @@ from dcrauth.engine.effects import (
 )
 from dcrauth.engine.incident_breaker import IncidentBreaker
 from dcrauth.engine.refusals import REFUSALS, Refusals
-from dcrauth.engine.renewal import renewal, unlocked
+from dcrauth.engine.renewal import glimpsed, renewal, unlocked
 from dcrauth.engine.repair import forgotten, restored
-from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreUnavailable, described, is_refusal
+from dcrauth.engine.store_health import health_of
+from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreError, StoreUnavailable, described, is_refusal
 from dcrauth.events import Event, StoreProblem
-from dcrauth.stores import Store
+from dcrauth.stores import Reading, Store, reading, reads_many
 from dcrauth.transports import Transport
 
 T = TypeVar("T")
@@ -60,7 +62,7 @@ class Driver:
     refusals: Refusals = REFUSALS
 
     def renew(self, context: RenewalContext, give_way: Callable[[], None]) -> AccessToken:
-        """Return a token for *context*, under the store's lock so that other processes wait for it and adopt it.
+        """Return a token for *context*: one that a peer has stored, or, under the store's lock, a new one for all.
 
         Parameters:
             give_way: called at once, as this thread may have been started in the middle of a request, and before each
@@ -76,6 +78,9 @@ class Driver:
             raise
 
     def _renew(self, context: RenewalContext, give_way: Callable[[], None]) -> AccessToken:
+        token = self.run(glimpsed(context), give_way)
+        if token is not None:
+            return token
         with ExitStack() as held:
             try:
                 held.enter_context(self._locked(context))
@@ -145,7 +150,7 @@ class Driver:
             case Send():
                 return _guarded(ServerUnavailable, "transport", lambda: self.transport.send(effect.request))
             case _:
-                return _guarded(StoreUnavailable, "store", lambda: self._in_store(effect))
+                return self._watched(lambda: self._in_store(effect))
 
     def _among_identities(self, effect: ReportOutcome | Claim | Release, now: float) -> Any:
         """Ask for, or note, what the identities of this process know of their server."""
@@ -162,10 +167,27 @@ class Driver:
         """How those who know of refused statements call one: moments of two clocks say nothing to each other."""
         return endpoint, digest, self.clock
 
-    def _in_store(self, effect: Get | Add | Replace | Put | Delete | Check) -> Any:
+    def _watched(self, act: Callable[[], T]) -> T:
+        """Do *act* with the store; after a failure it is tried before anything is registered."""
+        try:
+            return _guarded(StoreUnavailable, "store", act)
+        except BaseException:
+            health_of(self.store).doubt()
+            raise
+
+    def _in_store(self, effect: Get | GetMany | Add | Replace | Put | Delete | Check) -> Any:
         match effect:
             case Get():
                 return self.store.get(effect.key)
+            case GetMany():
+                return self._many(effect.keys)
+            case Check():
+                return health_of(self.store).ensure(self.clock.now().monotonic, self.store.healthcheck)
+            case _:
+                return self._written(effect)
+
+    def _written(self, effect: Add | Replace | Put | Delete) -> Any:
+        match effect:
             case Add():
                 return self.store.add(effect.key, effect.value)
             case Replace():
@@ -174,8 +196,20 @@ class Driver:
                 return self.store.put(effect.key, effect.value)
             case Delete():
                 return self.store.delete(effect.key)
-            case Check():
-                return self.store.healthcheck()
+
+    def _many(self, keys: tuple[str, ...]) -> dict[str, Reading]:
+        at_once = reads_many(self.store)
+        found = at_once(keys) if at_once else {key: reading(self._one, key) for key in keys}
+        return {key: self._noted(found[key]) for key in keys}
+
+    def _one(self, key: str) -> bytes | None:
+        return _guarded(StoreUnavailable, "store", lambda: self.store.get(key))
+
+    def _noted(self, found: Reading) -> Reading:
+        if isinstance(found, StoreError):
+            health_of(self.store).doubt()
+            _without_frames(found)
+        return found
 
 
 def _guarded(kind: type[DCRAuthError], what: str, act: Callable[[], T]) -> T:

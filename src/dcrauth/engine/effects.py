@@ -11,7 +11,7 @@ from dcrauth import events
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.records import StoredCredentials, UnusableRegistration
-from dcrauth.errors import DCRAuthError
+from dcrauth.errors import DCRAuthError, StoreError
 from dcrauth.policy import Policy
 from dcrauth.providers.protocol import Provider, Request
 
@@ -23,6 +23,16 @@ class Get:
     """Read a record; the result is its bytes, or None if it is authoritatively absent."""
 
     key: str
+
+
+@dataclass(frozen=True)
+class GetMany:
+    """Read several records at once.
+
+    The result has for each key the record's bytes, None if it is authoritatively absent, or why it cannot be read.
+    """
+
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class Delete:
 
 @dataclass(frozen=True)
 class Check:
-    """Make sure that the store can be written."""
+    """Make sure that the store can be written, as far as that is not known from a moment ago."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +136,9 @@ class Emit:
     event: events.Event
 
 
-Effect = Get | Add | Replace | Put | Delete | Check | Send | ReportOutcome | Claim | Release | Sleep | Now | Emit
+Effect = (
+    Get | GetMany | Add | Replace | Put | Delete | Check | Send | ReportOutcome | Claim | Release | Sleep | Now | Emit
+)
 Steps = Generator[Effect, Any, T]
 
 
@@ -198,6 +210,7 @@ class RenewalContext:
         chance: returns a random number in [0, 1) for jitter.
         memory: what earlier renewals in this process came to know.
         after_refusal: whether it was asked for because a protected API has refused *instead_of*.
+        found: what was looked up in the store at its beginning, or why that failed, each until it is used.
     """
 
     identity: Identity
@@ -208,8 +221,31 @@ class RenewalContext:
     chance: Callable[[], float]
     memory: Memory = field(default_factory=Memory)
     after_refusal: bool = False
+    found: dict[str, bytes | StoreError | None] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
         """How events call the identity."""
         return self.identity.key[:8]
+
+
+def looked_up(context: RenewalContext, *keys: str) -> Steps[None]:
+    """Read the records under *keys* at once, for `record` to give each of them out."""
+    context.found.clear()
+    try:
+        context.found.update((yield GetMany(keys)))
+    except StoreError as problem:
+        context.found.update(dict.fromkeys(keys, problem))
+
+
+def record(context: RenewalContext, key: str) -> Steps[bytes | None]:
+    """Return the record under *key* as it was looked up, the first time; each later time it is read anew.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    found: bytes | StoreError | None
+    found = context.found.pop(key) if key in context.found else (yield Get(key))
+    if isinstance(found, StoreError):
+        raise found
+    return found

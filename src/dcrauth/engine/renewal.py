@@ -1,5 +1,7 @@
 """The steps of a renewal, in order, as a generator that yields what it needs done.
 
+    a peer's token? adopt it ─▶ else, under the lock:
+
     read the store ─▶ a peer's token? adopt it
                   └─▶ credentials? ── none ─▶ can the store keep them? does nothing stand against it?
                           │                           └─▶ register ─▶ add ─▶ read back  (first write wins)
@@ -35,6 +37,8 @@ from dcrauth.engine.effects import (
     Steps,
     Suspicion,
     Unsaved,
+    looked_up,
+    record,
 )
 from dcrauth.engine.records import Forgotten, StoredCredentials, read_token, storable, write_credentials, write_token
 from dcrauth.engine.repair import kept_aside, noted, read, stored
@@ -83,6 +87,8 @@ def renewal(context: RenewalContext) -> Steps[AccessToken]:
         StoreError: the store failed, or holds something that must not be touched.
     """
     suspicion, context.memory.suspicion = context.memory.suspicion, None
+    identity = context.identity
+    yield from looked_up(context, identity.token, identity.credentials, identity.registration)
     token = yield from adopted(context)
     if token is not None:
         return token
@@ -106,6 +112,7 @@ def unlocked(context: RenewalContext, lock_error: StoreUnavailable) -> Steps[Acc
         StoreUnavailable: *lock_error*, where there are no credentials yet, or refused ones: whoever holds the lock may
             be about to mend that.
     """
+    yield from looked_up(context, context.identity.token, context.identity.credentials)
     token = yield from adopted(context)
     if token is not None:
         return token
@@ -116,19 +123,46 @@ def unlocked(context: RenewalContext, lock_error: StoreUnavailable) -> Steps[Acc
         token = yield from fetched(context, client.credentials)
     except CredentialsRejected as refusal:
         raise lock_error from refusal
+    context.found.clear()  # whoever has the lock may have written a token meanwhile
     yield from shared(context, token)
+    return token
+
+
+def glimpsed(context: RenewalContext) -> Steps[AccessToken | None]:
+    """Take over the token of a peer without the lock, which most often is all there is to do in a new process.
+
+    Whatever is wrong with the store, the renewal that comes next will tell.
+    """
+    key = context.identity.token
+    try:
+        data = yield Get(key)
+        token = None if data is None else read_token(key, data)
+    except StoreError:
+        return None
+    token = yield from taken_over(context, token)
+    if token is not None:
+        context.memory.suspicion = None
     return token
 
 
 def adopted(context: RenewalContext) -> Steps[AccessToken | None]:
     """Take over the token that a peer has written, if it is any better than the one to replace."""
+    key = context.identity.token
     try:
-        data = yield Get(context.identity.token)
-        token = None if data is None else read_token(context.identity.token, data)
+        data = yield from record(context, key)
+        context.found[key] = data  # which `shared` need not read again
+        token = None if data is None else read_token(key, data)
     except StoreError as problem:
+        if not isinstance(problem, StoreUnavailable):
+            context.found[key] = problem
         # A token can be had anew: whatever is wrong with its record, or with the store, stops no renewal by itself.
         yield Emit(events.StoreProblem(context.name, problem))
         return None
+    return (yield from taken_over(context, token))
+
+
+def taken_over(context: RenewalContext, token: AccessToken | None) -> Steps[AccessToken | None]:
+    """Return the *token* in the store if it is any better than the one to replace."""
     now = yield Now()
     if token is None or not rules.adoptable(token, context.instead_of, now, context.policy):
         return None
@@ -224,6 +258,7 @@ def fetched(context: RenewalContext, credentials: ClientCredentials) -> Steps[Ac
 
 def recovered(context: RenewalContext, client: StoredCredentials) -> Steps[AccessToken]:
     """Get a token although the server did not recognise the client: first doubt, then confirm, then register anew."""
+    context.found.clear()  # that was before the call
     latest = yield from client_of(context)
     if latest.data != client.data:
         return (yield from fetched_by_another(context, latest.credentials))
@@ -306,16 +341,17 @@ def shared(context: RenewalContext, token: AccessToken) -> Steps[None]:
     """Leave the token to other processes; a store that fails here spoils nothing."""
     key = context.identity.token
     try:
-        if (yield from disposable(key)):
+        if (yield from disposable(context)):
             yield Put(key, write_token(key, token))
     except StoreError as problem:
         yield Emit(events.StoreProblem(context.name, problem))
 
 
-def disposable(key: str) -> Steps[bool]:
-    """Return whether the token record under *key* may be written over: not if a peer can read it though we cannot."""
+def disposable(context: RenewalContext) -> Steps[bool]:
+    """Return whether the token record may be written over: not if a peer can read it though we cannot."""
+    key = context.identity.token
     try:
-        data = yield Get(key)
+        data = yield from record(context, key)
         if data is not None:
             read_token(key, data)
     except (StoreCorrupt, StoreLost):

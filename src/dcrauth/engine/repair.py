@@ -9,7 +9,7 @@ import itertools
 
 from dcrauth import events
 from dcrauth.engine import rules
-from dcrauth.engine.effects import Add, Delete, Emit, Get, Now, RenewalContext, Replace, Steps
+from dcrauth.engine.effects import Add, Delete, Emit, Get, Now, RenewalContext, Replace, Steps, record
 from dcrauth.engine.records import Forgotten, StoredCredentials, read_credentials, write_credentials, write_forgotten
 from dcrauth.errors import InsecureStore, StoreError, StoreLost, StoreUnavailable
 
@@ -53,7 +53,7 @@ def read(context: RenewalContext) -> Steps[StoredCredentials | Forgotten | None]
     """Read the record of client credentials; a lost store is an empty one to a process that can repair it."""
     key = context.identity.credentials
     try:
-        data = yield Get(key)
+        data = yield from record(context, key)
     except StoreLost:
         if context.memory.client is None:
             raise

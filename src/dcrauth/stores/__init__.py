@@ -6,11 +6,15 @@ then reads `memory`, the shortest.
 """
 
 import weakref
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 from dcrauth._internal.arguments import check_methods
+from dcrauth.errors import StoreError
+
+Reading = bytes | StoreError | None
+"""What there is under a key, None if there certainly is nothing, or why that cannot be told."""
 
 
 @runtime_checkable
@@ -18,6 +22,9 @@ class Store(Protocol):
     """What a store has to do; it is called on the renewal thread only, and may block.
 
     Every method raises `dcrauth.StoreError` when it cannot do its work; it never takes "unreadable" for "absent".
+
+    A store may have one more, ``get_many(keys)``, where several records are read sooner at once than one by one. It
+    returns a dictionary that has for each of the *keys* what `get` returns, or in its place the error that it raises.
     """
 
     def get(self, key: str) -> bytes | None:
@@ -47,13 +54,36 @@ class Store(Protocol):
     def lock(self, key: str, *, wait: float) -> AbstractContextManager[None]:
         """Keep others from renewing *key* meanwhile; raise `dcrauth.StoreUnavailable` after *wait* seconds.
 
-        It saves calls only: what must not go wrong rests on `add` and `replace`.
+        With a *wait* of 0 it is only tried, and nothing stays open of a lock that was not to be had. It saves calls
+        only: what must not go wrong rests on `add` and `replace`.
         """
         ...
 
     def healthcheck(self) -> None:
         """Raise unless a record could be written now."""
         ...
+
+
+def get_many(store: Store, keys: Sequence[str]) -> dict[str, Reading]:
+    """Read several records of any store: at once if it can do that, else one by one."""
+    if (at_once := reads_many(store)) is not None:
+        return at_once(keys)
+    return {key: reading(store.get, key) for key in keys}
+
+
+def reads_many(store: Store) -> Callable[[Sequence[str]], dict[str, Reading]] | None:
+    """Return the ``get_many`` of a store; None without one that belongs to its ``get``, as where that is overridden."""
+    places = [getattr(store, "__dict__", {}), *map(vars, type(store).__mro__)]
+    first: Mapping[str, object] = next((each for each in places if "get" in each or "get_many" in each), {})
+    return getattr(store, "get_many", None) if "get_many" in first else None
+
+
+def reading(get: Callable[[str], bytes | None], key: str) -> Reading:
+    """Return what *get* returns for *key*, or the error that it raises."""
+    try:
+        return get(key)
+    except StoreError as problem:
+        return problem
 
 
 def check_store(store: object, what: str = "store") -> None:

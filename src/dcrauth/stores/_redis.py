@@ -42,14 +42,51 @@ _UNREADABLE = (
 
 
 class Lease(Lock):
-    """A lock that knows its own claim again where the answer was lost, or where the claim was sent twice."""
+    """A lock that is claimed and given back in one go each, and that knows its own claim again.
+
+    The answer to a claim may be lost, or the claim be sent twice; so it is read, in the same go, whose the lock is.
+    """
 
     def do_acquire(self, token: Any) -> bool:
         """Claim the lock; return whether it is ours."""
-        with suppress(*LOST):  # what became of the claim is read below
-            if super().do_acquire(token):
-                return True
-        return bool(self.redis.get(self.name) == token)
+        with suppress(*LOST):  # to claim it again does no harm
+            return self._claimed(token)
+        return self._claimed(token)
+
+    def _claimed(self, token: Any) -> bool:
+        seconds: Any = self.timeout
+        claim = ("SET", self.name, token, "NX", "PX", int(1000 * seconds))
+        _, holder = granted(answers(self.redis, claim, ("GET", self.name)))
+        return bool(holder == token)
+
+    def do_release(self, expected_token: Any) -> None:
+        """Give the lock back if it is still ours, without asking first whether the server knows the script."""
+        self.redis.eval(self.LUA_RELEASE_SCRIPT, 1, self.name, expected_token)
+
+
+def answers(client: Any, *commands: tuple[Any, ...]) -> list[Any]:
+    """Send several commands in one go; return their answers, with a `redis.ResponseError` where one was refused."""
+    if len(commands) == 1:
+        return [_answer(client, *commands[0])]
+    with client.pipeline(transaction=False) as line:
+        for command in commands:
+            line.execute_command(*command)
+        return list(line.execute(raise_on_error=False))
+
+
+def _answer(client: Any, *command: Any) -> Any:
+    try:
+        return client.execute_command(*command)
+    except redis.ResponseError as refusal:
+        return refusal
+
+
+def granted(found: list[Any]) -> list[Any]:
+    """Return the answers that were *found*; raise the first refusal among them, whose text then quotes no command."""
+    for each in found:
+        if isinstance(each, Exception):
+            raise each
+    return found
 
 
 def client_of(server: str | redis.Redis) -> redis.Redis:
@@ -101,28 +138,17 @@ def _is_from_cluster(fault: Exception) -> bool:
     return isinstance(fault, AskError | ClusterDownError) or (code is not None and code[0] in _CODES_OF_CLUSTERS)
 
 
-def is_in_cluster(client: Any) -> bool:
-    """Return whether the server has only some of all keys, and refuses the others, as far as it tells."""
-    try:
-        return bool(client.info("cluster").get("cluster_enabled"))
-    except redis.ResponseError:
-        return False  # not every user may ask; the error for a key that is elsewhere says it then
+def facts_in(answer: Any) -> dict[str, Any]:
+    """Return what the server says of itself, or of its settings; nothing where it refuses to: not everybody may ask."""
+    return dict(answer) if isinstance(answer, dict) else {}
 
 
-def facts_of(client: Any) -> dict[str, Any]:
-    """Return what the server says of itself, which is nothing where it refuses to."""
-    try:
-        return dict(client.info())
-    except redis.ResponseError:
-        return {}  # not every user may ask; `doubts_of` says what is not known then
-
-
-def doubts_of(client: Any, facts: dict[str, Any]) -> Iterator[str]:
+def doubts_of(facts: dict[str, Any], settings: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the settings of a server, each with what to do about it.
 
     Parameters:
-        client: a client of the server.
         facts: what it says of itself.
+        settings: when it writes snapshots; nothing where it does not tell, as is usual where it is rented.
     """
     policy, journal = facts.get("maxmemory_policy"), facts.get("aof_enabled")
     if policy is None:
@@ -132,7 +158,7 @@ def doubts_of(client: Any, facts: dict[str, Any]) -> Iterator[str]:
     if journal is None:
         yield "does not tell whether it keeps its data on disk; see to it that it does (appendonly yes)"
     elif not journal:
-        yield f"{_shortfall(_setting(client, 'save'))}; set appendonly yes"
+        yield f"{_shortfall(settings.get('save'))}; set appendonly yes"
 
 
 def _shortfall(snapshots: str | None) -> str:
@@ -142,15 +168,6 @@ def _shortfall(snapshots: str | None) -> str:
     if snapshots:
         return "keeps snapshots only, so that a crash loses the client credentials that came after the last one"
     return "keeps nothing on disk, so that a restart loses client credentials"
-
-
-def _setting(client: Any, name: str) -> str | None:
-    """Return a setting of the server, or None where it does not tell, as is usual where it is rented."""
-    try:
-        found = client.config_get(name).get(name)
-    except redis.ResponseError:
-        return None
-    return None if found is None else str(found)
 
 
 def _dialled(url: str) -> redis.Redis:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import field
+from functools import partial
 
 try:
     from cryptography.exceptions import InvalidTag
@@ -34,7 +35,7 @@ from dcrauth.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
-from dcrauth.stores import Store, check_store, place_of
+from dcrauth.stores import Reading, Store, check_store, get_many, place_of, reading
 
 __all__ = ["EncryptedStore"]
 
@@ -116,6 +117,14 @@ class EncryptedStore(Confidential):
         """
         found = self._inner.get(key)
         return None if found is None else self._opened(key, found)
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Reading]:
+        """Return what `get` returns for each of the *keys*, or the error that it raises, in one go if the other can."""
+        found = get_many(self._inner, keys)
+        return {key: self._read(key, found[key]) for key in keys}
+
+    def _read(self, key: str, found: Reading) -> Reading:
+        return reading(partial(self._opened, found=found), key) if isinstance(found, bytes) else found
 
     def add(self, key: str, value: bytes) -> bool:
         """Write a record unless there is one; return whether it was written."""

@@ -16,12 +16,14 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 from dcrauth._internal.arguments import path_of
 from dcrauth._internal.confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreWarning
+from dcrauth.stores import Reading, reading
 from dcrauth.stores._disk import LARGEST, Disk, Folder, told
 from dcrauth.stores._listing import Unread
 from dcrauth.stores._locks import digest, locked, stripe
@@ -86,19 +88,13 @@ class FileStore:
 
     def get(self, key: str) -> bytes | None:
         """Return the record under *key*, or None if there is no file for it and the store has not lost its files."""
-        name = digest(key)
-        with told(f"read {self._path(name)}"):
-            self._check_layout()
-            try:
-                with self._opened(_RECORDS, name[:2]) as shard:
-                    content = self._disk.read(shard, name)
-            except FileNotFoundError:
-                self._check_not_lost()
-                return None
-        heading, _, value = content.partition(b"\n")
-        if heading != _heading(key):
-            raise _damaged(self._path(name))
-        return value
+        with self._found() as records:
+            return self._value(records, key)
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Reading]:
+        """Return what `get` returns for each of the *keys*, or the error that it raises."""
+        with self._found() as records:
+            return {key: reading(partial(self._value, records), key) for key in keys}
 
     def add(self, key: str, value: bytes) -> bool:
         """Write a record unless there is one; return whether it was written."""
@@ -156,6 +152,37 @@ class FileStore:
                 self._disk.link(new, temporary, records, _PROBE)
                 self._disk.sync(records)
                 self._disk.unlink(records, _PROBE)
+
+    @contextmanager
+    def _found(self) -> Iterator[Folder | None]:
+        """Open the folder of records; yield None if there is none."""
+        folder = None
+        with ExitStack() as opened:
+            with told(f"read {self._directory}"), suppress(FileNotFoundError):
+                self._check_layout()
+                folder = opened.enter_context(self._opened(_RECORDS))
+            yield folder
+
+    def _value(self, records: Folder | None, key: str) -> bytes | None:
+        name = digest(key)
+        with told(f"read {self._path(name)}"):
+            content = self._content(records, name)
+            if content is None:
+                self._check_not_lost()
+                return None
+        heading, _, value = content.partition(b"\n")
+        if heading != _heading(key):
+            raise _damaged(self._path(name))
+        return value
+
+    def _content(self, records: Folder | None, name: str) -> bytes | None:
+        if records is None:
+            return None
+        try:
+            with self._disk.folder(name[:2], records) as shard:
+                return self._disk.read(shard, name)
+        except FileNotFoundError:
+            return None
 
     def _write(self, key: str, value: bytes, publish: Publish) -> bool:
         name, content = digest(key), _heading(key) + b"\n" + value

@@ -1,13 +1,14 @@
 """Records in this process's memory."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from weakref import WeakValueDictionary
 
 from dcrauth._internal import fork
 from dcrauth._internal.confidential import Confidential, unfailing
 from dcrauth.errors import StoreUnavailable
+from dcrauth.stores import Reading
 
 
 class MemoryStore(Confidential):
@@ -34,6 +35,11 @@ class MemoryStore(Confidential):
     def get(self, key: str) -> bytes | None:
         """Return the record under *key*, or None."""
         return self._records.get(key)
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Reading]:
+        """Return what there is under each of the *keys*, as of one moment."""
+        with self._guard:
+            return {key: self._records.get(key) for key in keys}
 
     def add(self, key: str, value: bytes) -> bool:
         """Write a record unless there is one; return whether it was written."""

@@ -11,9 +11,10 @@ believed: the digits of the record that is there tell whether we have written it
 import re
 import secrets
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 try:
@@ -24,6 +25,7 @@ except ImportError as missing:
 from dcrauth._internal.arguments import check_seconds, check_text, wrong
 from dcrauth._internal.confidential import Confidential, discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable, StoreWarning
+from dcrauth.stores import Reading, reading
 from dcrauth.stores._listing import Unread
 from dcrauth.stores._redis import (
     FAULTS,
@@ -31,10 +33,11 @@ from dcrauth.stores._redis import (
     LOST,
     Lease,
     address_of,
+    answers,
     client_of,
     doubts_of,
-    facts_of,
-    is_in_cluster,
+    facts_in,
+    granted,
     reason,
 )
 
@@ -126,6 +129,9 @@ class RedisStore(Confidential):
         )
         self._lease = lease
         self._replicas = replicas
+        # WAIT counts from the last write on its own connection; that is why one goes with it. Replicas keep the order.
+        follow = (("SET", self._scratch, b"", "EX", _SCRATCH_LIFE), ("WAIT", replicas, _REPLICATION))
+        self._following = follow if replicas else ()
         self._server_checked = False
 
     @unfailing
@@ -139,32 +145,26 @@ class RedisStore(Confidential):
 
     def get(self, key: str) -> bytes | None:
         """Return the record under *key*, or None if the server has none."""
-        found = self._read(key)
-        return None if found is None else found.value
+        (answer,) = self._answers("read a record", ("GET", self._name(key)))
+        return self._value(answer, key)
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Reading]:
+        """Return what `get` returns for each of the *keys*, or the error that it raises, in one round trip."""
+        # No MGET, to which a list or a hash in a record's place is nothing at all.
+        found = self._answers("read records", *(("GET", self._name(key)) for key in keys))
+        return {key: reading(partial(self._value, each), key) for key, each in zip(keys, found, strict=True)}
 
     def add(self, key: str, value: bytes) -> bool:
         """Write a record unless there is one; return whether it was written."""
-        name, record = self._name(key), _Record.new(value)
-        written = self._decided(
-            key,
-            record,
-            lambda: self._client.set(name, record.content, nx=True),
-            lambda found: found is None,
-        )
-        self._await_replicas()
-        return written
+        record = _Record.new(value)
+        command = ("SET", self._name(key), record.content, "NX")
+        return self._decided(key, record, command, lambda found: found is None)
 
     def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
         """Write a record if the present one is *expected*; return whether it was written."""
-        name, record = self._name(key), _Record.new(value)
-        written = self._decided(
-            key,
-            record,
-            lambda: self._client.eval(_SWAP, 1, name, expected, record.content),
-            lambda found: found is not None and found.value == expected,
-        )
-        self._await_replicas()
-        return written
+        record = _Record.new(value)
+        command = ("EVAL", _SWAP, 1, self._name(key), expected, record.content)
+        return self._decided(key, record, command, lambda found: found is not None and found.value == expected)
 
     def put(self, key: str, value: bytes) -> None:
         """Write a record that the server may lose when it fails; the last writer wins."""
@@ -223,43 +223,56 @@ class RedisStore(Confidential):
             StoreUnavailable: the server cannot be reached, is a replica, refuses writes, or has too few replicas.
         """
         self._check_server()
-        with self._told("be asked about itself"):
-            facts = facts_of(self._client)
-            doubts = list(doubts_of(self._client, facts))
+        told, settings, *tried = self._answers(
+            "be asked about itself", ("INFO",), ("CONFIG GET", "save"), *self._trial()
+        )
+        facts = facts_in(told)
         if facts.get("role") == "slave":
             raise StoreUnavailable(f"Redis at {self._where} is a replica; name its primary")
         if facts.get("connected_slaves", self._replicas) < self._replicas:
             raise StoreUnavailable(f"Redis at {self._where} has fewer than {self._replicas} replicas; connect more")
-        self._try_out()
-        for doubt in doubts:
+        with self._told("be written to"):
+            granted(tried)
+        for doubt in doubts_of(facts, facts_in(settings)):
             warnings.warn(f"Redis at {self._where} {doubt}", StoreWarning, stacklevel=2)
+
+    def _trial(self) -> list[tuple[Any, ...]]:
+        """Return the commands that writing a record takes, for where there are no records."""
+        before, after = _Record.new(b""), _Record.new(b"")
+        swap = ("EVAL", _SWAP, 1, self._scratch, before.value, after.content)
+        return [("SET", self._scratch, before.content, "NX"), swap, ("DEL", self._scratch)]
 
     def _check_server(self) -> None:
         """Raise, at the first use, if the server is part of a cluster: it would refuse most keys, each in its turn."""
-        if self._server_checked:
-            return
-        with self._told("be asked about itself"):
-            in_cluster = is_in_cluster(self._client)
-        if in_cluster:
+        if not self._server_checked:
+            self._answers("be asked about itself")
+
+    def _answers(self, doing: str, *commands: tuple[Any, ...]) -> list[Any]:
+        """Send several commands in one go, at the first use behind the question what the server is."""
+        first = () if self._server_checked else (("INFO", "cluster"),)
+        with self._told(doing):
+            found = answers(self._client, *first, *commands)
+        if first and facts_in(found.pop(0)).get("cluster_enabled"):
             raise ConfigurationError(f"Redis at {self._where} cannot be used: {IN_CLUSTER}")
         self._server_checked = True
+        return found
 
     def _decided(
-        self, key: str, record: _Record, attempt: Callable[[], object], open_still: Callable[[_Record | None], bool]
+        self, key: str, record: _Record, command: tuple[Any, ...], open_still: Callable[[_Record | None], bool]
     ) -> bool:
         """Write on a condition, and find out what came of it.
 
         Parameters:
             key: where to write.
             record: what to write.
-            attempt: writes it, and is true if it has.
+            command: writes it, and is true if it has.
             open_still: whether another attempt might succeed, by what is there after one that has not.
         """
         self._check_server()
         for _ in range(_ATTEMPTS):
             refusal = None
             try:
-                if attempt():
+                if self._carried_out(command):
                     return True
             except LOST:
                 pass  # whether it was carried out is read below
@@ -268,12 +281,21 @@ class RedisStore(Confidential):
             # Even a refusal may be that of a second sending, after a first one that was carried out.
             found = self._read_after_writing(key)
             if found is not None and found.mark == record.mark:
+                self._await_replicas()
                 return True
             if refusal is not None:
                 raise refusal
             if not open_still(found):
+                self._await_replicas()
                 return False
         raise StoreUnavailable(f"Redis at {self._where} cannot write a record: no answer; {_UNKNOWN}")
+
+    def _carried_out(self, command: tuple[Any, ...]) -> bool:
+        """Write on a condition; return whether that was met, and then the replicas have it."""
+        done, *following = granted(answers(self._client, command, *self._following))
+        if done and following:
+            self._check_followed(following[-1])
+        return bool(done)
 
     def _read_after_writing(self, key: str) -> _Record | None:
         try:
@@ -282,43 +304,37 @@ class RedisStore(Confidential):
             raise StoreUnavailable(f"{silence}; {_UNKNOWN}") from None
 
     def _read(self, key: str) -> _Record | None:
-        name = self._name(key)
-        self._check_server()
-        with self._told("read a record"):
-            try:
-                content = self._client.get(name)
-            except redis.ResponseError as refusal:
-                if not str(refusal).startswith("WRONGTYPE"):
-                    raise
-                content = b""  # it is a list, a hash or the like, and so no more a record than this
-        if content is None:
+        (answer,) = self._answers("read a record", ("GET", self._name(key)))
+        return self._record(answer, key)
+
+    def _value(self, answer: Any, key: str) -> bytes | None:
+        found = self._record(answer, key)
+        return None if found is None else found.value
+
+    def _record(self, answer: Any, key: str) -> _Record | None:
+        """Return the record in the *answer* to a reading of *key*."""
+        if answer is None:
             return None
-        if not _HEADING.match(content):
-            raise self._not_ours(name)
-        return _Record(content[: _HEADING_LENGTH - 1], content[_HEADING_LENGTH:])
+        if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
+            raise self._failure("read a record", answer)
+        # Of another type it is a list, a hash or the like.
+        if isinstance(answer, Exception) or not _HEADING.match(answer):
+            raise self._not_ours(self._name(key))
+        return _Record(answer[: _HEADING_LENGTH - 1], answer[_HEADING_LENGTH:])
 
     def _await_replicas(self) -> None:
         """Raise unless enough replicas have everything that was written before."""
-        if not self._replicas:
-            return
-        # WAIT counts from the last write on its own connection; that is why one goes with it. Replicas keep the order.
-        with self._told("say whether its replicas have a record"), self._client.pipeline(transaction=False) as both:
-            both.set(self._scratch, b"", ex=_SCRATCH_LIFE)
-            both.wait(self._replicas, _REPLICATION)
-            _, followed = both.execute()
+        if self._replicas:
+            with self._told("say whether its replicas have a record"):
+                _, followed = granted(answers(self._client, *self._following))
+            self._check_followed(followed)
+
+    def _check_followed(self, followed: int) -> None:
         if followed < self._replicas:
             raise StoreUnavailable(
                 f"Redis at {self._where} has the record, but only {followed} of {self._replicas} replicas have it as "
                 "well; see to the replicas and try again"
             )
-
-    def _try_out(self) -> None:
-        """Do what writing a record takes, where there are no records."""
-        before, after = _Record.new(b""), _Record.new(b"")
-        with self._told("be written to"):
-            self._client.set(self._scratch, before.content, nx=True)
-            self._client.eval(_SWAP, 1, self._scratch, before.value, after.content)
-            self._client.delete(self._scratch)
 
     @contextmanager
     def _told(self, doing: str) -> Iterator[None]:

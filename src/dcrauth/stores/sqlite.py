@@ -8,12 +8,14 @@ PATH.mark         one of two marks that stay: where these stand and the row is g
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from dcrauth._internal.arguments import path_of
 from dcrauth._internal.confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt
+from dcrauth.stores import Reading, reading
 from dcrauth.stores._database import Database
 from dcrauth.stores._disk import Disk, told
 from dcrauth.stores._listing import Unread
@@ -32,7 +34,7 @@ _INSERT = "INSERT INTO records (id, key, value) VALUES (?, ?, ?)"
 _ADD = f"{_INSERT} ON CONFLICT (id) DO NOTHING"
 _PUT = f"{_INSERT} ON CONFLICT (id) DO UPDATE SET value = excluded.value WHERE key = excluded.key"
 _REPLACE = "UPDATE records SET value = ? WHERE id = ? AND key = ? AND value = ?"
-_GET = "SELECT key, value FROM records WHERE id = ?"
+_GET = "SELECT id, key, value FROM records WHERE id IN ({})"
 _DELETE = "DELETE FROM records WHERE id = ? AND key = ?"
 _TRY = "INSERT INTO scratch VALUES (?)"
 _CLEAR = "DELETE FROM scratch"
@@ -80,15 +82,12 @@ class SQLiteStore:
 
     def get(self, key: str) -> bytes | None:
         """Return the record under *key*, or None if there is no row for it and the store has not lost its rows."""
-        with self._database.reading() as connection:
-            row = connection.execute(_GET, (_id(key),)).fetchone() if connection else None
-        if row is None:
-            self._check_not_lost()
-            return None
-        found, value = row
-        if found != _encoded(key) or not isinstance(value, bytes):
-            raise StoreCorrupt(f"The row {_id(key).hex()} in {self._path} is damaged; it was left as it is")
-        return value
+        return self._value(self._rows([key]), key)
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Reading]:
+        """Return what `get` returns for each of the *keys*, as of one moment, or the error that it raises."""
+        value = partial(self._value, self._rows(keys))
+        return {key: reading(value, key) for key in keys}
 
     def add(self, key: str, value: bytes) -> bool:
         """Write a record unless there is one; return whether it was written."""
@@ -155,6 +154,23 @@ class SQLiteStore:
     def _changed(self, statement: str, values: tuple[bytes, ...], *, durable: bool = True) -> bool:
         with self._database.writing(durable=durable) as connection:
             return connection.execute(statement, values).rowcount == 1
+
+    def _rows(self, keys: Sequence[str]) -> dict[bytes, tuple[object, object]]:
+        """Return the key and the value in each of the rows of *keys* that are there, by their ids."""
+        ids = [_id(key) for key in keys]
+        with self._database.reading() as connection:
+            found = connection.execute(_GET.format(", ".join("?" * len(ids))), ids).fetchall() if connection else []
+        return {number: (key, value) for number, key, value in found}
+
+    def _value(self, rows: dict[bytes, tuple[object, object]], key: str) -> bytes | None:
+        row = rows.get(_id(key))
+        if row is None:
+            self._check_not_lost()
+            return None
+        found, value = row
+        if found != _encoded(key) or not isinstance(value, bytes):
+            raise StoreCorrupt(f"The row {_id(key).hex()} in {self._path} is damaged; it was left as it is")
+        return value
 
     def _rows_after(self, number: int) -> list[tuple[int, bytes]]:
         with self._database.reading() as connection:

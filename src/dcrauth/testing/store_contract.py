@@ -15,7 +15,7 @@ A store that keeps its promises between the threads of one process only, such as
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -27,7 +27,7 @@ except ImportError as missing:
     raise ImportError("dcrauth.testing.store_contract needs pytest; run: pip install dcrauth[testing]") from missing
 
 from dcrauth.errors import StoreError, StoreUnavailable
-from dcrauth.stores import Store
+from dcrauth.stores import Reading, Store, reads_many
 from dcrauth.testing._races import PATIENCE, Factory, add_and_read, count_up, enter_and_leave, forked, race
 
 HOSTILE_KEYS = (
@@ -64,6 +64,14 @@ class StoreContract:
         if getattr(store, "single_writer", False):
             pytest.skip("the store declares single_writer: it promises nothing to other processes")
         return store
+
+    @pytest.fixture
+    def get_many(self, store: Store) -> Callable[[Sequence[str]], dict[str, Reading]]:
+        """What reads several records at once, where the store has it."""
+        found = reads_many(store)
+        if found is None:
+            pytest.skip("the store has no get_many: its records are read one by one")
+        return found
 
     # One at a time.
 
@@ -155,10 +163,46 @@ class StoreContract:
         with store.lock("key", wait=5):
             pass
 
+    def test_a_lock_can_be_tried(self, store: Store) -> None:
+        """With no time to wait, a lock that is free is had and one that is held is refused, however often."""
+
+        def claim() -> None:
+            with store.lock("key", wait=0):
+                pass
+
+        with ThreadPoolExecutor(1) as pool, store.lock("key", wait=0):
+            for _ in range(_TIMES):
+                with pytest.raises(StoreUnavailable):
+                    pool.submit(claim).result(PATIENCE)
+        claim()
+
     def test_repr_shows_no_record(self, store: Store) -> None:
         """Neither keys nor values appear in the repr."""
         store.add("canary-key", b"canary-value")
         assert "canary" not in repr(store)
+
+    # Several at once, where the store can do that.
+
+    def test_many_are_read_as_one_by_one(
+        self, store: Store, get_many: Callable[[Sequence[str]], dict[str, Reading]]
+    ) -> None:
+        """get_many has for each key that it is asked for, written or not, what get returns, and for no other."""
+        for number, key in enumerate(HOSTILE_KEYS[::2]):
+            store.add(key, VALUES[number % len(VALUES)])
+        assert get_many(HOSTILE_KEYS) == {key: store.get(key) for key in HOSTILE_KEYS}
+        assert get_many(["a", "a"]) == {"a": store.get("a")}
+        assert get_many([]) == {}
+
+    def test_many_are_read_as_they_are_now(
+        self, store: Store, get_many: Callable[[Sequence[str]], dict[str, Reading]]
+    ) -> None:
+        """get_many sees what was written a moment ago, in whichever way, and that something was deleted."""
+        store.add("one", b"added")
+        store.put("two", b"put")
+        assert get_many(["one", "two"]) == {"one": b"added", "two": b"put"}
+        store.replace("one", b"replaced", expected=b"added")
+        store.delete("two")
+        assert get_many(["two", "one"]) == {"one": b"replaced", "two": None}
 
     # Threads.
 
@@ -283,6 +327,17 @@ class StoreContract:
         assert _outcome(lambda: store.get("key")) is not None
         assert _outcome(lambda: store.add("key", b"another")) is not True
         assert _outcome(lambda: store.get("key")) != b"another"
+
+    def test_damage_of_one_hides_no_other(
+        self, store: Store, get_many: Callable[[Sequence[str]], dict[str, Reading]]
+    ) -> None:
+        """For a damaged record get_many has an error or other bytes, never None, and the others as they are."""
+        for key in ("key", "other"):
+            store.add(key, b"value")
+        self.damage(store, "key", b"garbage")
+        found = get_many(["absent", "key", "other"])
+        assert isinstance(found["key"], bytes | StoreError)
+        assert (found["absent"], found["other"]) == (None, b"value")
 
     def test_a_lost_answer_is_resolved(self, store: Store) -> None:
         """When a write was carried out but not confirmed, the caller hears that it was, or of an error; never "no"."""
