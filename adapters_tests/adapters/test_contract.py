@@ -411,11 +411,12 @@ class HeldBack(Simulator):
         self._endpoint = endpoint
         self._gate = threading.Event()
 
-    def delay(self, call: Call) -> float:
-        """Keep a call until the others may go on as well."""
+    def receive(self, call: Call) -> Any:
+        """Keep a call, once it is counted, until the others may go on as well."""
+        visit = super().receive(call)
         if call.endpoint == self._endpoint:
             self._gate.wait(PATIENCE)
-        return super().delay(call)
+        return visit
 
     def let_go(self) -> None:
         """Answer what was kept, and from now on everything."""

@@ -88,11 +88,12 @@ class _Together(Simulator):
         super().__init__()
         self._both = threading.Barrier(2)
 
-    def delay(self, call: Call) -> float:
+    def receive(self, call: Call) -> Any:
         """Keep a registration until there is another one."""
+        visit = super().receive(call)
         if call.endpoint == "register":
             self._both.wait(PATIENCE)
-        return super().delay(call)
+        return visit
 
 
 def _hosts(redis: RedisServer, server: Simulator, **settings: Any) -> tuple[list[str], list[str], int]:

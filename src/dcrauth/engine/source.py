@@ -368,7 +368,7 @@ class TokenSource(Confidential):
         """Have *token*, which is not in hand, known again when its header comes back, as one of the last ones."""
         known = {**self._given, token.digest: AccessToken("", token.obtained_at, token.expires_at)}
         # A new one each time, so that nobody who looks something up needs the lock.
-        self._given = dict(list(known.items())[-REMEMBERED:])
+        self._given = dict(list(known.items())[1 - REMEMBERED :])  # and the one in hand
 
     def _fail(self, flight: Flight, error: DCRAuthError, begun: float) -> None:
         with self._lock:
