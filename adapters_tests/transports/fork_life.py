@@ -12,7 +12,7 @@ import threading
 import warnings
 from typing import Any
 
-from adapters_tests.transports.kept_server import registration, token_call
+from adapters_tests.transports.kept_server import connections_to, registration, token_call
 from dcrauth import ServerUnavailable
 
 
@@ -21,22 +21,13 @@ def say(word: str) -> None:
     os.write(1, f"{word}\n".encode())
 
 
-def inherited() -> int:
-    """How many connections to the server this process has."""
-    port, found = int(sys.argv[4].rpartition(":")[2]), 0
-    for number in range(3, 256):
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as each:
-            found += each.getpeername()[1:2] == (port,)
-    return found
-
-
 def in_child(work: Any) -> bool:
     """Do *work* in a forked child, which then ends as a program does; return whether it has ended well."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # to fork with threads is what it is for
         pid = os.fork()
     if pid == 0:
-        assert inherited() == 0
+        assert connections_to(sys.argv[4]) == []
         work()
         sys.exit(0)
     return os.waitpid(pid, 0)[1] == 0
@@ -58,7 +49,7 @@ def fork(made: list[Any], url: str) -> None:
         made[0].close()
 
     call(made, url)
-    assert inherited() == 1 + hasattr(made[0], "_kept")  # a twin, to watch it by
+    assert len(connections_to(url)) == 1 + hasattr(made[0], "_kept")  # a twin, to watch it by
     for work in (lambda: None, collect, close, lambda: call(made, url)):
         assert in_child(work)
         call(made, url)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import socket
 import ssl
+import stat
 import struct
 import threading
 from collections.abc import Callable
@@ -81,3 +84,15 @@ def rst(connection: socket.socket) -> None:
     """End the connection the hard way."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raise ConnectionAbortedError
+
+
+def connections_to(url: str) -> list[int]:
+    """The descriptors of this process that are connections to the server at *url*."""
+    port, found = int(url.rpartition(":")[2]), []
+    for number in range(3, 1024):
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                with socket.socket(fileno=os.dup(number)) as each:
+                    if each.getpeername()[1:2] == (port,):
+                        found.append(number)
+    return found

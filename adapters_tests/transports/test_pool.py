@@ -22,6 +22,7 @@ from adapters_tests.transports.kept_server import (
     BODY,
     SECRET,
     KeptServer,
+    connections_to,
     registration,
     token_call,
 )
@@ -158,7 +159,9 @@ def test_close_leaves_no_connection(make_transport: Any) -> None:
     with KeptServer() as server:
         transport = make_transport()
         transport.send(token_call(server.url))
+        assert len(connections_to(server.url)) == 1 + hasattr(transport, "_kept")  # a twin, to watch it by
         transport.close()
+        assert connections_to(server.url) == []
         assert server.all_closed()
         assert transport.send(token_call(server.url)).body == BODY
         assert server.connections == 2

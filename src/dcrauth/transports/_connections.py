@@ -67,7 +67,7 @@ class KeptConnections:
         fork.watch(self)
 
     def _begin(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may come in between, and close what nobody has any more
         self._idle: dict[Way, list[tuple[float, Connection]]] = {}
         self._used: dict[Connection, int] = {}
         self._is_watched = False

@@ -21,7 +21,7 @@ T = TypeVar("T")
 logger = logging.getLogger("dcrauth")
 
 _PATIENCE = 2.0
-"""How long the end of the interpreter waits for the loop to end, in seconds."""
+"""How long whoever closes something waits for the loop to have done it, in seconds."""
 
 
 class OfLoop(Protocol):
@@ -58,6 +58,10 @@ class Loop(asyncio.SelectorEventLoop):
             task = self.create_task(thing.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+    async def settle(self) -> None:
+        """Wait for what is being closed."""
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
     async def close_things(self) -> None:
         """Cancel what is under way, and close what was made on this loop."""
@@ -146,6 +150,12 @@ class LoopThread:
         if loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed, and everything that was made on it
                 loop.call_soon_threadsafe(loop.close_thing, key, context=Context())
+
+    def settle(self) -> None:
+        """Wait a moment for what is being closed."""
+        if self._loop is not None:
+            with contextlib.suppress(OSError):  # a loop that is stuck, or has ended and closed everything
+                self.run(lambda loop: loop.settle(), _PATIENCE)
 
     def end(self) -> None:
         """End the thread, as the interpreter is about to."""

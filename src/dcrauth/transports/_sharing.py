@@ -43,7 +43,7 @@ class Sharing:
 
     def after_fork(self) -> None:
         """Be free of a thread that is not here any more."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def find(self, key: Hashable, make: Callable[[], Kept]) -> Shared:
         """Return what transports with *key* share, made anew if there is none.

@@ -36,6 +36,11 @@ class AiohttpTransport(TransportOptions):
             failure = intake.fault(reason)
         raise failure
 
+    def close(self) -> None:
+        """Close the connections that are kept, also those of other transports with equal options."""
+        super().close()
+        LOOP_THREAD.settle()
+
     def _session(self, loop: Loop) -> Session:
         key = cast("KeptSession", self._shared.kept).key
         if key not in loop.things:
