@@ -38,7 +38,7 @@ from dcrauth.engine.records import (
     write_unusable,
 )
 from dcrauth.engine.renewal import unlocked
-from dcrauth.engine.repair import forgotten
+from dcrauth.engine.store_repair import forgotten
 from dcrauth.providers.protocol import Response
 
 POLICY = Policy()

@@ -20,9 +20,10 @@ from dcrauth import (
     RegistrationRejected,
     ServerUnavailable,
 )
-from dcrauth.engine import rules
+from dcrauth.engine import rules, token_life
+from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import UnusableRegistration
-from dcrauth.engine.rules import Course, Instant
+from dcrauth.engine.rules import Course
 from dcrauth.providers.protocol import Problem, TokenGrant, Verdict
 
 POLICY = Policy()
@@ -39,22 +40,22 @@ def token(life: float, age: float = 0.0, value: str = "t", *, after_refusal: boo
 )
 def test_windows_follow_the_life_of_a_token(life: float, early: float, late: float) -> None:
     """A token is due for the last 15 minutes or 20 % of its life, and mandatory for the last minute or 10 %."""
-    assert rules.early(life, POLICY) == pytest.approx(early)
-    assert rules.late(life, POLICY) == pytest.approx(late)
+    assert token_life.early(life, POLICY) == pytest.approx(early)
+    assert token_life.late(life, POLICY) == pytest.approx(late)
 
 
 @given(life=st.floats(1, 1e6), chance=st.floats(0, 1, exclude_max=True))
 def test_the_due_moment_lies_between_the_windows(life: float, chance: float) -> None:
     """However the lot falls, a token is due after the window opens and before a renewal is mandatory."""
-    held = rules.held(token(life), NOW, chance, POLICY)
-    assert NOW.wall + life - rules.early(life, POLICY) - 0.01 <= held.due.wall <= held.mandatory.wall + 0.01
+    held = token_life.held(token(life), NOW, chance, POLICY)
+    assert NOW.wall + life - token_life.early(life, POLICY) - 0.01 <= held.due.wall <= held.mandatory.wall + 0.01
     assert held.mandatory.wall <= held.expiry.wall
 
 
 def test_the_lot_places_the_due_moment() -> None:
     """The lowest lot makes a token due as early as can be, the highest half-way to where it is mandatory."""
-    assert rules.held(token(21_600), NOW, 0.0, POLICY).due.wall == NOW.wall + 21_600 - 900
-    assert rules.held(token(21_600), NOW, 1.0, POLICY).due.wall == NOW.wall + 21_600 - (900 + 60) / 2
+    assert token_life.held(token(21_600), NOW, 0.0, POLICY).due.wall == NOW.wall + 21_600 - 900
+    assert token_life.held(token(21_600), NOW, 1.0, POLICY).due.wall == NOW.wall + 21_600 - (900 + 60) / 2
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_the_lot_places_the_due_moment() -> None:
 )
 def test_the_moments_of_a_token_follow_each_other(life: float, due: float, mandatory: float, expiry: float) -> None:
     """However short a token's life is, or even negative, no moment of it comes before an earlier one."""
-    held = rules.held(token(life), NOW, 0.0, POLICY)
+    held = token_life.held(token(life), NOW, 0.0, POLICY)
     moments = [each.monotonic - NOW.monotonic for each in (held.due, held.mandatory, held.expiry)]
     assert moments == pytest.approx([due, mandatory, expiry])
 
@@ -83,7 +84,7 @@ def test_the_moments_of_a_token_follow_each_other(life: float, due: float, manda
 )
 def test_the_course_of_a_caller(seconds: float, blocked: bool, expected: Course) -> None:
     """Fresh: use. Due: use and renew. Else wait. While no renewal may start: use what lives, else fail."""
-    held = rules.held(token(21_600), NOW, 0.0, POLICY)
+    held = token_life.held(token(21_600), NOW, 0.0, POLICY)
     assert rules.course(held, None, NOW.later(seconds), blocked, POLICY) is expected
 
 
@@ -111,7 +112,7 @@ def test_the_course_after_a_refusal(
     refused: str, after_refusal: bool, seconds: float, blocked: bool, expected: Course
 ) -> None:
     """A refused token is renewed whatever its age, unless a refusal has brought it in the last 10 s."""
-    held = rules.held(token(21_600, after_refusal=after_refusal), NOW, 0.0, POLICY)
+    held = token_life.held(token(21_600, after_refusal=after_refusal), NOW, 0.0, POLICY)
     assert rules.course(held, token(21_600, value=refused), NOW.later(seconds), blocked, POLICY) is expected
 
 
@@ -120,7 +121,7 @@ def test_the_course_after_a_refusal(
 )
 def test_a_token_is_spared_by_its_own_age(age: float, seconds: float, expected: bool) -> None:
     """What counts is when a token was granted, by whichever process; one of the future is as old as we know it."""
-    held = rules.held(token(21_600, age, after_refusal=True), NOW, 0.0, POLICY)
+    held = token_life.held(token(21_600, age, after_refusal=True), NOW, 0.0, POLICY)
     assert rules.is_spared(held, NOW.later(seconds), POLICY) is expected
 
 
@@ -176,7 +177,7 @@ def test_which_stored_token_is_adopted(stored: AccessToken, expected: bool) -> N
 )
 def test_the_life_of_a_token(expires_in: object, life: float) -> None:
     """expires_in counts if it is a number of seconds that makes sense; else an opaque token gets five minutes."""
-    found = rules.granted(TokenGrant("opaque", expires_in), NOW, POLICY)
+    found = token_life.granted(TokenGrant("opaque", expires_in), NOW, POLICY)
     assert found.life == pytest.approx(life)
     assert found.obtained_at == NOW.wall
 
@@ -192,7 +193,7 @@ def test_the_life_of_a_token(expires_in: object, life: float) -> None:
 )
 def test_a_jwt_tells_its_own_life(claims: dict[str, Any], life: float) -> None:
     """Without a usable expires_in, the span from iat to exp counts, whatever our own clock says."""
-    assert rules.granted(TokenGrant(jwt(**claims)), NOW, POLICY).life == pytest.approx(life)
+    assert token_life.granted(TokenGrant(jwt(**claims)), NOW, POLICY).life == pytest.approx(life)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +310,7 @@ def test_when_the_next_renewal_may_start(error: DCRAuthError, failures: int, wai
 )
 def test_which_token_stands_in_for_a_new_one(refused: str | None, seconds: float, expected: bool) -> None:
     """A caller whose renewal failed gets the token in hand while it lives, unless it is the one that was refused."""
-    held = rules.held(token(21_600), NOW, 0.0, POLICY)
+    held = token_life.held(token(21_600), NOW, 0.0, POLICY)
     spoiled = None if refused is None else token(21_600, value=refused)
     assert rules.can_stand_in(held, spoiled, NOW.later(seconds)) is expected
 
@@ -407,7 +408,7 @@ def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> No
 )
 def test_which_refusal_casts_suspicion(value: str, after_refusal: bool, age: float, expected: bool) -> None:
     """Only a second refusal in a row speaks against a client: that of a token which the first has just brought."""
-    held = rules.held(token(21_600, value="token", after_refusal=after_refusal), NOW, 0.5, POLICY)
+    held = token_life.held(token(21_600, value="token", after_refusal=after_refusal), NOW, 0.5, POLICY)
     refused = token(21_600, value=value)
     assert rules.incriminates(refused, held, NOW.later(age), POLICY) is expected
     assert rules.incriminates(refused, None, NOW.later(age), POLICY) is False

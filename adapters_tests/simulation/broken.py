@@ -16,11 +16,12 @@ from adapters_tests.simulation.invariants import Invariant
 from dcrauth import CredentialsRejected, StoreError, StoreUnavailable, TokenSource, events
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import AccessToken
-from dcrauth.engine import answers, bars, renewal, repair, rules
+from dcrauth.engine import answers, bars, renewal, rules, store_repair, token_life
 from dcrauth.engine.answers import Meaning
 from dcrauth.engine.effects import Add, Emit, Put, Replace, Sleep
+from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import write_credentials, write_token
-from dcrauth.engine.rules import Course, Instant
+from dcrauth.engine.rules import Course
 
 
 @dataclass(frozen=True)
@@ -175,13 +176,13 @@ def _from_memory(context: Any) -> Any:
     return known if known is not None else (yield from _stored(context))
 
 
-_stored, _meaning = repair.stored, answers.meaning
-_adoptable, _course, _held = rules.adoptable, rules.course, rules.held
+_stored, _meaning = store_repair.stored, answers.meaning
+_adoptable, _course, _held = rules.adoptable, rules.course, token_life.held
 _worth_another = rules.worth_another
 _fetched, _new_credentials = renewal.fetched, renewal.new_credentials
 _join_or_start, _fail = TokenSource._join_or_start, TokenSource._fail
 _renewal, _write_credentials = renewal.renewal, write_credentials
-_granted, _write_token = rules.granted, write_token
+_granted, _write_token = token_life.granted, write_token
 
 
 def _tells_the_secret(context: Any, credentials: Any) -> Any:
@@ -238,7 +239,7 @@ BROKEN = (
         rules.is_outdated,
         _put_back_after_deletion,
     ),
-    Broken("keeps nothing aside", (Invariant.NOTHING_OVERWRITTEN,), repair.kept_aside, _nothing),
+    Broken("keeps nothing aside", (Invariant.NOTHING_OVERWRITTEN,), store_repair.kept_aside, _nothing),
     Broken(
         "replaces within a generation", (Invariant.NOTHING_OVERWRITTEN,), _write_credentials, _in_the_same_generation
     ),
@@ -250,7 +251,7 @@ BROKEN = (
     Broken("waits past its deadline", (Invariant.BOUNDED_RENEWAL,), _worth_another, _past_the_deadline),
     Broken("tries for ever", (Invariant.BOUNDED_RENEWAL,), rules.worth_another, _yes),
     Broken("renews what a refusal has brought", (Invariant.SECOND_TOKEN_STAYS,), rules.is_spared, _no),
-    Broken("does not mark what a refusal has brought", (Invariant.SECOND_TOKEN_STAYS,), rules.granted, _unmarked),
+    Broken("does not mark what a refusal has brought", (Invariant.SECOND_TOKEN_STAYS,), token_life.granted, _unmarked),
     Broken("keeps the mark to itself", (Invariant.SECOND_TOKEN_STAYS,), _write_token, _without_the_mark),
     Broken("suspects at the first refusal", (Invariant.REASON_TO_REGISTER,), rules.incriminates, _at_the_first),
     Broken(

@@ -9,11 +9,11 @@ from adapters_tests.simulation.surroundings import Caller, World
 from adapters_tests.simulation.tasks import NEVER, Evidence, Task, TokenInUse, Vain
 from dcrauth import Clock, DCRAuthError, MemoryStore, Policy, StoreUnavailable, TokenSource
 from dcrauth.credentials import AccessToken
-from dcrauth.engine import renewal, repair
+from dcrauth.engine import renewal, store_repair
 from dcrauth.engine.effects import Claim, Effect, Emit, Release, ReportOutcome
+from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import StoredCredentials
 from dcrauth.engine.refusals import Refusals
-from dcrauth.engine.rules import Instant
 from dcrauth.engine.single_flight import Flight
 from dcrauth.engine.store_health import StoreHealth
 from dcrauth.events import Event
@@ -173,7 +173,7 @@ class Process:
         if task.flight is not None:
             task.steps = renewal.renewal(task.context) if error is None else renewal.unlocked(task.context, error)
         elif error is None:
-            task.steps = repair.forgotten(task.context)
+            task.steps = store_repair.forgotten(task.context)
         else:
             self._end(task, error=error)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from dcrauth.credentials import AccessToken
 from dcrauth.engine.effects import RenewalContext, Steps
+from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import StoredCredentials, UnusableRegistration
-from dcrauth.engine.rules import Instant
 from dcrauth.engine.single_flight import Flight
 
 NEVER = math.inf

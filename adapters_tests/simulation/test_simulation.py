@@ -25,7 +25,7 @@ from adapters_tests.simulation.server import PROVIDER, SimulatedServer
 from adapters_tests.simulation.store import PublicStore
 from adapters_tests.simulator.test_simulator import SCENARIO
 from dcrauth import AccessToken, AdobePass, ClientCredentials, events
-from dcrauth.engine import answers, renewal, rules
+from dcrauth.engine import answers, renewal, rules, token_life
 from dcrauth.engine.answers import Meaning
 from dcrauth.providers.protocol import Problem, Request, Response, TokenGrant, Verdict
 from dcrauth.simulator import Behaviour, Simulator
@@ -254,7 +254,7 @@ class TestServers:
         """What the answer says holds: the token is let through until then, and not after."""
         found = grant(server, client_of(server))
         assert isinstance(found, TokenGrant)
-        token = rules.granted(found, rules.Instant(0.0, 0.0), policy=rules.Policy())
+        token = token_life.granted(found, rules.Instant(0.0, 0.0), policy=rules.Policy())
         assert isinstance(token, AccessToken)
         assert token.life == 3600
         server.pass_time(token.life - 1)

@@ -11,7 +11,7 @@ from typing import Any
 from dcrauth import DCRAuthError
 from dcrauth.credentials import AccessToken
 from dcrauth.engine.effects import Now, Send, Sleep
-from dcrauth.engine.rules import Instant
+from dcrauth.engine.instant import Instant
 from dcrauth.providers.protocol import Response
 
 

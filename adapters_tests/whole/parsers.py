@@ -35,8 +35,9 @@ from dcrauth import (
     StoreCorrupt,
     StoreTooNew,
 )
-from dcrauth.engine import answers, records, rules
+from dcrauth.engine import answers, records, rules, token_life
 from dcrauth.engine.identity import Identity
+from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import (
     Forgotten,
     StoredCredentials,
@@ -48,7 +49,6 @@ from dcrauth.engine.records import (
     write_token,
     write_unusable,
 )
-from dcrauth.engine.rules import Instant
 from dcrauth.engine.transfer import import_credentials
 from dcrauth.providers.adobe.enhanced_error import EnhancedError, read_error
 from dcrauth.providers.origins import is_loopback, origin_of, secure_url
@@ -168,10 +168,10 @@ def _sound_grant(found: TokenGrant | Problem, data: bytes) -> None:
     if isinstance(found, Problem):
         return _sound_problem(found, data)
     assert CANARY not in repr(found)
-    token = rules.granted(found, NOW, _POLICY)
+    token = token_life.granted(found, NOW, _POLICY)
     _sound_token(token)
-    assert 0 <= token.life <= rules.LONGEST_LIFE + 1
-    rules.held(token, NOW, 0.5, _POLICY)
+    assert 0 <= token.life <= token_life.LONGEST_LIFE + 1
+    token_life.held(token, NOW, 0.5, _POLICY)
     assert read_token(IDENTITY.token, write_token(IDENTITY.token, token)) == token
     return None
 
@@ -261,7 +261,7 @@ def _token_of(key: str, record: bytes) -> None:
     token = read_token(key, record)
     _sound_token(token)
     rules.adoptable(token, None, NOW, _POLICY)
-    rules.held(token, NOW, 0.5, _POLICY)
+    token_life.held(token, NOW, 0.5, _POLICY)
 
 
 def read_registration_note(data: bytes) -> None:

@@ -1,8 +1,18 @@
 """The life of a token: when it is renewed, in which order, by whom, and who is told of it.
 
-Values and rules are at the bottom (`rules`, `answers`, `records`, `identity`), then what a renewal asks for
-(`effects`) and in which order (`renewal`, `repair`), then what performs it (`driver`) and lets many wait for one
-(`single_flight`), and the `source` on top. It may import stores, transports, providers and what is below these, never
-an adapter.
+Values and rules are at the bottom (`instant`, `records`, `token_life`, `answers`, `rules`), then what a renewal asks for
+(`effects`) and in which order (`renewal`, with `registration`, `token_call`, `client_refused` and `store_repair`), then what
+performs it (`driver`) and lets many wait for one (`single_flight`), and the `source` on top; `sources` has many of them. It
+may import stores, transports, providers and what is below these, never an adapter.
+
+=============================================== ====================================
+how long a token lives, and when it is renewed   `token_life`
+what a 401 leads to                              `rules` (`course`, `is_spared`)
+two processes that register at once              `registration`
+what is sent after ``invalid_client``            `client_refused`
+a store that has lost what it had                `store_repair`
+threads, tasks and loops that wait for one       `single_flight`
+=============================================== ====================================
+
 A newcomer starts with `renewal`, whose generator tells the order of a renewal, and `rules`, where every decision is.
 """

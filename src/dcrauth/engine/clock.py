@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dcrauth._internal.arguments import wrong
 from dcrauth._internal.confidential import discreet_constructor
-from dcrauth.engine.rules import Instant
+from dcrauth.engine.instant import Instant
 
 
 @discreet_constructor

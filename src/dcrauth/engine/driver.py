@@ -31,8 +31,8 @@ from dcrauth.engine.effects import (
 from dcrauth.engine.incident_breaker import IncidentBreaker
 from dcrauth.engine.refusals import REFUSALS, Refusals
 from dcrauth.engine.renewal import glimpsed, renewal, unlocked
-from dcrauth.engine.repair import forgotten, restored
 from dcrauth.engine.store_health import health_of
+from dcrauth.engine.store_repair import forgotten, restored
 from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreError, StoreUnavailable, described, is_refusal
 from dcrauth.events import Event, StoreProblem
 from dcrauth.stores import Reading, Store, reading, reads_many

@@ -16,7 +16,8 @@ from dcrauth.engine import rules
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.effects import Memory
 from dcrauth.engine.identity import Identity
-from dcrauth.engine.rules import Failure, Instant
+from dcrauth.engine.instant import Instant
+from dcrauth.engine.rules import Failure
 from dcrauth.errors import RegistrationsLimited
 from dcrauth.stores import OneObject
 

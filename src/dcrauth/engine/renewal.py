@@ -12,70 +12,33 @@ It does no I/O and reads no clock of its own: whoever drives it performs each ef
 throws the error that came of it. So a simulation can interleave many renewals and stop any of them between two steps.
 """
 
-import itertools
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
-
 from dcrauth import events
-from dcrauth._internal.confidential import replaced
-from dcrauth.credentials import AccessToken, ClientCredentials
-from dcrauth.engine import answers, rules
-from dcrauth.engine.bars import admitted, learned
+from dcrauth.credentials import AccessToken
+from dcrauth.engine import rules
+from dcrauth.engine.client_refused import doubted, recovered
 from dcrauth.engine.effects import (
-    Add,
-    Check,
     Emit,
     Get,
     Now,
     Put,
     RenewalContext,
-    Replace,
-    ReportOutcome,
-    Send,
-    Sleep,
     Steps,
-    Suspicion,
-    Unsaved,
     looked_up,
     record,
 )
-from dcrauth.engine.records import Forgotten, StoredCredentials, read_token, storable, write_credentials, write_token
-from dcrauth.engine.repair import kept_aside, noted, read, stored
-from dcrauth.engine.rules import Instant
+from dcrauth.engine.records import StoredCredentials, read_token, write_token
+from dcrauth.engine.registration import client_of
+from dcrauth.engine.store_repair import stored
+from dcrauth.engine.token_call import fetched
 from dcrauth.errors import (
     CredentialsRejected,
-    DCRAuthError,
     DecryptionFailed,
-    RegistrationRejected,
-    ServerUnavailable,
     StoreCorrupt,
     StoreError,
     StoreLost,
     StoreTooNew,
     StoreUnavailable,
-    Unavailable,
 )
-from dcrauth.providers.protocol import Problem, Request, Response
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Answer(Generic[T]):
-    """An answer that settles the matter.
-
-    Parameters:
-        value: what it says.
-        sent: when the request was sent that it answers.
-        seconds: how long all attempts took.
-        attempts: how many there were.
-    """
-
-    value: T
-    sent: Instant
-    seconds: float
-    attempts: int
 
 
 def renewal(context: RenewalContext) -> Steps[AccessToken]:
@@ -170,173 +133,6 @@ def taken_over(context: RenewalContext, token: AccessToken | None) -> Steps[Acce
     return token
 
 
-def client_of(context: RenewalContext) -> Steps[StoredCredentials]:
-    """Return the client credentials in the store, or register if there are none."""
-    found = yield from stored(context)
-    return found if isinstance(found, StoredCredentials) else (yield from registered(context, found))
-
-
-def registered(context: RenewalContext, forgotten: Forgotten | None) -> Steps[StoredCredentials]:
-    """Register, persist, read back, and only then use: the first write wins, whoever made it."""
-    credentials = yield from new_credentials(context, forgotten.data if forgotten else None)
-    key = context.identity.credentials
-    if forgotten is None:
-        fresh = write_credentials(key, credentials)
-        won = yield Add(key, fresh.data)
-    else:
-        fresh = write_credentials(key, credentials, forgotten.generation + 1)
-        won = yield Replace(key, fresh.data, forgotten.data)
-    return (yield from confirmed(context, fresh, won))
-
-
-def new_credentials(context: RenewalContext, over: bytes | None) -> Steps[ClientCredentials]:
-    """Register the application, once it is sure that the outcome can be stored.
-
-    If the store fails all the same, the outcome is kept in memory for the next renewal, which then need not register,
-    as long as the record is the same that it was to be written *over*: another one may be this pair, deleted since.
-    """
-    yield Check()
-    unsaved = context.memory.unsaved
-    if unsaved is None or unsaved.over != over:
-        yield from admitted(context)
-        unsaved = Unsaved((yield from registration(context)), over)
-        context.memory.unsaved = unsaved
-        yield from learned(context, None)
-    return unsaved.credentials
-
-
-def registration(context: RenewalContext) -> Steps[ClientCredentials]:
-    """Send the registration; return what has come of it as far as it can be stored."""
-    provider, key = context.provider, context.identity.credentials
-
-    def understand(response: Response) -> ClientCredentials | Problem:
-        found = provider.read_registration(response)
-        if isinstance(found, Problem):
-            return found
-        told = f"HTTP {response.status} with credentials that no record can hold"
-        return storable(key, found) or Problem(told, status=response.status)
-
-    try:
-        answer = yield from answered(context, provider.registration_request(), understand, True)
-    except DCRAuthError as error:
-        yield from learned(context, error)
-        raise
-    return replaced(answer.value, registered_at=answer.sent.wall)
-
-
-def confirmed(context: RenewalContext, fresh: StoredCredentials, won: bool) -> Steps[StoredCredentials]:
-    """Read back what is stored now and use that: our own pair, or the one that came first."""
-    found = yield from stored(context)
-    if not isinstance(found, StoredCredentials) or (won and found.data != fresh.data):
-        raise StoreUnavailable(
-            "The store does not give back the client credentials that it has just acknowledged; "
-            "they were not used. Check that the store keeps what is written to it"
-        )
-    context.memory.unsaved = None
-    if won:
-        yield Emit(events.Registered(context.name))
-    else:
-        yield Emit(events.RegistrationUnused(context.name))
-    return found
-
-
-def fetched(context: RenewalContext, credentials: ClientCredentials) -> Steps[AccessToken]:
-    """Trade the client credentials for a token."""
-    provider = context.provider
-    try:
-        answer = yield from answered(context, provider.token_request(credentials), provider.read_token, False)
-    except CredentialsRejected:
-        yield ReportOutcome(context.identity.key, refused=True)
-        raise
-    yield ReportOutcome(context.identity.key, refused=False)
-    token = rules.granted(answer.value, answer.sent, context.policy, after_refusal=context.after_refusal)
-    yield Emit(events.TokenRenewed(context.name, token.expires_at, answer.seconds, answer.attempts))
-    if credentials.expires_at is not None and rules.is_ending(credentials, answer.sent):
-        yield Emit(events.CredentialsEnding(context.name, credentials.expires_at))
-    return token
-
-
-def recovered(context: RenewalContext, client: StoredCredentials) -> Steps[AccessToken]:
-    """Get a token although the server did not recognise the client: first doubt, then confirm, then register anew."""
-    context.found.clear()  # that was before the call
-    latest = yield from client_of(context)
-    if latest.data != client.data:
-        return (yield from fetched_by_another(context, latest.credentials))
-    yield Sleep(context.policy.least_pause * (1.0 + context.chance()))
-    try:
-        return (yield from fetched(context, client.credentials))
-    except CredentialsRejected as again:
-        refusal = again
-    objection = yield from objection_to(context, client, refusal)
-    if objection is not None:
-        raise objection
-    successor = yield from succeeded(context, client)
-    return (yield from fetched_by_another(context, successor.credentials))
-
-
-def fetched_by_another(context: RenewalContext, credentials: ClientCredentials) -> Steps[AccessToken]:
-    """Trade the credentials that came in the place of refused ones: as long as they are new, no refusal is believed."""
-    try:
-        return (yield from fetched(context, credentials))
-    except CredentialsRejected as reason:
-        refusal = reason
-    now = yield Now()
-    raise answers.unsettled(refusal) if rules.is_settling(credentials, now, context.policy) else refusal
-
-
-def doubted(context: RenewalContext, client: StoredCredentials, suspicion: Suspicion) -> Steps[StoredCredentials]:
-    """Register anew for a client whose fresh tokens a protected API refuses, if that may be; else go on with it.
-
-    Only a renewal that one more refusal asks for does so, and soon: a suspicion that nothing has followed is dropped.
-    """
-    now = yield Now()
-    if now.monotonic >= suspicion.until:
-        return client
-    refusal = CredentialsRejected("A protected API refuses the fresh tokens of this client")
-    objection = yield from objection_to(context, client, refusal)
-    if objection is not None:
-        return client
-    try:
-        return (yield from succeeded(context, client))
-    except RegistrationRejected:
-        return client
-
-
-def objection_to(
-    context: RenewalContext, client: StoredCredentials, refusal: CredentialsRejected
-) -> Steps[CredentialsRejected | ServerUnavailable | None]:
-    """Return what speaks against a registration in the place of a refused client, if anything does."""
-    now = yield Now()
-    if rules.is_settling(client.credentials, now, context.policy):
-        return answers.unsettled(refusal)
-    refused, asked = yield ReportOutcome(context.identity.key, refused=True)
-    if rules.is_incident(refused, asked):
-        yield Emit(events.RegistrationHalted(context.name, refused, asked))
-        return answers.halted(refusal, refused, asked)
-    return None if rules.may_register_again(client.credentials, now, context.policy) else refusal
-
-
-def succeeded(context: RenewalContext, client: StoredCredentials) -> Steps[StoredCredentials]:
-    """Put a new registration in the place of a refused one, and keep the old pair aside."""
-    found = yield from read(context)  # what cannot be read cannot be replaced: then nothing is registered
-    if found is None or found.data != client.data:
-        # A peer was faster, or the store has lost the record meanwhile.
-        if isinstance(found, StoredCredentials) and found.generation >= client.generation:
-            yield from noted(context, found)
-            return found
-        return (yield from client_of(context))
-    yield from kept_aside(context, client)
-    credentials = yield from new_credentials(context, client.data)
-    credentials = replaced(credentials, replaced_at=credentials.registered_at)
-    key = context.identity.credentials
-    fresh = write_credentials(key, credentials, client.generation + 1)
-    won = yield Replace(key, fresh.data, client.data)
-    found = yield from confirmed(context, fresh, won)
-    if won:
-        yield Emit(events.CredentialsReplaced(context.name))
-    return found
-
-
 def shared(context: RenewalContext, token: AccessToken) -> Steps[None]:
     """Leave the token to other processes; a store that fails here spoils nothing."""
     key = context.identity.token
@@ -359,42 +155,3 @@ def disposable(context: RenewalContext) -> Steps[bool]:
     except (StoreTooNew, DecryptionFailed):
         return False
     return True
-
-
-def answered(
-    context: RenewalContext, request: Request, understand: Callable[[Response], T | Problem], registering: bool
-) -> Steps[Answer[T]]:
-    """Call an endpoint until it answers something that settles the matter, or it is time to give up."""
-    begun = yield Now()
-    for attempt in itertools.count(1):
-        sent = yield Now()
-        outcome = yield from called(request, understand, registering)
-        now = yield Now()
-        if not isinstance(outcome, Problem):
-            return Answer(outcome, sent, now.monotonic - begun.monotonic, attempt)
-        wait = rules.pause(outcome, attempt, now, context.chance(), context.policy)
-        if answers.meaning(outcome) is answers.Meaning.THROTTLED:
-            yield Emit(events.Throttled(context.name, request.endpoint, wait))
-        if not rules.worth_another(outcome, attempt, now.monotonic + wait, context.deadline, context.policy):
-            raise answers.error_of(outcome, request.endpoint, registering, now.wall + wait)
-        yield Sleep(wait)
-    raise AssertionError("unreachable: the loop only ends by returning or raising")
-
-
-def called(request: Request, understand: Callable[[Response], T | Problem], registering: bool) -> Steps[T | Problem]:
-    """Send *request* once; no answer is a problem like any other.
-
-    A registration with a status that says so was carried out, whatever there is to read beside the status.
-    """
-    outcome: T | Problem
-    try:
-        response = yield Send(request)
-        outcome = understand(response)
-        if isinstance(outcome, Problem) and outcome.status is None:
-            outcome = replace(outcome, status=response.status)
-    except Unavailable as fault:
-        outcome = Problem(reason=fault.message, status=fault.status)
-    if not isinstance(outcome, Problem):
-        return outcome
-    carried_out = registering and answers.is_success(outcome.status)
-    return answers.without_secrets(replace(outcome, carried_out=carried_out), request)

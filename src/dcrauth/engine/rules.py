@@ -1,27 +1,21 @@
-"""Every decision about tokens, answers and refusals: pure functions over values and a *now*.
+"""Every decision about answers, refusals and registrations: pure functions over values and a *now*.
 
-A token lives through four ages. *Fresh*: use it. *Due*: use it, and renew it in the background. *Mandatory*: wait for
-a new one, but fall back on it while it lives. *Dead*: it can only be replaced.
+`token_life` says how long a token is good; what to do with one that is, or with one that a protected API has refused by
+a 401, is said here: `course`, `is_spared`, `incriminates`, `is_ours`.
 """
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
 
-from dcrauth._internal.strict_json import jwt_claims, seconds_in
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.engine import answers
 from dcrauth.engine.answers import LONGEST_WAIT, Meaning
+from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import Forgotten, StoredCredentials, UnusableRegistration
+from dcrauth.engine.token_life import HeldToken, held
 from dcrauth.errors import ConfigurationError, DCRAuthError, Rejected
 from dcrauth.policy import Policy
-from dcrauth.providers.protocol import Problem, TokenGrant, Verdict
-
-LONGEST_LIFE = 366 * 86_400.0
-"""A token that claims to live longer than a year, in seconds, claims something absurd."""
-
-SHORTEST_LIFE = 1.0
-"""A token that claims to live for less than that, in seconds, claims something absurd as well."""
+from dcrauth.providers.protocol import Problem, Verdict
 
 NOTICE = 7 * 86_400.0
 """How long before the end of a client secret that is told, in seconds."""
@@ -37,32 +31,6 @@ SUSPECT_FOR = 3_600.0
 
 FEWEST_OF_AN_INCIDENT = 3
 """So many identities have to be refused at once before it is taken for the server's own trouble."""
-
-
-class Instant(NamedTuple):
-    """A moment on both clocks, in seconds: *wall* since the epoch, *monotonic* since some moment of this process."""
-
-    wall: float
-    monotonic: float
-
-    def later(self, seconds: float) -> "Instant":
-        """The moment *seconds* after this one."""
-        return Instant(self.wall + seconds, self.monotonic + seconds)
-
-    def reached(self, now: "Instant") -> bool:
-        """Whether either clock has come to this moment: the earlier wins, so that no clock step keeps a dead token."""
-        return now.wall >= self.wall or now.monotonic >= self.monotonic
-
-
-@dataclass(frozen=True, slots=True)
-class HeldToken:
-    """A token in use, and the moments at which it changes age."""
-
-    token: AccessToken
-    obtained: Instant
-    due: Instant
-    mandatory: Instant
-    expiry: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,38 +57,6 @@ class Course(Enum):
     USE_AND_RENEW = "use the token in hand and renew it in the background"
     WAIT = "wait for a renewal"
     FAIL = "fail as the last renewal did: it is too early for another"
-
-
-def held(token: AccessToken, now: Instant, chance: float, policy: Policy) -> HeldToken:
-    """Return *token* with its moments, as seen by this process.
-
-    Parameters:
-        now: when this process got hold of it.
-        chance: a number in [0, 1), drawn once, that places the due moment in the first half of the time between the
-            earliest and the mandatory one: many processes do not renew together, and the other half is left for the
-            renewal, so that nobody waits for it.
-    """
-    life = max(0.0, token.life)
-    remaining = min(token.expires_at - now.wall, life)
-    expiry = now.later(remaining)
-    earliest, latest = early(life, policy), late(life, policy)
-    return HeldToken(
-        token=token,
-        obtained=now.later(remaining - life),
-        due=expiry.later(-(latest + (earliest - latest) * (1.0 - chance / 2))),
-        mandatory=expiry.later(-latest),
-        expiry=expiry,
-    )
-
-
-def early(life: float, policy: Policy) -> float:
-    """Return how many seconds before expiry a token of *life* seconds may be due."""
-    return min(policy.due_within, policy.due_fraction * life)
-
-
-def late(life: float, policy: Policy) -> float:
-    """Return how many seconds before expiry a token of *life* seconds has to be renewed."""
-    return min(policy.mandatory_within, policy.mandatory_fraction * life)
 
 
 def course(held: HeldToken | None, refused: AccessToken | None, now: Instant, blocked: bool, policy: Policy) -> Course:
@@ -181,29 +117,6 @@ def adoptable(stored: AccessToken, instead_of: AccessToken | None, now: Instant,
     if stored.obtained_at > now.wall + CLOCK_TOLERANCE:
         return False
     return not held(stored, now, 0.0, policy).mandatory.reached(now)
-
-
-def granted(grant: TokenGrant, sent: Instant, policy: Policy, *, after_refusal: bool = False) -> AccessToken:
-    """Return the token of *grant*, its life counted from the moment the request was *sent* (RFC 6749 §5.1)."""
-    life = _seconds(grant.expires_in) or _life_of_jwt(grant.value) or policy.default_life
-    return AccessToken(grant.value, sent.wall, sent.wall + life, after_refusal)
-
-
-def _life_of_jwt(value: str) -> float | None:
-    """The span between a JWT's own ``iat`` and ``exp`` (RFC 7519 §4.1): both are the server's clock, not ours."""
-    try:
-        claims = jwt_claims(value)
-        return _seconds(claims["exp"] - claims["iat"])
-    except (ValueError, KeyError, TypeError, OverflowError):
-        return None
-
-
-def _seconds(value: Any) -> float | None:
-    if isinstance(value, str):
-        value = seconds_in(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if SHORTEST_LIFE <= value <= LONGEST_LIFE else None
 
 
 def pause(problem: Problem, attempt: int, now: Instant, chance: float, policy: Policy) -> float:

@@ -1,4 +1,6 @@
-"""Waiting for a renewal from anywhere: threads, asyncio tasks on any loop, trio tasks in any run.
+"""Waiting for a renewal from anywhere in a process: threads, asyncio tasks on any loop, trio tasks in any run.
+
+No event loop is blocked meanwhile (`wait_async`). Between processes, `registration` lets the first write win.
 
 The work itself runs on a thread of its own, so that no waiter's cancellation, timeout or closed loop can stop it
 half-way; a waiter only ever gives up waiting. No asyncio or trio lock is involved: those belong to one loop.

@@ -12,13 +12,14 @@ from dcrauth._internal.arguments import check_methods, check_text, wrong
 from dcrauth._internal.confidential import Confidential, discreet_constructor, unfailing
 from dcrauth._internal.threads import to_the_end
 from dcrauth.credentials import AccessToken
-from dcrauth.engine import rules
+from dcrauth.engine import rules, token_life
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.offloaded import to_the_end_async
-from dcrauth.engine.rules import Course, Failure, HeldToken
+from dcrauth.engine.rules import Course, Failure
 from dcrauth.engine.single_flight import Flight, do_here, start, wait, wait_async
 from dcrauth.engine.status import Status
+from dcrauth.engine.token_life import HeldToken
 from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours, refusal_behind
 from dcrauth.policy import Policy
 from dcrauth.providers.protocol import Provider, Verdict, check_provider
@@ -359,7 +360,7 @@ class TokenSource(Confidential):
             if flight.outdated:
                 self._remember(token)
             else:
-                self._hold(rules.held(token, self._clock.now(), random.random(), self._policy))
+                self._hold(token_life.held(token, self._clock.now(), random.random(), self._policy))
                 self._failure = None
             self._clear(flight)
         flight.finish(token)

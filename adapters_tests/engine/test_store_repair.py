@@ -28,7 +28,7 @@ from dcrauth import (
 from dcrauth.engine.effects import Add, Delete, Get, Replace, Send, Sleep
 from dcrauth.engine.records import Forgotten, StoredCredentials, read_credentials, write_credentials
 from dcrauth.engine.renewal import unlocked
-from dcrauth.engine.repair import forgotten, restored
+from dcrauth.engine.store_repair import forgotten, restored
 
 POLICY = Policy()
 HALF = 0.5

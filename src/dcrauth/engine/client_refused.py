@@ -1,0 +1,109 @@
+"""What is done after ``invalid_client``: read again, ask once more, and only then register anew, if that may be.
+
+The same where a protected API refuses fresh tokens because of their client.
+"""
+
+from dcrauth import events
+from dcrauth._internal.confidential import replaced
+from dcrauth.credentials import AccessToken, ClientCredentials
+from dcrauth.engine import answers, rules
+from dcrauth.engine.effects import (
+    Emit,
+    Now,
+    RenewalContext,
+    Replace,
+    ReportOutcome,
+    Sleep,
+    Steps,
+    Suspicion,
+)
+from dcrauth.engine.records import StoredCredentials, write_credentials
+from dcrauth.engine.registration import client_of, confirmed, new_credentials
+from dcrauth.engine.store_repair import kept_aside, noted, read
+from dcrauth.engine.token_call import fetched
+from dcrauth.errors import (
+    CredentialsRejected,
+    RegistrationRejected,
+    ServerUnavailable,
+)
+
+
+def recovered(context: RenewalContext, client: StoredCredentials) -> Steps[AccessToken]:
+    """Get a token although the server did not recognise the client: first doubt, then confirm, then register anew."""
+    context.found.clear()  # that was before the call
+    latest = yield from client_of(context)
+    if latest.data != client.data:
+        return (yield from fetched_by_another(context, latest.credentials))
+    yield Sleep(context.policy.least_pause * (1.0 + context.chance()))
+    try:
+        return (yield from fetched(context, client.credentials))
+    except CredentialsRejected as again:
+        refusal = again
+    objection = yield from objection_to(context, client, refusal)
+    if objection is not None:
+        raise objection
+    successor = yield from succeeded(context, client)
+    return (yield from fetched_by_another(context, successor.credentials))
+
+
+def fetched_by_another(context: RenewalContext, credentials: ClientCredentials) -> Steps[AccessToken]:
+    """Trade the credentials that came in the place of refused ones: as long as they are new, no refusal is believed."""
+    try:
+        return (yield from fetched(context, credentials))
+    except CredentialsRejected as reason:
+        refusal = reason
+    now = yield Now()
+    raise answers.unsettled(refusal) if rules.is_settling(credentials, now, context.policy) else refusal
+
+
+def doubted(context: RenewalContext, client: StoredCredentials, suspicion: Suspicion) -> Steps[StoredCredentials]:
+    """Register anew for a client whose fresh tokens a protected API refuses, if that may be; else go on with it.
+
+    Only a renewal that one more refusal asks for does so, and soon: a suspicion that nothing has followed is dropped.
+    """
+    now = yield Now()
+    if now.monotonic >= suspicion.until:
+        return client
+    refusal = CredentialsRejected("A protected API refuses the fresh tokens of this client")
+    objection = yield from objection_to(context, client, refusal)
+    if objection is not None:
+        return client
+    try:
+        return (yield from succeeded(context, client))
+    except RegistrationRejected:
+        return client
+
+
+def objection_to(
+    context: RenewalContext, client: StoredCredentials, refusal: CredentialsRejected
+) -> Steps[CredentialsRejected | ServerUnavailable | None]:
+    """Return what speaks against a registration in the place of a refused client, if anything does."""
+    now = yield Now()
+    if rules.is_settling(client.credentials, now, context.policy):
+        return answers.unsettled(refusal)
+    refused, asked = yield ReportOutcome(context.identity.key, refused=True)
+    if rules.is_incident(refused, asked):
+        yield Emit(events.RegistrationHalted(context.name, refused, asked))
+        return answers.halted(refusal, refused, asked)
+    return None if rules.may_register_again(client.credentials, now, context.policy) else refusal
+
+
+def succeeded(context: RenewalContext, client: StoredCredentials) -> Steps[StoredCredentials]:
+    """Put a new registration in the place of a refused one, and keep the old pair aside."""
+    found = yield from read(context)  # what cannot be read cannot be replaced: then nothing is registered
+    if found is None or found.data != client.data:
+        # A peer was faster, or the store has lost the record meanwhile.
+        if isinstance(found, StoredCredentials) and found.generation >= client.generation:
+            yield from noted(context, found)
+            return found
+        return (yield from client_of(context))
+    yield from kept_aside(context, client)
+    credentials = yield from new_credentials(context, client.data)
+    credentials = replaced(credentials, replaced_at=credentials.registered_at)
+    key = context.identity.credentials
+    fresh = write_credentials(key, credentials, client.generation + 1)
+    won = yield Replace(key, fresh.data, client.data)
+    found = yield from confirmed(context, fresh, won)
+    if won:
+        yield Emit(events.CredentialsReplaced(context.name))
+    return found

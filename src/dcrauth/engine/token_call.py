@@ -1,0 +1,31 @@
+"""Trading client credentials for a token."""
+
+from dcrauth import events
+from dcrauth.credentials import AccessToken, ClientCredentials
+from dcrauth.engine import rules, token_life
+from dcrauth.engine.effects import (
+    Emit,
+    RenewalContext,
+    ReportOutcome,
+    Steps,
+)
+from dcrauth.engine.endpoint_calls import answered
+from dcrauth.errors import (
+    CredentialsRejected,
+)
+
+
+def fetched(context: RenewalContext, credentials: ClientCredentials) -> Steps[AccessToken]:
+    """Trade the client credentials for a token."""
+    provider = context.provider
+    try:
+        answer = yield from answered(context, provider.token_request(credentials), provider.read_token, False)
+    except CredentialsRejected:
+        yield ReportOutcome(context.identity.key, refused=True)
+        raise
+    yield ReportOutcome(context.identity.key, refused=False)
+    token = token_life.granted(answer.value, answer.sent, context.policy, after_refusal=context.after_refusal)
+    yield Emit(events.TokenRenewed(context.name, token.expires_at, answer.seconds, answer.attempts))
+    if credentials.expires_at is not None and rules.is_ending(credentials, answer.sent):
+        yield Emit(events.CredentialsEnding(context.name, credentials.expires_at))
+    return token

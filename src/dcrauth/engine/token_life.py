@@ -1,0 +1,87 @@
+"""How long a token lives, and when it changes age.
+
+A token lives through four ages. *Fresh*: use it. *Due*: use it, and renew it in the background. *Mandatory*: wait for
+a new one, but fall back on it while it lives. *Dead*: it can only be replaced.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from dcrauth._internal.strict_json import jwt_claims, seconds_in
+from dcrauth.credentials import AccessToken
+from dcrauth.engine.instant import Instant
+from dcrauth.policy import Policy
+from dcrauth.providers.protocol import TokenGrant
+
+LONGEST_LIFE = 366 * 86_400.0
+"""A token that claims to live longer than a year, in seconds, claims something absurd."""
+
+
+SHORTEST_LIFE = 1.0
+"""A token that claims to live for less than that, in seconds, claims something absurd as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldToken:
+    """A token in use, and the moments at which it changes age."""
+
+    token: AccessToken
+    obtained: Instant
+    due: Instant
+    mandatory: Instant
+    expiry: Instant
+
+
+def held(token: AccessToken, now: Instant, chance: float, policy: Policy) -> HeldToken:
+    """Return *token* with its moments, as seen by this process.
+
+    Parameters:
+        now: when this process got hold of it.
+        chance: a number in [0, 1), drawn once, that places the due moment in the first half of the time between the
+            earliest and the mandatory one: many processes do not renew together, and the other half is left for the
+            renewal, so that nobody waits for it.
+    """
+    life = max(0.0, token.life)
+    remaining = min(token.expires_at - now.wall, life)
+    expiry = now.later(remaining)
+    earliest, latest = early(life, policy), late(life, policy)
+    return HeldToken(
+        token=token,
+        obtained=now.later(remaining - life),
+        due=expiry.later(-(latest + (earliest - latest) * (1.0 - chance / 2))),
+        mandatory=expiry.later(-latest),
+        expiry=expiry,
+    )
+
+
+def early(life: float, policy: Policy) -> float:
+    """Return how many seconds before expiry a token of *life* seconds may be due."""
+    return min(policy.due_within, policy.due_fraction * life)
+
+
+def late(life: float, policy: Policy) -> float:
+    """Return how many seconds before expiry a token of *life* seconds has to be renewed."""
+    return min(policy.mandatory_within, policy.mandatory_fraction * life)
+
+
+def granted(grant: TokenGrant, sent: Instant, policy: Policy, *, after_refusal: bool = False) -> AccessToken:
+    """Return the token of *grant*, its life counted from the moment the request was *sent* (RFC 6749 §5.1)."""
+    life = _seconds(grant.expires_in) or _life_of_jwt(grant.value) or policy.default_life
+    return AccessToken(grant.value, sent.wall, sent.wall + life, after_refusal)
+
+
+def _life_of_jwt(value: str) -> float | None:
+    """The span between a JWT's own ``iat`` and ``exp`` (RFC 7519 §4.1): both are the server's clock, not ours."""
+    try:
+        claims = jwt_claims(value)
+        return _seconds(claims["exp"] - claims["iat"])
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
+
+
+def _seconds(value: Any) -> float | None:
+    if isinstance(value, str):
+        value = seconds_in(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if SHORTEST_LIFE <= value <= LONGEST_LIFE else None
