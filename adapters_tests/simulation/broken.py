@@ -16,7 +16,17 @@ from adapters_tests.simulation.invariants import Invariant
 from dcrauth import CredentialsRejected, StoreError, StoreUnavailable, TokenSource, events
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import AccessToken
-from dcrauth.engine import answers, bars, renewal, rules, store_repair, token_life
+from dcrauth.engine import (
+    answers,
+    bars,
+    client_refused,
+    registration,
+    renewal,
+    rules,
+    store_repair,
+    token_call,
+    token_life,
+)
 from dcrauth.engine.answers import Meaning
 from dcrauth.engine.effects import Add, Emit, Put, Replace, Sleep
 from dcrauth.engine.instant import Instant
@@ -65,21 +75,21 @@ def _unreadable_is_absent(context: Any) -> Any:
 
 
 def _overwriting(context: Any, *_: Any) -> Any:
-    credentials = yield from renewal.new_credentials(context, None)
+    credentials = yield from registration.new_credentials(context, None)
     fresh = write_credentials(context.identity.credentials, credentials)
     yield Put(context.identity.credentials, fresh.data)
-    return (yield from renewal.confirmed(context, fresh, won=True))
+    return (yield from registration.confirmed(context, fresh, won=True))
 
 
 def _unconfirmed(context: Any, client: Any, *_: Any) -> Any:
-    successor = yield from renewal.succeeded(context, client)
-    return (yield from renewal.fetched(context, successor.credentials))
+    successor = yield from client_refused.succeeded(context, client)
+    return (yield from token_call.fetched(context, successor.credentials))
 
 
 def _before_it_is_stored(context: Any, *_: Any) -> Any:
-    credentials = yield from renewal.new_credentials(context, None)
+    credentials = yield from registration.new_credentials(context, None)
     fresh = write_credentials(context.identity.credentials, credentials)
-    yield from renewal.fetched(context, credentials)
+    yield from token_call.fetched(context, credentials)
     yield Add(context.identity.credentials, fresh.data)
     return fresh
 
@@ -147,12 +157,12 @@ def _registers_unlocked(context: Any, *_: Any) -> Any:
 def _without_another_look(context: Any, client: Any, *_: Any) -> Any:
     yield Sleep(context.policy.least_pause)
     try:
-        return (yield from renewal.fetched(context, client.credentials))
+        return (yield from token_call.fetched(context, client.credentials))
     except CredentialsRejected:
-        credentials = yield from renewal.new_credentials(context, None)
+        credentials = yield from registration.new_credentials(context, None)
     fresh = write_credentials(context.identity.credentials, credentials, client.generation + 1)
     yield Replace(context.identity.credentials, fresh.data, client.data)
-    return (yield from renewal.fetched(context, credentials))
+    return (yield from token_call.fetched(context, credentials))
 
 
 def _unmarked(*given: Any, **_: Any) -> AccessToken:
@@ -179,7 +189,7 @@ def _from_memory(context: Any) -> Any:
 _stored, _meaning = store_repair.stored, answers.meaning
 _adoptable, _course, _held = rules.adoptable, rules.course, token_life.held
 _worth_another = rules.worth_another
-_fetched, _new_credentials = renewal.fetched, renewal.new_credentials
+_fetched, _new_credentials = token_call.fetched, registration.new_credentials
 _join_or_start, _fail = TokenSource._join_or_start, TokenSource._fail
 _renewal, _write_credentials = renewal.renewal, write_credentials
 _granted, _write_token = token_life.granted, write_token
@@ -222,16 +232,18 @@ BROKEN = (
         _stored,
         _from_memory,
     ),
-    Broken("overwrites instead of adding", (Invariant.NOTHING_OVERWRITTEN,), renewal.registered, _overwriting),
-    Broken("believes the first refusal", (Invariant.REASON_TO_REGISTER,), renewal.recovered, _unconfirmed),
+    Broken("overwrites instead of adding", (Invariant.NOTHING_OVERWRITTEN,), registration.registered, _overwriting),
+    Broken("believes the first refusal", (Invariant.REASON_TO_REGISTER,), client_refused.recovered, _unconfirmed),
     Broken(
         "does not look again before it replaces",
         (Invariant.REASON_TO_REGISTER,),
-        renewal.recovered,
+        client_refused.recovered,
         _without_another_look,
     ),
-    Broken("uses a pair before it is stored", (Invariant.USED_AS_STORED,), renewal.registered, _before_it_is_stored),
-    Broken("does not read back", (Invariant.USED_AS_STORED,), renewal.confirmed, _not_read_back),
+    Broken(
+        "uses a pair before it is stored", (Invariant.USED_AS_STORED,), registration.registered, _before_it_is_stored
+    ),
+    Broken("does not read back", (Invariant.USED_AS_STORED,), registration.confirmed, _not_read_back),
     Broken("does not put back what was lost", (Invariant.REASON_TO_REGISTER,), rules.is_outdated, _no),
     Broken(
         "puts back what was deleted",

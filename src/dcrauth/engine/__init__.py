@@ -1,9 +1,9 @@
 """The life of a token: when it is renewed, in which order, by whom, and who is told of it.
 
-Values and rules are at the bottom (`instant`, `records`, `token_life`, `answers`, `rules`), then what a renewal asks for
-(`effects`) and in which order (`renewal`, with `registration`, `token_call`, `client_refused` and `store_repair`), then what
-performs it (`driver`) and lets many wait for one (`single_flight`), and the `source` on top; `sources` has many of them. It
-may import stores, transports, providers and what is below these, never an adapter.
+Values and rules are at the bottom (`instant`, `records`, `token_life`, `answers`, `rules`), then what a renewal asks
+for (`effects`) and in which order (`renewal`, with `registration`, `token_call`, `client_refused` and `store_repair`),
+then what performs it (`driver`) and lets many wait for one (`single_flight`), and the `source` on top; `sources` has
+many of them. It may import stores, transports, providers and what is below these, never an adapter.
 
 =============================================== ====================================
 how long a token lives, and when it is renewed   `token_life`
