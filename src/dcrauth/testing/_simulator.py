@@ -4,8 +4,7 @@ from dcrauth.engine.incident_breaker import forget_breaker
 from dcrauth.engine.source import TokenSource
 from dcrauth.providers.adobe.adobe_pass import AdobePass
 from dcrauth.providers.adobe.device_info import DeviceInfo
-from dcrauth.providers.software_statement import SoftwareStatement
-from dcrauth.simulator import Behaviour, Simulator
+from dcrauth.simulator import Simulator
 from dcrauth.stores.memory import MemoryStore
 from dcrauth.testing.manual_clock import ManualClock
 
@@ -26,20 +25,15 @@ def running(clock: ManualClock) -> Simulator:
 
 def reset(simulator: Simulator) -> None:
     """Make *simulator* as new, and have this process forget what it has heard from it."""
-    simulator.behaviour = Behaviour()
-    simulator.clear_faults()
-    simulator.revoke_clients()
-    simulator.revoke_tokens()
-    simulator.reinstate_statement()
-    # Another one: a process remembers for minutes what was said to a statement.
-    simulator.software_statement = simulator.statement(SoftwareStatement.of(simulator.software_statement).application)
-    simulator.reset_counts()
+    simulator.reset()
     forget_breaker(provider(simulator).token_url)
 
 
 def provider(simulator: Simulator) -> AdobePass:
     """Return *simulator* as a provider, called from a streaming device."""
-    return AdobePass(simulator.software_statement, base_url=simulator.url, device_info=_DEVICE)
+    return AdobePass(
+        simulator.software_statement, base_url=simulator.url, device_info=_DEVICE, device_identifier="test-device"
+    )
 
 
 def source(simulator: Simulator) -> TokenSource:
