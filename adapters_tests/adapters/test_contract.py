@@ -32,6 +32,7 @@ from dcrauth import (
     TokenSource,
 )
 from dcrauth.simulator import Behaviour, Call, Fault, Simulator
+from dcrauth.simulator.http import Visit
 
 HOUR = 3600.0
 PATIENCE = 20.0
@@ -411,8 +412,8 @@ class HeldBack(Simulator):
         self._endpoint = endpoint
         self._gate = threading.Event()
 
-    def receive(self, call: Call) -> Any:
-        """Keep a call, once it is counted, until the others may go on as well."""
+    def receive(self, call: Call) -> Visit:
+        """Keep a call until the others may go on as well."""
         visit = super().receive(call)
         if call.endpoint == self._endpoint:
             self._gate.wait(PATIENCE)

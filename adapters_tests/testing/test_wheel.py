@@ -133,7 +133,7 @@ def test_a_missing_extra_is_one_sentence(bare: Environment) -> None:
     """A fixture that needs what is not installed says what to install."""
     (bare.folder / "test_more.py").write_text("def test_it(adobe_pass): ...")
     done = _run(str(bare.python), "-m", "pytest", "test_more.py", cwd=bare.folder)
-    assert "The fixtures of dcrauth need joserfc; run: pip install dcrauth[testing]" in done.stdout
+    assert "The fixtures of dcrauth need cryptography; run: pip install dcrauth[testing]" in done.stdout
 
 
 def test_a_pasted_example_passes(with_extra: Environment) -> None:

@@ -20,6 +20,7 @@ from adapters_tests.stores import kinds_of_stores as kinds
 from dcrauth import AdobePass, TokenSource
 from dcrauth._internal.strict_json import jwt_claims
 from dcrauth.simulator import Behaviour, Call, Simulator
+from dcrauth.simulator.http import Visit
 from dcrauth.stores.redis import RedisStore
 from dcrauth.transports.requests import RequestsTransport
 
@@ -88,7 +89,7 @@ class _Together(Simulator):
         super().__init__()
         self._both = threading.Barrier(2)
 
-    def receive(self, call: Call) -> Any:
+    def receive(self, call: Call) -> Visit:
         """Keep a registration until there is another one."""
         visit = super().receive(call)
         if call.endpoint == "register":
