@@ -88,28 +88,21 @@ def resident() -> int:
 
 
 class Lag:
-    """How late the event loop comes to what is due every so often, in seconds.
-
-    What would have been due while something blocked it was late as well, and counts.
-    """
+    """How late an event loop comes to what is due in a moment, looked at every so often, in seconds."""
 
     def __init__(self) -> None:
         self._late: list[float] = []
 
     def at(self, share: float) -> float:
-        """Return the lag that so much of all was below."""
-        return sorted(self._late)[int(share * len(self._late))]
+        """Return the lag that this share of all looks was below."""
+        return sorted(self._late)[min(int(share * len(self._late)), len(self._late) - 1)]
 
     async def look(self) -> None:
         """Look until cancelled."""
-        due = time.monotonic()
         while True:
-            due += LOOK
-            await asyncio.sleep(due - time.monotonic())
-            while (late := time.monotonic() - due) >= LOOK:
-                self._late.append(late)
-                due += LOOK
-            self._late.append(late)
+            due = time.monotonic() + LOOK
+            await asyncio.sleep(LOOK)
+            self._late.append(time.monotonic() - due)
 
 
 @asynccontextmanager
