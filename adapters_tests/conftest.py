@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from adapters_tests.clients import KINDS, App, Kind
-from adapters_tests.other_process import OtherProcess
-from adapters_tests.redis_server import RedisServer
-from dcrauth import AdobePass, Clock, MemoryStore, Policy, TokenSource
+from adapters_tests.common.clients import KINDS, App, Kind
+from adapters_tests.common.clock import EAGER, ManualClock
+from adapters_tests.common.other_process import OtherProcess
+from adapters_tests.servers.redis_server import RedisServer
+from dcrauth import AdobePass, MemoryStore, TokenSource
 from dcrauth.simulator import Behaviour, Simulator
-
-EAGER = Policy(spared_for=0.0, least_pause=0.01, settling=0.0)
-"""The usual policy, but for three waits that tests need not make."""
-
-
-class ManualClock:
-    """A clock that runs with the real one and can be put forward."""
-
-    def __init__(self) -> None:
-        self._real = Clock()
-        self._ahead = 0.0
-        self._lock = threading.Lock()
-        self.slept: list[float] = []
-        self.clock = Clock(wall=self.wall, monotonic=self.monotonic, sleep=self.sleep)
-
-    def wall(self) -> float:
-        return self._real.wall() + self._ahead
-
-    def monotonic(self) -> float:
-        return self._real.monotonic() + self._ahead
-
-    def sleep(self, seconds: float) -> None:
-        """Pass the time at once, and remember how much it was."""
-        self.slept.append(seconds)
-        self.advance(seconds)
-
-    def advance(self, seconds: float) -> None:
-        with self._lock:
-            self._ahead += seconds
 
 
 @pytest.fixture

@@ -21,12 +21,13 @@ import aiohttp
 import httpx
 import httpx2
 import requests
+from multidict import CIMultiDict
 
 import dcrauth.aiohttp
 import dcrauth.httpx
 import dcrauth.httpx2
 import dcrauth.requests
-from dcrauth import AdobePass, MemoryStore, TokenSource
+from dcrauth import AdobePass, MemoryStore, TokenSource, TokenSources
 from dcrauth.providers.protocol import Request, Response
 from machine import described
 
@@ -34,6 +35,8 @@ URL = "https://sp.auth.adobe.com/api/v2/REF30/configuration"
 STATEMENT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpYXQiOjF9.c2ln"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJleHAiOjQwMDAwMDAwMDB9.c2ln"
 ROUNDS, CALLS = 60, 500
+DEVICE = {"AP-Device-Identifier": "fingerprint ZGV2aWNlLTQy"}
+"""What each request has, so that the sources of many devices know whose it is."""
 
 
 class Server:
@@ -52,6 +55,14 @@ def source() -> TokenSource:
     return made
 
 
+def sources() -> TokenSources:
+    """The sources of many devices, with a token in hand for the one that the requests name."""
+    made = TokenSources(AdobePass(STATEMENT), store=MemoryStore(), transport=Server())
+    for device in ("device-41", "device-42", "device-43"):
+        made.get(device).token()
+    return made
+
+
 # Each contestant is a pair: make a request that has not been signed yet, and sign it.
 Contestants = dict[str, Callable[[Any], Any]]
 
@@ -62,7 +73,12 @@ def requests_contestants() -> Contestants:
             request.headers["Authorization"] = f"Bearer {JWT}"
             return request
 
-    return {"static header": Static(), "dcrauth": dcrauth.requests.DCRAuth(source())} | requests_peers()
+    ours = dcrauth.requests.DCRAuth
+    return {
+        "static header": Static(),
+        "dcrauth": ours(source()),
+        "dcrauth, of many": ours(sources()),
+    } | requests_peers()
 
 
 def requests_peers() -> Contestants:
@@ -84,7 +100,7 @@ def httpx_contestants(module: Any, ours: Any, peers: Contestants) -> Contestants
             request.headers["Authorization"] = f"Bearer {JWT}"
             yield request
 
-    auths = {"static header": Static(), "dcrauth": ours(source())} | peers
+    auths = {"static header": Static(), "dcrauth": ours(source()), "dcrauth, of many": ours(sources())} | peers
     return {name: _sync_flow(auth, module.Response(200)) for name, auth in auths.items()}
 
 
@@ -140,14 +156,18 @@ async def time_aiohttp() -> dict[str, float]:
     contestants: Contestants = {
         "static header": static,
         "dcrauth": dcrauth.aiohttp.DCRAuth(source()),
+        "dcrauth, of many": dcrauth.aiohttp.DCRAuth(sources()),
         **await aiohttp_peers(),
     }
     best = dict.fromkeys(contestants, float("inf"))
     url, loop = aiohttp.client.URL(URL), asyncio.get_running_loop()
+    headers = CIMultiDict(DEVICE)
     async with aiohttp.ClientSession() as session:
         for _ in range(ROUNDS):
             for name, middleware in contestants.items():
-                made = [aiohttp.ClientRequest("GET", url, loop=loop, session=session) for _ in range(CALLS)]
+                made = [
+                    aiohttp.ClientRequest("GET", url, headers=headers, loop=loop, session=session) for _ in range(CALLS)
+                ]
                 start = time.perf_counter()
                 for request in made:
                     await middleware(request, handler)
@@ -179,20 +199,20 @@ def main() -> None:
     print(described("dcrauth", "requests", "httpx", "httpx2", "aiohttp", "httpx-auth", "requests-auth"))
     print(described("requests-oauth2client", "aiohttp-oauth2-client").splitlines()[1])
     gc.disable()
-    prepared = requests.Request("GET", URL, headers=requests.utils.default_headers())
+    prepared = requests.Request("GET", URL, headers={**requests.utils.default_headers(), **DEVICE})
     show("requests", time_sync(requests_contestants(), prepared.prepare))
     show(
         "httpx",
         time_sync(
             httpx_contestants(httpx, dcrauth.httpx.DCRAuth, httpx_peers()),
-            lambda: httpx.Client.build_request(CLIENT, "GET", URL),
+            lambda: httpx.Client.build_request(CLIENT, "GET", URL, headers=DEVICE),
         ),
     )
     show(
         "httpx2",
         time_sync(
             httpx_contestants(httpx2, dcrauth.httpx2.DCRAuth, {}),
-            lambda: httpx2.Client.build_request(CLIENT2, "GET", URL),
+            lambda: httpx2.Client.build_request(CLIENT2, "GET", URL, headers=DEVICE),
         ),
     )
     show("aiohttp", asyncio.run(time_aiohttp()))

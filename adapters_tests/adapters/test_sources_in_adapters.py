@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -11,16 +12,18 @@ import pytest
 import requests
 
 import dcrauth.requests
-from adapters_tests.clients import KINDS, App, Kind
-from adapters_tests.conftest import EAGER, ManualClock
+from adapters_tests.common.clients import KINDS, App, Kind
+from adapters_tests.common.clock import EAGER, ManualClock
 from dcrauth import (
     AdobePass,
     ConfigurationError,
     DCRAuthError,
     DeviceInfo,
+    FileStore,
     InstanceRefused,
     MemoryStore,
     Policy,
+    RegistrationRejected,
     RegistrationsLimited,
     TokenSource,
     TokenSources,
@@ -361,6 +364,16 @@ def test_who_invents_instances(kind: Kind, make: Make, adobe: Simulator, api: st
             assert app.get(api, headers=of(device)).status == 200
     assert adobe.counts.register == 2
     assert len(calls_to(adobe, "api")) == 4
+
+
+def test_an_auth_object_made_anew_for_each_request(kind: Kind, adobe: Simulator, tmp_path: Path, api: str) -> None:
+    """With a DCRAuth, a provider and a store for each request, a refused statement is shown once."""
+    adobe.revoke_statement()
+    for _ in range(20):
+        auth = kind.auth(AdobePass(adobe.software_statement, base_url=adobe.url), store=FileStore(tmp_path))
+        with kind.open(auth) as app:
+            refused(app, kind, api, {}, RegistrationRejected)
+    assert adobe.counts.register == 1
 
 
 def test_a_failure_is_that_of_one_device(kind: Kind, devices: App, adobe: Simulator, api: str) -> None:

@@ -1,0 +1,1 @@
+"""Adobe Pass as a provider: requests, answers, statements, devices, origins."""

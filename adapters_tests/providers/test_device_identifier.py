@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters_tests.world import STATEMENT
+from adapters_tests.common.world import STATEMENT
 from dcrauth import AdobePass, ClientCredentials, ConfigurationError, DeviceInfo
 from dcrauth.providers.adobe.device_identifier import identifier_header, identifier_in
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from adapters_tests.simulation.process import Process
 from adapters_tests.simulation.server import PROVIDER
+from adapters_tests.simulation.surroundings import World
 from dcrauth import DCRAuthError
 from dcrauth.credentials import AccessToken
 from dcrauth.engine.single_flight import Flight
-
-if TYPE_CHECKING:
-    from adapters_tests.simulation.process import Process
-    from adapters_tests.simulation.world import World
 
 _LATENCY = 0.2
 

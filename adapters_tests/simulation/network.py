@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from adapters_tests.simulation.process import Process
 from adapters_tests.simulation.server import PROVIDER
+from adapters_tests.simulation.surroundings import World
 from dcrauth import ServerUnavailable
 from dcrauth.providers.protocol import Request, Response
-
-if TYPE_CHECKING:
-    from adapters_tests.simulation.process import Process
-    from adapters_tests.simulation.world import World
 
 PATIENCE = 15.0
 """After how many seconds a transport gives up."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from adapters_tests.simulation.callers import Caller
 from adapters_tests.simulation.invariants import Invariant, require
+from adapters_tests.simulation.surroundings import World
 from dcrauth import DCRAuthError
 from dcrauth.credentials import AccessToken
 from dcrauth.engine.records import StoredCredentials
-
-if TYPE_CHECKING:
-    from adapters_tests.simulation.callers import Caller
-    from adapters_tests.simulation.world import World
 
 LIMIT = 60.0 * 3600.0
 """A client may be replaced once a day, and clocks may be hours apart."""

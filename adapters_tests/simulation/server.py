@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-from adapters_tests.world import STATEMENT
+from adapters_tests.common.world import STATEMENT
 from dcrauth import AdobePass
 from dcrauth.providers.protocol import Request, Response
 

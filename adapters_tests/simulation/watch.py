@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from adapters_tests.simulation.callers import Caller
 from adapters_tests.simulation.invariants import Invariant, require
+from adapters_tests.simulation.process import Process
 from adapters_tests.simulation.server import CANARY, PROVIDER
+from adapters_tests.simulation.surroundings import World
+from adapters_tests.simulation.tasks import Evidence, Task, TokenInUse
 from dcrauth import ConfigurationError, DCRAuthError, StoreCorrupt, StoreError, StoreLost
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.engine.effects import Add, Delete, Effect, Get, Put, Replace, Send, Sleep
@@ -14,11 +18,6 @@ from dcrauth.engine.identity import Identity
 from dcrauth.engine.records import Forgotten, StoredCredentials, read_credentials, read_unusable
 from dcrauth.events import Event
 from dcrauth.providers.protocol import Request, Response, TokenGrant, Verdict
-
-if TYPE_CHECKING:
-    from adapters_tests.simulation.callers import Caller
-    from adapters_tests.simulation.process import Evidence, Process, Task, TokenInUse
-    from adapters_tests.simulation.world import World
 
 _SLACK = 1e-3
 _MOST_CALLS = 6

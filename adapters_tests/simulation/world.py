@@ -11,10 +11,11 @@ from typing import Any
 from adapters_tests.simulation.callers import Caller
 from adapters_tests.simulation.faults import Faults
 from adapters_tests.simulation.network import Network
-from adapters_tests.simulation.process import Process, Task
+from adapters_tests.simulation.process import Process
 from adapters_tests.simulation.recovery import Recovery
 from adapters_tests.simulation.server import SimulatedServer
 from adapters_tests.simulation.store import TROUBLES, SimulatedStore
+from adapters_tests.simulation.tasks import Task
 from adapters_tests.simulation.watch import Watch
 from dcrauth import DCRAuthError, Policy, StoreUnavailable
 from dcrauth.credentials import AccessToken
@@ -50,7 +51,7 @@ class World:
         self.down_until = 0.0
         self.struck: Counter[str] = Counter()
         self.recovery: Recovery | None = None
-        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._agenda: list[tuple[float, int, Callable[[], object]]] = []
         self._number = 0
         self.network = Network(self)
         self.watch = Watch(self)
@@ -65,12 +66,12 @@ class World:
         """Add a line to the trace; it is put into words only if somebody wants to read it."""
         self.trace.append((self.now, who, what, outcome))
 
-    def at(self, moment: float, act: Callable[[], None]) -> None:
+    def at(self, moment: float, act: Callable[[], object]) -> None:
         """Do something at a later moment."""
         self._number += 1
         heapq.heappush(self._agenda, (moment, self._number, act))
 
-    def due(self, before: float) -> Callable[[], None] | None:
+    def due(self, before: float) -> Callable[[], object] | None:
         """Return what is to be done next, if it is due *before* a moment, and let the time come for it."""
         if not self._agenda or self._agenda[0][0] > before:
             return None

@@ -46,6 +46,7 @@ from dcrauth.stores.memory import MemoryStore
 from dcrauth.transports import Transport
 
 if TYPE_CHECKING:
+    from dcrauth.stores.by_url import open_store as open_store
     from dcrauth.stores.encrypted import EncryptedStore as EncryptedStore
     from dcrauth.stores.file import FileStore as FileStore
     from dcrauth.stores.redis import RedisStore as RedisStore
@@ -88,9 +89,16 @@ __all__ = [
     "Transport",
     "Unavailable",
     "events",
+    "open_store",
 ]
 
-_LATER = {"EncryptedStore": "encrypted", "FileStore": "file", "RedisStore": "redis", "SQLiteStore": "sqlite"}
+_LATER = {
+    "EncryptedStore": "encrypted",
+    "FileStore": "file",
+    "RedisStore": "redis",
+    "SQLiteStore": "sqlite",
+    "open_store": "by_url",
+}
 """Where names come from that are not imported along; those that need an extra or sqlite3 are not in ``__all__``."""
 
 

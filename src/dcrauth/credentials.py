@@ -48,6 +48,9 @@ class ClientCredentials(Confidential):
         return float(min(moment, sys.float_info.max))
 
 
+_BEARER = "Bearer "
+
+
 @confidential
 class AccessToken(Confidential):
     """A bearer token (RFC 6750) and the span in which it is good.
@@ -59,15 +62,24 @@ class AccessToken(Confidential):
         after_refusal: whether it was granted because a protected API had refused another one.
     """
 
-    value: str = field(repr=False)
+    authorization: str = field(repr=False)
     obtained_at: float
     expires_at: float
     after_refusal: bool = False
-    authorization: str = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        # Made once: it is put on each request.
-        object.__setattr__(self, "authorization", f"Bearer {self.value}")
+    __match_args__ = ("value", "obtained_at", "expires_at", "after_refusal")
+
+    def __init__(self, value: str, obtained_at: float, expires_at: float, after_refusal: bool = False) -> None:
+        # The header is made once, as it is put on each request; the value is in it, and so in memory once.
+        object.__setattr__(self, "authorization", _BEARER + value)
+        object.__setattr__(self, "obtained_at", obtained_at)
+        object.__setattr__(self, "expires_at", expires_at)
+        object.__setattr__(self, "after_refusal", after_refusal)
+
+    @property
+    def value(self) -> str:
+        """The token itself."""
+        return self.authorization[len(_BEARER) :]
 
     @property
     def digest(self) -> bytes:

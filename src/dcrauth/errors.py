@@ -1,22 +1,24 @@
 """Everything dcrauth raises, named by who has to act.
 
-DCRAuthError
-├── ConfigurationError          you: an argument or a setting is wrong
-│   └── InstanceRefused           or whoever sent the request: it names an instance that may not be
-├── Rejected                    the server said no
-│   ├── RegistrationRejected      to the software statement, or yes in words that nobody can use
-│   └── CredentialsRejected       to the client credentials
-├── Unavailable                 nobody: try again at ``retry_at``
-│   ├── ServerUnavailable         no usable answer
-│   ├── Throttled                 too many calls
-│   └── RegistrationsLimited      this program registers no more for now
-└── StoreError                  whoever looks after the store
-    ├── StoreUnavailable          cannot be read or written now
-    ├── StoreCorrupt              holds something that is not ours
-    ├── StoreTooNew               written by a later version
-    ├── StoreLost                 was initialised and is empty now
-    ├── InsecureStore             others may read or write it
-    └── DecryptionFailed          the key for it is missing or wrong
+::
+
+    DCRAuthError
+    ├── ConfigurationError          you: an argument or a setting is wrong
+    │   └── InstanceRefused           or whoever sent the request: it names an instance that may not be
+    ├── Rejected                    the server said no
+    │   ├── RegistrationRejected      to the software statement, or yes in words that nobody can use
+    │   └── CredentialsRejected       to the client credentials
+    ├── Unavailable                 nobody: try again at ``retry_at``
+    │   ├── ServerUnavailable         no usable answer
+    │   ├── Throttled                 too many calls
+    │   └── RegistrationsLimited      this program registers no more for now
+    └── StoreError                  whoever looks after the store
+        ├── StoreUnavailable          cannot be read or written now
+        ├── StoreCorrupt              holds something that is not ours
+        ├── StoreTooNew               written by a later version
+        ├── StoreLost                 was initialised and is empty now
+        ├── InsecureStore             others may read or write it
+        └── DecryptionFailed          the key for it is missing or wrong
 
 StoreWarning is a warning: the store works, but its settings may lose what it keeps.
 """

@@ -51,7 +51,9 @@ class DCRAuth(Adapter, AuthBase):
         token = source.fresh() or self._token(source, request)
         hooks = request.hooks["response"]
         if self._source is None:
-            hooks[:] = [*(each for each in hooks if not isinstance(each, _Answered)), _Answered(self, source)]
+            if hooks:  # perhaps of an earlier signing
+                hooks[:] = [each for each in hooks if not isinstance(each, _Answered)]
+            hooks.append(_Answered(self, source))
         elif not hooks or self.answered not in hooks:
             hooks.append(self.answered)
         self._sign(request, source, token)

@@ -3,7 +3,7 @@
 import functools
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import FrozenInstanceError, dataclass, field
 from traceback import clear_frames
 from typing import Any, NoReturn, ParamSpec, Self, TypeVar, dataclass_transform
 
@@ -37,9 +37,15 @@ def confidential(kind: type[V]) -> type[V]:
     made: Any = dataclass(frozen=True, slots=True, weakref_slot=True)(kind)
     made.__repr__ = unfailing(made.__repr__)
     made.__replace__ = replaced
+    # Up to Python 3.13 those that dataclass makes fail in another way for a name that is no field, as of a property.
+    made.__setattr__ = made.__delattr__ = _refused
     made.__getstate__ = Confidential.__reduce__
     del made.__dataclass_fields__
     return made  # type: ignore[no-any-return]
+
+
+def _refused(value: object, name: str, *_: object) -> NoReturn:
+    raise FrozenInstanceError(f"cannot change {name!r} of a {type(value).__name__}")
 
 
 def replaced(value: V, **changes: Any) -> V:

@@ -100,6 +100,7 @@ class Adapter:
         self._sources = source if isinstance(source, TokenSources) else None
         self._instance_of = instance_of
         self._instance_header: str = getattr(source.provider, "instance_header", "")
+        self._instance_field = self._instance_header.lower().encode()
         self._origins = source.provider.protected_origins
         # How URLs of these origins begin, or what their parts are: found at once, where parsing takes its time.
         self._prefixes = prefixes(self._origins)
@@ -129,7 +130,7 @@ class Adapter:
         assert self._sources is not None  # noqa: S101  # else there is one source for all
         try:
             if self._instance_of is None:
-                return self._sources.named(request.headers.get(self._instance_header))
+                return self._sources.named(self._named_by(request))
             return self._sources.get(self._instance(request))
         except DCRAuthError as error:
             failure = error
@@ -167,7 +168,7 @@ class Adapter:
         """Return the instance that *request* is of."""
         assert self._sources is not None  # noqa: S101  # else there is one for all
         if self._instance_of is None:
-            return self._sources.instance_in(request.headers.get(self._instance_header))
+            return self._sources.instance_in(self._named_by(request))
         try:
             instance = self._instance_of(request.headers)
         except Exception as reason:
@@ -176,6 +177,10 @@ class Adapter:
             ) from reason
         check_instance(instance, "What instance_of returns")
         return instance
+
+    def _named_by(self, request: Any) -> str | bytes | None:
+        """Return what *request* has in the header field that says whose it is."""
+        return request.headers.get(self._instance_header)  # type: ignore[no-any-return]
 
     def _describe(self, source: TokenSource, request: Any) -> None:
         """Have the two calls of *source* say of the device what *request* says of it."""

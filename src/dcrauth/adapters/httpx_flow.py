@@ -92,6 +92,16 @@ class HttpxFlow(Adapter):
         known = (url.scheme, host, url.port) in self._spelled or self._protects(url.scheme, host, url.port)
         return known and not (_is_signed(request) and self._is_callers(request))
 
+    def _named_by(self, request: Any) -> str | bytes | None:
+        # As in `_is_signed`, and as there, no variable holds a value.
+        try:
+            at = list(map(_lowered_name, request.headers._list)).index(self._instance_field)
+            return request.headers._list[at][2]  # type: ignore[no-any-return]
+        except ValueError:
+            return None
+        except AttributeError:
+            return super()._named_by(request)
+
     def _library_of(self, request: Any) -> Any:
         """Return the library whose client runs the flow."""
         return next(each for each in self._libraries if isinstance(request, each.Request))

@@ -16,14 +16,10 @@ from dcrauth.engine.transfer import NoCredentials, export_credentials, import_cr
 from dcrauth.errors import ConfigurationError, DCRAuthError, StoreCorrupt
 from dcrauth.providers.adobe.adobe_pass import ENVIRONMENTS, Environment
 from dcrauth.stores import Store, keys
+from dcrauth.stores.by_url import KINDS, open_store
 from dcrauth.stores.file import FileStore
 
 _STATEMENT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-"""Of two letters or more: one letter before a colon is a drive of Windows."""
-
-_REDIS = ("redis", "rediss", "unix")
-_KINDS = "a directory, sqlite:FILE, or the URL of a Redis, as redis://HOST:PORT/DATABASE"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,7 +97,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--environment", choices=tuple(ENVIRONMENTS), help="default: release-production")
     parser.add_argument("--service-provider", metavar="ID", type=_text, help="whose configuration to ask for")
-    where = f"keep the client credentials there: {_KINDS}; default: nowhere for long"
+    where = f"keep the client credentials there: {KINDS}; default: nowhere for long"
     parser.add_argument("--store", metavar="WHERE", type=_text, help=where)
     parser.set_defaults(run=_demo)
 
@@ -128,7 +124,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
-    where = f"{_KINDS}; default: $DCRAUTH_STORE, or else the user's data directory"
+    where = f"{KINDS}; default: $DCRAUTH_STORE, or else the user's data directory"
     parser.add_argument("--store", metavar="WHERE", type=_text, help=where)
     parser.add_argument("--prefix", type=_text, help="what the keys in a Redis begin with, if it is not dcrauth:")
     parser.add_argument(
@@ -211,24 +207,8 @@ def _store(options: argparse.Namespace) -> Store:
 
 
 def _store_at(where: str | None, prefix: str | None) -> Store:
-    """Return the store that is called *where*, which no message quotes: it may hold a password."""
-    named = _SCHEME.match(where or "")
-    scheme = named[1].lower() if named else ""
-    rest = (where or "").removeprefix(named[0] if named else "")
-    if scheme in _REDIS:
-        from dcrauth.stores.redis import RedisStore  # noqa: PLC0415  # needs an extra
-
-        url = f"{scheme}:{rest}"
-        return RedisStore(url) if prefix is None else RedisStore(url, prefix=prefix)
+    if where:
+        return open_store(where, prefix=prefix)
     if prefix is not None:
-        raise ConfigurationError("--prefix is for a Redis: leave it out, or give the URL of one with --store")
-    if scheme == "sqlite" and rest and not rest.startswith("//"):
-        from dcrauth.stores.sqlite import SQLiteStore  # noqa: PLC0415  # needs sqlite3, which some Pythons lack
-
-        return SQLiteStore(rest)
-    if named or "://" in rest:
-        raise ConfigurationError(
-            f"What --store or $DCRAUTH_STORE says is no store; give {_KINDS}. A directory with a colon near the "
-            "beginning of its name begins with ./"
-        )
-    return FileStore(where)
+        raise ConfigurationError("A prefix is for a Redis: leave it out, or give the URL of one with --store")
+    return FileStore()

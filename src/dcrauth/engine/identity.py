@@ -9,7 +9,7 @@ from dcrauth.providers.origins import usual_spelling
 _KEY = re.compile(r"[0-9a-f]{64}\.(credentials|replaced-[0-9]{1,16})")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Identity:
     """One application on one server for one instance, as a key that says nothing about any of them.
 

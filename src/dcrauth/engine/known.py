@@ -6,6 +6,7 @@ read again; what no store holds stays here until its moment has passed, so that 
 
 import threading
 import weakref
+from collections import OrderedDict, deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -22,8 +23,8 @@ from dcrauth.stores import OneObject
 Key: TypeAlias = tuple[Hashable, Clock, str]
 """The place of a store, the clock that moments are of, and the key of an identity."""
 
-_FEWEST = 64
-"""So many are kept before it is looked for those whose moment has passed."""
+_LOOKS = 2
+"""At so many of those that are kept it is looked each time that a source is made, whether their moment has passed."""
 
 MOST_FAILURES = 100_000
 """So many identities are kept that have nothing but a failure: anybody may have invented them."""
@@ -76,24 +77,27 @@ class KnownIdentities:
 
     def __init__(self) -> None:
         self._in_use: weakref.WeakValueDictionary[Key, Known] = weakref.WeakValueDictionary()
-        self._kept: dict[Key, Known] = {}
-        self._enough = _FEWEST
+        self._leaving: deque[Known] = deque()
+        self._kept: OrderedDict[Key, Known] = OrderedDict()
         self.after_fork()
         fork.watch(self)
 
     def after_fork(self) -> None:
         """Make a new lock: that of the parent may be held by a thread that does not exist here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may come in the middle, and make a source
 
     def of(self, place: Hashable, clock: Clock, identity: Identity) -> Known:
         """Return what is known of an *identity* in the store at *place*; one and the same for all who ask."""
         key = place, clock, identity.key
         with self._lock:
+            while self._leaving:
+                leaving = self._leaving.popleft()
+                self._kept[leaving.key] = leaving
             known = self._in_use.get(key)
             if known is None:
                 known = self._in_use[key] = Known(key=key)
-            if len(self._kept) >= self._enough:
-                self._forget_some()
+            for _ in range(min(_LOOKS, len(self._kept))):
+                self._look_at_one()
         return known
 
     def let_go(self, known: Known) -> None:
@@ -102,22 +106,14 @@ class KnownIdentities:
         Nothing is locked here: the collector may have its turn at any moment.
         """
         if known.lasts():
-            self._kept[known.key] = known
-        else:
-            self._kept.pop(known.key, None)
+            self._leaving.append(known)
 
-    def _forget_some(self) -> None:
-        """Forget those whose moment has passed or whose store is gone, and those that are too many."""
-        kept = self._kept.copy()
-        lasting = [key for key, known in kept.items() if not _is_gone(key[0]) and known.lasts()]
-        spare = [key for key in lasting if not kept[key].is_precious(key[1].now())]
-        for key in kept.keys() - set(lasting) | set(spare[: max(0, len(spare) - MOST_FAILURES)]):
-            self._kept.pop(key, None)
-        self._enough = max(_FEWEST, 2 * len(self._kept))
-
-
-def _is_gone(place: Hashable) -> bool:
-    return isinstance(place, OneObject) and place.is_gone
+    def _look_at_one(self) -> None:
+        """Look at the one that was not looked at for the longest time: it goes if its moment or its store is gone."""
+        (place, clock, name), known = self._kept.popitem(last=False)
+        one_too_many = len(self._kept) >= MOST_FAILURES and not known.is_precious(clock.now())
+        if known.lasts() and not one_too_many and not (isinstance(place, OneObject) and place.is_gone):
+            self._kept[place, clock, name] = known
 
 
 KNOWN = KnownIdentities()

@@ -29,14 +29,17 @@ class StoredCredentials(Confidential):
     """Client credentials as a store holds them.
 
     Parameters:
-        credentials: the pair.
         generation: 1 for the first pair of an identity, one more for each that replaced another.
         data: the record's bytes, which a replacement has to name.
     """
 
-    credentials: ClientCredentials
     generation: int
     data: bytes = field(repr=False)
+
+    @property
+    def credentials(self) -> ClientCredentials:
+        """The pair, read from the record each time: whoever holds an identity has it in memory once."""
+        return ClientCredentials(**json.loads(self.data)["payload"])
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def write_credentials(key: str, credentials: ClientCredentials, generation: int 
     except (StoreCorrupt, TypeError, RecursionError) as reason:
         failure = ValueError(f"A record of these client credentials could not be read again ({type(reason).__name__})")
     else:
-        return StoredCredentials(credentials, generation, data)
+        return StoredCredentials(generation, data)
     raise failure
 
 
@@ -145,7 +148,8 @@ def read_credentials(key: str, data: bytes) -> StoredCredentials | Forgotten:
         raise _corrupt(key, "its fields are not those of client credentials")
     if "forgotten_at" in payload:
         return Forgotten(generation, data)
-    return StoredCredentials(_credentials(key, payload), generation, data)
+    _check_credentials(key, payload)
+    return StoredCredentials(generation, data)
 
 
 def write_token(key: str, token: AccessToken) -> bytes:
@@ -169,7 +173,7 @@ def read_token(key: str, data: bytes) -> AccessToken:
     return AccessToken(value, obtained_at, expires_at, after_refusal=fields.get("after_refusal") is True)
 
 
-def _credentials(key: str, payload: dict[str, Any]) -> ClientCredentials:
+def _check_credentials(key: str, payload: dict[str, Any]) -> None:
     try:
         found = ClientCredentials(**payload)
     except TypeError:
@@ -179,7 +183,6 @@ def _credentials(key: str, payload: dict[str, Any]) -> ClientCredentials:
     times = (found.registered_at, 0.0 if found.replaced_at is None else found.replaced_at)
     if None in map(number, times) or not isinstance(found.metadata, dict):
         raise _corrupt(key, "its fields are not those of client credentials")
-    return found
 
 
 def _is_text(value: object) -> TypeGuard[str]:

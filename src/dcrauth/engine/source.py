@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from dcrauth.engine.effects import RenewalContext
     from dcrauth.engine.options import SourceOptions
 
+_NONE: dict[bytes, AccessToken] = {}
+"""What a source remembers at first: one for all of them, since none is ever changed."""
+
 REMEMBERED = 8
 """So many tokens are known again: requests with older ones may still be under way, or be sent once more."""
 
@@ -71,10 +74,14 @@ class TokenSource(Confidential):
         store = _default_store() if store is None else store
         options = SourceOptions.of(provider, store, transport, policy, on_event, clock)
         self._begin(options, provider, instance)
+        fork.watch(self)
 
     @classmethod
     def with_options(cls, options: "SourceOptions", provider: Provider, instance: str) -> Self:
-        """Return a source that shares *options* with others; nothing is checked any more."""
+        """Return a source that shares *options* with others, and whose `after_fork` is called by who holds it.
+
+        Nothing is checked any more.
+        """
         source = cls.__new__(cls)
         source._begin(options, provider, instance)
         return source
@@ -88,10 +95,10 @@ class TokenSource(Confidential):
         self._driver = options.driver
         self._memory = options.known(self._identity)
         # The last tokens, without their values, by digests of their headers.
-        self._given: dict[bytes, AccessToken] = {}
+        self._given: dict[bytes, AccessToken] = _NONE
+        self._held: HeldToken | None = None
         self._hold(None)
         self.after_fork()
-        fork.watch(self)
 
     def __del__(self) -> None:
         memory = getattr(self, "_memory", None)
@@ -264,6 +271,8 @@ class TokenSource(Confidential):
         return self._identity.key[:8]
 
     def _hold(self, held: HeldToken | None) -> None:
+        if self._held is not None:
+            self._remember(self._held.token)
         self._held = held
         # What the hot path reads, in one piece, so that no reader sees half of a change.
         self._snapshot = (held.token, *held.due) if held else (None, 0.0, 0.0)
@@ -347,15 +356,16 @@ class TokenSource(Confidential):
 
     def _finish(self, flight: Flight, token: AccessToken) -> None:
         with self._lock:
-            self._remember(token)
-            if not flight.outdated:
+            if flight.outdated:
+                self._remember(token)
+            else:
                 self._hold(rules.held(token, self._clock.now(), random.random(), self._policy))
                 self._failure = None
             self._clear(flight)
         flight.finish(token)
 
     def _remember(self, token: AccessToken) -> None:
-        """Make *token* known again when its header comes back on a request, as one of the last ones."""
+        """Have *token*, which is not in hand, known again when its header comes back, as one of the last ones."""
         known = {**self._given, token.digest: AccessToken("", token.obtained_at, token.expires_at)}
         # A new one each time, so that nobody who looks something up needs the lock.
         self._given = dict(list(known.items())[-REMEMBERED:])

@@ -64,6 +64,7 @@ class TokenSources(Confidential):
 
         check_settings(provider, store, transport, policy, clock)
         check_store(store)
+        _check_of_no_device(provider)
         check_count(most, "most")
         if allow is not None:
             check_function(allow, "allow", "a function that takes an instance and returns whether it may be")
@@ -84,8 +85,10 @@ class TokenSources(Confidential):
         fork.watch(self)
 
     def after_fork(self) -> None:
-        """Make a new lock: that of the parent may be held by a thread that does not exist here."""
+        """Make a new lock: that of the parent may be held by a thread that does not exist here; so do all sources."""
         self._lock = threading.RLock()  # a signal handler, or what the collector calls, may come in the middle
+        for source in (*self._held.values(), *self._elsewhere.values()):
+            source.after_fork()
 
     @unfailing
     def __repr__(self) -> str:
@@ -151,7 +154,10 @@ class TokenSources(Confidential):
         source: TokenSource | None = self._by_header.get(value)
         if source is None:
             return self._found(value)
-        self._used(source.instance)
+        try:  # what is below runs for each request
+            self._held.move_to_end(source.instance)
+        except KeyError:
+            """It was let go at this moment: whoever asks next takes it in again."""
         return source
 
     def instance_in(self, value: str | bytes | None) -> str:
@@ -194,21 +200,23 @@ class TokenSources(Confidential):
         with self._lock:
             source = self.held(instance) or TokenSource.with_options(self._options, self.provider, instance)
             self._held[instance] = source
-            surplus = [self._let_go(next(iter(self._held))) for _ in range(len(self._held) - self._most)]
+            # To pop is a single step: `named` moves sources to the end without the lock.
+            surplus = [self._let_go(*self._held.popitem(last=False)) for _ in range(len(self._held) - self._most)]
         del surplus  # those that nobody else holds end here, and not under the lock
         return source
 
-    def _let_go(self, instance: str) -> TokenSource:
-        """Hold the source of an instance no longer, nor anything else about it; called under the lock."""
-        source = self._held.pop(instance)
+    def _let_go(self, instance: str, source: TokenSource) -> TokenSource:
+        """Hold nothing else about an instance whose source is held no longer; called under the lock."""
         self._elsewhere[instance] = source
         self._by_header.pop(self._headers.pop(instance, None), None)
         source.let_go()
         return source
 
     def _release(self, instance: str) -> None:
-        with self._lock, suppress(KeyError):
-            self._let_go(instance)
+        with self._lock:
+            source = self._held.pop(instance, None)
+            if source is not None:
+                self._let_go(instance, source)
 
     def _lasting(self, instance: str) -> TokenSource:
         """Return the source of an instance, whether there may be one or not: it can be forgotten in any case."""
@@ -239,3 +247,12 @@ class TokenSources(Confidential):
 
 
 _SAME = ("register_url", "token_url", "application", "protected_origins")
+
+
+def _check_of_no_device(provider: Provider) -> None:
+    header = getattr(provider, "instance_header", None)
+    if header in provider.api_headers:
+        raise ConfigurationError(
+            f"provider sends the {header} of one device with each request that has none: leave it out here, and say "
+            "it of one instance by get(instance, provider=…)"
+        )

@@ -1,10 +1,12 @@
 """How it stands with an identity, for health checks and support."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from dcrauth._internal.confidential import unfailing
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Status:
     """How it stands with an identity, as far as one process knows; there is no secret in it.
 
@@ -31,6 +33,11 @@ class Status:
     last_error: str | None
     retry_at: float | None
     store: str
+
+    @unfailing
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr)
+        return f"Status({shown})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as a dict of texts, numbers and None, as JSON has them."""

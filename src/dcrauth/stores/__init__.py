@@ -1,4 +1,9 @@
-"""Where credentials and tokens are kept: opaque bytes under opaque keys."""
+"""Where credentials and tokens are kept: opaque bytes under opaque keys.
+
+This file says what a `Store` is; each other one is a store, or, with an underscore, what stores are made of. It may
+import the errors and `_internal`, never the engine: a store knows nothing of what it keeps. A newcomer starts here,
+then reads `memory`, the shortest.
+"""
 
 import weakref
 from collections.abc import Hashable, Iterator

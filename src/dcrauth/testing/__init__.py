@@ -1,4 +1,8 @@
-"""Tests for what users write themselves: `dcrauth.testing.store_contract` for stores."""
+"""Tests for what users write themselves: `dcrauth.testing.store_contract` for stores.
+
+It may import whatever it tests and what is below that. A newcomer starts with `store_contract`, which says line by line
+what a store has to do.
+"""
 
 try:
     import pytest

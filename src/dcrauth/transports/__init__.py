@@ -2,6 +2,9 @@
 
 A transport is called on the renewal thread only. It follows no redirect, keeps no cookie, reads no netrc file,
 verifies certificates always, and gives up in time.
+
+There is one for each HTTP library, on `_options`, which has what they share. They may import providers, whose requests
+they send, and what is below, never the engine. A newcomer starts here, then reads `aiohttp`, the shortest.
 """
 
 import importlib

@@ -1,0 +1,1 @@
+"""What tests of several rooms use: clients behind one face, a world without I/O, programs in processes of their own."""

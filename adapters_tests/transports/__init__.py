@@ -1,0 +1,1 @@
+"""How our own calls travel, over real sockets."""

@@ -1,0 +1,80 @@
+"""Every block of Python in the README and the docs runs, in order, in a folder with a statement and a store in it."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+import dcrauth
+from adapters_tests.common.world import STATEMENT
+from adapters_tests.engine.test_transfer import filled
+from adapters_tests.whole import fault_table, house_picture
+from dcrauth import FileStore, events
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a reader copies from a page works, from its first block to its last."""
+    (tmp_path / "statement.txt").write_text(STATEMENT)
+    filled(FileStore(tmp_path / "credentials"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # examples leave sessions open, as programs do
+        for example in Sybil([PythonCodeBlockParser()]).parse(page).examples():
+            example.evaluate()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page is a file of the project."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert all((page.parent / link).exists() for link in links)
+
+
+def test_the_reference_knows_every_name() -> None:
+    """Each public name, and each event, is in the reference."""
+    text = (ROOT / "docs" / "reference.md").read_text()
+    classes = {name: value for name, value in vars(events).items() if isinstance(value, type)}
+    names = {
+        *dcrauth.__all__,
+        *dcrauth._LATER,
+        *(name for name, value in classes.items() if issubclass(value, events.Event)),
+    }
+    assert not {name for name in names if f"`{name}" not in text and f".{name}`" not in text}
+
+
+def test_the_table_of_faults_is_up_to_date() -> None:
+    """The table in docs/reliability.md is what the tests make; if not: python -m adapters_tests.whole.fault_table."""
+    text = fault_table.PAGE.read_text(encoding="utf-8")
+    assert text == fault_table.page(text)
+
+
+def test_the_pictures_of_the_house_are_up_to_date() -> None:
+    """The pictures of docs/architecture.md are as imports make them: python -m adapters_tests.whole.house_picture."""
+    drawn = house_picture.pictures()
+    assert {path: path.read_text(encoding="utf-8") for path in drawn} == drawn
+
+
+@pytest.mark.parametrize(
+    ("package", "place"),
+    [
+        (house_picture.PACKAGE, house_picture.room),
+        (house_picture.PACKAGE, house_picture.engine_module),
+        (house_picture.TESTS, house_picture.room_of_tests),
+        (house_picture.TESTS, str),
+    ],
+)
+def test_the_house_has_no_circles(package: Path, place: Callable[[str], str | None]) -> None:
+    """No room imports one that imports it, directly or through others: not in the package, and not in the tests."""
+    whole = house_picture.graph(place, package)
+    assert not [each for each in whole if each in house_picture.reach(whole, each)]
