@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
+import signal
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +19,7 @@ from endpoints import CONTEXT
 LOOK = 0.01
 """Seconds between two looks at the process, and between two looks of `Lag` at its event loop."""
 Found = dict[str, float]
+_PR_SET_PDEATHSIG = 1
 
 
 def apart(work: Callable[..., Found], *given: Any, patience: float) -> Found:
@@ -70,6 +73,8 @@ def _looked_at(pid: int) -> Found:
 def _child(work: Callable[..., Found], given: tuple[Any, ...], sender: Any) -> None:
     warnings.simplefilter("ignore")
     logging.disable()
+    # It ends with who started it, without a thread to look for that, which would count.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     sender.send(work(lambda: _begin(sender), *given))
     # What still waits for a token is not waited for.
     os._exit(0)
