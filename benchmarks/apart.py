@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
+import signal
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +19,7 @@ from endpoints import CONTEXT
 LOOK = 0.01
 """Seconds between two looks at the process, and between two looks of `Lag` at its event loop."""
 Found = dict[str, float]
+_PR_SET_PDEATHSIG = 1
 
 
 def apart(work: Callable[..., Found], *given: Any, patience: float) -> Found:
@@ -70,6 +73,8 @@ def _looked_at(pid: int) -> Found:
 def _child(work: Callable[..., Found], given: tuple[Any, ...], sender: Any) -> None:
     warnings.simplefilter("ignore")
     logging.disable()
+    # It ends with who started it, without a thread to look for that, which would count.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     sender.send(work(lambda: _begin(sender), *given))
     # What still waits for a token is not waited for.
     os._exit(0)
@@ -88,28 +93,21 @@ def resident() -> int:
 
 
 class Lag:
-    """How late the event loop comes to what is due every so often, in seconds.
-
-    What would have been due while something blocked it was late as well, and counts.
-    """
+    """How late an event loop comes to what is due in a moment, looked at every so often, in seconds."""
 
     def __init__(self) -> None:
         self._late: list[float] = []
 
     def at(self, share: float) -> float:
-        """Return the lag that so much of all was below."""
-        return sorted(self._late)[int(share * len(self._late))]
+        """Return the lag that this share of all looks was below."""
+        return sorted(self._late)[min(int(share * len(self._late)), len(self._late) - 1)]
 
     async def look(self) -> None:
         """Look until cancelled."""
-        due = time.monotonic()
         while True:
-            due += LOOK
-            await asyncio.sleep(due - time.monotonic())
-            while (late := time.monotonic() - due) >= LOOK:
-                self._late.append(late)
-                due += LOOK
-            self._late.append(late)
+            due = time.monotonic() + LOOK
+            await asyncio.sleep(LOOK)
+            self._late.append(time.monotonic() - due)
 
 
 @asynccontextmanager

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
+import os
+import threading
 import time
 import urllib.request
 from dataclasses import dataclass, field
@@ -125,8 +127,16 @@ class Connection(asyncio.Protocol):
         self.transport.write(head % (status, len(body)) + body)
 
 
+def end_with_parent() -> None:
+    """End this process when the one that started it has ended, in whatever way."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
 def serve(state: State, protocol: type[Connection], port: Any) -> None:
-    """Serve until killed; tell *port* where."""
+    """Serve until killed, or until nobody is left to do that; tell *port* where."""
+    end_with_parent()
 
     async def main() -> None:
         server = await asyncio.get_running_loop().create_server(lambda: protocol(state), "127.0.0.1", 0, backlog=2_048)

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
 import sys
 import traceback
@@ -239,6 +240,7 @@ def plan_of(given: argparse.Namespace) -> Plan:
 def main() -> int:
     """Measure and print everything; return the exit status."""
     given, complete = options(), True
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that folders and servers are tidied up
     if given.kept:
         machine, results = json.loads(given.kept.read_text(encoding="utf-8"))
     else:

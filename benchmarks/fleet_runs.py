@@ -56,7 +56,7 @@ def _failures(ended: Sequence[object]) -> int:
 
 
 def _lags(lag: Lag) -> Found:
-    return {"lag": lag.at(0.99), "longest lag": lag.at(1 - 1e-9)}
+    return {"lag": lag.at(0.99), "longest lag": lag.at(1)}
 
 
 def records(url: str, numbers: Iterable[int], *, with_tokens: bool = True) -> Iterable[tuple[str, bytes]]:

@@ -328,16 +328,27 @@ def folder_of(contestant: type[Contestant]) -> Iterator[Path]:
         yield folder
     finally:
         if server is not None:
-            server.terminate()
+            assert server.stdin is not None
+            server.stdin.close()
             server.wait(60)
         shutil.rmtree(folder)
 
 
+_KEEPER = """
+import subprocess, sys
+server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+sys.stdin.read()
+server.terminate()
+server.wait(60)
+"""
+
+
 def started_redis(folder: Path) -> subprocess.Popen[bytes]:
-    """A redis-server that listens on a socket in *folder* and ends with this process at the latest."""
+    """A redis-server on a socket in *folder*, until its standard input is closed: with this process at the latest."""
     options = {"port": 0, "unixsocket": folder / "redis.sock", "dir": folder, "appendonly": "yes", "save": ""}
     command = ["redis-server", *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    kept = [sys.executable, "-I", "-S", "-c", _KEEPER, *command]
+    server = subprocess.Popen(kept, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
     while not (folder / "redis.sock").exists():
         assert time.monotonic() < deadline, "redis-server does not start"
