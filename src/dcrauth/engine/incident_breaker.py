@@ -45,12 +45,15 @@ class IncidentBreaker:
     def forget(self, identity: str) -> None:
         """Drop what the token endpoint has said to *identity*, whose source is let go."""
         with self._lock:
-            self._outcomes.pop(identity, None)
+            self._drop(identity)
 
     def _forget_before(self, moment: float) -> None:
         # The oldest come first, since a noted one is put at the end.
         while (oldest := next(iter(self._outcomes.items())))[1][0] < moment:
             del self._outcomes[oldest[0]]
+
+    def _drop(self, identity: str) -> None:
+        self._outcomes.pop(identity, None)
 
 
 _breakers: dict[str, IncidentBreaker] = {}

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Hashable
+from typing import Any
 
 from dcrauth.engine.refusals import REFUSALS, Refusals
 from dcrauth.errors import DCRAuthError, RegistrationsLimited
@@ -24,13 +25,13 @@ class RegistrationLimit(Refusals):
         self._begun: deque[float] = deque(maxlen=most)
         self._most = most
 
-    def claim(self, statement: Hashable, now: float) -> tuple[DCRAuthError, float] | bool:
+    def claim(self, statement: Hashable, now: float, *more: Any) -> tuple[DCRAuthError, float] | bool:
         """Ask whether to show a statement, as `Refusals.claim` says; an error as well where that were one too many."""
         with self._lock:
             if (left := self._left(now)) > 0.0:
                 told = f"{self._most} registrations were begun within an hour, as registrations_per_hour says"
                 return RegistrationsLimited(told), left
-            found = self._refusals.claim(statement, now)
+            found = self._refusals.claim(statement, now, *more)
             if found is True:
                 self._begun.append(now)
             return found

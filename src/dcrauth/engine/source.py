@@ -34,7 +34,7 @@ _NONE: dict[bytes, AccessToken] = {}
 """What a source remembers at first: one for all of them, since none is ever changed."""
 
 REMEMBERED = 8
-"""So many tokens are known again: requests with older ones may still be under way, or be sent once more."""
+"""So many tokens are known again, that in hand among them: requests with older ones may be under way or sent again."""
 
 
 @discreet_constructor
@@ -369,7 +369,7 @@ class TokenSource(Confidential):
         """Have *token*, which is not in hand, known again when its header comes back, as one of the last ones."""
         known = {**self._given, token.digest: AccessToken("", token.obtained_at, token.expires_at)}
         # A new one each time, so that nobody who looks something up needs the lock.
-        self._given = dict(list(known.items())[1 - REMEMBERED :])  # and the one in hand
+        self._given = dict(list(known.items())[1 - REMEMBERED :])
 
     def _fail(self, flight: Flight, error: DCRAuthError, begun: float) -> None:
         with self._lock:
