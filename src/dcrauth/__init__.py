@@ -13,6 +13,7 @@ from dcrauth._internal.version import __version__ as __version__
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.source import TokenSource
+from dcrauth.engine.workers import set_workers
 from dcrauth.errors import (
     ConfigurationError,
     CredentialsRejected,
@@ -82,6 +83,7 @@ __all__ = [
     "Unavailable",
     "events",
     "open_store",
+    "set_workers",
 ]
 
 _LATER = {

@@ -25,6 +25,7 @@ from dcrauth.engine.effects import (
     Check,
     Emit,
     Get,
+    LockTry,
     Now,
     Put,
     RenewalContext,
@@ -35,6 +36,7 @@ from dcrauth.engine.effects import (
     Steps,
     Suspicion,
     Unsaved,
+    Withheld,
 )
 from dcrauth.engine.records import Forgotten, StoredCredentials, read_token, storable, write_credentials, write_token
 from dcrauth.engine.repair import kept_aside, noted, read, stored
@@ -82,7 +84,7 @@ def renewal(context: RenewalContext) -> Steps[AccessToken]:
         Unavailable: the server could not be asked, or not in time.
         StoreError: the store failed, or holds something that must not be touched.
     """
-    suspicion, context.memory.suspicion = context.memory.suspicion, None
+    suspicion = suspected(context)
     token = yield from adopted(context)
     if token is not None:
         return token
@@ -91,10 +93,44 @@ def renewal(context: RenewalContext) -> Steps[AccessToken]:
         client = yield from doubted(context, client, suspicion)
     try:
         token = yield from fetched(context, client.credentials)
-    except CredentialsRejected:
-        token = yield from recovered(context, client)
+    except CredentialsRejected as refusal:
+        token = yield from recovered(context, client, refusal)
     yield from shared(context, token)
     return token
+
+
+def suspected(context: RenewalContext) -> Suspicion | None:
+    """Return what this renewal is to look into, be it begun anew, and no later one."""
+    if context.memory.suspicion is not None:
+        context.progress.suspicion, context.memory.suspicion = context.memory.suspicion, None
+    return context.progress.suspicion
+
+
+def without_lock(context: RenewalContext, lock_error: StoreUnavailable) -> Steps[AccessToken | LockTry]:
+    """Go on where the lock cannot be had: whoever holds it may bring a token, and is waited for, but not for ever.
+
+    Returns:
+        The token that a peer has written by now, or when to try the lock again.
+
+    Raises:
+        DCRAuthError: as `unlocked` does, where the store cannot be read, or the wait was too long.
+    """
+    progress, now = context.progress, (yield Now())
+    if progress.lock_until is None:
+        progress.lock_until = now.monotonic + context.policy.lock_wait
+    left = progress.lock_until - now.monotonic
+    if left <= 0.0:
+        return (yield from unlocked(context, lock_error))
+    try:
+        token = yield from token_of_a_peer(context)
+    except StoreUnavailable:  # then the lock was not to be had for that reason, and nobody need be waited for
+        return (yield from unlocked(context, lock_error))
+    except StoreError:
+        token = None
+    if token is not None:
+        return token
+    progress.lock_tries += 1
+    return LockTry(min(left, rules.next_lock_try(progress.lock_tries, context.chance())))
 
 
 def unlocked(context: RenewalContext, lock_error: StoreUnavailable) -> Steps[AccessToken]:
@@ -123,14 +159,20 @@ def unlocked(context: RenewalContext, lock_error: StoreUnavailable) -> Steps[Acc
 def adopted(context: RenewalContext) -> Steps[AccessToken | None]:
     """Take over the token that a peer has written, if it is any better than the one to replace."""
     try:
-        data = yield Get(context.identity.token)
-        token = None if data is None else read_token(context.identity.token, data)
+        return (yield from token_of_a_peer(context))
     except StoreError as problem:
         # A token can be had anew: whatever is wrong with its record, or with the store, stops no renewal by itself.
         yield Emit(events.StoreProblem(context.name, problem))
         return None
-    now = yield Now()
-    if token is None or not rules.adoptable(token, context.instead_of, now, context.policy):
+
+
+def token_of_a_peer(context: RenewalContext) -> Steps[AccessToken | None]:
+    """Return the token in the store, if it is any better than the one to replace."""
+    data = yield Get(context.identity.token)
+    if data is None:
+        return None
+    token, now = read_token(context.identity.token, data), (yield Now())
+    if not rules.adoptable(token, context.instead_of, now, context.policy):
         return None
     yield Emit(events.TokenAdopted(context.name, token.expires_at))
     return token
@@ -222,16 +264,18 @@ def fetched(context: RenewalContext, credentials: ClientCredentials) -> Steps[Ac
     return token
 
 
-def recovered(context: RenewalContext, client: StoredCredentials) -> Steps[AccessToken]:
+def recovered(context: RenewalContext, client: StoredCredentials, refusal: CredentialsRejected) -> Steps[AccessToken]:
     """Get a token although the server did not recognise the client: first doubt, then confirm, then register anew."""
     latest = yield from client_of(context)
     if latest.data != client.data:
         return (yield from fetched_by_another(context, latest.credentials))
-    yield Sleep(context.policy.least_pause * (1.0 + context.chance()))
-    try:
-        return (yield from fetched(context, client.credentials))
-    except CredentialsRejected as again:
-        refusal = again
+    if context.progress.refused != client.data:
+        context.progress.refused = client.data
+        yield Sleep(context.policy.least_pause * (1.0 + context.chance()))
+        try:
+            return (yield from fetched(context, client.credentials))
+        except CredentialsRejected as again:
+            refusal = again
     objection = yield from objection_to(context, client, refusal)
     if objection is not None:
         raise objection
@@ -329,20 +373,29 @@ def answered(
     context: RenewalContext, request: Request, understand: Callable[[Response], T | Problem], registering: bool
 ) -> Steps[Answer[T]]:
     """Call an endpoint until it answers something that settles the matter, or it is time to give up."""
-    begun = yield Now()
-    for attempt in itertools.count(1):
+    made, begun = yield from progress_of(context, registering)
+    for attempt in itertools.count(made + 1):
         sent = yield Now()
         outcome = yield from called(request, understand, registering)
         now = yield Now()
         if not isinstance(outcome, Problem):
-            return Answer(outcome, sent, now.monotonic - begun.monotonic, attempt)
+            return Answer(outcome, sent, now.monotonic - begun, attempt)
         wait = rules.pause(outcome, attempt, now, context.chance(), context.policy)
         if answers.meaning(outcome) is answers.Meaning.THROTTLED:
             yield Emit(events.Throttled(context.name, request.endpoint, wait))
         if not rules.worth_another(outcome, attempt, now.monotonic + wait, context.deadline, context.policy):
             raise answers.error_of(outcome, request.endpoint, registering, now.wall + wait)
+        context.progress.attempts[registering] = (attempt, begun)
         yield Sleep(wait)
+        del context.progress.attempts[registering]
     raise AssertionError("unreachable: the loop only ends by returning or raising")
+
+
+def progress_of(context: RenewalContext, registering: bool) -> Steps[tuple[int, float]]:
+    """Return how many calls were made before the renewal was begun anew, and when the first of all was."""
+    now = yield Now()
+    begun: float = now.monotonic
+    return context.progress.attempts.pop(registering, (0, begun))
 
 
 def called(request: Request, understand: Callable[[Response], T | Problem], registering: bool) -> Steps[T | Problem]:
@@ -352,12 +405,15 @@ def called(request: Request, understand: Callable[[Response], T | Problem], regi
     """
     outcome: T | Problem
     try:
-        response = yield Send(request)
+        response: Response | Withheld = yield Send(request)
+    except Unavailable as fault:
+        outcome = Problem(reason=fault.message, status=fault.status)
+    else:
+        if isinstance(response, Withheld):
+            raise response.error
         outcome = understand(response)
         if isinstance(outcome, Problem) and outcome.status is None:
             outcome = replace(outcome, status=response.status)
-    except Unavailable as fault:
-        outcome = Problem(reason=fault.message, status=fault.status)
     if not isinstance(outcome, Problem):
         return outcome
     carried_out = registering and answers.is_success(outcome.status)

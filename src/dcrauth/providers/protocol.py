@@ -10,7 +10,7 @@ from dcrauth._internal.verdict import Verdict
 from dcrauth.credentials import ClientCredentials
 from dcrauth.providers.origins import Origin
 
-__all__ = ["Problem", "Provider", "Request", "Response", "TokenGrant", "Verdict", "check_provider"]
+__all__ = ["Problem", "Provider", "Request", "Response", "TokenGrant", "Verdict", "check_provider", "throttle_key"]
 
 
 @confidential
@@ -90,7 +90,11 @@ class Problem:
 
 
 class Provider(Protocol):
-    """An authorization server and the APIs that it protects; every method is pure."""
+    """An authorization server and the APIs that it protects; every method is pure.
+
+    A provider may have a text more, ``throttle_key``: what the server counts calls by when it limits them, such as the
+    address of a device. After a 429 answer the calls with the same key are made one at a time, until one is answered.
+    """
 
     @property
     def register_url(self) -> str:
@@ -141,6 +145,12 @@ class Provider(Protocol):
     def verdict(self, body: bytes) -> Verdict:
         """Return what a 401 answer with *body* says about the token that was sent."""
         ...
+
+
+def throttle_key(provider: Provider) -> str:
+    """Return what the server of *provider* counts calls by when it limits them; the token endpoint if nobody says."""
+    found: str = getattr(provider, "throttle_key", provider.token_url)
+    return found
 
 
 def check_provider(provider: object) -> None:
