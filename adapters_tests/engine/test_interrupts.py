@@ -25,6 +25,7 @@ from adapters_tests.engine.signalled import LIFE, POLICY, STEPS, Step, without_a
 from dcrauth import Clock, DCRAuthError, FileStore, MemoryStore, TokenSource
 from dcrauth._internal import fork as forks
 from dcrauth._internal.threads import start_thread
+from dcrauth.engine.workers import WORKERS
 from dcrauth.stores.sqlite import SQLiteStore
 
 ROOT = Path(__file__).parents[2]
@@ -69,9 +70,9 @@ def test_an_interrupt_in_any_line(prepare: Callable[[], Step]) -> None:
 
 
 def assert_no_thread_hangs() -> None:
-    """The interpreter waits for these threads at its end."""
+    """No worker is busy for long, and the interpreter has nobody to wait for at its end."""
     end = monotonic() + PATIENCE
-    while any(thread.name in {"dcrauth-renewal", "dcrauth-to-the-end"} for thread in threading.enumerate()):
+    while WORKERS.is_busy or any(thread.name == "dcrauth-to-the-end" for thread in threading.enumerate()):
         assert monotonic() < end
         sleep(0.001)
 
@@ -233,7 +234,7 @@ def test_a_task_near_the_recursion_limit() -> None:
 @pytest.mark.slow
 def test_no_work_is_begun_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a caller has to renew by itself it does so only with room for all of it: no answer is lost half-way."""
-    monkeypatch.setattr("dcrauth.engine.single_flight.start_thread", lambda *_, **__: False)
+    monkeypatch.setattr(WORKERS, "submit", lambda _: False)
     for left in range(MOST_ROOM):
         server = Server()
         asked = server.source(MemoryStore(), policy=POLICY)
@@ -253,7 +254,7 @@ def test_there_is_room_enough(
     kind: Kind, make_source: Callable[..., TokenSource], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is left to a renewal on the caller's stack is more than any transport of ours needs."""
-    monkeypatch.setattr("dcrauth.engine.single_flight.start_thread", lambda *_, **__: False)
+    monkeypatch.setattr(WORKERS, "submit", lambda _: False)
     asked = make_source(store=FileStore(tmp_path), transport=kind.auth._own_transport())
     for left in range(MOST_ROOM):
         with contextlib.suppress(RecursionError):
@@ -272,7 +273,7 @@ class Breaking:
         self.broken = False
 
     def wall(self) -> float:
-        if self.broken and threading.current_thread().name == "dcrauth-renewal":
+        if self.broken and threading.current_thread().name == "dcrauth-worker":
             raise ValueError("the clock is broken")
         return Clock().wall()
 
@@ -298,7 +299,7 @@ def test_a_token_that_lives_is_no_reason_to_work(monkeypatch: pytest.MonkeyPatch
     server = Server()
     asked = server.source(MemoryStore(), clock=time.clock)
     token = asked.token()
-    monkeypatch.setattr("dcrauth.engine.single_flight.start_thread", lambda *_, **__: False)
+    monkeypatch.setattr(WORKERS, "submit", lambda _: False)
     time.advance(3600 - 300)
     assert asked.token() == token
     time.advance(300)

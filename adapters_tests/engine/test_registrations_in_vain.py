@@ -32,6 +32,7 @@ from dcrauth import (
 )
 from dcrauth.engine.identity import is_of_credentials
 from dcrauth.engine.records import LARGEST, storable, write_credentials
+from dcrauth.engine.workers import WORKERS
 from dcrauth.providers.protocol import Problem, Response
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
@@ -499,7 +500,7 @@ def test_what_is_not_about_the_statement(
 
 def test_an_interrupted_registration_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is interrupted while showing a statement leaves it to the next identity at once."""
-    monkeypatch.setattr("dcrauth.engine.single_flight.start_thread", lambda *_, **__: False)
+    monkeypatch.setattr(WORKERS, "submit", lambda _: False)
     interrupts, slept = [KeyboardInterrupt], []
     clock = Clock(sleep=slept.append)
 

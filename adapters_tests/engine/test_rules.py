@@ -19,6 +19,7 @@ from dcrauth import (
     Policy,
     RegistrationRejected,
     ServerUnavailable,
+    Throttled,
 )
 from dcrauth.engine import rules, token_life
 from dcrauth.engine.instant import Instant
@@ -199,32 +200,32 @@ def test_a_jwt_tells_its_own_life(claims: dict[str, Any], life: float) -> None:
 @pytest.mark.parametrize(
     ("retry_after", "expires", "wait"),
     [
-        (None, None, 1.5),
+        (None, None, 1),
         ("7", None, 7),
         ("0", None, 1),
         (" 7.25 ", None, 7.25),
         ("0.5", None, 1),
-        ("1e3", None, 1.5),
-        ("7.", None, 1.5),
-        ("nan", None, 1.5),
-        ("\u0667", None, 1.5),
-        ("-5", None, 1.5),
-        ("soon", None, 1.5),
+        ("1e3", None, 1),
+        ("7.", None, 1),
+        ("nan", None, 1),
+        ("\u0667", None, 1),
+        ("-5", None, 1),
+        ("soon", None, 1),
         ("999999999", None, 3_600),
         ("9" * 19, None, 3_600),
-        ("9" * 20, None, 1.5),
+        ("9" * 20, None, 1),
         (formatdate(NOW.wall + 30, usegmt=True), None, 30),
-        (formatdate(NOW.wall, usegmt=True), None, 1.5),
-        (formatdate(NOW.wall - 30, usegmt=True), None, 1.5),
+        (formatdate(NOW.wall, usegmt=True), None, 1),
+        (formatdate(NOW.wall - 30, usegmt=True), None, 1),
         (None, formatdate(NOW.wall + 60, usegmt=True), 60),
         ("7", formatdate(NOW.wall + 60, usegmt=True), 7),
-        (None, "0", 1.5),
+        (None, "0", 1),
     ],
 )
 def test_how_long_a_throttled_client_waits(retry_after: str | None, expires: str | None, wait: float) -> None:
     """Retry-After counts, else Expires, else a second and a bit, never less; nonsense is passed over, as are years."""
     problem = Problem("", 429, retry_after=retry_after, expires=expires)
-    assert rules.pause(problem, 1, NOW, 0.5, POLICY) == pytest.approx(wait)
+    assert rules.pause(problem, 1, NOW, 0.0, POLICY) == pytest.approx(wait)
 
 
 @pytest.mark.parametrize(
@@ -237,16 +238,16 @@ def test_how_long_a_throttled_client_waits(retry_after: str | None, expires: str
         (429, {"rate_limit_reset": "999999970"}, 3_600),
         (429, {"rate_limit_reset": "1000000000"}, 1),
         (429, {"rate_limit_reset": "1000000030000"}, 3_600),
-        (429, {"rate_limit_reset": "soon"}, 1.5),
+        (429, {"rate_limit_reset": "soon"}, 1),
         (429, {"rate_limit_reset": "30", "retry_after": "7"}, 7),
         (429, {"rate_limit_reset": "30", "retry_after": "soon"}, 30),
-        (503, {"rate_limit_reset": "30"}, 0.5),
+        (503, {"rate_limit_reset": "30"}, 0),
     ],
 )
 def test_a_rate_limit_that_names_its_end(status: int, headers: dict[str, str], wait: float) -> None:
     """Where a 429 has no Retry-After, X-RateLimit-Reset says it, as a wait or as a moment; elsewhere it is no news."""
     moment = Instant(1_000_000_000.0, 500.0)
-    assert rules.pause(Problem("", status, **headers), 1, moment, 0.5, POLICY) == pytest.approx(wait)
+    assert rules.pause(Problem("", status, **headers), 1, moment, 0.0, POLICY) == pytest.approx(wait)
 
 
 def test_backoff_grows_with_full_jitter() -> None:
@@ -254,7 +255,32 @@ def test_backoff_grows_with_full_jitter() -> None:
     problem = Problem("", 503)
     assert [rules.pause(problem, n, NOW, 1.0, POLICY) for n in (1, 2, 3, 20)] == [1, 2, 4, 60]
     assert rules.pause(problem, 3, NOW, 0.0, POLICY) == 0
-    assert rules.pause(Problem("", 503, retry_after="9"), 1, NOW, 0.5, POLICY) == 9
+    assert rules.pause(Problem("", 503, retry_after="9"), 1, NOW, 0.0, POLICY) == 9
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_a_server_asks_for_comes_with_jitter(status: int) -> None:
+    """A wait that was asked for is up to a quarter longer, never shorter: not all who were told so come at once."""
+    problem = Problem("", status, retry_after="20")
+    assert [rules.pause(problem, 1, NOW, chance, POLICY) for chance in (0.0, 0.5, 1.0)] == [20, 22.5, 25]
+
+
+@pytest.mark.parametrize("told", [20.0, 3_600.0])
+def test_the_next_try_keeps_the_jitter(told: float) -> None:
+    """What callers are told as the moment of the next try is the moment with its jitter, also for the longest wait."""
+    error = Throttled("too many", retry_at=NOW.wall + 1.25 * told)
+    assert rules.next_try(error, 1, NOW, 0.0, POLICY).wall == NOW.wall + 1.25 * told
+
+
+def test_what_is_waited_for_on_a_worker() -> None:
+    """Up to a second is waited for where it comes up; what takes longer is parked."""
+    assert [rules.is_parked(seconds) for seconds in (0.0, 1.0, 1.001)] == [False, False, True]
+
+
+def test_a_lock_is_tried_ever_more_seldom() -> None:
+    """The pauses between two tries of a lock grow from a twentieth of a second to two, with jitter."""
+    pauses = [[rules.next_lock_try(tries, chance) for tries in (1, 2, 5, 7, 100)] for chance in (0.0, 1.0)]
+    assert pauses == [[0.05, 0.05, 0.4, 1.0, 1.0], [0.05, 0.1, 0.8, 2.0, 2.0]]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic, sleep
 from types import SimpleNamespace
 
 import pytest
@@ -16,9 +17,10 @@ import pytest
 from adapters_tests.common.direct import Server
 from adapters_tests.common.interrupts import OURS, interrupts, on_a_thread
 from dcrauth import AccessToken, MemoryStore, ServerUnavailable
-from dcrauth.engine.driver import Driver
 from dcrauth.engine.effects import Effect
 from dcrauth.engine.single_flight import Flight, wait
+from dcrauth.engine.turn import Turn
+from dcrauth.engine.workers import WORKERS
 from dcrauth.providers.protocol import Request, Response
 
 PATIENCE = 10
@@ -73,11 +75,11 @@ def test_no_interrupt_of_a_waiter_jams_the_others() -> None:
 
 
 def assert_no_renewal_hangs() -> None:
-    """The interpreter waits for these threads at its end."""
-    for thread in threading.enumerate():
-        if thread.name == "dcrauth-renewal" and thread.ident is not None:
-            thread.join(PATIENCE)
-            assert not thread.is_alive()
+    """No worker is busy for long, and the next renewal finds one."""
+    end = monotonic() + PATIENCE
+    while WORKERS.is_busy:
+        assert monotonic() < end
+        sleep(0.001)
 
 
 def test_an_outcome_reaches_those_who_come_before_and_after() -> None:
@@ -116,14 +118,16 @@ def test_only_a_flight_that_nobody_waits_for_gives_way(monkeypatch: pytest.Monke
 def test_a_renewal_gives_way_before_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests on other threads get their turn before a renewal begins and before each thing that it does."""
     steps: list[str] = []
-    perform = Driver._perform
+    perform = Turn._perform
 
-    def recorded(driver: Driver, effect: Effect) -> object:
-        steps.append("step")
-        return perform(driver, effect)
+    def recorded(turn: Turn, effect: Effect) -> object:
+        try:
+            return perform(turn, effect)
+        finally:
+            steps.append("step")
 
     monkeypatch.setattr(Flight, "give_way", lambda _: steps.append("way"))
-    monkeypatch.setattr(Driver, "_perform", recorded)
+    monkeypatch.setattr(Turn, "_perform", recorded)
     Server().source(MemoryStore()).token()
     assert steps[0] == "way"
     assert "step" in steps
@@ -134,7 +138,7 @@ def test_work_without_a_thread_does_not_give_way(monkeypatch: pytest.MonkeyPatch
     """Where no thread can be had, the caller does the work itself, and that without a pause."""
     slept: list[float] = []
     monkeypatch.setattr("dcrauth.engine.single_flight.time", SimpleNamespace(sleep=slept.append))
-    monkeypatch.setattr("dcrauth.engine.single_flight.start_thread", lambda *_, **__: False)
+    monkeypatch.setattr(WORKERS, "submit", lambda _: False)
     assert Server().source(MemoryStore()).token().value
     assert slept == []
 

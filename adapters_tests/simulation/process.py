@@ -35,8 +35,9 @@ class SimulatedSource(TokenSource):
         super().__init__(PROVIDER, store=MemoryStore(), transport=UnusedTransport(), policy=policy, clock=clock)
         self.process = process
 
-    def _run(self, flight: Flight, held: Any, after_refusal: bool) -> None:
+    def _start(self, flight: Flight, held: Any, after_refusal: bool, is_urgent: bool) -> bool:
         self.process.asked(Task(self._context(held.token if held else None, after_refusal), flight))
+        return True
 
     def _emit(self, event: Event) -> None:
         self.process.told(event)

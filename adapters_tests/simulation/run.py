@@ -49,7 +49,7 @@ def simulate(seed: int) -> Report:
     """Run the simulation of *seed* to its end, or to the first violation."""
     rng = random.Random(seed)
     faults = Faults.drawn(rng)
-    with single_threaded(rng):
+    with seeded(rng):
         world = World(rng, faults)
         try:
             _faulty(world, rng.choice(_STEPS))
@@ -60,9 +60,9 @@ def simulate(seed: int) -> Report:
 
 
 @contextmanager
-def single_threaded(rng: random.Random) -> Iterator[None]:
-    """Let token sources start no thread, and draw their random numbers from *rng*."""
-    with mock.patch.object(source, "start", lambda work: work() is None), mock.patch.object(source, "random", rng):
+def seeded(rng: random.Random) -> Iterator[None]:
+    """Let token sources draw their random numbers from *rng*."""
+    with mock.patch.object(source, "random", rng):
         yield
 
 

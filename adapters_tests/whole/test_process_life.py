@@ -332,7 +332,7 @@ source = TokenSource(AdobePass(statement, base_url=url), store=FileStore(store),
 class Watching:
     def find_spec(self, name, path=None, target=None):
         thread = threading.current_thread()
-        if thread.name == "dcrauth-renewal" and thread.ident not in fork._forks.undivided.values():
+        if thread.name == "dcrauth-worker" and thread.ident not in fork._forks.undivided.values():
             print(name)
 
 sys.meta_path.insert(0, Watching())

@@ -15,6 +15,7 @@ from dcrauth.engine.clock import Clock
 from dcrauth.engine.source import TokenSource
 from dcrauth.engine.sources import TokenSources
 from dcrauth.engine.status import Status
+from dcrauth.engine.workers import set_workers
 from dcrauth.errors import (
     ConfigurationError,
     CredentialsRejected,
@@ -90,6 +91,7 @@ __all__ = [
     "Unavailable",
     "events",
     "open_store",
+    "set_workers",
 ]
 
 _LATER = {

@@ -35,6 +35,55 @@ def start_thread(work: Callable[[], object], *, name: str, daemon: bool) -> bool
     return True
 
 
+class OnDemand:
+    """A thread that is there as long as there is something to do for it, and does not keep the interpreter from ending.
+
+    It may be asked for anywhere, also where an interrupt may come at any moment: nothing is locked for that, and
+    nothing waited for.
+
+    Parameters:
+        work: does what there is to do, and returns when there has been nothing for a while.
+        is_needed: tells whether there is something to do.
+        name: what the thread is called.
+    """
+
+    def __init__(self, work: Callable[[], object], is_needed: Callable[[], bool], name: str) -> None:
+        self._work, self._is_needed, self._name = work, is_needed, name
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Forget the thread of the parent process."""
+        self._running = threading.Lock()
+        self._starting = False
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the thread is there, or will be."""
+        return self._starting or self._running.locked()
+
+    def ensure(self) -> bool:
+        """Have the thread there after what was put where it finds it; return False where no thread can be had."""
+        if self.is_there:
+            return True
+        try:
+            self._starting = True
+            if start_thread(self._run, name=self._name, daemon=True):
+                return True
+            self._starting = False
+        except BaseException:
+            self._starting = False
+            raise
+        return False
+
+    def _run(self) -> None:
+        self._starting, running = False, self._running
+        while self._is_needed() and running.acquire(blocking=False):
+            try:
+                self._work()
+            finally:
+                running.release()
+
+
 def to_the_end(work: Callable[[], T]) -> T:
     """Do *work* on a thread of its own, and return or raise what it does.
 

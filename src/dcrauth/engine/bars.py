@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from dcrauth import events
 from dcrauth.engine import answers, rules
-from dcrauth.engine.effects import Bar, Claim, Emit, Now, Put, Release, RenewalContext, Sleep, Steps, record
+from dcrauth.engine.effects import Bar, Claim, Emit, Glance, Now, Put, Release, RenewalContext, Steps, record
 from dcrauth.engine.records import UnusableRegistration, read_unusable, write_unusable
 from dcrauth.errors import DCRAuthError, RegistrationRejected, StoreCorrupt, StoreError, StoreLost, another
 
@@ -35,7 +35,7 @@ def admitted(context: RenewalContext) -> Steps[None]:
             raise refusal
         if found or now.monotonic >= context.deadline:
             return
-        yield Sleep(_GLANCE)
+        yield Glance(_GLANCE)
 
 
 def standing(context: RenewalContext) -> Steps[UnusableRegistration | None]:

@@ -28,17 +28,18 @@ from dcrauth.errors import (
 )
 
 
-def recovered(context: RenewalContext, client: StoredCredentials) -> Steps[AccessToken]:
+def recovered(context: RenewalContext, client: StoredCredentials, refusal: CredentialsRejected) -> Steps[AccessToken]:
     """Get a token although the server did not recognise the client: first doubt, then confirm, then register anew."""
-    context.found.clear()  # that was before the call
     latest = yield from client_of(context)
     if latest.data != client.data:
         return (yield from fetched_by_another(context, latest.credentials))
-    yield Sleep(context.policy.least_pause * (1.0 + context.chance()))
-    try:
-        return (yield from fetched(context, client.credentials))
-    except CredentialsRejected as again:
-        refusal = again
+    if context.progress.refused != client.data:
+        context.progress.refused = client.data
+        yield Sleep(context.policy.least_pause * (1.0 + context.chance()))
+        try:
+            return (yield from fetched(context, client.credentials))
+        except CredentialsRejected as again:
+            refusal = again
     objection = yield from objection_to(context, client, refusal)
     if objection is not None:
         raise objection

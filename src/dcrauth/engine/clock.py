@@ -9,6 +9,8 @@ from dcrauth._internal.arguments import wrong
 from dcrauth._internal.confidential import discreet_constructor
 from dcrauth.engine.instant import Instant
 
+_sleep = time.sleep
+
 
 @discreet_constructor
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Clock:
     Parameters:
         wall: returns seconds since the epoch.
         monotonic: returns seconds that never step back.
-        sleep: waits for so many seconds.
+        sleep: waits for so many seconds. One of your own is called for each wait of a renewal, on the worker that
+            renews; without one, long waits keep no worker.
 
     Raises:
         ConfigurationError: one of them is no function.
@@ -26,12 +29,17 @@ class Clock:
 
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = _sleep
 
     def __post_init__(self) -> None:
         for name in ("wall", "monotonic", "sleep"):
             if not callable(getattr(self, name)):
                 raise wrong(f"Clock: {name}", "a function", getattr(self, name))
+
+    @property
+    def has_a_sleep_of_its_own(self) -> bool:
+        """Whether time passes by *sleep* alone, as in tests that skip it."""
+        return self.sleep is not _sleep
 
     def now(self) -> Instant:
         """Return the present moment on both clocks."""

@@ -1,5 +1,6 @@
 """Performing what a renewal asks for, against a real store, a real transport and a real clock."""
 
+import os
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 
 from dcrauth._internal.confidential import chain_of
 from dcrauth.credentials import AccessToken
+from dcrauth.engine.calls import CALLS, Calls
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.effects import (
     Add,
@@ -29,12 +31,14 @@ from dcrauth.engine.effects import (
     Steps,
 )
 from dcrauth.engine.incident_breaker import IncidentBreaker
+from dcrauth.engine.job import Wait
 from dcrauth.engine.refusals import REFUSALS, Refusals
 from dcrauth.engine.renewal import glimpsed, renewal, unlocked
 from dcrauth.engine.store_health import health_of
 from dcrauth.engine.store_repair import forgotten, restored
 from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreError, StoreUnavailable, described, is_refusal
 from dcrauth.events import Event, StoreProblem
+from dcrauth.providers.protocol import Request, Response
 from dcrauth.stores import Reading, Store, reading, reads_many
 from dcrauth.transports import Transport
 
@@ -52,6 +56,7 @@ class Driver:
         emit: called with each event.
         breaker: what the identities of this process were told by the token endpoint.
         refusals: what they were told by registration endpoints about their statements.
+        calls: which of their calls may be made now.
     """
 
     store: Store
@@ -60,6 +65,7 @@ class Driver:
     emit: Callable[[Event], None]
     breaker: IncidentBreaker
     refusals: Refusals = REFUSALS
+    calls: Calls = CALLS
 
     def renew(self, context: RenewalContext, give_way: Callable[[], None]) -> AccessToken:
         """Return a token for *context*: one that a peer has stored, or, under the store's lock, a new one for all.
@@ -70,11 +76,11 @@ class Driver:
         """
         give_way()
         try:
-            return _discreet(lambda: self._renew(context, give_way))
+            return discreetly(lambda: self._renew(context, give_way))
         except DCRAuthError:
             raise
         except BaseException:
-            self.refusals.abandon(self._statement(context.provider.register_url, context.provider.statement_digest))
+            self.refusals.abandon(self.statement(context.provider.register_url, context.provider.statement_digest))
             raise
 
     def _renew(self, context: RenewalContext, give_way: Callable[[], None]) -> AccessToken:
@@ -83,61 +89,61 @@ class Driver:
             return token
         with ExitStack() as held:
             try:
-                held.enter_context(self._locked(context))
+                held.enter_context(self.locked(context))
             except StoreUnavailable as error:
                 return self.run(unlocked(context, error), give_way)
             return self.run(renewal(context), give_way)
 
     def forget(self, context: RenewalContext) -> bool:
         """Delete the credentials of *context* on purpose, under the store's lock; return whether there were any."""
-        return _discreet(lambda: self._forget(context))
+        return discreetly(lambda: self._forget(context))
 
     def _forget(self, context: RenewalContext) -> bool:
-        with self._locked(context):
+        with self.locked(context):
             return self.run(forgotten(context))
 
     def restore(self, context: RenewalContext) -> bool:
         """Put the credentials of *context* that were kept aside last back in use; return whether there were any."""
-        return _discreet(lambda: self._restore(context))
+        return discreetly(lambda: self._restore(context))
 
     def _restore(self, context: RenewalContext) -> bool:
-        with self._locked(context):
+        with self.locked(context):
             return self.run(restored(context))
 
     @contextmanager
-    def _locked(self, context: RenewalContext) -> Iterator[None]:
-        """Hold the store's lock; raise StoreUnavailable if it cannot be had, and nothing if it cannot be let go."""
-        key, wait = context.identity.key, context.policy.lock_wait
+    def locked(self, context: RenewalContext, wait: float | None = None) -> Iterator[None]:
+        """Hold the store's lock; raise StoreUnavailable if it cannot be had, and nothing if it cannot be let go.
+
+        Parameters:
+            wait: for how long to wait for it, in seconds; 0 only tries.
+        """
+        key, wait = context.identity.key, context.policy.lock_wait if wait is None else wait
         lock = _guarded(StoreUnavailable, "store", lambda: self.store.lock(key, wait=wait))
         _guarded(StoreUnavailable, "store", lock.__enter__)
+        process = os.getpid()
         try:
             yield
         finally:
             try:
-                _guarded(StoreUnavailable, "store", lambda: lock.__exit__(None, None, None))
+                if os.getpid() == process:  # else it is a parent's, which goes on to hold it
+                    _guarded(StoreUnavailable, "store", lambda: lock.__exit__(None, None, None))
             except DCRAuthError as problem:
                 # What was done under the lock is done: it saves calls, and nothing rests on it.
                 self.emit(StoreProblem(context.name, problem))
 
     def run(self, steps: Steps[T], give_way: Callable[[], None] = lambda: None) -> T:
         """Perform the effects of *steps* in order, each after a call of *give_way*, and return its result."""
-        result: Any = None
-        error: DCRAuthError | None = None
-        while True:
-            try:
-                effect = steps.send(result) if error is None else steps.throw(error)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+
+        def perform(effect: Effect) -> Any:
             give_way()
-            result, error = self._outcome(effect)
+            return self.perform(effect)
 
-    def _outcome(self, effect: Effect) -> tuple[Any, DCRAuthError | None]:
-        try:
-            return self._perform(effect), None
-        except DCRAuthError as error:
-            return None, _without_frames(error)
+        found = carried_out(steps, perform)
+        assert not isinstance(found, Wait)  # noqa: S101  # it waits where it is
+        return found
 
-    def _perform(self, effect: Effect) -> Any:
+    def perform(self, effect: Effect) -> Any:
+        """Do what *effect* says, and return its result."""
         match effect:
             case Now():
                 return self.clock.now()
@@ -148,9 +154,13 @@ class Driver:
             case ReportOutcome() | Claim() | Release():
                 return self._among_identities(effect, self.clock.now().monotonic)
             case Send():
-                return _guarded(ServerUnavailable, "transport", lambda: self.transport.send(effect.request))
+                return self.sent(effect.request)
             case _:
                 return self._watched(lambda: self._in_store(effect))
+
+    def sent(self, request: Request) -> Response:
+        """Return the answer to *request*."""
+        return _guarded(ServerUnavailable, "transport", lambda: self.transport.send(request))
 
     def _among_identities(self, effect: ReportOutcome | Claim | Release, now: float) -> Any:
         """Ask for, or note, what the identities of this process know of their server."""
@@ -158,12 +168,12 @@ class Driver:
             case ReportOutcome():
                 return self.breaker.report(effect.identity, now, refused=effect.refused)
             case Claim():
-                return self.refusals.claim(self._statement(effect.endpoint, effect.statement), now)
+                return self.refusals.claim(self.statement(effect.endpoint, effect.statement), now)
             case Release():
-                key = self._statement(effect.endpoint, effect.statement)
+                key = self.statement(effect.endpoint, effect.statement)
                 return self.refusals.release(key, now, effect.refusal, effect.seconds)
 
-    def _statement(self, endpoint: str, digest: str) -> Hashable:
+    def statement(self, endpoint: str, digest: str) -> Hashable:
         """How those who know of refused statements call one: moments of two clocks say nothing to each other."""
         return endpoint, digest, self.clock
 
@@ -212,6 +222,25 @@ class Driver:
         return found
 
 
+def carried_out(steps: Steps[T], perform: Callable[[Effect], Any]) -> T | Wait:
+    """Have the effects of *steps* performed in order, and return what comes of them; the first `Wait` ends them."""
+    result: Any = None
+    error: DCRAuthError | None = None
+    while True:
+        try:
+            effect = steps.send(result) if error is None else steps.throw(error)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        result = error = None
+        try:
+            result = perform(effect)
+        except DCRAuthError as reason:
+            error = _without_frames(reason)
+        if isinstance(result, Wait):
+            steps.close()
+            return result
+
+
 def _guarded(kind: type[DCRAuthError], what: str, act: Callable[[], T]) -> T:
     """Do *act*; an error that a custom store or transport lets through becomes one of ours, its text left out.
 
@@ -228,7 +257,7 @@ def _guarded(kind: type[DCRAuthError], what: str, act: Callable[[], T]) -> T:
     raise failure
 
 
-def _discreet(act: Callable[[], T]) -> T:
+def discreetly(act: Callable[[], T]) -> T:
     """Do *act*; from what it raises nobody learns the variables of our functions, which hold records and secrets.
 
     There are programs that log them, frame by frame, for each error.

@@ -11,7 +11,7 @@ from dcrauth import events
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.records import StoredCredentials, UnusableRegistration
-from dcrauth.errors import DCRAuthError, StoreError
+from dcrauth.errors import DCRAuthError, StoreError, Unavailable
 from dcrauth.policy import Policy
 from dcrauth.providers.protocol import Provider, Request
 
@@ -74,7 +74,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Send:
-    """Call the provider; the result is its `Response`, or an `Unavailable` error is thrown."""
+    """Call the provider; the result is its `Response` or `Withheld`, or an `Unavailable` error is thrown."""
 
     request: Request
 
@@ -122,6 +122,18 @@ class Sleep:
     """Wait for so many seconds."""
 
     seconds: float
+
+
+@dataclass(frozen=True)
+class Glance(Sleep):
+    """Wait for so many seconds, or until another identity was told what is said to the statement that was claimed."""
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """What a `Send` results in that is not to be made now, nor any other one of this renewal: the *error* says why."""
+
+    error: Unavailable
 
 
 @dataclass(frozen=True)
@@ -197,6 +209,33 @@ class Memory:
     bar: Bar | None = None
 
 
+@dataclass
+class Progress:
+    """How far a renewal has come, which may end in the middle to wait, and is begun anew then.
+
+    Parameters:
+        attempts: how many calls of the registration endpoint (True) and the token endpoint (False) have not settled
+            anything so far, and the monotonic time of the first of them.
+        refused: the record of the client that was refused once, and is to be asked for once more.
+        suspicion: what it is to look into.
+        lock_tries: how often its lock was not to be had.
+        lock_until: the monotonic time until which it is tried.
+    """
+
+    attempts: dict[bool, tuple[int, float]] = field(default_factory=dict)
+    refused: bytes | None = field(default=None, repr=False)
+    suspicion: Suspicion | None = None
+    lock_tries: int = 0
+    lock_until: float | None = None
+
+
+@dataclass(frozen=True)
+class LockTry:
+    """That a lock is to be tried again in so many *seconds*."""
+
+    seconds: float
+
+
 @dataclass(frozen=True)
 class RenewalContext:
     """What one renewal is about.
@@ -211,6 +250,7 @@ class RenewalContext:
         memory: what earlier renewals in this process came to know.
         after_refusal: whether it was asked for because a protected API has refused *instead_of*.
         found: what was looked up in the store at its beginning, or why that failed, each until it is used.
+        progress: how far it has come.
     """
 
     identity: Identity
@@ -222,6 +262,7 @@ class RenewalContext:
     memory: Memory = field(default_factory=Memory)
     after_refusal: bool = False
     found: dict[str, bytes | StoreError | None] = field(default_factory=dict, repr=False)
+    progress: Progress = field(default_factory=Progress)
 
     @property
     def name(self) -> str:

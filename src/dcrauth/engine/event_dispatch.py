@@ -8,6 +8,7 @@ import time
 import traceback
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from dcrauth import events
 from dcrauth._internal import fork
 from dcrauth._internal.arguments import is_asynchronous, wrong
-from dcrauth._internal.threads import start_thread
+from dcrauth._internal.threads import OnDemand
 from dcrauth.errors import ConfigurationError
 
 _IDLE = 1.0
@@ -71,10 +72,9 @@ class Listener:
         _all.add(self)
 
     def after_fork(self) -> None:
-        """Forget what the parent process has still to tell, and its thread."""
+        """Forget what the parent process has still to tell."""
         self._waiting: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self._running = threading.Lock()
-        self._starting = False
+        self._being_told = threading.Lock()
 
     def emit(self, event: events.Event) -> None:
         """Have the function called with *event*, soon.
@@ -86,66 +86,99 @@ class Listener:
             return
         self._waiting.put(partial(self._call, event))
         # Where no thread can be had, the event waits for the next one, or for a flush, as at the interpreter's end.
-        self._is_running()
+        _TELLERS.tell(self)
 
     def flush(self, seconds: float) -> bool:
         """Wait until all events that came before were told, for at most so many *seconds*; return whether they were."""
-        if self._waiting.empty() and not self._running.locked():
+        if self._waiting.empty() and not self._being_told.locked():
             return True
         told = threading.Lock()
         told.acquire()
         self._waiting.put(told.release)
-        if not self._is_running():
-            self._run_here()
+        if not _TELLERS.tell(self):
+            self._tell_here()
         return told.acquire(timeout=min(max(0.0, seconds), threading.TIMEOUT_MAX))
 
-    def _is_running(self) -> bool:
-        """Return whether a thread calls the function, or will: one that is started, if need be and if it can be had."""
-        if self._starting or self._running.locked():
-            return True
-        try:
-            self._starting = True
-            if start_thread(partial(self._run, _IDLE), name="dcrauth-events", daemon=True):
-                return True
-            self._starting = False
-        except BaseException:
-            self._starting = False
-            raise
-        return False
+    def tell(self) -> None:
+        """Call the function with all that waits, unless another thread is at it, which then goes on with that."""
+        being_told = self._being_told
+        while not self._waiting.empty() and being_told.acquire(blocking=False):
+            try:
+                self._call_until_empty()
+            finally:
+                being_told.release()
 
-    def _run_here(self) -> None:
+    def _tell_here(self) -> None:
         try:
-            self._run(0.0)
+            self.tell()
         except BaseException:
             # An interrupt may have come when it was taken and nothing was there yet to release it.
-            self._running = threading.Lock()
+            self._being_told = threading.Lock()
             raise
 
-    def _run(self, patience: float) -> None:
-        self._starting, running = False, self._running
-        while not self._waiting.empty() and running.acquire(blocking=False):
-            try:
-                self._call_until_idle(patience)
-            finally:
-                running.release()
-
-    def _call_until_idle(self, patience: float) -> None:
-        while True:
-            try:
-                act = self._waiting.get(timeout=patience)
-            except Empty:
-                return
-            act()
+    def _call_until_empty(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._waiting.get_nowait()()
 
     def _call(self, event: events.Event) -> None:
         try:
             told: object = self._on_event(event)
-        except BaseException:  # it is nobody's thread but the listener's
+        except BaseException:  # it is nobody's thread but the listeners'
             _log(logging.ERROR, "on_event raised for %s", type(event).__name__, exc_info=True)
             return
         if inspect.iscoroutine(told):
             told.close()
             _log(logging.ERROR, "%s", _TO_BE_AWAITED)
+
+
+class Tellers:
+    """The threads that call listeners: as many as there are slow ones, up to a few, and none while nothing happens."""
+
+    def __init__(self, most: int = 4) -> None:
+        self._tellers = [OnDemand(self._tell_until_idle, self._has_work, "dcrauth-events") for _ in range(most)]
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Forget the threads of the parent process, and the listeners that they had still to call."""
+        self._waiting: SimpleQueue[Listener] = SimpleQueue()
+        self._idle = set[int]()
+        self._is_watched = False
+        for teller in self._tellers:
+            teller.after_fork()
+
+    def tell(self, listener: Listener) -> bool:
+        """Have a thread call *listener*; return whether there is one, or will be."""
+        if not self._is_watched:
+            fork.watch(self)
+            self._is_watched = True
+        self._waiting.put(listener)
+        return self._ensure()
+
+    def _ensure(self) -> bool:
+        """Have one thread more if those that have nothing to do are too few for the listeners that wait."""
+        if self._waiting.qsize() > len(self._idle):
+            for teller in self._tellers:
+                if not teller.is_there:
+                    return teller.ensure()
+        return True
+
+    def _has_work(self) -> bool:
+        return not self._waiting.empty()
+
+    def _tell_until_idle(self) -> None:
+        here = threading.get_ident()
+        while True:
+            self._idle.add(here)
+            try:
+                listener = self._waiting.get(timeout=_IDLE)
+            except Empty:
+                return
+            finally:
+                self._idle.discard(here)
+            self._ensure()  # somebody may have counted on this one
+            listener.tell()
+            del listener  # nobody need know it while nothing happens
 
 
 _TO_BE_AWAITED = (
@@ -162,6 +195,7 @@ def _check(on_event: object) -> None:
 
 
 _all: "weakref.WeakSet[Listener]" = weakref.WeakSet()
+_TELLERS = Tellers()
 
 
 @atexit.register

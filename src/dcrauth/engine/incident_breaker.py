@@ -18,6 +18,7 @@ class IncidentBreaker:
 
     def __init__(self) -> None:
         self._outcomes: dict[str, tuple[float, bool]] = {}
+        self._refused = 0
         self.after_fork()
         fork.watch(self)
 
@@ -37,10 +38,11 @@ class IncidentBreaker:
             How many identities were refused lately, and how many were answered at all.
         """
         with self._lock:
-            self._outcomes.pop(identity, None)
+            self._drop(identity)
             self._outcomes[identity] = (now, refused)
+            self._refused += refused
             self._forget_before(now - WINDOW)
-            return sum(refused for _, refused in self._outcomes.values()), len(self._outcomes)
+            return self._refused, len(self._outcomes)
 
     def forget(self, identity: str) -> None:
         """Drop what the token endpoint has said to *identity*, whose source is let go."""
@@ -50,10 +52,11 @@ class IncidentBreaker:
     def _forget_before(self, moment: float) -> None:
         # The oldest come first, since a noted one is put at the end.
         while (oldest := next(iter(self._outcomes.items())))[1][0] < moment:
-            del self._outcomes[oldest[0]]
+            self._drop(oldest[0])
 
     def _drop(self, identity: str) -> None:
-        self._outcomes.pop(identity, None)
+        _, refused = self._outcomes.pop(identity, (0.0, False))
+        self._refused -= refused
 
 
 _breakers: dict[str, IncidentBreaker] = {}
@@ -61,7 +64,9 @@ _breakers: dict[str, IncidentBreaker] = {}
 
 def breaker_of(token_url: str) -> IncidentBreaker:
     """Return the breaker that all identities of this process at one token endpoint share."""
-    return _breakers.setdefault(usual_spelling(token_url), IncidentBreaker())
+    key = usual_spelling(token_url)
+    found = _breakers.get(key)
+    return _breakers.setdefault(key, IncidentBreaker()) if found is None else found
 
 
 def forget_breaker(token_url: str) -> None:

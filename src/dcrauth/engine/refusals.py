@@ -5,8 +5,8 @@ refusal says all there is to say.
 """
 
 import threading
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 
 from dcrauth._internal import fork
 from dcrauth.errors import DCRAuthError, another
@@ -17,11 +17,16 @@ PATIENCE = 2.0
 
 @dataclass(frozen=True)
 class _Known:
-    """How a statement was refused, if it was, and for how long since then nobody else is to show it, in seconds."""
+    """How a statement was refused, if it was, and for how long since then nobody else is to show it, in seconds.
+
+    Parameters:
+        waiting: what to call when that is known.
+    """
 
     refusal: DCRAuthError | None
     since: float
     seconds: float
+    waiting: list[Callable[[], object]] = field(default_factory=list)
 
     def left(self, now: float) -> float:
         return self.since + self.seconds - now if self.since <= now else 0.0
@@ -39,12 +44,15 @@ class Refusals:
         """Make a new lock: that of the parent may be held by a thread that does not exist here."""
         self._lock = threading.Lock()
 
-    def claim(self, statement: Hashable, now: float) -> tuple[DCRAuthError, float] | bool:
+    def claim(
+        self, statement: Hashable, now: float, wake: Callable[[], object] | None = None
+    ) -> tuple[DCRAuthError, float] | bool:
         """Ask whether to show a statement.
 
         Parameters:
             statement: the endpoint, its digest, and the clock that *now* is of: moments of two clocks say nothing.
             now: the monotonic time, in seconds.
+            wake: called when another identity that is the first to has heard, or has given up.
 
         Returns:
             True to do so; False as long as another identity is the first to; or an error like that of the last refusal,
@@ -53,7 +61,11 @@ class Refusals:
         with self._lock:
             known = self._known.get(statement)
             if known is not None and (left := known.left(now)) > 0.0:
-                return False if known.refusal is None else (another(known.refusal), left)
+                if known.refusal is not None:
+                    return another(known.refusal), left
+                if wake is not None:
+                    known.waiting.append(wake)
+                return False
             if known is None or known.refusal is not None:
                 self._known[statement] = _Known(known.refusal if known else None, now, PATIENCE)
         return True
@@ -68,7 +80,9 @@ class Refusals:
             seconds: for how long nobody is to show it.
         """
         with self._lock:
+            known = self._known.get(statement)
             self._known[statement] = _Known(refusal, now, seconds)
+            _wake_all(known)
 
     def abandon(self, statement: Hashable) -> None:
         """Let others show a statement at once: whoever was to be the first has been interrupted."""
@@ -76,6 +90,12 @@ class Refusals:
             known = self._known.get(statement)
             if known is not None and known.refusal is None:
                 del self._known[statement]
+                _wake_all(known)
+
+
+def _wake_all(known: _Known | None) -> None:
+    while known is not None and known.waiting:
+        known.waiting.pop()()
 
 
 REFUSALS = Refusals()

@@ -1,8 +1,7 @@
 """A limit of registrations in a time: who invents instances of an application has each of them registered."""
 
 from collections import deque
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Callable, Hashable
 
 from dcrauth.engine.refusals import REFUSALS, Refusals
 from dcrauth.errors import DCRAuthError, RegistrationsLimited
@@ -25,13 +24,15 @@ class RegistrationLimit(Refusals):
         self._begun: deque[float] = deque(maxlen=most)
         self._most = most
 
-    def claim(self, statement: Hashable, now: float, *more: Any) -> tuple[DCRAuthError, float] | bool:
+    def claim(
+        self, statement: Hashable, now: float, wake: Callable[[], object] | None = None
+    ) -> tuple[DCRAuthError, float] | bool:
         """Ask whether to show a statement, as `Refusals.claim` says; an error as well where that were one too many."""
         with self._lock:
             if (left := self._left(now)) > 0.0:
                 told = f"{self._most} registrations were begun within an hour, as registrations_per_hour says"
                 return RegistrationsLimited(told), left
-            found = self._refusals.claim(statement, now, *more)
+            found = self._refusals.claim(statement, now, wake)
             if found is True:
                 self._begun.append(now)
             return found

@@ -19,10 +19,12 @@ from dcrauth.engine.client_refused import doubted, recovered
 from dcrauth.engine.effects import (
     Emit,
     Get,
+    LockTry,
     Now,
     Put,
     RenewalContext,
     Steps,
+    Suspicion,
     looked_up,
     record,
 )
@@ -49,8 +51,7 @@ def renewal(context: RenewalContext) -> Steps[AccessToken]:
         Unavailable: the server could not be asked, or not in time.
         StoreError: the store failed, or holds something that must not be touched.
     """
-    suspicion, context.memory.suspicion = context.memory.suspicion, None
-    identity = context.identity
+    suspicion, identity = suspected(context), context.identity
     yield from looked_up(context, identity.token, identity.credentials, identity.registration)
     token = yield from adopted(context)
     if token is not None:
@@ -60,10 +61,44 @@ def renewal(context: RenewalContext) -> Steps[AccessToken]:
         client = yield from doubted(context, client, suspicion)
     try:
         token = yield from fetched(context, client.credentials)
-    except CredentialsRejected:
-        token = yield from recovered(context, client)
+    except CredentialsRejected as refusal:
+        token = yield from recovered(context, client, refusal)
     yield from shared(context, token)
     return token
+
+
+def suspected(context: RenewalContext) -> Suspicion | None:
+    """Return what this renewal is to look into, be it begun anew, and no later one."""
+    if context.memory.suspicion is not None:
+        context.progress.suspicion, context.memory.suspicion = context.memory.suspicion, None
+    return context.progress.suspicion
+
+
+def without_lock(context: RenewalContext, lock_error: StoreUnavailable) -> Steps[AccessToken | LockTry]:
+    """Go on where the lock cannot be had: whoever holds it may bring a token, and is waited for, but not for ever.
+
+    Returns:
+        The token that a peer has written by now, or when to try the lock again.
+
+    Raises:
+        DCRAuthError: as `unlocked` does, where the store cannot be read, or the wait was too long.
+    """
+    progress, now = context.progress, (yield Now())
+    if progress.lock_until is None:
+        progress.lock_until = now.monotonic + context.policy.lock_wait
+    left = progress.lock_until - now.monotonic
+    if left <= 0.0:
+        return (yield from unlocked(context, lock_error))
+    try:
+        token = yield from token_of_a_peer(context)
+    except StoreUnavailable:  # then the lock was not to be had for that reason, and nobody need be waited for
+        return (yield from unlocked(context, lock_error))
+    except StoreError:
+        token = None
+    if token is not None:
+        return token
+    progress.lock_tries += 1
+    return LockTry(min(left, rules.next_lock_try(progress.lock_tries, context.chance())))
 
 
 def unlocked(context: RenewalContext, lock_error: StoreUnavailable) -> Steps[AccessToken]:
@@ -96,16 +131,24 @@ def glimpsed(context: RenewalContext) -> Steps[AccessToken | None]:
 
     Whatever is wrong with the store, the renewal that comes next will tell.
     """
-    key = context.identity.token
     try:
-        data = yield Get(key)
-        token = None if data is None else read_token(key, data)
+        token = yield from token_of_a_peer(context)
     except StoreError:
         return None
-    token = yield from taken_over(context, token)
     if token is not None:
         context.memory.suspicion = None
     return token
+
+
+def token_of_a_peer(context: RenewalContext) -> Steps[AccessToken | None]:
+    """Return the token in the store, if it is any better than the one to replace.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    key = context.identity.token
+    data = yield Get(key)
+    return (yield from taken_over(context, None if data is None else read_token(key, data)))
 
 
 def adopted(context: RenewalContext) -> Steps[AccessToken | None]:

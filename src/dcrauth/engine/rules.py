@@ -33,6 +33,16 @@ FEWEST_OF_AN_INCIDENT = 3
 """So many identities have to be refused at once before it is taken for the server's own trouble."""
 
 
+JITTER = 0.25
+"""By up to this part a wait that a server has asked for is longer: not all that were told so come at one moment."""
+
+LONGEST_SLEEP = 1.0
+"""For so many seconds a renewal keeps its worker and its lock while it waits."""
+
+_FIRST_TRY, _LAST_TRY = 0.05, 2.0
+"""Seconds before the second try of a lock, and the most between two of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """How the last renewals ended, and the moment before which there is no other.
@@ -123,13 +133,28 @@ def pause(problem: Problem, attempt: int, now: Instant, chance: float, policy: P
     """Return how many seconds to wait after the *attempt*-th unsuccessful call of an endpoint.
 
     A throttled client waits for as long as the server says, and for a second at least (Adobe Pass documentation:
-    Throttling mechanism); any other failure backs off with full jitter.
+    Throttling mechanism); any other failure backs off with full jitter. What the server says comes with jitter on top.
     """
     told = answers.told_to_wait(problem, now.wall)
+    longer = 1.0 + JITTER * chance
     if answers.meaning(problem) is Meaning.THROTTLED:
-        return policy.least_pause * (1.0 + chance) if told is None else max(told, policy.least_pause)
+        return policy.least_pause * (1.0 + chance) if told is None else max(told, policy.least_pause) * longer
     backoff = chance * min(policy.longest_pause, policy.least_pause * 2.0 ** (attempt - 1))
-    return max(backoff, told or 0.0)
+    return max(backoff, (told or 0.0) * longer)
+
+
+def is_parked(seconds: float) -> bool:
+    """Return whether a renewal that has to wait for so many *seconds* gives its worker and its lock back meanwhile."""
+    return seconds > LONGEST_SLEEP
+
+
+def next_lock_try(tries: int, chance: float) -> float:
+    """Return how many seconds after so many *tries* a lock that somebody else holds is tried again.
+
+    Parameters:
+        chance: a number in [0, 1) that spreads the tries of many processes.
+    """
+    return max(_FIRST_TRY, min(_LAST_TRY, _FIRST_TRY * 2.0 ** min(tries - 1, 30)) * (0.5 + chance / 2))
 
 
 def worth_another(problem: Problem, attempt: int, at: float, deadline: float, policy: Policy) -> bool:
@@ -151,7 +176,7 @@ def next_try(error: DCRAuthError, failures: int, now: Instant, chance: float, po
     if isinstance(error, Rejected):
         known = now.wall + policy.probe_after if error.retry_at is None else error.retry_at
         return now.later(min(max(policy.least_pause, known - now.wall), policy.probe_after))
-    asked = min(max(0.0, (error.retry_at or 0.0) - now.wall), LONGEST_WAIT)
+    asked = min(max(0.0, (error.retry_at or 0.0) - now.wall), LONGEST_WAIT * (1.0 + JITTER))
     backoff = min(policy.longest_pause, policy.least_pause * 2.0 ** min(failures - 1, 30))
     return now.later(max(asked, backoff * (0.5 + chance / 2)))
 

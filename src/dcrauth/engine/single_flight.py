@@ -2,8 +2,8 @@
 
 No event loop is blocked meanwhile (`wait_async`). Between processes, `registration` lets the first write win.
 
-The work itself runs on a thread of its own, so that no waiter's cancellation, timeout or closed loop can stop it
-half-way; a waiter only ever gives up waiting. No asyncio or trio lock is involved: those belong to one loop.
+The work itself is done by the workers of the process, so that no waiter's cancellation, timeout or closed loop can stop
+it half-way; a waiter only ever gives up waiting. No asyncio or trio lock is involved: those belong to one loop.
 """
 
 import sys
@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dcrauth._internal.threads import need_room, start_thread
+from dcrauth._internal.threads import need_room
 from dcrauth.credentials import AccessToken
+from dcrauth.engine.job import Job
+from dcrauth.engine.workers import WORKERS
 from dcrauth.errors import DCRAuthError
 
 _MOMENT = 0.001
@@ -21,8 +23,6 @@ _MOMENT = 0.001
 
 _ROOM = 300
 """How many frames a renewal may need: about three times what any transport and store of ours do."""
-
-_NAME = "dcrauth-renewal"
 
 
 class Flight:
@@ -33,9 +33,13 @@ class Flight:
 
     Attributes:
         outdated: whether the credentials are gone that the renewal began with, so that its token is not to be kept.
+        job: what the workers do about it, if they do.
     """
 
+    __slots__ = ("__weakref__", "_lock", "_outcome", "_wakers", "job", "outdated")
+
     def __init__(self) -> None:
+        self.job: Job | None = None
         self.outdated = False
         self._lock = threading.Lock()
         self._wakers: list[Callable[[], None]] = []
@@ -61,6 +65,11 @@ class Flight:
         if not self._wakers:
             time.sleep(_MOMENT)
 
+    def hurry(self) -> None:
+        """Have it done before those that nobody waits for."""
+        if self.job is not None:
+            WORKERS.hurry(self.job)
+
     def wake(self, waker: Callable[[], None]) -> bool:
         """Have *waker* called once it has ended, from another thread; return whether it has not ended yet."""
         with self._lock:
@@ -68,15 +77,6 @@ class Flight:
                 self._wakers.append(waker)
                 return True
             return False
-
-
-def start(work: Callable[[], None]) -> bool:
-    """Run the *work* of a renewal on a thread that the interpreter waits for at its exit.
-
-    Returns:
-        Whether a thread could be had: not at interpreter shutdown, for instance.
-    """
-    return start_thread(work, name=_NAME, daemon=False)
 
 
 def do_here(flight: Flight, work: Callable[[], None]) -> None:
@@ -95,17 +95,28 @@ def wait(flight: Flight, seconds: float) -> None:
     """Block until *flight* is done or *seconds* have passed."""
     gate = threading.Lock()
     gate.acquire()
-    if flight.wake(gate.release):
+    if not flight.wake(gate.release):
+        return
+    is_aside = WORKERS.step_aside(flight.job)
+    try:
         gate.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
+    finally:
+        if is_aside:
+            WORKERS.step_back()
 
 
 async def wait_async(flight: Flight, seconds: float) -> None:
     """Wait in an asyncio or trio task until *flight* is done or *seconds* have passed."""
-    # Trio first: in guest mode an asyncio loop is running underneath, but the task belongs to trio.
-    if _in_trio():
-        await _wait_trio(flight, seconds)
-    else:
-        await _wait_asyncio(flight, seconds)
+    is_aside = WORKERS.step_aside(flight.job)
+    try:
+        # Trio first: in guest mode an asyncio loop is running underneath, but the task belongs to trio.
+        if _in_trio():
+            await _wait_trio(flight, seconds)
+        else:
+            await _wait_asyncio(flight, seconds)
+    finally:
+        if is_aside:
+            WORKERS.step_back()
 
 
 def _in_trio() -> bool:

@@ -17,9 +17,10 @@ from dcrauth.engine.clock import Clock
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.offloaded import to_the_end_async
 from dcrauth.engine.rules import Course, Failure
-from dcrauth.engine.single_flight import Flight, do_here, start, wait, wait_async
+from dcrauth.engine.single_flight import Flight, do_here, wait, wait_async
 from dcrauth.engine.status import Status
 from dcrauth.engine.token_life import HeldToken
+from dcrauth.engine.workers import WORKERS
 from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours, refusal_behind
 from dcrauth.policy import Policy
 from dcrauth.providers.protocol import Provider, Verdict, check_provider
@@ -71,6 +72,7 @@ class TokenSource(Confidential):
         check_text(instance, "instance")
         # What renewals take is imported here: importing the package is cheaper without, and no renewal imports it.
         from dcrauth.engine.options import SourceOptions  # noqa: PLC0415
+        from dcrauth.engine.renewing import Renewing  # noqa: F401, PLC0415
 
         store = _default_store() if store is None else store
         options = SourceOptions.of(provider, store, transport, policy, on_event, clock)
@@ -286,9 +288,10 @@ class TokenSource(Confidential):
             course = rules.course(held, refused, now, blocked, self._policy)
             after_refusal = rules.is_in_hand(refused, held)
             renewing = course in {Course.WAIT, Course.USE_AND_RENEW}
-            flight, work = self._join_or_start(held, after_refusal) if renewing else (None, None)
-        if flight is not None and work is not None and course is Course.WAIT:
-            do_here(flight, work)
+            is_urgent = course is Course.WAIT
+            flight, work = self._join_or_start(held, after_refusal, is_urgent) if renewing else (None, None)
+        if flight is not None and course is Course.WAIT:
+            flight.hurry() if work is None else do_here(flight, work)
         if course is Course.FAIL and failure is not None:
             raise another(failure.error) from failure.error
         if course is Course.WAIT and flight is not None:
@@ -296,40 +299,46 @@ class TokenSource(Confidential):
         assert held is not None  # noqa: S101  # the two courses that are left use the token in hand
         return held.token
 
-    def _join_or_start(self, held: HeldToken | None, after_refusal: bool) -> tuple[Flight, Callable[[], None] | None]:
+    def _join_or_start(
+        self, held: HeldToken | None, after_refusal: bool, is_urgent: bool
+    ) -> tuple[Flight, Callable[[], None] | None]:
         """Return the renewal under way, or a new one, together with its work if no thread could be had for that."""
         if self._flight is not None:
             return self._flight, None
         flight = Flight()
-        if not start(partial(self._run, flight, held, after_refusal)):
+        if not self._start(flight, held, after_refusal, is_urgent):
             # Nobody else waits for that: the caller may be interrupted in the middle of it.
-            return flight, partial(self._renew, flight, held, after_refusal, DCRAuthError)
-        # Known to others only once it runs: if this thread is interrupted, nobody waits for what never comes.
+            return flight, partial(self._renew, flight, held, after_refusal)
+        # Known to others only once it is asked for: if this thread is interrupted, nobody waits for what never comes.
         self._flight = flight
         return flight, None
 
-    def _run(self, flight: Flight, held: HeldToken | None, after_refusal: bool) -> None:
-        """Renew on a thread that does nothing else: nobody waits for it any longer, whatever comes out of that."""
+    def _start(self, flight: Flight, held: HeldToken | None, after_refusal: bool, is_urgent: bool) -> bool:
+        """Have the workers renew; return False where no thread can be had."""
+        from dcrauth.engine.renewing import Renewing  # noqa: PLC0415  # imported by the constructor
+
+        begin = partial(self._context, held.token if held else None, after_refusal)
+        flight.job = Renewing(self._driver, flight, begin, self._finish, self._end_badly, is_urgent=is_urgent)
+        return WORKERS.submit(flight.job)
+
+    def _end_badly(self, flight: Flight, error: DCRAuthError, begun: float) -> None:
+        """Note how a renewal has failed; nobody waits for it any longer, whatever comes out of that."""
         try:
-            self._renew(flight, held, after_refusal, BaseException)
+            self._fail(flight, error, begun)
         except BaseException as reason:
             # Not even how it ended could be noted.
             self._clear(flight)
             flight.finish(as_ours(reason))
             raise
 
-    def _renew(self, flight: Flight, held: HeldToken | None, after_refusal: bool, ending: type[BaseException]) -> None:
-        """Renew, and tell those who wait how it ended.
-
-        Parameters:
-            ending: what is an end of the renewal if it is raised; all else is the business of the thread.
-        """
+    def _renew(self, flight: Flight, held: HeldToken | None, after_refusal: bool) -> None:
+        """Renew on the caller's thread, whose business is what else is raised than an error of ours."""
         begun = self._monotonic()
         try:
             context = self._context(held.token if held else None, after_refusal)
             token = self._driver.renew(context, flight.give_way)
-        except ending as reason:
-            self._fail(flight, as_ours(reason), begun)
+        except DCRAuthError as reason:
+            self._fail(flight, reason, begun)
         else:
             self._finish(flight, token)
 

@@ -93,7 +93,11 @@ class Problem:
 
 
 class Provider(Protocol):
-    """An authorization server and the APIs that it protects; every method is pure."""
+    """An authorization server and the APIs that it protects; every method is pure.
+
+    A provider may have a text more, ``throttle_key``: what the server counts calls by when it limits them, such as the
+    address of a device. After a 429 answer the calls with the same key are made one at a time, until one is answered.
+    """
 
     @property
     def register_url(self) -> str:
@@ -169,6 +173,12 @@ class PerRequest(Protocol):
     def for_request(self, fields: Mapping[str, str]) -> Provider:
         """Return the same provider with what those of the `device_headers` say that a request has."""
         ...
+
+
+def throttle_key(provider: Provider) -> str:
+    """Return what the server of *provider* counts calls by when it limits them; the token endpoint if nobody says."""
+    found: str = getattr(provider, "throttle_key", provider.token_url)
+    return found
 
 
 def check_provider(provider: object) -> None:

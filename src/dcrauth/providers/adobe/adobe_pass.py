@@ -172,6 +172,11 @@ class AdobePass(Confidential):
         """A digest of the body of a registration: of the statement, and of the redirect URI if there is one."""
         return hashlib.sha256(self.registration_request().body).hexdigest()
 
+    @property
+    def throttle_key(self) -> str:
+        """The device's address, by which Adobe counts calls (Throttling mechanism); else the token endpoint."""
+        return self._device_headers.get("X-Forwarded-For", self.token_url)
+
     def registration_request(self) -> Request:
         """Return the registration request (Adobe Pass documentation: Retrieve client credentials)."""
         fields = {"software_statement": self._statement.text}

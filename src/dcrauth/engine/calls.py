@@ -1,0 +1,137 @@
+"""Which calls may be made now: as few as a server that is silent, or has asked for fewer, can do with.
+
+An endpoint that answers nothing is not asked by everybody at once: one call finds out when it is back. A server that
+has answered 429 is asked by one after the other of those that it counts together, until it answers one.
+"""
+
+import threading
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from dcrauth._internal import fork, steady
+from dcrauth.engine.job import Job
+from dcrauth.engine.workers import WORKERS
+
+MOST_UNANSWERED = 8
+"""After so many calls in a row without an answer one at a time goes to an endpoint."""
+
+
+LONGEST_THROTTLE = 3_600.0
+"""Seconds after which a 429 says nothing any more."""
+
+
+class Admission(Enum):
+    """What is to become of a call."""
+
+    GO = "make it now; `Calls.end` has to follow"
+    WAIT = "wait until another one has been answered: the job is woken then"
+    SILENT = "do not make it: another one is finding out whether the endpoint is back"
+
+
+@dataclass
+class _Endpoint:
+    """How many calls are under way, and how many of the last ones in a row were not answered."""
+
+    under_way: int = 0
+    unanswered: int = 0
+
+
+@dataclass
+class _Throttle:
+    """When it was told last, who makes the one call that may be made, and who waits for that, the first one first."""
+
+    since: float = 0.0
+    holder: Job | None = None
+    waiting: dict[Job, None] = field(default_factory=dict)
+
+
+class Calls:
+    """The calls of this process.
+
+    Parameters:
+        wake: called with a job and the key that it waits for, when its turn has come.
+        clock: tells the time in seconds.
+    """
+
+    def __init__(self, wake: Callable[[Job, Hashable], None], clock: Callable[[], float] = steady.now) -> None:
+        self._wake, self._clock = wake, clock
+        self.after_fork()
+        fork.watch(self)
+
+    def after_fork(self) -> None:
+        """Forget the calls of the parent process, and those who make them."""
+        self._lock = threading.Lock()
+        self._endpoints: dict[Hashable, _Endpoint] = {}
+        self._throttles: dict[Hashable, _Throttle] = {}
+
+    def begin(self, endpoint: Hashable, key: Hashable, job: Job) -> Admission:
+        """Ask whether to make a call now.
+
+        Parameters:
+            endpoint: where it goes.
+            key: what the server counts it by when it limits calls.
+            job: what it is for; it is woken with *key* if it has to wait.
+        """
+        with self._lock:
+            there, throttle = self._endpoints.get(endpoint), self._throttles.get(key)
+            if there is not None and there.under_way and there.unanswered >= MOST_UNANSWERED:
+                return Admission.SILENT
+            if throttle is not None:
+                if throttle.holder not in {None, job}:
+                    throttle.waiting[job] = None
+                    return Admission.WAIT
+                throttle.holder = job
+            self._endpoints.setdefault(endpoint, _Endpoint()).under_way += 1
+        return Admission.GO
+
+    def end(self, endpoint: Hashable, key: Hashable, job: Job, status: int | None) -> None:
+        """Note what has come of a call that was begun.
+
+        Parameters:
+            status: that of the answer; None if there was none.
+        """
+        with self._lock:
+            self._note(endpoint, answered=status is not None)
+            if status == 429:
+                self._throttled(key)
+            elif status is not None and (throttle := self._throttles.pop(key, None)) is not None:
+                for each in throttle.waiting:
+                    self._wake(each, key)
+            self._hand_over(key, job)
+
+    def leave(self, key: Hashable, job: Job) -> None:
+        """Let others have the turn of *job*, which makes no call with it."""
+        with self._lock:
+            if (throttle := self._throttles.get(key)) is not None:
+                throttle.waiting.pop(job, None)
+            self._hand_over(key, job)
+
+    def _note(self, endpoint: Hashable, *, answered: bool) -> None:
+        there = self._endpoints[endpoint]
+        there.under_way -= 1
+        there.unanswered = 0 if answered else there.unanswered + 1
+        if not there.under_way and not there.unanswered:
+            del self._endpoints[endpoint]
+
+    def _throttled(self, key: Hashable) -> None:
+        now = self._clock()
+        throttle = self._throttles.pop(key, _Throttle())
+        throttle.since = now
+        self._throttles[key] = throttle
+        # The oldest come first. A key may be that of a device that never comes again.
+        while (oldest := next(iter(self._throttles.items())))[1].since < now - LONGEST_THROTTLE:
+            del self._throttles[oldest[0]]
+
+    def _hand_over(self, key: Hashable, job: Job) -> None:
+        throttle = self._throttles.get(key)
+        if throttle is None or throttle.holder not in {None, job}:
+            return
+        throttle.holder = next(iter(throttle.waiting), None)
+        if throttle.holder is not None:
+            del throttle.waiting[throttle.holder]
+            self._wake(throttle.holder, key)
+
+
+CALLS = Calls(WORKERS.wake)
+"""Those of this process."""

@@ -1,0 +1,97 @@
+"""Jobs that wait for a worker, in the order in which they get one: plain values, without a lock or a clock."""
+
+import heapq
+import itertools
+import math
+from collections import Counter, deque
+from collections.abc import Hashable
+
+from dcrauth.engine.job import Job, State
+
+BEHIND = 60.0
+"""A job that nobody waits for comes so many seconds later than it would otherwise, and no more than that."""
+
+_Entry = tuple[float, int, Job]
+
+
+def most_at_one_endpoint(workers: int) -> int:
+    """Return how many of so many *workers* may be at one endpoint: all but the last eighth, which is for the others."""
+    return max(1, workers - max(1, workers // 8))
+
+
+class Ready:
+    """The queue.
+
+    Parameters:
+        limit: how many jobs of one endpoint may run at once.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._numbers = itertools.count(1)
+        self._heap: list[_Entry] = []
+        self._running: Counter[Hashable] = Counter()
+        self._held_back: dict[Hashable, deque[_Entry]] = {}
+
+    def __len__(self) -> int:
+        """Return how many jobs a worker may find, at the most."""
+        return len(self._heap)
+
+    def put(self, job: Job) -> None:
+        """Add *job*, or put it where it belongs now."""
+        job.state, job.number = State.READY, next(self._numbers)
+        moment = -math.inf if job.is_awaited else job.asked + (0.0 if job.is_urgent else BEHIND)
+        heapq.heappush(self._heap, (moment, job.number, job))
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the next job is one that a worker waits for."""
+        return bool(self._heap) and self._heap[0][0] == -math.inf
+
+    def take(self) -> Job | None:
+        """Return the next job that may run, which then does; None if there is none."""
+        while self._heap:
+            entry = heapq.heappop(self._heap)
+            job = entry[2]
+            if not _is_present(entry):
+                continue
+            if self._running[job.endpoint] >= self.limit:
+                self._held_back.setdefault(job.endpoint, deque()).append(entry)
+                continue
+            self._running[job.endpoint] += 1
+            job.state, job.woken, job.wait = State.RUNNING, None, None
+            return job
+        return None
+
+    def ended(self, job: Job) -> None:
+        """Let another job of the endpoint run in the place of *job*."""
+        self._running[job.endpoint] -= 1
+        if not self._running[job.endpoint]:
+            del self._running[job.endpoint]
+        self._let_on(job.endpoint)
+
+    def goes_on(self, job: Job) -> None:
+        """Let *job* run on, in whose place others may have begun."""
+        self._running[job.endpoint] += 1
+
+    def set_limit(self, limit: int) -> None:
+        """Let so many jobs of one endpoint run at once."""
+        self.limit = limit
+        for endpoint in list(self._held_back):
+            for entry in self._held_back.pop(endpoint):
+                heapq.heappush(self._heap, entry)
+
+    def _let_on(self, endpoint: Hashable) -> None:
+        held_back = self._held_back.get(endpoint, ())
+        while held_back:
+            entry = held_back.popleft()
+            if _is_present(entry):
+                heapq.heappush(self._heap, entry)
+                break
+        if not held_back:
+            self._held_back.pop(endpoint, None)
+
+
+def _is_present(entry: _Entry) -> bool:
+    """Whether the job still stands at this place, and not at another one since."""
+    return entry[2].state is State.READY and entry[2].number == entry[1]
