@@ -29,6 +29,10 @@ class Server:
 
     def source(self, store: Store, **settings: Any) -> TokenSource:
         """Return a token source of a process that has just started."""
+        return self.source_here(OtherProcess(store), **settings)
+
+    def source_here(self, store: Store, **settings: Any) -> TokenSource:
+        """Return one of this process, which knows what others of it know, on the store itself."""
         clock = Clock(sleep=lambda seconds: None)
         settings = {"transport": self, "clock": clock} | settings
-        return TokenSource(settings.pop("provider", AdobePass(STATEMENT)), store=OtherProcess(store), **settings)
+        return TokenSource(settings.pop("provider", AdobePass(STATEMENT)), store=store, **settings)

@@ -52,14 +52,14 @@ def test_calls_of_a_renewal(store: CountedStore, time: ManualClock) -> None:
     """A first token takes seven calls of its store, the next identity one less, and adoption a single reading."""
     server = Server()
     settings = {"policy": EAGER, "clock": time.clock}
-    source = server.source(store, **settings)
+    source = server.source_here(store, **settings)
     assert calls(store, source.token) == COLD
-    assert calls(store, server.source(store, instance="second", **settings).token) == [
+    assert calls(store, server.source_here(store, instance="second", **settings).token) == [
         call for call in COLD if call != "healthcheck"
     ]
     token = source.token()
     assert calls(store, lambda: source.token(instead_of=token)) == ["get", "lock", "get_many", "put"]
-    assert calls(store, server.source(store, **settings).token) == ["get"]
+    assert calls(store, server.source_here(store, **settings).token) == ["get"]
     assert (server.world.registrations, server.world.token_calls) == (2, 3)
 
 
@@ -82,7 +82,7 @@ def test_round_trips_to_redis(redis_server: RedisServer, time: ManualClock) -> N
     """A first token takes eight round trips to Redis in a new process, seven later, and a stored one a command."""
     server, settings = Server(), {"policy": EAGER, "clock": time.clock}
     with line_to(redis_server) as (line, store):
-        source = server.source(store, **settings)
+        source = server.source_here(store, **settings)
         source.token()
         renewing = ["GET", "SET+GET", "GET+GET+GET"]
         keeping = ["SET", "GET", "SET", "EVAL"]
@@ -93,14 +93,14 @@ def test_round_trips_to_redis(redis_server: RedisServer, time: ManualClock) -> N
             *keeping,
         ]
         line.trips.clear()
-        server.source(store, instance="second", **settings).token()
+        server.source_here(store, instance="second", **settings).token()
         assert commands(line.trips) == renewing + keeping
         line.trips.clear()
         token = source.token()
         source.token(instead_of=token)
         assert commands(line.trips) == [*renewing, "SET", "EVAL"]
         line.trips.clear()
-        server.source(store, **settings).token()
+        server.source_here(store, **settings).token()
         assert commands(line.trips) == ["GET"]
 
 
@@ -109,12 +109,12 @@ def test_a_warm_restart_asks_redis_once_for_each_identity(redis_server: RedisSer
     server, names = Server(), [str(number) for number in range(20)]
     with line_to(redis_server) as (_, store):
         for name in names:
-            server.source(store, instance=name).token()
+            server.source_here(store, instance=name).token()
         server.world.token_calls = server.world.registrations = 0
         before = redis_server.ask("INFO", "commandstats")
         again = RedisStore(redis_server.url)
         for name in names:
-            server.source(again, instance=name).token()
+            server.source_here(again, instance=name).token()
         after = redis_server.ask("INFO", "commandstats")
     used = {name: each["calls"] - before.get(name, {"calls": 0})["calls"] for name, each in after.items()}
     ours = {name: count for name, count in used.items() if count and "client" not in name and "hello" not in name}
@@ -160,7 +160,7 @@ def test_a_store_is_tried_once_a_minute(store: CountedStore, time: ManualClock) 
     def register(names: range) -> int:
         store.calls.clear()
         for name in names:
-            server.source(store, instance=str(name), clock=time.clock).token()
+            server.source_here(store, instance=str(name), clock=time.clock).token()
         return store.calls.count("healthcheck")
 
     assert register(range(3)) == 1
@@ -218,7 +218,7 @@ def test_a_store_that_has_failed_is_tried_again(call: str, time: ManualClock) ->
 
     def register(name: str) -> object:
         try:
-            return server.source(store, instance=name, clock=time.clock).token()
+            return server.source_here(store, instance=name, clock=time.clock).token()
         except StoreUnavailable as failure:
             return failure
 
@@ -358,7 +358,7 @@ def test_a_store_need_not_read_many_at_once() -> None:
     """A store of the user's own without get_many is asked for one record after the other."""
     store: Any = without_get_many()
     server = Server()
-    server.source(store).token()
+    server.source_here(store).token()
     assert store.counted.calls == ["get", "lock", "get", "get", "get", "healthcheck", "add", "get", "put"]
 
 
@@ -395,5 +395,5 @@ def test_a_key_that_is_left_out_is_not_absent() -> None:
     """What get_many does not speak of is not taken for absent."""
     server = Server()
     with pytest.raises(StoreUnavailable, match="KeyError"):
-        server.source(Incomplete()).token()
+        server.source_here(Incomplete()).token()
     assert server.world.registrations == 0
