@@ -94,9 +94,9 @@ class KnownIdentities:
             while self._leaving:
                 leaving = self._leaving.popleft()
                 self._kept[leaving.key] = leaving
-            known = self._in_use.get(key)
-            if known is None:
-                known = self._in_use[key] = Known(key=key)
+            # One that the collector has found in a circle is known to nobody any more, and kept all the same.
+            known = self._in_use.get(key) or self._kept.get(key) or Known(key=key)
+            self._in_use[key] = known
             for _ in range(min(_LOOKS, len(self._kept))):
                 self._look_at_one()
         return known

@@ -49,6 +49,7 @@ class Flight:
         """Let all waiters know how it ended; what they were told first stays."""
         with self._lock:
             self._outcome = self._outcome or outcome
+        self.job = None  # which knows this, and the source: nobody need wait for the collector
         while self._wakers:
             self._wakers.pop()()
 
@@ -67,8 +68,8 @@ class Flight:
 
     def hurry(self) -> None:
         """Have it done before those that nobody waits for."""
-        if self.job is not None:
-            WORKERS.hurry(self.job)
+        if (job := self.job) is not None:
+            WORKERS.hurry(job)
 
     def wake(self, waker: Callable[[], None]) -> bool:
         """Have *waker* called once it has ended, from another thread; return whether it has not ended yet."""
