@@ -841,6 +841,7 @@ print("done", flush=True)
         assert len(list(store.keys())) == 21
 
 
+@pytest.mark.slow
 def test_forks_while_threads_write(store: SQLiteStore) -> None:
     """Forks while other threads write and read harm neither side."""
     done = threading.Event()

@@ -144,6 +144,7 @@ class TestNaive(StoreContract):
 """
 
 
+@pytest.mark.slow
 def test_the_contract_finds_a_naive_store_out(tmp_path: Path) -> None:
     """Run over a store without locks, compare-and-swap and honest errors, the contract fails where it should."""
     (tmp_path / "test_naive.py").write_text(NAIVE)
@@ -174,6 +175,7 @@ def test_the_contract_finds_a_naive_store_out(tmp_path: Path) -> None:
     assert "test_the_first_add_wins" in passed, "it should fail for what it lacks, not for being unable to run"
 
 
+@pytest.mark.slow
 def test_a_hook_that_nobody_overrides_is_skipped(tmp_path: Path) -> None:
     """Without its hooks the contract says what it could not test, and why."""
     (tmp_path / "test_bare.py").write_text(NAIVE.partition("    def damage")[0])

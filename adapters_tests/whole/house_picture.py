@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -24,8 +25,13 @@ _TOP = {"__main__": "cli/", "errors": "errors"} | dict.fromkeys(_VALUES.split(),
 """The rooms of modules that are in no folder; any other one is a door, which only leads to where a module has moved."""
 
 
-def imports(package: Path = PACKAGE) -> Iterator[tuple[str, str]]:
-    """Yield each import of one module of *package* by another, as their dotted names."""
+@cache
+def imports(package: Path = PACKAGE) -> tuple[tuple[str, str], ...]:
+    """Return each import of one module of *package* by another, as their dotted names."""
+    return tuple(_imports(package))
+
+
+def _imports(package: Path) -> Iterator[tuple[str, str]]:
     files = {_name(path, package): path for path in package.rglob("*.py")}
     for name, path in files.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -224,6 +224,7 @@ def test_an_answer_that_is_broken_off(transport: Any, part: bytes) -> None:
     "an answer without a length never ends, though all of it seems to be there",
     "`ServerUnavailable` when the total timeout is over: what was cut off by us is not taken for whole",
 )
+@pytest.mark.slow
 def test_an_answer_that_does_not_end(transport: Any) -> None:
     """Where our own deadline ends a connection, the end of the connection does not end the answer."""
 
