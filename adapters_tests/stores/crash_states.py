@@ -27,16 +27,26 @@ class Killed(BaseException):
 
 @dataclass
 class File:
-    """A file: what may be its content after a power failure; what it is now comes last."""
+    """A file: what may be its content after a power failure; what it is now comes last.
+
+    Parameters:
+        matters: whether anything depends on its content, which else is not combined with all other doubts.
+    """
 
     contents: list[bytes] = field(default_factory=lambda: [b""])
+    matters: bool = True
 
 
 @dataclass
 class Directory:
-    """A directory: for each name, what it may mean after a power failure (None: nothing); what it means now is last."""
+    """A directory: for each name, what it may mean after a power failure (None: nothing); what it means now is last.
+
+    Parameters:
+        matters: whether anything depends on what is in it, as for a file.
+    """
 
     names: dict[str, list[File | Directory | None]] = field(default_factory=dict)
+    matters: bool = True
 
     def now(self, name: str) -> File | Directory | None:
         return self.names.get(name, [None])[-1]
@@ -112,6 +122,7 @@ class RecordingDisk(Disk):
         super().__init__()
         self.drive, self.last, self.done = drive, last, 0
         self._open: dict[int, File] = {}
+        self._matters = True
 
     def _alive(self) -> None:
         if self.done >= self.last:
@@ -126,16 +137,20 @@ class RecordingDisk(Disk):
         missing = self.status(within, name) is None
         super().make_folder(within, name)
         if missing:
-            self.drive.directory(within.path).let(name, Directory())
+            self.drive.directory(within.path).let(name, Directory(matters=name != "new"))
             self._did()
 
     def make_file(self, folder: Folder, name: str) -> int:
         self._alive()
         fd = super().make_file(folder, name)
-        self._open[fd] = File()
+        self._open[fd] = File(matters=self._matters)
         self.drive.directory(folder.path).let(name, self._open[fd])
         self._did()
         return fd
+
+    def create(self, folder: Folder, name: str, content: bytes, *, durable: bool) -> None:
+        self._matters = durable
+        super().create(folder, name, content, durable=durable)
 
     def write(self, fd: int, content: bytes) -> None:
         self._alive()
@@ -215,7 +230,10 @@ def _outcomes(root: Directory) -> Iterator[Tree]:
     """Yield what may be left of *root*; some of it more than once."""
     doubts: list[list[Any]] = []
     for each in _everything(root):
-        doubts += [each.contents] if isinstance(each, File) else list(each.names.values())
+        possible = [each.contents] if isinstance(each, File) else list(each.names.values())
+        doubts += possible if each.matters else []
+        for one in [] if each.matters else possible:
+            yield from (_tree(root, {id(one): chosen}) for chosen in one)
     doubts = [possible for possible in doubts if len(possible) > 1]
     for combination in itertools.product(*doubts):
         yield _tree(root, {id(possible): chosen for possible, chosen in zip(doubts, combination, strict=True)})

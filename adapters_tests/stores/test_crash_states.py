@@ -8,11 +8,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from adapters_tests.stores.crash_states import Drive, HastyDisk, Killed, RecordingDisk, Tree, build
-from dcrauth import FileStore, StoreError
+from dcrauth import FileStore, StoreError, StoreLost
 from dcrauth.stores import _placing, _sentinel
 from dcrauth.stores._disk import Folder
 from dcrauth.stores._locks import digest
@@ -348,3 +349,95 @@ def test_a_step_left_out_is_found(tmp_path: Path, disk: type[RecordingDisk], wri
     allowed = writes(history)
     with pytest.raises((AssertionError, StoreError)):
         history.survived(allowed)
+
+
+class Skipping(RecordingDisk):
+    """A disk that does not wait once.
+
+    Parameters:
+        skipped: at the how manieth time; None for a disk that always waits.
+    """
+
+    def __init__(self, drive: Drive, last: float = float("inf"), *, skipped: int | None = None) -> None:
+        super().__init__(drive, last)
+        self.skipped = skipped
+        self.waits: list[str] = []
+
+    def sync_file(self, fd: int) -> None:
+        self._wait(f"for the file {len(self.waits)}", lambda: super(Skipping, self).sync_file(fd))
+
+    def sync(self, folder: Folder) -> None:
+        self._wait(f"for names in {os.path.basename(folder.path)}", lambda: super(Skipping, self).sync(folder))
+
+    def sync_path(self, path: str) -> None:
+        self._wait(f"for names in {os.path.basename(path)}", lambda: super(Skipping, self).sync_path(path))
+
+    def _wait(self, what: str, wait: Callable[[], None]) -> None:
+        self.waits.append(what)
+        if len(self.waits) - 1 != self.skipped:
+            wait()
+
+
+def first_of_a_store(history: History, skipped: int | None) -> tuple[Skipping, Allowed]:
+    """Add the first record of a store."""
+    store = history.store()
+    disk = store._disk = Skipping(history.drive, skipped=skipped)
+    store.add(KEY, NEW)
+    history.drive.promise("added")
+    return disk, lambda promised: {KEY: {NEW} if promised else {NEW, None}}
+
+
+def all_later_ones(history: History, skipped: int | None) -> tuple[Skipping, Allowed]:
+    """Add a record in another folder, replace one, and put a token over another, in a process that has written."""
+    store = history.store()
+    store.add(KEY, OLD)
+    store.put("disposable", OLD)
+    history.drive.start()
+    disk = store._disk = Skipping(history.drive, skipped=skipped)
+    store.add(ELSEWHERE, NEW)
+    history.drive.promise("added")
+    store.replace(KEY, NEW, expected=OLD)
+    history.drive.promise("replaced")
+    store.put("disposable", NEW)
+    return disk, lambda promised: {
+        ELSEWHERE: {NEW} if "added" in promised else {NEW, None},
+        KEY: {NEW} if "replaced" in promised else {OLD, NEW},
+        "disposable": {OLD, NEW},
+    }
+
+
+WAITS = {first_of_a_store: 8, all_later_ones: 6}
+"""How often each of them waits for the disk."""
+
+
+def check_loss(history: History) -> None:
+    """See that a store that was in use before a power failure is missed after it, by either mark."""
+    for tree, promised in history.drive.states():
+        for gone in ["store/records", "store"] if promised else []:
+            above = history.directory / "after" / "above"
+            build(tree, above.parent)
+            shutil.rmtree(above / gone)
+            (above / ".store.dcrauth").rename(above / (".store.dcrauth" if gone == "store" else "none"))
+            with pytest.raises(StoreLost):
+                FileStore(above / "store").get(KEY)
+            shutil.rmtree(above.parent)
+
+
+@pytest.mark.parametrize("writes", WAITS, ids=lambda writes: writes.__name__)
+def test_no_wait_for_the_disk_is_in_vain(tmp_path: Path, writes: Any) -> None:
+    """Each single wait for the disk is there for something: without it a promise, or the notice of a loss, is lost."""
+    history = History(tmp_path)
+    disk, allowed = writes(history, None)
+    history.survived(allowed)
+    check_loss(history)
+    assert len(disk.waits) == WAITS[writes], disk.waits
+    for skipped, what in enumerate(disk.waits):
+        history = History(tmp_path)
+        shutil.rmtree(tmp_path / "after", ignore_errors=True)
+        _, allowed = writes(history, skipped)
+        try:
+            history.survived(allowed)
+            check_loss(history)
+        except (AssertionError, StoreError, FileNotFoundError, pytest.fail.Exception):
+            continue
+        pytest.fail(f"nothing is lost without the wait {what}")

@@ -30,6 +30,7 @@ from adapters_tests.servers.redis_server import PATIENCE, RedisServer
 from adapters_tests.stores import kinds_of_stores as kinds
 from adapters_tests.stores.kinds_of_stores import Kind
 from dcrauth import Store, StoreError
+from dcrauth.stores import get_many
 
 pytestmark = pytest.mark.slow
 
@@ -139,8 +140,9 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def it_holds_what_it_should(self) -> None:
-        for key in ("one", "two", "../thrée"):
-            assert self.store.get(key) == self.holds.get(key)
+        expected = {key: self.holds.get(key) for key in ("one", "two", "../thrée")}
+        assert {key: self.store.get(key) for key in expected} == expected
+        assert get_many(self.store, list(expected)) == expected
 
     @invariant()
     def it_lists_what_it_holds(self) -> None:

@@ -108,13 +108,15 @@ class Disk:
         self.keep_private(path, at, found, forbidden)
 
     def make_path(self, path: str) -> None:
-        """Make a directory that only its owner can enter, and those above it that are missing, for good."""
+        """Make a directory that only its owner can enter, and those above it that are missing.
+
+        They are there for good after `sync_above`.
+        """
         if os.path.isdir(path):
             return
         above, name = os.path.split(path)
         self.make_path(above)
         self.make_folder(Folder(above, None), name)
-        self.sync_path(above)
 
     def sync_path(self, path: str) -> None:
         """Wait until the names in the directory *path* are on the disk, as far as we may ask for that."""

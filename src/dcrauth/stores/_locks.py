@@ -74,15 +74,19 @@ class _LockFile:
 
     def taken(self, end: float) -> bool:
         """Hold the file for one thread more; return whether that succeeded before *end*, by the monotonic clock."""
-        if not self._guard.acquire(timeout=_left(end)):
-            return False  # the thread that has it waits for another process
-        try:
+        while not self._tried():
+            if _left(end) == 0.0:
+                return False
+            time.sleep(min(_POLL, _left(end)))
+        return True
+
+    def _tried(self) -> bool:
+        """Hold the file for one thread more, unless another process has it: nobody waits for that here."""
+        with self._guard:
             if self._release is None:
-                self._release = _acquired(self._path, end)
+                self._release = _acquired(self._path)
             self._holders += self._release is not None
             return self._release is not None
-        finally:
-            self._guard.release()
 
     def let_go(self) -> None:
         """Hold the file for one thread less; in a forked child nothing is held, and the guard may never be free."""
@@ -125,14 +129,14 @@ class _Shared:
 _shared = _Shared()
 
 
-def _acquired(path: str, end: float) -> Callable[[], object] | None:
-    """Take a lock file from all other processes; return what lets it go, or None if that has not succeeded by *end*."""
+def _acquired(path: str) -> Callable[[], object] | None:
+    """Take a lock file from all other processes; return what lets it go, or None if one of them has it."""
     from filelock import FileLock, Timeout  # noqa: PLC0415  # forks are what first imports it: see dcrauth._internal.fork
 
     # A new one each time, since none survives a fork; and of all threads, since the one that comes last lets it go.
-    lock = FileLock(path, mode=0o600, poll_interval=_POLL, fallback_to_soft=False, thread_local=False)
+    lock = FileLock(path, mode=0o600, fallback_to_soft=False, thread_local=False)
     try:
-        lock.acquire(timeout=_left(end))
+        lock.acquire(blocking=False)
     except Timeout:
         return None
     return lock.release

@@ -56,18 +56,19 @@ class Sentinel:
         folder, name = os.path.split(path)
         fd = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
         try:
-            write_mark(disk, Folder(folder, fd), name)
+            make_mark(disk, Folder(folder, fd), name)
+            disk.sync(Folder(folder, fd))
         finally:
             if fd is not None:
                 os.close(fd)
 
 
-def write_mark(disk: Disk, folder: Folder, name: str) -> None:
-    """Write one mark, durably, unless there is one."""
+def make_mark(disk: Disk, folder: Folder, name: str) -> None:
+    """Make one mark unless there is one; a sync of the folder makes it last, whoever has made it."""
     content = {"format": "dcrauth", "schema": SCHEMA, "created_at": time.time()}
     with suppress(FileExistsError):
-        disk.create(folder, name, json.dumps(content).encode() + b"\n", durable=True)
-    disk.sync(folder)  # in any case: who wrote one that is there may have been killed before this
+        # That it is there is what counts: nothing is lost with its content.
+        disk.create(folder, name, json.dumps(content).encode() + b"\n", durable=False)
 
 
 def check_mark(content: bytes, where: str) -> None:

@@ -30,7 +30,7 @@ from dcrauth.stores._locks import digest, locked, stripe
 from dcrauth.stores._mounts import network_filesystem
 from dcrauth.stores._ownership import WRITABLE_BY_OTHERS
 from dcrauth.stores._placing import Publish, linked, renamed, set_aside, swapped, sweep, written
-from dcrauth.stores._sentinel import Sentinel, check_mark, write_mark
+from dcrauth.stores._sentinel import Sentinel, check_mark, make_mark
 
 _RECORDS, _NEW, _LOCKS, _TRASH, _MARK = "records", "new", "locks", "trash", "store.json"
 _PROBE = "probe"
@@ -68,6 +68,7 @@ class FileStore:
         self._sentinel = Sentinel(f"The store in {self._directory}", marks)
         self._swept = False
         self._settled: set[str] = set()
+        self._root_synced = False
         self._layout_known = False
         if kind := network_filesystem(self._directory):
             warnings.warn(
@@ -98,18 +99,18 @@ class FileStore:
 
     def add(self, key: str, value: bytes) -> bool:
         """Write a record unless there is one; return whether it was written."""
-        return self._write(key, value, linked)
+        return self._write(key, value, linked, durable=True)
 
     def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
         """Write a record if the present one is *expected*; return whether it was written."""
         with self._swapping(key):
-            return self.get(key) == expected and self._write(key, value, swapped)
+            return self.get(key) == expected and self._write(key, value, swapped, durable=True)
 
     def put(self, key: str, value: bytes) -> None:
         """Write a record that a power failure may undo; the last writer wins."""
         # Not while somebody else compares and swaps, who would put an older record over this one.
         with self._swapping(key):
-            self._write(key, value, renamed)
+            self._write(key, value, renamed, durable=False)
 
     def delete(self, key: str) -> None:
         """Move the record under *key* to the folder ``trash``, if there is one."""
@@ -184,13 +185,13 @@ class FileStore:
         except FileNotFoundError:
             return None
 
-    def _write(self, key: str, value: bytes, publish: Publish) -> bool:
+    def _write(self, key: str, value: bytes, publish: Publish, *, durable: bool) -> bool:
         name, content = digest(key), _heading(key) + b"\n" + value
         if len(content) > LARGEST:
             raise ConfigurationError(f"A record of {len(content)} bytes is too large for a FileStore ({LARGEST} bytes)")
         with told(f"write {self._path(name)}"):
             self._check_layout()
-            with self._made(_NEW) as new, self._shard(name[:2]) as shard:
+            with self._made(_NEW) as new, self._shard(name[:2], durable=durable) as shard:
                 if not self._swept:
                     sweep(self._disk, new)
                     self._swept = True
@@ -265,42 +266,57 @@ class FileStore:
         self._disk.make_path(self._directory)
         with self._opened() as root:
             self._disk.make_folder(root, name)
-            self._disk.sync(root)
+            self._root_synced = self._root_synced and name != _RECORDS
+            if name == _TRASH:  # what is moved there goes from its place at once
+                self._disk.sync(root)
 
     @contextmanager
-    def _shard(self, name: str) -> Iterator[Folder]:
-        """Open one of the 256 folders of records, and make it if need be."""
+    def _shard(self, name: str, *, durable: bool) -> Iterator[Folder]:
+        """Open one of the 256 folders of records, and make it if need be; *durable*, so that it outlasts anything."""
         with ExitStack() as opened:
             try:
-                if name not in self._settled:
-                    self._settle(name)
+                self._settle(name, durable=durable)
                 folder = opened.enter_context(self._opened(_RECORDS, name))
             except FileNotFoundError:  # somebody has removed the directory while it was in use
                 self._settled.clear()
-                self._settle(name)
+                self._root_synced = False
+                self._settle(name, durable=durable)
                 folder = opened.enter_context(self._opened(_RECORDS, name))
             yield folder
 
-    def _settle(self, name: str) -> None:
-        """Make a folder of records, and see to it that it and all above it outlast a power failure.
-
-        What is there already is synced as well: whoever made it may have been killed before doing that.
-        """
+    def _settle(self, name: str, *, durable: bool) -> None:
+        """Make a folder of records, and see to it that it and all above it outlast a power failure if it has to be."""
+        if name in self._settled:
+            return
         with self._made(_RECORDS) as records:
-            if not self._settled:
-                self._sync_root()
-            # A store that was lost is not marked anew: it takes records back, but goes on saying that it was lost.
-            if self._disk.status(records, _MARK) is not None or not self._sentinel.found():
-                write_mark(self._disk, records, _MARK)
-                self._sentinel.write(self._disk)
             self._disk.make_folder(records, name)
-            self._disk.sync(records)
-        self._settled.add(name)
+            if durable or not self._settled:
+                self._sync_records(records)
+
+    def _sync_records(self, records: Folder) -> None:
+        """See to it that the store, with the folders that it has now, outlasts a power failure, and a loss is told.
+
+        What was there already is synced as well: whoever made it may have been killed before doing that.
+        """
+        self._sync_root()
+        # A store that was lost is not marked anew: it takes records back, but goes on saying that it was lost.
+        marking = self._disk.status(records, _MARK) is not None or not self._sentinel.found()
+        if marking:
+            make_mark(self._disk, records, _MARK)
+        there = list(self._disk.names(records))
+        self._disk.sync(records)
+        if marking:  # only now: these marks without that one are what a loss looks like
+            self._sentinel.write(self._disk)
+        self._settled.update(there)
 
     def _sync_root(self) -> None:
+        """See to it, once, that the directory and what was made in it outlast a power failure."""
+        if self._root_synced:
+            return
         self._disk.sync_above(self._directory)
         with self._opened() as root:
             self._disk.sync(root)
+        self._root_synced = True
 
     def _check_not_lost(self) -> None:
         # Outside first: those marks are the last ones that a store in the making gets, and that is not a lost one.

@@ -130,9 +130,10 @@ class SQLiteStore:
 
     def healthcheck(self) -> None:
         """Raise unless a record could be written now: more than that is written beside the records, and removed."""
-        for statement, values in ((_TRY, (_PROBE,)), (_CLEAR, ())):
-            with self._database.writing(durable=True) as connection:
-                connection.execute(statement, values)
+        with self._database.writing(durable=True) as connection:
+            connection.execute(_TRY, (_PROBE,))
+        with self._database.writing(durable=False) as connection:
+            connection.execute(_CLEAR)
 
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Write a copy of the whole store, as it is at one moment, to a new file; other calls wait meanwhile.
