@@ -243,6 +243,38 @@ def test_all_register_once_the_first_has(server: Faulty, hands: Hands) -> None:
     assert (server.calls.count("register"), server.calls.count("token")) == (100, 100)
 
 
+class Looked(MemoryStore):
+    """A store that counts how often it is read."""
+
+    looks = 0
+
+    def get(self, key: str) -> bytes | None:
+        self.looks += 1
+        return super().get(key)
+
+
+def test_a_crowd_that_is_throttled_as_it_registers(server: Faulty, hands: Hands) -> None:
+    """Of a hundred new devices each is taken up a few times, not whenever another one is told to wait."""
+    store, send = Looked(), server.send
+    sources = [server.source(store, clock=hands.clock, instance=f"{number}") for number in range(100)]
+    server.answers = [BUSY] * 100
+
+    def slowly(request: Request) -> Response:
+        sleep(0.001)  # the others might look meanwhile
+        return send(request)
+
+    server.send = slowly  # type: ignore[method-assign]
+    with ThreadPoolExecutor(100) as callers:
+        waiting = [callers.submit(source.token) for source in sources]
+        eventually(lambda: len(server.calls) == 100 and all(map(is_parked, sources)))
+        assert store.looks < 2_000
+        hands.advance(26.0)
+        for source in sources:
+            taken_up(source)
+        assert len({each.result(PATIENCE).value for each in waiting}) == 100
+    assert server.calls.count("register") == 200
+
+
 # Locks that somebody else holds.
 
 

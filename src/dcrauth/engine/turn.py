@@ -113,6 +113,9 @@ class Turn:
         return Wait(seconds, self._driver.clock.now().later(seconds), key, is_lock_try)
 
     def _claim(self, effect: Claim) -> Any:
+        # Whoever has to wait for its turn anyway claims nothing: of a crowd each claim that is given back wakes all.
+        if (left := self._left) > 0.0 and not self._stays and not self._driver.calls.has_turn(self._key, self._job):
+            return self._wait(left, key=self._key)
         statement = self._driver.statement(effect.endpoint, effect.statement)
         wake = partial(WORKERS.wake, self._job, statement)
         found = self._driver.refusals.claim(statement, self._driver.clock.monotonic(), wake)
@@ -148,10 +151,14 @@ class Turn:
         return response
 
     def _wait_for_the_others(self, request: Request) -> Withheld | Wait:
-        left = self._context.deadline - self._driver.clock.monotonic()
-        if left > 0.0:
+        if (left := self._left) > 0.0:
             return self._wait(left, key=self._key)
         return Withheld(Throttled(_CROWDED.format(request.endpoint)))
+
+    @property
+    def _left(self) -> float:
+        """For how many seconds the renewal may go on to make calls."""
+        return self._context.deadline - self._driver.clock.monotonic()
 
     def _sent(self, request: Request) -> Response:
         if request.endpoint == self._context.provider.register_url and not self._registers:
