@@ -15,15 +15,21 @@ from typing import Any
 import pytest
 
 from adapters_tests.common.direct import Server
+from adapters_tests.common.world import STATEMENT
 from dcrauth import (
+    AdobePass,
     Clock,
     MemoryStore,
     RegistrationRejected,
+    RegistrationsLimited,
+    ServerUnavailable,
     StoreUnavailable,
     Throttled,
     TokenSource,
+    TokenSources,
     events,
 )
+from dcrauth.engine.calls import CALLS, MOST_UNANSWERED
 from dcrauth.engine.job import Job, State, Wait
 from dcrauth.engine.parked import LOOK, Parked
 from dcrauth.engine.workers import WORKERS, Workers
@@ -241,6 +247,76 @@ def test_all_register_once_the_first_has(server: Faulty, hands: Hands) -> None:
     with ThreadPoolExecutor(100) as callers:
         assert len({each.value for each in callers.map(lambda source: source.token(), sources)}) == 100
     assert (server.calls.count("register"), server.calls.count("token")) == (100, 100)
+
+
+class Looked(MemoryStore):
+    """A store that counts how often it is read."""
+
+    looks = 0
+
+    def get(self, key: str) -> bytes | None:
+        self.looks += 1
+        return super().get(key)
+
+
+def test_a_crowd_that_is_throttled_as_it_registers(server: Faulty, hands: Hands) -> None:
+    """Of a hundred new devices each is taken up a few times, not whenever another one is told to wait."""
+    store, send = Looked(), server.send
+    sources = [server.source(store, clock=hands.clock, instance=f"{number}") for number in range(100)]
+    server.answers = [BUSY] * 100
+
+    def slowly(request: Request) -> Response:
+        sleep(0.001)  # the others might look meanwhile
+        return send(request)
+
+    server.send = slowly  # type: ignore[method-assign]
+    with ThreadPoolExecutor(100) as callers:
+        waiting = [callers.submit(source.token) for source in sources]
+        eventually(lambda: len(server.calls) == 100 and all(map(is_parked, sources)))
+        assert store.looks < 2_000
+        hands.advance(26.0)
+        for source in sources:
+            taken_up(source)
+        assert len({each.result(PATIENCE).value for each in waiting}) == 100
+    assert server.calls.count("register") == 200
+
+
+def few(server: Faulty, hands: Hands, most: int) -> TokenSources:
+    """Sources that may register so many instances in an hour."""
+    provider = AdobePass(STATEMENT)
+    store = MemoryStore()
+    return TokenSources(provider, store=store, transport=server, clock=hands.clock, registrations_per_hour=most)
+
+
+def test_a_parked_registration_is_counted_once(server: Faulty, hands: Hands) -> None:
+    """A registration that has waited goes on, and is one of those that may be begun in an hour, not two of them."""
+    sources = few(server, hands, 1)
+    source = sources.get("first")
+    server.answers = [Response(503, {"retry-after": "10"}, b"")]
+    with asked(source) as waiting:
+        hands.advance(15.0)
+        taken_up(source)
+        assert waiting.result(PATIENCE).value == "token-1"
+    with pytest.raises(RegistrationsLimited):
+        sources.get("second").token()
+    assert server.calls.count("register") == 2
+
+
+def test_what_was_not_sent_is_not_counted(server: Faulty, hands: Hands) -> None:
+    """A registration that was not made as its server is silent uses up none of those that may be begun in an hour."""
+    sources = few(server, hands, 1)
+    source = sources.get("probe")
+    endpoint, job = (source._driver.breaker, source._driver.clock), Idle()
+    for _ in range(MOST_UNANSWERED):
+        CALLS.begin(endpoint, "key", job)
+        CALLS.end(endpoint, "key", job, None)
+    CALLS.begin(endpoint, "key", job)
+    for instance in ("first", "second", "third"):
+        with pytest.raises(ServerUnavailable, match="one at a time"):
+            sources.get(instance).token()
+    CALLS.end(endpoint, "key", job, 200)
+    assert server.calls == []
+    assert source.token().value == "token-1"
 
 
 # Locks that somebody else holds.

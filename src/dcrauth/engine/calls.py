@@ -74,16 +74,18 @@ class Calls:
             job: what it is for; it is woken with *key* if it has to wait.
         """
         with self._lock:
-            there, throttle = self._endpoints.get(endpoint), self._throttles.get(key)
+            there = self._endpoints.get(endpoint)
             if there is not None and there.under_way and there.unanswered >= MOST_UNANSWERED:
                 return Admission.SILENT
-            if throttle is not None:
-                if throttle.holder not in {None, job}:
-                    throttle.waiting[job] = None
-                    return Admission.WAIT
-                throttle.holder = job
+            if not self._has_turn(key, job):
+                return Admission.WAIT
             self._endpoints.setdefault(endpoint, _Endpoint()).under_way += 1
         return Admission.GO
+
+    def has_turn(self, key: Hashable, job: Job) -> bool:
+        """Return whether *job* may make a call now, as far as others with its *key* are concerned; else it is woken."""
+        with self._lock:
+            return self._has_turn(key, job)
 
     def end(self, endpoint: Hashable, key: Hashable, job: Job, status: int | None) -> None:
         """Note what has come of a call that was begun.
@@ -106,6 +108,16 @@ class Calls:
             if (throttle := self._throttles.get(key)) is not None:
                 throttle.waiting.pop(job, None)
             self._hand_over(key, job)
+
+    def _has_turn(self, key: Hashable, job: Job) -> bool:
+        throttle = self._throttles.get(key)
+        if throttle is None:
+            return True
+        if throttle.holder not in {None, job}:
+            throttle.waiting[job] = None
+            return False
+        throttle.holder = job
+        return True
 
     def _note(self, endpoint: Hashable, *, answered: bool) -> None:
         there = self._endpoints[endpoint]

@@ -218,6 +218,8 @@ class Progress:
             anything so far, and the monotonic time of the first of them.
         refused: the record of the client that was refused once, and is to be asked for once more.
         suspicion: what it is to look into.
+        is_counted: whether a registration was claimed, and is counted as one that was begun.
+        is_registering: whether one was sent.
         lock_tries: how often its lock was not to be had.
         lock_until: the monotonic time until which it is tried.
     """
@@ -225,6 +227,8 @@ class Progress:
     attempts: dict[bool, tuple[int, float]] = field(default_factory=dict)
     refused: bytes | None = field(default=None, repr=False)
     suspicion: Suspicion | None = None
+    is_counted: bool = False
+    is_registering: bool = False
     lock_tries: int = 0
     lock_until: float | None = None
 

@@ -58,6 +58,20 @@ class Refusals:
             True to do so; False as long as another identity is the first to; or an error like that of the last refusal,
             and for how many seconds it stands.
         """
+        return self._claimed(statement, now, wake)
+
+    def claim_again(
+        self, statement: Hashable, now: float, wake: Callable[[], object] | None = None
+    ) -> tuple[DCRAuthError, float] | bool:
+        """Ask as `claim` does, for a registration that was begun before, and has waited since: it counts as one."""
+        return self._claimed(statement, now, wake)
+
+    def unsent(self) -> None:
+        """Note that nothing was sent after a claim."""
+
+    def _claimed(
+        self, statement: Hashable, now: float, wake: Callable[[], object] | None
+    ) -> tuple[DCRAuthError, float] | bool:
         with self._lock:
             known = self._known.get(statement)
             if known is not None and (left := known.left(now)) > 0.0:

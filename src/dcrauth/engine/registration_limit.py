@@ -37,6 +37,18 @@ class RegistrationLimit(Refusals):
                 self._begun.append(now)
             return found
 
+    def claim_again(
+        self, statement: Hashable, now: float, wake: Callable[[], object] | None = None
+    ) -> tuple[DCRAuthError, float] | bool:
+        """Ask as `claim` does, for a registration that was counted before."""
+        return self._refusals.claim_again(statement, now, wake)
+
+    def unsent(self) -> None:
+        """Count one registration less, the last one: nothing was sent after its claim."""
+        with self._lock:
+            if self._begun:
+                self._begun.pop()
+
     def release(
         self, statement: Hashable, now: float, refusal: DCRAuthError | None = None, seconds: float = 0.0
     ) -> None:

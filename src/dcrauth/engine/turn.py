@@ -85,6 +85,10 @@ class Turn:
     def _give_up(self, found: AccessToken | Wait | None) -> None:
         """Let others have what this renewal had before them."""
         self._is_registered()
+        progress = self._context.progress
+        if progress.is_counted and not progress.is_registering:
+            progress.is_counted = False
+            self._driver.refusals.unsent()
         if self._claimed is not None:
             self._driver.refusals.abandon(self._claimed)
         if not (isinstance(found, Wait) and found.key == self._key):
@@ -113,10 +117,16 @@ class Turn:
         return Wait(seconds, self._driver.clock.now().later(seconds), key, is_lock_try)
 
     def _claim(self, effect: Claim) -> Any:
+        # Whoever has to wait for its turn anyway claims nothing: of a crowd each claim that is given back wakes all.
+        if (left := self._left) > 0.0 and not self._stays and not self._driver.calls.has_turn(self._key, self._job):
+            return self._wait(left, key=self._key)
         statement = self._driver.statement(effect.endpoint, effect.statement)
         wake = partial(WORKERS.wake, self._job, statement)
-        found = self._driver.refusals.claim(statement, self._driver.clock.monotonic(), wake)
+        refusals, progress = self._driver.refusals, self._context.progress
+        claim = refusals.claim_again if progress.is_counted else refusals.claim
+        found = claim(statement, self._driver.clock.monotonic(), wake)
         self._claimed = statement if found is True else None
+        progress.is_counted = progress.is_counted or found is True
         self._claim_of_another = statement
         return found
 
@@ -148,14 +158,18 @@ class Turn:
         return response
 
     def _wait_for_the_others(self, request: Request) -> Withheld | Wait:
-        left = self._context.deadline - self._driver.clock.monotonic()
-        if left > 0.0:
+        if (left := self._left) > 0.0:
             return self._wait(left, key=self._key)
         return Withheld(Throttled(_CROWDED.format(request.endpoint)))
 
+    @property
+    def _left(self) -> float:
+        """For how many seconds the renewal may go on to make calls."""
+        return self._context.deadline - self._driver.clock.monotonic()
+
     def _sent(self, request: Request) -> Response:
         if request.endpoint == self._context.provider.register_url and not self._registers:
-            self._registers = True
+            self._registers = self._context.progress.is_registering = True
             REGISTRATIONS.begin()
         return self._driver.sent(request)
 
