@@ -373,7 +373,7 @@ def parked_jobs(hands: Hands, steady: Steady, seconds: float) -> tuple[Workers, 
     """A thousand jobs that are parked for so many *seconds*, with workers whose threads never begin."""
     workers, jobs = Workers(4, steady), [Idle(hands.clock) for _ in range(1_000)]
     for job in jobs:
-        workers._parked.put(job, Wait(seconds, hands.clock.now().later(seconds)), steady.now)
+        workers.state.parked.put(job, Wait(seconds, hands.clock.now().later(seconds)), steady.now)
     return workers, jobs
 
 
@@ -381,7 +381,7 @@ def looked(workers: Workers, jobs: list[Idle]) -> int:
     """Have the workers look, and do what is ready; return how many jobs were taken up."""
     workers._look()
     before = sum(job.turns for job in jobs)
-    while (job := workers._next_job()) is not None:
+    while (job := workers.state.next_job()) is not None:
         workers._do(job)
     return sum(job.turns for job in jobs) - before
 
@@ -494,7 +494,7 @@ def test_a_fork_beside_parked_renewals(server: Faulty, hands: Hands) -> None:
         if pid == 0:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(int(PATIENCE))
-            os._exit(0 if source.token().value == "token-2" and len(WORKERS._parked) == 0 else 1)
+            os._exit(0 if source.token().value == "token-2" and len(WORKERS.state.parked) == 0 else 1)
         assert os.waitpid(pid, 0)[1] == 0
         hands.advance(25.0)
         taken_up(source)

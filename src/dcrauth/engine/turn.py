@@ -111,7 +111,7 @@ class Turn:
 
     def _claim(self, effect: Claim) -> Any:
         statement = self._driver.statement(effect.endpoint, effect.statement)
-        wake = partial(WORKERS.wake, self._job, statement)
+        wake = None if self._stays else partial(WORKERS.wake, self._job, statement)
         found = self._driver.refusals.claim(statement, self._driver.clock.monotonic(), wake)
         self._claimed = statement if found is True else None
         self._claim_of_another = statement
