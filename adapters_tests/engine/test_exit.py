@@ -103,6 +103,18 @@ print("end")
 """
 )
 
+PARKED = (
+    PROGRAM
+    + """
+for number in range(20):
+    threading.Thread(target=source(f"busy-{{number}}").token, daemon=True).start()
+from dcrauth.engine.workers import WORKERS
+while len(WORKERS.state.parked) < 20:
+    time.sleep(0.01)
+print("end")
+"""
+)
+
 LATE = (
     PROGRAM
     + """
@@ -162,6 +174,19 @@ def test_a_stalled_token_call_holds_nobody_up(library: str, tmp_path: Path) -> N
     with FleetServer(hangs_for_the_stalled) as server:
         assert told(STALLED, server, tmp_path, library) == ["end"]
         assert server.held == 1
+
+
+@pytest.mark.slow
+@libraries
+def test_parked_renewals_hold_nobody_up(library: str, tmp_path: Path) -> None:
+    """A program ends although twenty renewals of it wait for a server that is busy."""
+
+    def is_busy(call: Call) -> Answer | None:
+        return (429, {"Retry-After": "23"}, b"") if call.endpoint == "token" else None
+
+    with FleetServer(is_busy) as server:
+        assert told(PARKED, server, tmp_path, library) == ["end"]
+        assert (server.calls["register"], server.calls["token"]) == (20, 20)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from adapters_tests.common.direct import Server
+from adapters_tests.common.interrupts import interrupts, on_a_thread
 from dcrauth import (
     Clock,
     MemoryStore,
@@ -463,6 +465,36 @@ def test_cancelled_callers_leave_a_parked_renewal(server: Faulty, hands: Hands) 
 
     assert asyncio.run(main()) == "token-2"
     assert server.calls == ["register", "token", "token", "token"]
+
+
+@pytest.mark.slow
+@pytest.mark.fault(
+    "Ctrl-C in any line of a caller who waits for a parked renewal", "the next call gets the token of that renewal"
+)
+@on_a_thread
+def test_an_interrupted_caller_of_a_parked_renewal() -> None:
+    """Wherever a caller of a parked renewal is interrupted, that goes on when its time has come, once."""
+    made: list[tuple[Faulty, TokenSource]] = []
+
+    def prepare() -> Callable[[], object]:
+        server, hands = Faulty(), Hands()
+        source = server.source(MemoryStore(), clock=hands.clock)
+        source.token()
+        hands.advance(3_600.0)
+        server.answers = [BUSY]
+        source._token_or_flight(None)
+        eventually(lambda: is_parked(source))
+        hands.advance(25.0)
+        made.append((server, source))
+        return source.token
+
+    for interrupting, act in interrupts(prepare):
+        with contextlib.suppress(KeyboardInterrupt), interrupting:
+            act()
+        server, source = made[-1]
+        assert source.token().value == "token-2"
+        assert server.calls == ["register", "token", "token", "token"]
+    assert len(made) > 20
 
 
 def test_forget_beside_a_parked_renewal(server: Faulty, hands: Hands) -> None:

@@ -163,6 +163,32 @@ def test_where_no_worker_can_be_had(
     assert all(job.ended.wait(PATIENCE) for job in jobs)
 
 
+def test_callers_help_themselves_where_threads_are_scarce(pool: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the only thread that there is to be had does a job, whoever comes with another one has to do it himself."""
+    gate, begun = threading.Event(), threading.Event()
+
+    def fails(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def act() -> None:
+        begun.set()
+        assert gate.wait(PATIENCE)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(threading.Thread, "start", fails)
+        first = Work(act)
+        assert pool.submit(first)
+        assert begun.wait(PATIENCE)
+        assert not pool.submit(Work(lambda: None))
+        gate.set()
+        assert first.ended.wait(PATIENCE)
+    eventually(lambda: pool._scarce_until < float("inf"))
+    monkeypatch.setattr(pool, "_scarce_until", 0.0)
+    later = Work(lambda: None)
+    assert pool.submit(later)
+    assert later.ended.wait(PATIENCE)
+
+
 def test_a_job_that_is_woken_before_it_waits(pool: Workers) -> None:
     """What a job is about to wait for may come in the moment before: it is taken up at once all the same."""
     turns: list[int] = []

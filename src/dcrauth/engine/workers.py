@@ -28,6 +28,9 @@ MOST = 64
 IDLE = 10.0
 """Seconds after which a worker without a job ends."""
 
+SCARCITY = 1.0
+"""Seconds for which it is not tried again to have one worker more, where there was no thread to be had."""
+
 
 class _Here(threading.local):
     worker: Worker | None = None
@@ -57,6 +60,7 @@ class Workers:
         self._lock = threading.Lock()
         self._asked: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._here = _Here()
+        self._scarce_until = 0.0
         self.state = PoolState(most)
 
     # What any thread may call, also where an interrupt may come.
@@ -65,7 +69,8 @@ class Workers:
         """Have *job* done; return False where no thread can be had for it."""
         job.asked = self.clock()
         self._look_after_forks()
-        if not self._starter.ensure():
+        is_scarce = job.asked < self._scarce_until and not self.state.idle
+        if is_scarce or not self._starter.ensure():
             return False
         self._asked.put(partial(self.state.add, job))
         if self._starter.ensure():
@@ -168,13 +173,21 @@ class Workers:
 
     def _man(self) -> None:
         """Wake and start as many workers as there are jobs for; do them here where there is nobody else to."""
-        while (worker := self._locked(self.state.called_up)) is not None:
+        is_scarce = False
+        while not is_scarce and (worker := self._locked(self.state.called_up)) is not None:
             if worker.is_there:
                 worker.gate.release()
-            elif not self._start(worker):
-                break
-        while (job := self._locked(self.state.left_over)) is not None:
-            self._do(job)
+            else:
+                is_scarce = not self._start(worker)
+        find = self.state.next_job if is_scarce else self.state.left_over
+        while (job := self._locked(find)) is not None:
+            self._do_here(job)
+
+    def _do_here(self, job: Job) -> None:
+        """Do *job* on this thread, which can see to no other one meanwhile: callers do theirs by themselves."""
+        self._scarce_until = math.inf
+        self._do(job)
+        self._scarce_until = self.clock() + SCARCITY
 
     def _start(self, worker: Worker) -> bool:
         try:
