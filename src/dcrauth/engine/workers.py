@@ -35,6 +35,7 @@ class _Worker:
         is_coming: whether it was started or woken, and has not looked for a job since.
         is_there: whether its thread has begun.
         job: what it does.
+        waits: for how many other jobs it waits at once, as the tasks of an event loop do that it runs.
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class _Worker:
         self.is_coming = True
         self.is_there = False
         self.job: Job | None = None
+        self.waits = 0
 
 
 class _Here(threading.local):
@@ -135,8 +137,10 @@ class Workers:
         if worker is None or worker.job is None:
             return False
         with self._lock:
-            self._aside += 1
-            self._ready.ended(worker.job)
+            worker.waits += 1
+            if worker.waits == 1:
+                self._aside += 1
+                self._ready.ended(worker.job)
             if job is not None:
                 job.is_awaited = True
                 self._put_forward(job)
@@ -146,9 +150,12 @@ class Workers:
     def step_back(self) -> None:
         """Go on."""
         worker = self._here.worker
+        if worker is None or worker.job is None:
+            return
         with self._lock:
-            self._aside -= 1
-            if worker is not None and worker.job is not None:
+            worker.waits -= 1
+            if not worker.waits:
+                self._aside -= 1
                 self._ready.goes_on(worker.job)
 
     # The starter.
