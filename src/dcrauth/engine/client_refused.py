@@ -30,6 +30,7 @@ from dcrauth.errors import (
 
 def recovered(context: RenewalContext, client: StoredCredentials, refusal: CredentialsRejected) -> Steps[AccessToken]:
     """Get a token although the server did not recognise the client: first doubt, then confirm, then register anew."""
+    context.found.clear()  # that was before the call
     latest = yield from client_of(context)
     if latest.data != client.data:
         return (yield from fetched_by_another(context, latest.credentials))
