@@ -322,6 +322,34 @@ def test_waiting_workers_are_bounded(pool: Workers) -> None:
 # What is left behind.
 
 
+def test_a_worker_that_waits_for_several_is_one_worker(pool: Workers) -> None:
+    """One that runs an event loop, whose tasks wait for a token each, makes room for one other, not for three."""
+    gate, inside = threading.Event(), threading.Semaphore(0)
+
+    def act() -> None:
+        assert all(pool.step_aside(None) for _ in range(3))
+        inside.release()
+        assert gate.wait(PATIENCE)
+        for _ in range(3):
+            pool.step_back()
+
+    def stay() -> None:
+        inside.release()
+        assert gate.wait(PATIENCE)
+
+    jobs = [Work(act, "first")] + [Work(stay, f"{number}") for number in range(8)]
+    assert pool.submit(jobs[0])
+    assert inside.acquire(timeout=PATIENCE)
+    for job in jobs[1:]:
+        assert pool.submit(job)
+    for _ in range(pool.most):
+        assert inside.acquire(timeout=PATIENCE)
+    assert not inside.acquire(timeout=0.05)
+    gate.set()
+    for job in jobs:
+        assert job.ended.wait(PATIENCE)
+
+
 def test_a_source_that_nobody_holds_is_collected() -> None:
     """Once its renewal has ended no worker, listener or hook keeps a source, nor what it was given."""
     source = Server().source(MemoryStore(), on_event=lambda event: None)

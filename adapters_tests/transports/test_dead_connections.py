@@ -119,6 +119,23 @@ def test_a_second_loss_is_a_fault(make_transport: Any, end: End) -> None:
         assert (server.connections, len(server.received)) == (2, 3)
 
 
+@pytest.mark.fault(
+    "a server sends more than one answer to one call",
+    "the connection is not kept: no other identity is given what is left over",
+)
+@pytest.mark.parametrize("more", [ANSWER.replace(b"t", b"x"), b"HTTP/1.1 4"], ids=["another", "half"])
+def test_what_is_left_over_is_nobodys_answer(make_transport: Any, more: bytes) -> None:
+    """Each call has the answer to itself, although more has come over the connection that it might go over."""
+
+    def behave(connection: socket.socket, number: int, turn: int) -> None:
+        connection.sendall(ANSWER + more)
+
+    with KeptServer(behave) as server:
+        transport = make_transport()
+        assert [transport.send(token_call(server.url)).body for _ in range(3)] == [BODY] * 3
+        assert len(server.received) == 3
+
+
 def test_silence_is_no_end(make_transport: Any) -> None:
     """A server that says nothing on a kept connection may be at work: the call is not sent again."""
 

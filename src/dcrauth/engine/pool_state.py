@@ -16,6 +16,7 @@ class Worker:
         is_there: whether its thread has begun.
         is_coming: whether it was started or woken, and has not looked for a job since.
         job: what it does.
+        waits: for how many other jobs it waits at once, as the tasks of an event loop do that it runs.
     """
 
     def __init__(self) -> None:
@@ -24,6 +25,7 @@ class Worker:
         self.is_there = False
         self.is_coming = True
         self.job: Job | None = None
+        self.waits = 0
 
 
 class PoolState:
@@ -100,10 +102,13 @@ class PoolState:
         else:
             self.parked.put(job, wait, now)
 
-    def step_aside(self, job: Job, awaited: Job | None) -> None:
-        """Let others run in the place of *job*, first the *awaited* one."""
+    def step_aside(self, job: Job) -> None:
+        """Let others run in the place of *job*, which waits for one of them."""
         self.aside += 1
         self.ready.ended(job)
+
+    def await_job(self, awaited: Job | None) -> None:
+        """Let the *awaited* job run before others, if there is one."""
         if awaited is not None:
             awaited.is_awaited = True
             self.put_forward(awaited)

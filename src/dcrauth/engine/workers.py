@@ -122,7 +122,10 @@ class Workers:
         if worker is None or worker.job is None:
             return False
         with self._lock:
-            self.state.step_aside(worker.job, awaited)
+            worker.waits += 1
+            if worker.waits == 1:
+                self.state.step_aside(worker.job)
+            self.state.await_job(awaited)
         self._ask(_nothing)
         return True
 
@@ -131,7 +134,9 @@ class Workers:
         worker = self._here.worker
         if worker is not None and worker.job is not None:  # else this is a child, forked meanwhile
             with self._lock:
-                self.state.step_back(worker.job)
+                worker.waits -= 1
+                if not worker.waits:
+                    self.state.step_back(worker.job)
 
     # The starter.
 

@@ -105,6 +105,8 @@ class _Connection:
                 intake.take(part)
         finally:
             answer.close()
+        if self._is_ahead():
+            self.close()
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Response(answer.status_code, headers, intake.body(headers.get("content-encoding")))
 
@@ -112,6 +114,20 @@ class _Connection:
         """Close it."""
         self._transport.close()
         self.watch.closed()
+
+    def _is_ahead(self) -> bool:
+        """Return whether more has come than the answer; the next call, of another identity, would take it for its own.
+
+        There is no public way to know that either.
+        """
+        for each in self._transport._pool.connections:
+            inner: Any = each
+            while hasattr(inner, "_connection"):  # those through proxies have others inside
+                inner = inner._connection
+            state = getattr(inner, "_h11_state", None)
+            if state is None or state.trailing_data[0]:
+                return True
+        return False
 
     def _request(self, request: Request, connect: float, read: float) -> Any:
         patience = {"connect": connect, "read": read, "write": read, "pool": read}
