@@ -84,6 +84,7 @@ def renewal(context: RenewalContext) -> Steps[AccessToken]:
         Unavailable: the server could not be asked, or not in time.
         StoreError: the store failed, or holds something that must not be touched.
     """
+    context.progress.lock_tries, context.progress.lock_until = 0, None
     suspicion = suspected(context)
     token = yield from adopted(context)
     if token is not None:
