@@ -3,7 +3,7 @@
 import heapq
 import itertools
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Hashable
 
 from dcrauth.engine.job import Job, State
@@ -31,7 +31,7 @@ class Ready:
         self._numbers = itertools.count(1)
         self._heap: list[_Entry] = []
         self._running: Counter[Hashable] = Counter()
-        self._held_back: dict[Hashable, deque[_Entry]] = {}
+        self._held_back: dict[Hashable, list[_Entry]] = {}
 
     def __len__(self) -> int:
         """Return how many jobs a worker may find, at the most."""
@@ -56,7 +56,7 @@ class Ready:
             if not _is_present(entry):
                 continue
             if self._running[job.endpoint] >= self.limit:
-                self._held_back.setdefault(job.endpoint, deque()).append(entry)
+                heapq.heappush(self._held_back.setdefault(job.endpoint, []), entry)
                 continue
             self._running[job.endpoint] += 1
             job.state, job.woken, job.wait = State.RUNNING, None, None
@@ -82,9 +82,9 @@ class Ready:
                 heapq.heappush(self._heap, entry)
 
     def _let_on(self, endpoint: Hashable) -> None:
-        held_back = self._held_back.get(endpoint, ())
+        held_back = self._held_back.get(endpoint, [])
         while held_back:
-            entry = held_back.popleft()
+            entry = heapq.heappop(held_back)
             if _is_present(entry):
                 heapq.heappush(self._heap, entry)
                 break
