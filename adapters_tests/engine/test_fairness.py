@@ -133,6 +133,20 @@ def test_a_caller_overtakes_what_its_endpoint_holds_back() -> None:
     assert order(ready)[0] == "caller"
 
 
+def test_who_waits_comes_first_also_at_a_crowded_endpoint() -> None:
+    """A caller's renewal overtakes those in the background that were held back before it came."""
+    ready = Ready(1)
+    for number in range(10):
+        ready.put(Named(f"{number}", "slow", is_urgent=False))
+    running = ready.take()
+    assert running is not None
+    assert ready.take() is None
+    ready.put(Named("caller", "slow", asked=30.0))
+    assert ready.take() is None
+    ready.ended(running)
+    assert order(ready)[0] == "caller"
+
+
 # Calls.
 
 

@@ -75,6 +75,15 @@ class Invariant(Enum):
         "Once all faults have ceased, every process gets a token that is served. (Unless the policy says never to "
         "register again, and the server has forgotten the client.)"
     )
+    NEVER_MORE_AT_ONCE = (
+        "No more jobs run at once than there may be, nor more at one endpoint, unless one goes on that has waited for "
+        "another; there are at most twice as many workers, but for those that a job is waited for."
+    )
+    NO_JOB_LOST = "Every job that was asked for ends, once, however often it had to wait and whichever worker has died."
+    NOBODY_STARVES = (
+        "No job is begun before one that could have been begun, and comes before it: by the moment at which it was "
+        "asked for, a minute later where nobody waits for it."
+    )
     ONE_CLIENT_IN_THE_END = "Some time later all processes hold tokens of one client, the one in the store."
 
 

@@ -9,8 +9,8 @@ from adapters_tests.simulation.surroundings import Caller, World
 from adapters_tests.simulation.tasks import NEVER, Evidence, Task, TokenInUse, Vain
 from dcrauth import Clock, DCRAuthError, MemoryStore, Policy, StoreUnavailable, TokenSource
 from dcrauth.credentials import AccessToken
-from dcrauth.engine import renewal, store_repair
-from dcrauth.engine.effects import Claim, Effect, Emit, Release, ReportOutcome
+from dcrauth.engine import renewal, rules, store_repair
+from dcrauth.engine.effects import Claim, Effect, Emit, LockTry, Release, ReportOutcome
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import StoredCredentials
 from dcrauth.engine.refusals import Refusals
@@ -75,6 +75,7 @@ class Process:
         self.refusals = Refusals()
         self.health = StoreHealth()
         self._pending: Effect | None = None
+        self._claimed: tuple[str, str] | None = None
         self._result: Any = None
         self._error: DCRAuthError | None = None
         self.ticket = (self.incarnation, 0)
@@ -158,6 +159,25 @@ class Process:
         self._result, self._error = result, error
         self.ready = self.world.now + delay
 
+    def sleeps(self, task: Task, seconds: float) -> None:
+        """Wait for so many *seconds*: in the middle of the steps, or parked, to begin them anew."""
+        if rules.is_parked(seconds):
+            self._park(task, seconds)
+        else:
+            self.receives(None, None, seconds)
+
+    def _park(self, task: Task, seconds: float) -> None:
+        assert task.steps is not None
+        task.steps.close()
+        task.steps, task.locked, self._pending = None, False, None
+        task.early = task.flight is not None
+        if self._claimed is not None:
+            self.refusals.abandon(self._claimed)
+            self._claimed = None
+        self.world.note(self.name, "is parked", seconds)
+        self.world.released(self)
+        self.ready = self.world.now + seconds
+
     def _enter(self, task: Task) -> None:
         """Begin the steps under the lock, or another one where that cannot be had."""
         error: StoreUnavailable | None = None
@@ -165,14 +185,15 @@ class Process:
             task.locked = self.world.acquired(self)
         except StoreUnavailable as trouble:
             error = trouble
-        if error is None and not task.locked and self.world.now < task.lock_until:
+        waits = task.flight is None and error is None and not task.locked
+        if waits and self.world.now < task.lock_until:
             self.ready = min(task.lock_until, self.world.lease_until)
             return
         if not task.locked:
             error = error or StoreUnavailable("somebody else holds the simulated lock")
         self.ready = self.world.now
         if task.flight is not None:
-            task.steps = renewal.renewal(task.context) if error is None else renewal.unlocked(task.context, error)
+            task.steps = renewal.renewal(task.context) if error is None else renewal.without_lock(task.context, error)
         elif error is None:
             task.steps = store_repair.forgotten(task.context)
         else:
@@ -192,6 +213,8 @@ class Process:
         except StopIteration as end:
             if task.early and end.value is None:
                 task.early, task.steps, self._pending, self.ready = False, None, None, self.world.now
+            elif isinstance(end.value, LockTry):
+                self._park(task, end.value.seconds)
             else:
                 self._end(task, end.value)
         except DCRAuthError as failure:
@@ -209,9 +232,10 @@ class Process:
             case ReportOutcome():
                 return effect.refused, 1
             case Claim():
-                return self.refusals.claim((effect.endpoint, effect.statement), self.monotonic())
+                self._claimed = (effect.endpoint, effect.statement)
+                return self.refusals.claim(self._claimed, self.monotonic())
             case Release():
-                key = (effect.endpoint, effect.statement)
+                key, self._claimed = (effect.endpoint, effect.statement), None
                 return self.refusals.release(key, self.monotonic(), effect.refusal, effect.seconds)
 
     def _end(self, task: Task, result: Any = None, error: DCRAuthError | None = None) -> None:

@@ -97,7 +97,8 @@ class World:
         if self.holder == (process, process.incarnation):
             self.holder, self.lease_until = None, 0.0
             for each in self.processes:
-                if each.task is not None and each.task.steps is None:
+                # A renewal is parked, and tries again by itself.
+                if each.task is not None and each.task.steps is None and each.task.flight is None:
                     each.ready = self.now
 
     def abandoned(self, process: Process) -> None:
@@ -114,7 +115,7 @@ class World:
             case Now():
                 process.receives(process.instant(), None, 0.0)
             case Sleep():
-                process.receives(None, None, effect.seconds)
+                process.sleeps(task, effect.seconds)
             case Send():
                 self.network.call(process, effect.request)
             case Get() | GetMany() | Add() | Replace() | Put() | Delete() | Check():

@@ -51,6 +51,7 @@ def renewal(context: RenewalContext) -> Steps[AccessToken]:
         Unavailable: the server could not be asked, or not in time.
         StoreError: the store failed, or holds something that must not be touched.
     """
+    context.progress.lock_tries, context.progress.lock_until = 0, None
     suspicion, identity = suspected(context), context.identity
     yield from looked_up(context, identity.token, identity.credentials, identity.registration)
     token = yield from adopted(context)
