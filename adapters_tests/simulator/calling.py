@@ -43,7 +43,8 @@ def raw(site: Site, head: str, body: str = "") -> bytes:
     """Send a request as it stands; return the answer, up to the end of the connection."""
     address = urlsplit(site.url)
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
-        lines = [*head.splitlines(), f"Content-Length: {len(body)}", "Connection: close"]
+        length = [] if "Content-Length" in head else [f"Content-Length: {len(body)}"]
+        lines = [*head.splitlines(), *length, "Connection: close"]
         connection.sendall("\r\n".join([*lines, "", body]).encode())
         found = b""
         while part := connection.recv(65_536):

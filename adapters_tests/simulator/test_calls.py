@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from adapters_tests.simulator.calling import call, token, told
-from dcrauth.simulator import Calls, Simulator
+from dcrauth.simulator import Behaviour, Calls, Simulator
 
 
 def test_calls_are_asked_for_what_a_test_wants_to_know() -> None:
@@ -55,6 +55,8 @@ def test_nothing_secret_is_shown_unless_it_is_asked_for() -> None:
         odd = f"{adobe.url}/api/v2/REF30/echo/{registered['client_secret']}?client_secret=canary&token={value}"
         requests.post(odd, headers=headers, json={"deep": [{"access_token": "canary", "n": [value]}]}, timeout=20)
         requests.post(odd, headers=headers, data=b"\xff plain " + value.encode(), timeout=20)
+        tokens = ("Adobe-Subject-Token", "AD-Service-Token", "X-Roku-Reserved-Roku-Connect-Token")
+        requests.post(odd, headers=dict.fromkeys(tokens, "canary"), data={"SAMLResponse": "canary"}, timeout=20)
         shown = json.dumps(told(adobe, "calls")) + json.dumps(told(adobe, "state"))
         assert not [each for each in (*secrets, "canary") if each in shown]
         assert registered["client_id"] in shown
@@ -62,4 +64,13 @@ def test_nothing_secret_is_shown_unless_it_is_asked_for() -> None:
         assert marks["authorization"] == f"Bearer {marks['x-odd'].removeprefix('a ')}"
         every = json.dumps(told(adobe, "calls?secrets=shown"))
         assert all(each in every for each in (*secrets, "canary"))
-        assert [each["number"] for each in told(adobe, "calls?after=2")["calls"]] == [3, 4]
+        assert [each["number"] for each in told(adobe, "calls?after=2")["calls"]] == [3, 4, 5]
+
+
+def test_why_a_call_was_refused_shows_no_secret() -> None:
+    """A token in the wrong place is quoted to who sent it; where calls are shown it has its mark."""
+    with Simulator(Behaviour(token_kind="opaque")) as adobe:
+        value = token(adobe)
+        call(adobe, value, f"/api/v2/{value}/configuration")
+        assert value in adobe.calls[-1].why
+        assert value not in json.dumps(told(adobe, "calls"))

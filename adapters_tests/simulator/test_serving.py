@@ -142,6 +142,7 @@ def test_a_route_that_raises_says_so_in_the_calls() -> None:
         ("GET", "/x?y", "no path"),
         ("GET", "/", "the simulator's own"),
         ("GET", "/control/x", "the simulator's own"),
+        ("GET", "/openapi.json", "the simulator's own"),
         ("GET", "/{a}/{a}", "two segments of one name"),
     ],
 )
@@ -196,6 +197,12 @@ def test_it_listens_on_other_names_of_loopback(host: str) -> None:
         ({"base_path": "adobe"}, "'adobe' is no base path: it is empty, or begins with /"),
         ({"environments": ["o"]}, "'o' is no name of an environment"),
         ({"environments": ["Staging"]}, "small letters"),
+        ({"environments": "staging"}, "environments must be a list of names"),
+        ({"names": "adobe.test"}, "names must be a list of host names"),
+        ({"port": "8080"}, "port must be a whole number, not str"),
+        ({"behaviour": {"strict": False}}, "behaviour must be a Behaviour, not dict"),
+        ({"world": {}}, "world must be a World, not dict"),
+        ({"scenario": "a bad minute"}, "scenario must be a Scenario, not str"),
         ({"tls": True, "ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)}, "either tls=True or an ssl_context"),
     ],
     ids=lambda given: given if isinstance(given, str) else ",".join(given),
@@ -204,6 +211,35 @@ def test_a_wrong_setting_is_a_sentence(settings: dict[str, Any], told: str) -> N
     """What it cannot be made with is told, with what would do, and nothing listens."""
     with pytest.raises(ConfigurationError, match=told):
         Simulator(**settings)
+
+
+@pytest.mark.parametrize(
+    ("switches", "told"),
+    [
+        ({"throttle": "bukket"}, "throttle of Behaviour is 'bukket', and must be .bucket. or .once. or null"),
+        ({"strict": "no"}, "strict of Behaviour is 'no', and must be true or false"),
+        ({"session_life": "long"}, "must be a number"),
+        ({"device_info_keys": "model"}, "must be a list"),
+    ],
+)
+def test_a_wrong_switch_is_a_sentence(switches: dict[str, Any], told: str) -> None:
+    """A switch that is set to what it cannot be is refused when it is set, in Python as in a file."""
+    with pytest.raises(ConfigurationError, match=told):
+        Behaviour(**switches)
+
+
+def test_what_it_is_told_wrongly_changes_nothing() -> None:
+    """Something of another kind is refused at once, and does not wait for a call to go wrong."""
+    with Simulator() as adobe:
+        anything: Any = adobe
+        for name in ("behaviour", "world"):
+            with pytest.raises(ConfigurationError, match=f"{name} must be a "):
+                setattr(anything, name, {})
+        with pytest.raises(ConfigurationError, match="fault must be a Fault, not int"):
+            anything.inject("api", 503)
+        with pytest.raises(ConfigurationError, match="scenario must be a Scenario, not str"):
+            anything.play("a bad minute")
+        assert call(adobe) == 401
 
 
 def test_it_is_made_from_a_file(tmp_path: Path) -> None:
@@ -329,6 +365,14 @@ def test_a_scenario_from_a_file(tmp_path: Path) -> None:
     path.write_text('name = "outage"\nstep = []\n')
     with pytest.raises(ConfigurationError, match="needs at least one step"):
         Scenario.from_toml(path)
+
+
+@pytest.mark.parametrize("length", ["-1", "-5", "9" * 30, "9" * 15, "x"])
+def test_a_length_that_no_body_has_is_answered_at_once(length: str) -> None:
+    """Nothing is waited for, and nothing set aside, for a body whose length is wrong."""
+    with Simulator() as adobe:
+        answer = raw(adobe, f"POST /o/client/register HTTP/1.1\nHost: 127.0.0.1\nContent-Length: {length}", "{}")
+        assert answer.startswith(b"HTTP/1.1 400")
 
 
 def test_what_is_no_http_does_no_harm() -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dcrauth.simulator.fields import check_fields
+
 
 @dataclass(frozen=True, kw_only=True)
 class Behaviour:
@@ -45,6 +47,9 @@ class Behaviour:
         throttle: None, "bucket" (10 more than one call a second, coming back with time) or "once" (10 for good).
         retry_after: ``Retry-After`` header of a 429.
         register_delay, token_delay, api_delay: seconds before each answer.
+
+    Raises:
+        ConfigurationError: a switch is set to what it cannot be.
     """
 
     register_status: int = 201
@@ -85,6 +90,9 @@ class Behaviour:
     register_delay: float = 0.0
     token_delay: float = 0.0
     api_delay: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def real_life(self) -> float:

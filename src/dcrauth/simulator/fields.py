@@ -8,6 +8,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from dcrauth._internal.arguments import wrong
 from dcrauth.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -41,6 +42,17 @@ def checked(kind: type, values: Any, where: str) -> dict[str, Any]:
         if name not in known:
             raise ConfigurationError(f"{where} has no {name!r}; there is {', '.join(known) or 'nothing to say'}")
     return {name: _value(known[name].annotation, value, f"{name} of {where}") for name, value in values.items()}
+
+
+def check_fields(value: Any) -> None:
+    """Raise `ConfigurationError` if a field of *value*, a dataclass, is of another type than it says; see `made`."""
+    checked(type(value), vars(value), type(value).__name__)
+
+
+def check_kind(value: object, kind: type, name: str) -> None:
+    """Raise `ConfigurationError` unless *value*, which was given as *name*, is a *kind*."""
+    if not isinstance(value, kind):
+        raise wrong(name, f"a {kind.__name__}", value)
 
 
 @cache

@@ -15,6 +15,7 @@ from dcrauth.simulator.behaviour import Fault
 from dcrauth.simulator.messages import Call, Reply
 
 _LONGEST_PAUSE = 60.0
+_LONGEST_BODY = 1 << 30
 _LAST_WORDS = 2.0
 """Seconds that a connection's thread is waited for when the server stops."""
 
@@ -148,7 +149,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             call = self._call()
-        except ValueError:  # a length that is no number, a path that is no URL
+        except ValueError:  # a length that no body has, a path that is no URL
             self.close_connection = True
             self._send(Reply(400), Fault())
             return
@@ -180,9 +181,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding", "").lower() != "chunked":
-            return self.rfile.read(int(headers.get("content-length", 0)))
+            return self.rfile.read(_checked_length(int(headers.get("content-length", 0))))
         parts = []
-        while size := int(self.rfile.readline().partition(b";")[0], 16):
+        while size := _checked_length(int(self.rfile.readline().partition(b";")[0], 16)):
             parts.append(self.rfile.read(size))
             self.rfile.readline()
         while self.rfile.readline().strip():
@@ -225,6 +226,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002  # the name is the base class's
         """Say nothing."""
+
+
+def _checked_length(length: int) -> int:
+    """Return *length*, of a body or a part of one; a negative one would have everything read, and an end waited for."""
+    if not 0 <= length <= _LONGEST_BODY:
+        raise ValueError(length)
+    return length
 
 
 _PHRASES = {each.value: each.phrase for each in HTTPStatus}

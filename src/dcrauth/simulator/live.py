@@ -78,7 +78,7 @@ def summary(call: Call, run: Run) -> dict[str, Any]:
         "method": call.method,
         "path": mask_text(call.path, run.is_secret),
         "status": call.status,
-        "why": call.why,
+        "why": mask_text(call.why, run.is_secret),
     }
 
 

@@ -16,11 +16,23 @@ SECRET_FIELDS = frozenset(
         "password",
         "refresh_token",
         "registration_access_token",
+        "samlresponse",
         "serializedtoken",
         "software_statement",
     }
 )
-_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"})
+_SECRET_HEADERS = frozenset(
+    {
+        "ad-service-token",
+        "adobe-subject-token",
+        "authorization",
+        "cookie",
+        "proxy-authorization",
+        "set-cookie",
+        "x-api-key",
+        "x-roku-reserved-roku-connect-token",
+    }
+)
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _WORD = re.compile(r"[\w-]{16,}")
 

@@ -11,6 +11,7 @@ from dcrauth.simulator.messages import Call, Reply
 
 Answering = Callable[..., Reply | Any]
 
+_OWN = frozenset({"/", "/openapi.json"})
 _METHOD = re.compile(r"[A-Z]+|\*")
 _PLACEHOLDER = re.compile(r"\\\{([A-Za-z_]\w*)\\\}")
 
@@ -38,10 +39,10 @@ class Route:
     def __post_init__(self) -> None:
         if not _METHOD.fullmatch(self.method):
             raise ConfigurationError(f"{self.method!r} is no method of a route: GET, POST, …, or * for any")
-        if not re.fullmatch(r"/[^?#\s]*", self.path) or self.path == "/" or self.path.startswith("/control/"):
+        if not re.fullmatch(r"/[^?#\s]*", self.path) or self.path in _OWN or self.path.startswith("/control/"):
             raise ConfigurationError(
-                f"{self.path!r} is no path of a route: it begins with /, has no query, and is neither / nor below "
-                "/control/, which are the simulator's own"
+                f"{self.path!r} is no path of a route: it begins with /, has no query, and is neither / nor "
+                "/openapi.json nor below /control/, which are the simulator's own"
             )
         try:
             _pattern(self.path)

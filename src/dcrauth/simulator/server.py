@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
+from dcrauth._internal.arguments import wrong
 from dcrauth._internal.confidential import unfailing
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator import control
 from dcrauth.simulator.behaviour import Behaviour
+from dcrauth.simulator.fields import check_kind
 from dcrauth.simulator.guard import is_loopback, refusal
 from dcrauth.simulator.http import Handler, Server, Stream, Visit
 from dcrauth.simulator.messages import Call, Reply
@@ -62,7 +64,13 @@ class Simulator(Service):
         clock: Callable[[], float] = time.time,
         world: World | None = None,
     ) -> None:
-        self._first = (behaviour or Behaviour(), world or World(), tuple(environments), scenario)
+        behaviour = Behaviour() if behaviour is None else behaviour
+        world = World() if world is None else world
+        _check_kinds(behaviour, world, scenario)
+        if type(port) is not int:
+            raise wrong("port", "a whole number", port)
+        names, environments = _listed(names, "names", "host names"), _listed(environments, "environments", "names")
+        self._first = (behaviour, world, environments, scenario)
         self._settings: Settings | None = None
         self._base_path = _checked_path(base_path)
         self._names = frozenset(name.lower() for name in names)
@@ -206,6 +214,20 @@ class Simulator(Service):
         except (OSError, OverflowError) as reason:
             why = getattr(reason, "strerror", None) or "a port is a number from 0 to 65535"
             raise ConfigurationError(f"{wrong}{why}; take another one, or 0 for any that is free") from None
+
+
+def _check_kinds(behaviour: Behaviour, world: World, scenario: Scenario | None) -> None:
+    check_kind(behaviour, Behaviour, "behaviour")
+    check_kind(world, World, "world")
+    if scenario is not None:
+        check_kind(scenario, Scenario, "scenario")
+
+
+def _listed(names: Iterable[str], what: str, told: str) -> tuple[str, ...]:
+    """Return *names*; one text would be taken for as many names as it has letters."""
+    if isinstance(names, str):
+        raise wrong(what, f"a list of {told}", names)
+    return tuple(names)
 
 
 def _checked_path(base_path: str) -> str:

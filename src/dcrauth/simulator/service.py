@@ -10,6 +10,7 @@ from dcrauth.simulator.behaviour import Behaviour, Fault
 from dcrauth.simulator.calls import Calls
 from dcrauth.simulator.clock import VirtualClock
 from dcrauth.simulator.environment import APPLICATION, Environment
+from dcrauth.simulator.fields import check_kind
 from dcrauth.simulator.messages import Counts
 from dcrauth.simulator.routes import Route
 from dcrauth.simulator.run import Run
@@ -62,6 +63,7 @@ class Service(ABC):
 
     @behaviour.setter
     def behaviour(self, behaviour: Behaviour) -> None:
+        check_kind(behaviour, Behaviour, "behaviour")
         self._run.behaviour = behaviour
 
     @property
@@ -71,6 +73,7 @@ class Service(ABC):
 
     @world.setter
     def world(self, world: World) -> None:
+        check_kind(world, World, "world")
         self._run.world = world
 
     @property
@@ -198,10 +201,12 @@ class Service(ABC):
             fault: what goes wrong.
             times: with how many calls; None for all until `clear_faults`.
         """
+        check_kind(fault, Fault, "fault")
         self._run.faults.inject(endpoint, fault, times)
 
     def play(self, scenario: Scenario) -> None:
         """Begin a scenario, in the place of the one that is played, if any."""
+        check_kind(scenario, Scenario, "scenario")
         self._run.faults.play(scenario)
 
     def clear_faults(self) -> None:
