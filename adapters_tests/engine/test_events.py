@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import logging
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -205,6 +209,53 @@ def test_many_threads_tell_one_listener() -> None:
     assert listener.flush(PATIENCE)
     for number in range(8):
         assert [each for each in told if each.startswith(f"{number} ")] == [f"{number} {each}" for each in range(100)]
+
+
+def tellers() -> int:
+    return sum(thread.name == "dcrauth-events" for thread in threading.enumerate())
+
+
+@pytest.mark.fault(
+    "a program has a thousand sources with a listener each, and some listeners are slow",
+    "four threads call them all; each has its events in order, and a slow one delays no other",
+)
+def test_a_slow_listener_delays_no_other_one() -> None:
+    """While three listeners stand still, a thousand others have their events, in order, from four threads at most."""
+    gate, told, most = threading.Event(), dict[int, list[str]](), [0]
+
+    def stand_still(_: events.Event) -> None:
+        assert gate.wait(PATIENCE)
+
+    def listen(number: int, event: events.Event) -> None:
+        told.setdefault(number, []).append(event.identity)
+        most[0] = max(most[0], tellers())
+
+    slow = [Listener(stand_still) for _ in range(3)]
+    quick = [Listener(partial(listen, number)) for number in range(1_000)]
+    for listener in slow:
+        listener.emit(events.Registered("slow"))
+    for name in ("first", "second", "third"):
+        for listener in quick:
+            listener.emit(events.Registered(name))
+    assert all(listener.flush(PATIENCE) for listener in quick)
+    assert told == {number: ["first", "second", "third"] for number in range(1_000)}
+    assert most[0] <= 4
+    assert [listener.flush(0.0) for listener in slow] == [False] * 3
+    gate.set()
+    assert all(listener.flush(PATIENCE) for listener in slow)
+
+
+def test_a_listener_that_nobody_holds_is_collected() -> None:
+    """The threads that tell keep no listener once it has had its events."""
+    listener = Listener(lambda event: None)
+    listener.emit(events.Registered("identity"))
+    assert listener.flush(PATIENCE)
+    gone = weakref.ref(listener)
+    del listener
+    end = monotonic() + PATIENCE
+    while gone() is not None:
+        assert monotonic() < end
+        gc.collect()
 
 
 PROGRAM = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from adapters_tests.common.direct import Server
+from adapters_tests.common.interrupts import interrupts, on_a_thread
 from adapters_tests.common.world import STATEMENT
 from dcrauth import (
     AdobePass,
@@ -449,7 +451,7 @@ def parked_jobs(hands: Hands, steady: Steady, seconds: float) -> tuple[Workers, 
     """A thousand jobs that are parked for so many *seconds*, with workers whose threads never begin."""
     workers, jobs = Workers(4, steady), [Idle(hands.clock) for _ in range(1_000)]
     for job in jobs:
-        workers._parked.put(job, Wait(seconds, hands.clock.now().later(seconds)), steady.now)
+        workers.state.parked.put(job, Wait(seconds, hands.clock.now().later(seconds)), steady.now)
     return workers, jobs
 
 
@@ -457,7 +459,7 @@ def looked(workers: Workers, jobs: list[Idle]) -> int:
     """Have the workers look, and do what is ready; return how many jobs were taken up."""
     workers._look()
     before = sum(job.turns for job in jobs)
-    while (job := workers._next_job()) is not None:
+    while (job := workers.state.next_job()) is not None:
         workers._do(job)
     return sum(job.turns for job in jobs) - before
 
@@ -541,6 +543,36 @@ def test_cancelled_callers_leave_a_parked_renewal(server: Faulty, hands: Hands) 
     assert server.calls == ["register", "token", "token", "token"]
 
 
+@pytest.mark.slow
+@pytest.mark.fault(
+    "Ctrl-C in any line of a caller who waits for a parked renewal", "the next call gets the token of that renewal"
+)
+@on_a_thread
+def test_an_interrupted_caller_of_a_parked_renewal() -> None:
+    """Wherever a caller of a parked renewal is interrupted, that goes on when its time has come, once."""
+    made: list[tuple[Faulty, TokenSource]] = []
+
+    def prepare() -> Callable[[], object]:
+        server, hands = Faulty(), Hands()
+        source = server.source(MemoryStore(), clock=hands.clock)
+        source.token()
+        hands.advance(3_600.0)
+        server.answers = [BUSY]
+        source._token_or_flight(None)
+        eventually(lambda: is_parked(source))
+        hands.advance(25.0)
+        made.append((server, source))
+        return source.token
+
+    for interrupting, act in interrupts(prepare):
+        with contextlib.suppress(KeyboardInterrupt), interrupting:
+            act()
+        server, source = made[-1]
+        assert source.token().value == "token-2"
+        assert server.calls == ["register", "token", "token", "token"]
+    assert len(made) > 20
+
+
 def test_forget_beside_a_parked_renewal(server: Faulty, hands: Hands) -> None:
     """A renewal that is parked while its client is deleted brings its waiters a token of the next client."""
     source = server.source(MemoryStore(), clock=hands.clock)
@@ -570,7 +602,7 @@ def test_a_fork_beside_parked_renewals(server: Faulty, hands: Hands) -> None:
         if pid == 0:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(int(PATIENCE))
-            os._exit(0 if source.token().value == "token-2" and len(WORKERS._parked) == 0 else 1)
+            os._exit(0 if source.token().value == "token-2" and len(WORKERS.state.parked) == 0 else 1)
         assert os.waitpid(pid, 0)[1] == 0
         hands.advance(25.0)
         taken_up(source)

@@ -89,7 +89,7 @@ def test_idle_workers_end_and_others_come(pool: Workers) -> None:
         assert pool.submit(job)
         assert job.ended.wait(PATIENCE)
         eventually(lambda: not pool._starter.is_there)
-        assert pool._count == 0
+        assert pool.state.count == 0
 
 
 def test_no_caller_starts_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_a_worker_that_dies(pool: Workers, reason: type[BaseException]) -> None:
     jobs = [Work(lambda: None) for _ in range(10)]
     assert all(pool.submit(job) for job in jobs)
     assert all(job.ended.wait(PATIENCE) for job in jobs)
-    eventually(lambda: pool._running == 0)
+    eventually(lambda: pool.state.running == 0)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -163,6 +163,32 @@ def test_where_no_worker_can_be_had(
     assert all(job.ended.wait(PATIENCE) for job in jobs)
 
 
+def test_callers_help_themselves_where_threads_are_scarce(pool: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the only thread that there is to be had does a job, whoever comes with another one has to do it himself."""
+    gate, begun = threading.Event(), threading.Event()
+
+    def fails(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def act() -> None:
+        begun.set()
+        assert gate.wait(PATIENCE)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(threading.Thread, "start", fails)
+        first = Work(act)
+        assert pool.submit(first)
+        assert begun.wait(PATIENCE)
+        assert not pool.submit(Work(lambda: None))
+        gate.set()
+        assert first.ended.wait(PATIENCE)
+    eventually(lambda: pool._scarce_until < float("inf"))
+    monkeypatch.setattr(pool, "_scarce_until", 0.0)
+    later = Work(lambda: None)
+    assert pool.submit(later)
+    assert later.ended.wait(PATIENCE)
+
+
 def test_a_job_that_is_woken_before_it_waits(pool: Workers) -> None:
     """What a job is about to wait for may come in the moment before: it is taken up at once all the same."""
     turns: list[int] = []
@@ -193,7 +219,7 @@ def test_only_what_it_waits_for_wakes_a_job(pool: Workers) -> None:
 
     job = Work(act)
     assert pool.submit(job)
-    eventually(lambda: len(pool._parked) == 1)
+    eventually(lambda: len(pool.state.parked) == 1)
     pool.wake(job, "another key")
     assert not job.ended.wait(0.05)
     pool.wake(job, "key")
@@ -205,9 +231,9 @@ def test_the_number_of_workers_can_be_set(pool: Workers) -> None:
     gate = threading.Event()
     jobs = [Work(lambda: gate.wait(PATIENCE), number) for number in range(30)]
     assert all(pool.submit(job) for job in jobs)
-    eventually(lambda: pool._running == 4)
+    eventually(lambda: pool.state.running == 4)
     pool.set_most(9)
-    eventually(lambda: pool._running == 9)
+    eventually(lambda: pool.state.running == 9)
     pool.set_most(2)
     gate.set()
     assert all(job.ended.wait(PATIENCE) for job in jobs)
@@ -287,10 +313,10 @@ def test_waiting_workers_are_bounded(pool: Workers) -> None:
 
     jobs = [Work(waits, number) for number in range(30)]
     assert all(pool.submit(job) for job in jobs)
-    eventually(lambda: pool._aside == 8)
+    eventually(lambda: pool.state.aside == 8)
     assert pool.submit(last)
     assert all(job.ended.wait(PATIENCE) for job in (*jobs, last))
-    assert pool._aside == 0
+    assert pool.state.aside == 0
 
 
 # What is left behind.
@@ -316,7 +342,7 @@ def test_a_worker_that_waits_for_several_is_one_worker(pool: Workers) -> None:
     assert inside.acquire(timeout=PATIENCE)
     for job in jobs[1:]:
         assert pool.submit(job)
-    for _ in range(pool.most):
+    for _ in range(pool.state.most):
         assert inside.acquire(timeout=PATIENCE)
     assert not inside.acquire(timeout=0.05)
     gate.set()
@@ -355,7 +381,7 @@ def test_a_fork_beside_busy_workers() -> None:
         waiting = [
             callers.submit(source.token, instead_of=token) for source, token in zip(sources, tokens, strict=True)
         ]
-        eventually(lambda: WORKERS._running > 0)
+        eventually(lambda: WORKERS.state.running > 0)
         WORKERS._lock.acquire()
         pid = os.fork()
         if pid == 0:

@@ -71,11 +71,11 @@ def test_waits_of_a_file_store(directory: Path) -> None:
     trial = ["above", "store", "file", "records"]
     marks = ["records", "store", "above"]
     record, token = ["file", "folder"], ["file"]
-    assert waits(store, server.source(store).token) == [*trial, *marks, *record, *token]
+    assert waits(store, server.source_here(store).token) == [*trial, *marks, *record, *token]
     present = {path.name for path in (directory / "records").iterdir()}
     first, later = list[int](), list[int]()
     for number in range(40):
-        found = waits(store, server.source(store, instance=str(number)).token)
+        found = waits(store, server.source_here(store, instance=str(number)).token)
         made = {path.name for path in (directory / "records").iterdir()} - present
         present |= made
         assert found in (record + token, ["records", *record, *token])
@@ -83,12 +83,12 @@ def test_waits_of_a_file_store(directory: Path) -> None:
     assert first
     assert 0 not in first  # a folder that was there is not waited for again
     again = FileStore(directory)
-    assert waits(again, server.source(again).token) == []
-    source = server.source(again, policy=EAGER)
+    assert waits(again, server.source_here(again).token) == []
+    source = server.source_here(again, policy=EAGER)
     taken = source.token()
     found = waits(again, lambda: source.token(instead_of=taken))
     assert found == ["above", "store", "records", *token]
-    assert waits(again, server.source(again, instance="new").token)[-3:] == [*record, *token]
+    assert waits(again, server.source_here(again, instance="new").token)[-3:] == [*record, *token]
 
 
 def test_waits_of_a_sqlite_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,10 +105,10 @@ def test_waits_of_a_sqlite_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Database, "writing", noting)
     store, server = SQLiteStore(tmp_path / "records.db"), Server()
     trial, kept = [True, False], [True, False]
-    server.source(store).token()
+    server.source_here(store).token()
     assert written == trial + kept
     for name in ("second", "third"):
-        server.source(store, instance=name).token()
+        server.source_here(store, instance=name).token()
     assert written == trial + 3 * kept
     store.close()
 

@@ -2,9 +2,10 @@
 
 Values and rules are at the bottom (`instant`, `records`, `token_life`, `answers`, `rules`), then what a renewal asks
 for (`effects`) and in which order (`renewal`, with `registration`, `token_call`, `client_refused` and `store_repair`),
-then the threads that do it (`workers`, with `ready` and `parked` for those who wait, `calls` and `exit`), what performs
-it (`driver`, and `turn` for one go at it) and lets many wait for one (`single_flight`), and the `source` on top;
-`sources` has many of them. It may import stores, transports, providers and what is below these, never an adapter.
+then the threads that do it (`workers`, with `ready` and `parked` for those who wait, `calls` and `exit`), what
+performs it (`driver`, and `turn` for one go at it) and lets many wait for one (`single_flight`, `event_loops`), and the
+`source` on top; `sources` has many of them. It may import stores, transports, providers and what is below these, never
+an adapter.
 
 =============================================== ====================================
 how long a token lives, and when it is renewed   `token_life`
@@ -12,7 +13,8 @@ what a 401 leads to                              `rules` (`course`, `is_spared`)
 two processes that register at once              `registration`
 what is sent after ``invalid_client``            `client_refused`
 a store that has lost what it had                `store_repair`
-threads, tasks and loops that wait for one       `single_flight`
+many that want one renewal                       `single_flight`
+event loops, which nothing may block             `event_loops`
 how many renewals run at once, and which first   `workers`, `ready`
 what waits for longer than a second              `parked`
 =============================================== ====================================

@@ -1,16 +1,14 @@
 """Waiting for a renewal from anywhere in a process: threads, asyncio tasks on any loop, trio tasks in any run.
 
-No event loop is blocked meanwhile (`wait_async`). Between processes, `registration` lets the first write win.
+`event_loops` has the waits that block no loop. Between processes, `registration` lets the first write win.
 
 The work itself is done by the workers of the process, so that no waiter's cancellation, timeout or closed loop can stop
 it half-way; a waiter only ever gives up waiting. No asyncio or trio lock is involved: those belong to one loop.
 """
 
-import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from dcrauth._internal.threads import need_room
 from dcrauth.credentials import AccessToken
@@ -104,60 +102,3 @@ def wait(flight: Flight, seconds: float) -> None:
     finally:
         if is_aside:
             WORKERS.step_back()
-
-
-async def wait_async(flight: Flight, seconds: float) -> None:
-    """Wait in an asyncio or trio task until *flight* is done or *seconds* have passed."""
-    is_aside = WORKERS.step_aside(flight.job)
-    try:
-        # Trio first: in guest mode an asyncio loop is running underneath, but the task belongs to trio.
-        if _in_trio():
-            await _wait_trio(flight, seconds)
-        else:
-            await _wait_asyncio(flight, seconds)
-    finally:
-        if is_aside:
-            WORKERS.step_back()
-
-
-def _in_trio() -> bool:
-    # What another thread is only importing is there as well, with some of its names; nobody runs it yet.
-    in_task: Any = getattr(sys.modules.get("trio.lowlevel"), "in_trio_task", None)
-    return in_task is not None and bool(in_task())
-
-
-async def _wait_asyncio(flight: Flight, seconds: float) -> None:
-    import asyncio  # noqa: PLC0415  # is there where a task of it waits, and costs the others 10 ms
-
-    loop = asyncio.get_running_loop()
-    finished = loop.create_future()
-
-    def settle() -> None:
-        if not finished.done():
-            finished.set_result(None)
-
-    def wake() -> None:
-        try:
-            loop.call_soon_threadsafe(settle)
-        except RuntimeError:
-            """The loop was closed meanwhile: nobody is left to wake."""
-
-    if flight.wake(wake):
-        await asyncio.wait([finished], timeout=seconds)
-
-
-async def _wait_trio(flight: Flight, seconds: float) -> None:
-    import trio  # noqa: PLC0415  # only ever reached inside a trio task
-
-    finished = trio.Event()
-    token = trio.lowlevel.current_trio_token()
-
-    def wake() -> None:
-        try:
-            token.run_sync_soon(finished.set)
-        except trio.RunFinishedError:
-            """The run has ended meanwhile: nobody is left to wake."""
-
-    if flight.wake(wake):
-        with trio.move_on_after(seconds):
-            await finished.wait()

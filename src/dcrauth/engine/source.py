@@ -14,10 +14,10 @@ from dcrauth._internal.threads import to_the_end
 from dcrauth.credentials import AccessToken
 from dcrauth.engine import rules, token_life
 from dcrauth.engine.clock import Clock
+from dcrauth.engine.event_loops import to_the_end_async, wait_async
 from dcrauth.engine.identity import Identity
-from dcrauth.engine.offloaded import to_the_end_async
 from dcrauth.engine.rules import Course, Failure
-from dcrauth.engine.single_flight import Flight, do_here, wait, wait_async
+from dcrauth.engine.single_flight import Flight, do_here, wait
 from dcrauth.engine.status import Status
 from dcrauth.engine.token_life import HeldToken
 from dcrauth.engine.workers import WORKERS

@@ -121,7 +121,7 @@ class Turn:
         if (left := self._left) > 0.0 and not self._stays and not self._driver.calls.has_turn(self._key, self._job):
             return self._wait(left, key=self._key)
         statement = self._driver.statement(effect.endpoint, effect.statement)
-        wake = partial(WORKERS.wake, self._job, statement)
+        wake = None if self._stays else partial(WORKERS.wake, self._job, statement)
         refusals, progress = self._driver.refusals, self._context.progress
         claim = refusals.claim_again if progress.is_counted else refusals.claim
         found = claim(statement, self._driver.clock.monotonic(), wake)
