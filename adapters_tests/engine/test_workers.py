@@ -342,7 +342,7 @@ def test_a_worker_that_waits_for_several_is_one_worker(pool: Workers) -> None:
     assert inside.acquire(timeout=PATIENCE)
     for job in jobs[1:]:
         assert pool.submit(job)
-    for _ in range(pool.most):
+    for _ in range(pool.state.most):
         assert inside.acquire(timeout=PATIENCE)
     assert not inside.acquire(timeout=0.05)
     gate.set()

@@ -138,7 +138,7 @@ class SimulatedPool:
         awaited = job.awaits
         if worker is not None and awaited is not None and awaited.state is not State.ENDED:
             self.state.step_aside(job)
-            self.state.await_job(awaited)
+            self.state.put_first(awaited)
             self.at(0.1, lambda: self._look_back(job, awaited, worker, self.now + 60.0))
         else:
             self.at(seconds, lambda: self._end_turn(job, worker))

@@ -103,15 +103,14 @@ class PoolState:
             self.parked.put(job, wait, now)
 
     def step_aside(self, job: Job) -> None:
-        """Let others run in the place of *job*, which waits for one of them."""
+        """Let others run in the place of *job*."""
         self.aside += 1
         self.ready.ended(job)
 
-    def await_job(self, awaited: Job | None) -> None:
-        """Let the *awaited* job run before others, if there is one."""
-        if awaited is not None:
-            awaited.is_awaited = True
-            self.put_forward(awaited)
+    def put_first(self, job: Job) -> None:
+        """Have *job* run before all that no worker waits for."""
+        job.is_awaited = True
+        self.put_forward(job)
 
     def step_back(self, job: Job) -> None:
         """Let *job* run on."""

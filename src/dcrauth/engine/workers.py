@@ -125,7 +125,8 @@ class Workers:
             worker.waits += 1
             if worker.waits == 1:
                 self.state.step_aside(worker.job)
-            self.state.await_job(awaited)
+            if awaited is not None:
+                self.state.put_first(awaited)
         self._ask(_nothing)
         return True
 
