@@ -141,6 +141,7 @@ def main(times: int) -> None:
             interrupted += alarm.interrupts(act, longest * number / times)
             after()
         sys.stdout.write(f"{prepare.__name__} {interrupted > times // 10}\n")
+    signal.setitimer(signal.ITIMER_REAL, 0.0)  # the last one would strike when nobody catches it any more
 
 
 if __name__ == "__main__":
