@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import freezegun
 import pytest
@@ -12,7 +13,7 @@ import time_machine
 
 from dcrauth import AdobePass, Clock, MemoryStore, TokenSource
 from dcrauth.requests import DCRAuth
-from dcrauth.simulator import Behaviour, Simulator
+from dcrauth.simulator import Behaviour, Fault, Simulator
 
 HOUR = 3600
 MOMENTS = ("2001-01-01", "2041-01-01")
@@ -66,3 +67,26 @@ def test_a_clock_over_datetime_follows_freezegun(get: Callable[..., int], moment
         assert [get(clock), get(clock)] == [1, 1]
         frozen.tick(2 * HOUR)
         assert [get(clock), get(clock)] == [2, 2]
+
+
+def time_machine_stopped() -> AbstractContextManager[object]:
+    return time_machine.travel(dt.datetime(2041, 1, 1, tzinfo=dt.UTC), tick=False)
+
+
+def freezegun_stopped() -> AbstractContextManager[object]:
+    return freezegun.freeze_time("2041-01-01")
+
+
+@pytest.mark.slow
+@pytest.mark.fault(
+    "a test stops all clocks (freezegun, time-machine), and the server asks for a wait",
+    "the wait is over when it has lasted so long in truth: the request has its token",
+)
+@pytest.mark.parametrize("stopped", [time_machine_stopped, freezegun_stopped])
+def test_a_wait_ends_under_clocks_that_stand_still(
+    stopped: Callable[[], AbstractContextManager[object]], adobe: Simulator, get: Callable[..., int]
+) -> None:
+    """A parked renewal is taken up although neither clock of the program moves on."""
+    adobe.inject("token", Fault(status=429, headers=(("Retry-After", "1.1"),)))
+    with stopped():
+        assert get() == 2

@@ -11,10 +11,11 @@ import pytest
 
 from adapters_tests.common.direct import Server
 from adapters_tests.common.world import STATEMENT
-from dcrauth import AdobePass, Clock, MemoryStore, Policy, ServerUnavailable, Throttled, TokenSource
+from dcrauth import AccessToken, AdobePass, Clock, MemoryStore, Policy, ServerUnavailable, Throttled, TokenSource
 from dcrauth.engine.calls import LONGEST_THROTTLE, MOST_UNANSWERED, Admission, Calls
 from dcrauth.engine.job import Job, Wait
 from dcrauth.engine.ready import BEHIND, Ready, most_at_one_endpoint
+from dcrauth.engine.records import write_token
 from dcrauth.engine.workers import WORKERS
 from dcrauth.providers.protocol import Request, Response
 
@@ -273,9 +274,14 @@ class Counting(Server):
                 self.under_way.remove(address)
 
 
-def sources_of(server: Server, addresses: list[str]) -> list[TokenSource]:
-    """A cold source for each of the addresses, on a clock that is not the process's."""
-    clock = Clock(wall=lambda: Clock().wall())
+def own_clock() -> Clock:
+    """A clock that is not the process's, so that nothing is known of its servers."""
+    return Clock(wall=lambda: Clock().wall())
+
+
+def sources_of(server: Server, addresses: list[str], clock: Clock | None = None) -> list[TokenSource]:
+    """A cold source for each of the addresses."""
+    clock = clock or own_clock()
     return [
         server.source(
             MemoryStore(),
@@ -326,9 +332,53 @@ def test_one_address_is_asked_for_one_at_a_time() -> None:
     assert (set(found), server.peak) == ({Throttled}, 1)
     assert sources[20].token().value
     answered.set()
-    late = sources_of(server, ["192.0.2.1"] * 10)
+    late = sources_of(server, ["192.0.2.1"] * 10, sources[0]._clock)
     with ThreadPoolExecutor(10) as callers:
         assert all(each.value for each in callers.map(lambda source: source.token(), late))
+
+
+def test_a_turn_that_a_renewal_does_not_need() -> None:
+    """A renewal whose turn has come, and that finds a token in the store, lets the next one have its turn at once."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def answer(request: Request) -> Response:
+        if request.endpoint.endswith("token") and throttles:
+            begun.set()
+            assert gate.wait(PATIENCE)
+            return Response(429, {"retry-after": "100"}, b"")
+        return server.world.answer(request)
+
+    server, throttles = Counting(answer), list[bool]()
+    clock = own_clock()
+    sources = sources_of(server, ["192.0.2.1"] * 3, clock)
+    tokens = [source.token() for source in sources]
+    throttles.append(True)
+    gate.set()
+    with pytest.raises(Throttled):
+        sources[0].token(instead_of=tokens[0])
+    gate.clear()
+    begun.clear()
+    fresh = sources_of(server, ["192.0.2.1"] * 3, clock)
+    for source, former in zip(fresh, sources, strict=True):
+        source._driver.store._records = former._driver.store._records  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(3) as callers:
+        waiting = [callers.submit(fresh[0].token, instead_of=fresh[0].token())]
+        assert begun.wait(PATIENCE)
+        for source in fresh[1:]:
+            waiting.append(callers.submit(source.token, instead_of=source.token()))
+            eventually(lambda: len(WORKERS.state.parked) == len(waiting) - 1)
+        key, data = written(fresh[1])
+        fresh[1]._driver.store.put(key, data)
+        gate.set()
+        assert isinstance(waiting[0].exception(PATIENCE), Throttled)
+        assert waiting[1].result(PATIENCE).value == "ofapeer"
+        assert isinstance(waiting[2].exception(PATIENCE), Throttled)
+
+
+def written(source: TokenSource) -> tuple[str, bytes]:
+    """The record of a token that a peer of *source* has got."""
+    now = Clock().wall()
+    return source._identity.token, write_token(source._identity.token, AccessToken("ofapeer", now, now + 3_600.0))
 
 
 def source_error(source: TokenSource) -> BaseException | None:

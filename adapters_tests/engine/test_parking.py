@@ -612,7 +612,7 @@ def test_a_fork_beside_parked_renewals(server: Faulty, hands: Hands) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_child_lets_no_lock_of_its_parent_go(server: Faulty) -> None:
     """A child that a renewal's own call has forked, and that goes on from there, gives no lock back."""
-    exits: list[int] = []
+    exits, statuses = list[int](), list[int]()
 
     class Watched(MemoryStore):
         @contextmanager
@@ -627,7 +627,7 @@ def test_a_child_lets_no_lock_of_its_parent_go(server: Faulty) -> None:
         pid = os.fork()
         if pid == 0:
             raise SystemExit
-        os.waitpid(pid, 0)
+        statuses.append(os.waitpid(pid, 0)[1])
         return Faulty.send(server, request)
 
     server.send = fork  # type: ignore[method-assign]
@@ -637,4 +637,4 @@ def test_a_child_lets_no_lock_of_its_parent_go(server: Faulty) -> None:
     finally:
         if os.getpid() != parent:
             os._exit(len(exits))
-    assert exits == [parent]
+    assert (exits, statuses) == ([parent], [0, 0])
