@@ -363,7 +363,7 @@ class FailingFiles(FileStore):
     "a program makes a token source anew for each request, and registrations are refused or cannot be stored",
     "what no store holds stays in the process until its moment passes: one call, not one for each request",
 )
-@pytest.mark.parametrize("collected", [True, False])
+@pytest.mark.parametrize("collected", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("way", [anew, let_go])
 @pytest.mark.parametrize("kind", ["memory", "files"])
 @pytest.mark.parametrize("what", CAUSES)

@@ -79,13 +79,8 @@ class Adapter:
         Raises:
             ConfigurationError: an argument is wrong, or a `TokenSource` comes with settings that it already has.
         """
-        settings = (store, instance, transport, policy, on_event)
         if isinstance(source, TokenSource | TokenSources):
-            if any(each is not None for each in settings):
-                kind = type(source).__name__
-                raise ConfigurationError(
-                    f"{kind} has its own store, instance, transport, policy and on_event already: give them to that"
-                )
+            _check_alone(source, store, instance, transport, policy, on_event)
         else:
             source = TokenSource(
                 source,
@@ -219,6 +214,14 @@ class Adapter:
             for name, value in own.items():
                 if not request.headers.get(name):
                     request.headers[name] = value
+
+
+def _check_alone(source: TokenSource | TokenSources, *settings: object) -> None:
+    if any(each is not None for each in settings):
+        kind = type(source).__name__
+        raise ConfigurationError(
+            f"{kind} has its own store, instance, transport, policy and on_event already: give them to that"
+        )
 
 
 def _check_instance_of(instance_of: object, source: TokenSource | TokenSources) -> None:
