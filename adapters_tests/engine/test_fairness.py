@@ -283,7 +283,7 @@ def sources_of(server: Server, addresses: list[str], clock: Clock | None = None)
     """A cold source for each of the addresses."""
     clock = clock or own_clock()
     return [
-        server.source(
+        server.source_here(
             MemoryStore(),
             clock=clock,
             policy=Policy(attempts=1),
