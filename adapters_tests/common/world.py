@@ -48,7 +48,7 @@ from dcrauth.engine.identity import Identity
 from dcrauth.engine.incident_breaker import IncidentBreaker
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import StoredCredentials, read_credentials
-from dcrauth.engine.refusals import Refusals
+from dcrauth.engine.refused_statements import Refusals
 from dcrauth.engine.renewal import renewal
 from dcrauth.providers.adobe.adobe_pass import AdobePass
 from dcrauth.providers.protocol import Request, Response

@@ -21,7 +21,7 @@ from dcrauth import (
     ServerUnavailable,
     Throttled,
 )
-from dcrauth.engine import rules, token_life
+from dcrauth.engine import rules, token_life, token_refused
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import UnusableRegistration
 from dcrauth.engine.rules import Course
@@ -123,7 +123,7 @@ def test_the_course_after_a_refusal(
 def test_a_token_is_spared_by_its_own_age(age: float, seconds: float, expected: bool) -> None:
     """What counts is when a token was granted, by whichever process; one of the future is as old as we know it."""
     held = token_life.held(token(21_600, age, after_refusal=True), NOW, 0.0, POLICY)
-    assert rules.is_spared(held, NOW.later(seconds), POLICY) is expected
+    assert token_refused.is_spared(held, NOW.later(seconds), POLICY) is expected
 
 
 @pytest.mark.parametrize(("wall", "monotonic", "reached"), [(0, 0, False), (1, 0, True), (0, 1, True), (-9, 1, True)])
@@ -388,7 +388,7 @@ def test_what_is_an_incident(refused: int, asked: int, expected: bool) -> None:
 )
 def test_which_refusals_ask_for_another_token(verdict: Verdict, expected: bool) -> None:
     """A 401 because of the token or its client is ours to deal with; one about the user or the application is not."""
-    assert rules.is_ours(verdict) is expected
+    assert token_refused.is_ours(verdict) is expected
 
 
 @pytest.mark.parametrize(
@@ -436,5 +436,5 @@ def test_which_refusal_casts_suspicion(value: str, after_refusal: bool, age: flo
     """Only a second refusal in a row speaks against a client: that of a token which the first has just brought."""
     held = token_life.held(token(21_600, value="token", after_refusal=after_refusal), NOW, 0.5, POLICY)
     refused = token(21_600, value=value)
-    assert rules.incriminates(refused, held, NOW.later(age), POLICY) is expected
-    assert rules.incriminates(refused, None, NOW.later(age), POLICY) is False
+    assert token_refused.incriminates(refused, held, NOW.later(age), POLICY) is expected
+    assert token_refused.incriminates(refused, None, NOW.later(age), POLICY) is False

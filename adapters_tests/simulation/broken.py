@@ -26,6 +26,7 @@ from dcrauth.engine import (
     store_repair,
     token_call,
     token_life,
+    token_refused,
 )
 from dcrauth.engine.answers import Meaning
 from dcrauth.engine.effects import Add, Emit, Put, Replace, Sleep
@@ -262,10 +263,10 @@ BROKEN = (
     Broken("does not pause after a failure", (Invariant.PAUSE_AFTER_FAILURE,), rules.next_try, _at_once),
     Broken("waits past its deadline", (Invariant.BOUNDED_RENEWAL,), _worth_another, _past_the_deadline),
     Broken("tries for ever", (Invariant.BOUNDED_RENEWAL,), rules.worth_another, _yes),
-    Broken("renews what a refusal has brought", (Invariant.SECOND_TOKEN_STAYS,), rules.is_spared, _no),
+    Broken("renews what a refusal has brought", (Invariant.SECOND_TOKEN_STAYS,), token_refused.is_spared, _no),
     Broken("does not mark what a refusal has brought", (Invariant.SECOND_TOKEN_STAYS,), token_life.granted, _unmarked),
     Broken("keeps the mark to itself", (Invariant.SECOND_TOKEN_STAYS,), _write_token, _without_the_mark),
-    Broken("suspects at the first refusal", (Invariant.REASON_TO_REGISTER,), rules.incriminates, _at_the_first),
+    Broken("suspects at the first refusal", (Invariant.REASON_TO_REGISTER,), token_refused.incriminates, _at_the_first),
     Broken(
         "takes a success in vain for no answer",
         (Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE,),

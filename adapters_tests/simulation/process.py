@@ -13,7 +13,7 @@ from dcrauth.engine import renewal, rules, store_repair
 from dcrauth.engine.effects import Claim, Effect, Emit, LockTry, Release, ReportOutcome
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import StoredCredentials
-from dcrauth.engine.refusals import Refusals
+from dcrauth.engine.refused_statements import Refusals
 from dcrauth.engine.single_flight import Flight
 from dcrauth.engine.store_health import StoreHealth
 from dcrauth.events import Event

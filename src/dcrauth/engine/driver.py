@@ -32,7 +32,7 @@ from dcrauth.engine.effects import (
 )
 from dcrauth.engine.incident_breaker import IncidentBreaker
 from dcrauth.engine.job import Wait
-from dcrauth.engine.refusals import REFUSALS, Refusals
+from dcrauth.engine.refused_statements import REFUSALS, Refusals
 from dcrauth.engine.renewal import glimpsed, renewal, unlocked
 from dcrauth.engine.store_health import health_of
 from dcrauth.engine.store_repair import forgotten, restored

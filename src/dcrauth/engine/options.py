@@ -9,7 +9,7 @@ from dcrauth.engine.event_dispatch import Listener, log
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.incident_breaker import breaker_of
 from dcrauth.engine.known import KNOWN, Known
-from dcrauth.engine.refusals import REFUSALS, Refusals
+from dcrauth.engine.refused_statements import REFUSALS, Refusals
 from dcrauth.events import Event
 from dcrauth.policy import Policy
 from dcrauth.providers.protocol import Provider

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Hashable
 
-from dcrauth.engine.refusals import REFUSALS, Refusals
+from dcrauth.engine.refused_statements import REFUSALS, Refusals
 from dcrauth.errors import DCRAuthError, RegistrationsLimited
 
 HOUR = 3_600.0

@@ -1,7 +1,7 @@
-"""Every decision about answers, refusals and registrations: pure functions over values and a *now*.
+"""Every decision about answers, failures and registrations: pure functions over values and a *now*.
 
-`token_life` says how long a token is good; what to do with one that is, or with one that a protected API has refused by
-a 401, is said here: `course`, `is_spared`, `incriminates`, `is_ours`.
+`course` says what a caller is to do. How long a token is good is said in `token_life`, and what a 401 means for it in
+`token_refused`.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ from dcrauth.engine.answers import LONGEST_WAIT, Meaning
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import Forgotten, StoredCredentials, UnusableRegistration
 from dcrauth.engine.token_life import HeldToken, held
+from dcrauth.engine.token_refused import is_in_hand, is_spared
 from dcrauth.errors import ConfigurationError, DCRAuthError, Rejected
 from dcrauth.policy import Policy
-from dcrauth.providers.protocol import Problem, Verdict
+from dcrauth.providers.protocol import Problem
 
 NOTICE = 7 * 86_400.0
 """How long before the end of a client secret that is told, in seconds."""
@@ -26,8 +27,6 @@ CLOCK_TOLERANCE = 300.0
 UNUSABLE_FOR = 86_400.0
 """For how many seconds a registration that has brought nothing usable stands against another one."""
 
-SUSPECT_FOR = 3_600.0
-"""For how many seconds the refusal of a fresh token speaks against its client."""
 
 FEWEST_OF_AN_INCIDENT = 3
 """So many identities have to be refused at once before it is taken for the server's own trouble."""
@@ -87,28 +86,6 @@ def course(held: HeldToken | None, refused: AccessToken | None, now: Instant, bl
     if not held.due.reached(now) or blocked:
         return Course.USE
     return Course.WAIT if held.mandatory.reached(now) else Course.USE_AND_RENEW
-
-
-def is_in_hand(refused: AccessToken | None, held: HeldToken | None) -> bool:
-    """Return whether the token that was *refused* is the one in hand, so that another one is to be granted."""
-    return refused is not None and held is not None and held.token.value == refused.value
-
-
-def is_spared(held: HeldToken, now: Instant, policy: Policy) -> bool:
-    """Return whether a refusal must not renew the token in hand: the server would refuse the next one as well.
-
-    That is so for one that was granted moments ago because another one had been refused, in whichever process. One
-    that was not is renewed whatever its age: it may have been revoked.
-    """
-    return held.token.after_refusal and not held.obtained.later(policy.spared_for).reached(now)
-
-
-def incriminates(refused: AccessToken, held: HeldToken | None, now: Instant, policy: Policy) -> bool:
-    """Return whether the refusal of a token because of its client casts suspicion on that.
-
-    It does if it is the second in a row: that of a token which has just been granted because of another refusal.
-    """
-    return held is not None and is_in_hand(refused, held) and is_spared(held, now, policy)
 
 
 def can_stand_in(held: HeldToken, refused: AccessToken | None, now: Instant) -> bool:
@@ -241,8 +218,3 @@ def is_divided(found: StoredCredentials | Forgotten | None, known: StoredCredent
     The stored one wins: that is what the other processes use.
     """
     return found is not None and found.generation == known.generation and found.data != known.data
-
-
-def is_ours(verdict: Verdict) -> bool:
-    """Return whether a 401 asks for another token at all."""
-    return verdict in {Verdict.TOKEN, Verdict.CREDENTIALS}

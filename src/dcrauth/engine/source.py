@@ -12,7 +12,7 @@ from dcrauth._internal.arguments import check_methods, check_text, wrong
 from dcrauth._internal.confidential import Confidential, discreet_constructor, unfailing
 from dcrauth._internal.threads import to_the_end
 from dcrauth.credentials import AccessToken
-from dcrauth.engine import rules, token_life
+from dcrauth.engine import rules, token_life, token_refused
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.event_loops import to_the_end_async, wait_async
 from dcrauth.engine.identity import Identity
@@ -223,7 +223,7 @@ class TokenSource(Confidential):
         self._emit(events.RequestRefused(self._name, verdict, self._wall() - token.obtained_at))
         if verdict is Verdict.CREDENTIALS:
             self._suspect(token)
-        return rules.is_ours(verdict)
+        return token_refused.is_ours(verdict)
 
     def retried(self) -> None:
         """Note that a refused request is being sent once more, with another token; called by adapters."""
@@ -286,7 +286,7 @@ class TokenSource(Confidential):
             now, held, failure = self._clock.now(), self._held, self._failure
             blocked = failure is not None and not failure.until.reached(now)
             course = rules.course(held, refused, now, blocked, self._policy)
-            after_refusal = rules.is_in_hand(refused, held)
+            after_refusal = token_refused.is_in_hand(refused, held)
             renewing = course in {Course.WAIT, Course.USE_AND_RENEW}
             is_urgent = course is Course.WAIT
             flight, work = self._join_or_start(held, after_refusal, is_urgent) if renewing else (None, None)
@@ -361,8 +361,8 @@ class TokenSource(Confidential):
 
         with self._lock:
             client, now = self._memory.client, self._clock.now()
-            if client is not None and rules.incriminates(token, self._held, now, self._policy):
-                self._memory.suspicion = Suspicion(client.data, now.monotonic + rules.SUSPECT_FOR)
+            if client is not None and token_refused.incriminates(token, self._held, now, self._policy):
+                self._memory.suspicion = Suspicion(client.data, now.monotonic + token_refused.SUSPECT_FOR)
 
     def _finish(self, flight: Flight, token: AccessToken) -> None:
         with self._lock:

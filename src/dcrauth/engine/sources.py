@@ -59,7 +59,7 @@ class TokenSources(Confidential):
     ) -> None:
         # Imported here as it is in a `TokenSource`.
         from dcrauth.engine.options import SourceOptions  # noqa: PLC0415
-        from dcrauth.engine.refusals import REFUSALS  # noqa: PLC0415
+        from dcrauth.engine.refused_statements import REFUSALS  # noqa: PLC0415
         from dcrauth.engine.registration_limit import RegistrationLimit  # noqa: PLC0415
 
         check_settings(provider, store, transport, policy, clock)

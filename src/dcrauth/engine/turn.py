@@ -28,7 +28,7 @@ from dcrauth.engine.effects import (
 )
 from dcrauth.engine.exit import REGISTRATIONS
 from dcrauth.engine.job import Job, Wait
-from dcrauth.engine.refusals import PATIENCE
+from dcrauth.engine.refused_statements import PATIENCE
 from dcrauth.engine.renewal import glimpsed, renewal, unlocked, without_lock
 from dcrauth.engine.workers import WORKERS
 from dcrauth.errors import ServerUnavailable, StoreUnavailable, Throttled, Unavailable
