@@ -397,7 +397,7 @@ def test_the_interpreter_waits_for_a_renewal_at_its_exit(tmp_path: Any) -> None:
 
 
 def test_forgetting_is_not_undone_by_a_renewal_that_has_just_ended(make: Callable[..., TokenSource]) -> None:
-    """A token that lands after `forget` is given to those who have waited for it, and is not kept."""
+    """A token that comes after `forget` is given to those who have waited for it, and is not kept."""
     let_go, forgotten = threading.Event(), threading.Event()
 
     class Slow(MemoryStore):

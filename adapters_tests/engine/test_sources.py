@@ -621,7 +621,7 @@ def in_asyncio(act: Callable[[], Any]) -> Any:
 
 @pytest.mark.parametrize("run", [in_asyncio, trio.run])
 def test_forgetting_and_restoring_in_a_task(run: Any, sources: TokenSources, server: Direct, time: ManualClock) -> None:
-    """In a task of asyncio or trio, credentials are deleted and put back without holding up the loop."""
+    """In a task of asyncio or trio, credentials are deleted and put back and the loop is not blocked."""
     source = sources.get("a")
     source.token()
     assert run(sources.get("b").forget_async) is False

@@ -42,21 +42,21 @@ def test_what_happens_is_told() -> None:
     """A reader hears what there is, then each call and each change, and after a reset that all is new."""
     with Simulator() as adobe, requests.get(f"{adobe.url}/control/events", stream=True, timeout=20) as answer:
         assert answer.headers["Content-Type"] == "text/event-stream"
-        heard = updates(adobe, answer)
-        first = next(heard)
+        told = updates(adobe, answer)
+        first = next(told)
         assert (first["fresh"], first["state"]["url"]) == (True, adobe.url)
         value = token(adobe)
         found: list[Any] = []
         while len(found) < 2:
-            found += next(heard).get("calls", [])
+            found += next(told).get("calls", [])
         assert [(each["path"], each["status"]) for each in found] == [
             ("/o/client/register", 201),
             ("/o/client/token", 201),
         ]
         control(adobe, "behaviour", throttle="once")
-        assert next(each for each in heard if "state" in each)["state"]["behaviour"]["throttle"] == "once"
+        assert next(each for each in told if "state" in each)["state"]["behaviour"]["throttle"] == "once"
         adobe.reset()
-        assert next(each for each in heard if each.get("fresh"))["state"]["counts"]["token"] == 0
+        assert next(each for each in told if each.get("fresh"))["state"]["counts"]["token"] == 0
         assert call(adobe, value) == 401
 
 

@@ -52,7 +52,7 @@ class Refusals:
         Parameters:
             statement: the endpoint, its digest, and the clock that *now* is of: moments of two clocks say nothing.
             now: the monotonic time, in seconds.
-            wake: called when another identity that is the first to has heard, or has given up.
+            wake: called when another identity that is the first to was answered, or has given up.
 
         Returns:
             True to do so; False as long as another identity is the first to; or an error like that of the last refusal,

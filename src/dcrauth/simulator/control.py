@@ -83,7 +83,7 @@ def _last_words(simulator: Service) -> Iterator[bytes]:
 
 
 def _calls(simulator: Service, asking: Asking) -> Reply:
-    """Tell of the calls: all, those after a number, or one."""
+    """Return the calls: all, those after a number, or one."""
     number, after = _number(asking, "number"), _number(asking, "after") or 0
     found = [call for call in simulator.calls if call.number > after and number in {None, call.number}]
     show = asking.get("secrets") == "shown"

@@ -111,7 +111,7 @@ def _shortened(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _updates(service: Service) -> Iterator[bytes]:
-    """Tell what is new, at most ten times a second.
+    """Send what is new, at most ten times a second.
 
     Nothing waits for a reader: one who is slow is told less often, and of the latest calls only.
     """

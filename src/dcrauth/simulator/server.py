@@ -148,7 +148,7 @@ class Simulator(Service):
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is stopped, as by the order to stop; return whether it is within *timeout* seconds."""
         stopped, left = self._stopped, timeout
-        while left is None or left > 0:  # in parts, so that a signal is heard on every system
+        while left is None or left > 0:  # in parts, so that a signal is noticed on every system
             part = _PART if left is None else min(_PART, left)
             if stopped.wait(part):
                 return True

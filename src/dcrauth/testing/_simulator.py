@@ -24,7 +24,7 @@ def running(clock: ManualClock) -> Simulator:
 
 
 def reset(simulator: Simulator) -> None:
-    """Make *simulator* as new, and have this process forget what it has heard from it."""
+    """Make *simulator* as new, and have this process forget what it was told by it."""
     simulator.reset()
     forget_breaker(provider(simulator).token_url)
 

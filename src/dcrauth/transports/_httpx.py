@@ -50,7 +50,7 @@ class _Stream:
         return _Stream(secured, self._watch)
 
     def get_extra_info(self, info: str) -> Any:
-        """Tell what the stream beneath tells."""
+        """Return what the stream beneath says."""
         return self._stream.get_extra_info(info)
 
 
