@@ -83,7 +83,7 @@ def assert_no_renewal_hangs() -> None:
 
 
 def test_an_outcome_reaches_those_who_come_before_and_after() -> None:
-    """Wakers are called once each when a renewal has ended; who comes later is told that it has. Its first outcome stays."""
+    """Wakers are called once each at the end of a renewal; who comes later is told of it. Its first outcome stays."""
     flight, called = Flight(), []
     assert flight.wake(lambda: called.append("before"))
     assert (flight.outcome(), called) == (None, [])
