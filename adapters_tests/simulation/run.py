@@ -16,7 +16,7 @@ from adapters_tests.simulation.world import World
 from dcrauth.engine import source
 
 _STEPS = (100, 200, 400)
-_MOST_STEPS = 20_000
+_MOST_STEPS = 200_000
 
 
 @dataclass(frozen=True)

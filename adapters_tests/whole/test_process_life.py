@@ -100,7 +100,8 @@ def living(life: str, kind: Kind, adobe: Simulator, store: Path) -> Iterator[Lif
     """Run a program until it ends, at the latest with the test."""
     program = ["adapters_tests.whole.gevent_life"] if life == "gevent" else ["adapters_tests.whole.lives", life]
     given = [kind.name, adobe.url, adobe.software_statement, str(store)]
-    command, pipe = [sys.executable, "-m", *program, *given], subprocess.PIPE
+    quiet = "ignore:This process:DeprecationWarning"  # forking while threads run is what many of them are about
+    command, pipe = [sys.executable, "-W", quiet, "-m", *program, *given], subprocess.PIPE
     process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     with process:
         try:
