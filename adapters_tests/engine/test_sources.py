@@ -169,6 +169,22 @@ def test_one_that_nobody_holds_is_gone_at_once(sources: TokenSources) -> None:
         gc.enable()
 
 
+def test_one_in_a_circle_leaves_what_it_knows(server: Direct, time: ManualClock) -> None:
+    """What no store holds outlives a source that only the collector finds: twenty in turn register once."""
+    store = Failing(adds=False)
+    for _ in range(20):
+        circle: list[Any] = [
+            TokenSource(AdobePass(STATEMENT), store=store, transport=server, clock=time.clock, policy=EAGER)
+        ]
+        circle.append(circle)
+        with pytest.raises(StoreUnavailable):
+            circle[0].token()
+        del circle
+        gc.collect()
+        time.advance(1.0)
+    assert server.calls == ["register"]
+
+
 def test_what_is_let_go_comes_back_from_the_store(make: Callable[..., TokenSources], server: Direct) -> None:
     """A source that is made again for an instance reads its token, and calls nothing."""
     sources = make(most=1)

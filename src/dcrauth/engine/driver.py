@@ -84,15 +84,34 @@ class Driver:
             raise
 
     def _renew(self, context: RenewalContext, give_way: Callable[[], None]) -> AccessToken:
-        token = self.run(glimpsed(context), give_way)
+        perform = self._after(give_way)
+        found = self.begun(context, None, perform, lambda error: carried_out(unlocked(context, error), perform))
+        assert not isinstance(found, Wait)  # noqa: S101  # it waits where it is
+        return found
+
+    def begun(
+        self,
+        context: RenewalContext,
+        wait: float | None,
+        perform: Callable[[Effect], Any],
+        without_lock: Callable[[StoreUnavailable], AccessToken | Wait],
+    ) -> AccessToken | Wait:
+        """Take the token of a peer, or begin a renewal under the store's lock; return what comes of it.
+
+        Parameters:
+            wait: for how long to wait for the lock, in seconds; 0 only tries, None waits as the policy says.
+            perform: performs each effect.
+            without_lock: goes on where the lock cannot be had.
+        """
+        token = carried_out(glimpsed(context), perform)
         if token is not None:
             return token
         with ExitStack() as held:
             try:
-                held.enter_context(self.locked(context))
+                held.enter_context(self.locked(context, wait))
             except StoreUnavailable as error:
-                return self.run(unlocked(context, error), give_way)
-            return self.run(renewal(context), give_way)
+                return without_lock(error)
+            return carried_out(renewal(context), perform)
 
     def forget(self, context: RenewalContext) -> bool:
         """Delete the credentials of *context* on purpose, under the store's lock; return whether there were any."""
@@ -133,14 +152,18 @@ class Driver:
 
     def run(self, steps: Steps[T], give_way: Callable[[], None] = lambda: None) -> T:
         """Perform the effects of *steps* in order, each after a call of *give_way*, and return its result."""
+        found = carried_out(steps, self._after(give_way))
+        assert not isinstance(found, Wait)  # noqa: S101  # it waits where it is
+        return found
+
+    def _after(self, give_way: Callable[[], None]) -> Callable[[Effect], Any]:
+        """Return what performs an effect after a call of *give_way*."""
 
         def perform(effect: Effect) -> Any:
             give_way()
             return self.perform(effect)
 
-        found = carried_out(steps, perform)
-        assert not isinstance(found, Wait)  # noqa: S101  # it waits where it is
-        return found
+        return perform
 
     def perform(self, effect: Effect) -> Any:
         """Do what *effect* says, and return its result."""

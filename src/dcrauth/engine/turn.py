@@ -5,7 +5,6 @@ far it has come, is all that is left of it meanwhile.
 """
 
 from collections.abc import Callable, Hashable
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -29,7 +28,7 @@ from dcrauth.engine.effects import (
 from dcrauth.engine.exit import REGISTRATIONS
 from dcrauth.engine.job import Job, Wait
 from dcrauth.engine.refused_statements import PATIENCE
-from dcrauth.engine.renewal import glimpsed, renewal, unlocked, without_lock
+from dcrauth.engine.renewal import unlocked, without_lock
 from dcrauth.engine.workers import WORKERS
 from dcrauth.errors import ServerUnavailable, StoreUnavailable, Throttled, Unavailable
 from dcrauth.providers.protocol import Request, Response, throttle_key
@@ -65,16 +64,7 @@ class Turn:
             self._give_up(found)
 
     def _taken(self) -> AccessToken | Wait:
-        driver, context = self._driver, self._context
-        token = carried_out(glimpsed(context), self._perform)
-        if token is not None:
-            return token
-        with ExitStack() as held:
-            try:
-                held.enter_context(driver.locked(context, context.policy.lock_wait if self._stays else 0.0))
-            except StoreUnavailable as error:
-                return self._unlocked(error)
-            return carried_out(renewal(context), self._perform)
+        return self._driver.begun(self._context, None if self._stays else 0.0, self._perform, self._unlocked)
 
     def _unlocked(self, error: StoreUnavailable) -> AccessToken | Wait:
         if self._stays:

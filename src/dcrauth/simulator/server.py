@@ -66,9 +66,7 @@ class Simulator(Service):
     ) -> None:
         behaviour = Behaviour() if behaviour is None else behaviour
         world = World() if world is None else world
-        _check_kinds(behaviour, world, scenario)
-        if type(port) is not int:
-            raise wrong("port", "a whole number", port)
+        _check_kinds(behaviour, world, scenario, port)
         names, environments = _listed(names, "names", "host names"), _listed(environments, "environments", "names")
         self._first = (behaviour, world, environments, scenario)
         self._settings: Settings | None = None
@@ -216,11 +214,13 @@ class Simulator(Service):
             raise ConfigurationError(f"{wrong}{why}; take another one, or 0 for any that is free") from None
 
 
-def _check_kinds(behaviour: Behaviour, world: World, scenario: Scenario | None) -> None:
+def _check_kinds(behaviour: Behaviour, world: World, scenario: Scenario | None, port: int) -> None:
     check_kind(behaviour, Behaviour, "behaviour")
     check_kind(world, World, "world")
     if scenario is not None:
         check_kind(scenario, Scenario, "scenario")
+    if type(port) is not int:
+        raise wrong("port", "a whole number", port)
 
 
 def _listed(names: Iterable[str], what: str, told: str) -> tuple[str, ...]:
