@@ -9,6 +9,9 @@ from dcrauth.engine.token_life import HeldToken
 from dcrauth.policy import Policy
 from dcrauth.providers.protocol import Verdict
 
+SUSPECT_FOR = 3_600.0
+"""For how many seconds the refusal of a fresh token speaks against its client."""
+
 
 def is_in_hand(refused: AccessToken | None, held: HeldToken | None) -> bool:
     """Return whether the token that was *refused* is the one in hand, so that another one is to be granted."""
@@ -35,7 +38,3 @@ def incriminates(refused: AccessToken, held: HeldToken | None, now: Instant, pol
 def is_ours(verdict: Verdict) -> bool:
     """Return whether a 401 asks for another token at all."""
     return verdict in {Verdict.TOKEN, Verdict.CREDENTIALS}
-
-
-SUSPECT_FOR = 3_600.0
-"""For how many seconds the refusal of a fresh token speaks against its client."""
