@@ -70,8 +70,6 @@ def _put_back(raw: Any, begun: bytes, body: Callable[[int | None, object], Any])
         stream_id=read._stream_id,
         stream_abort=read._stream_abort,
     )
-    if read.from_promise is not None:
-        raw._fp.from_promise = read.from_promise
     if raw.length_remaining is not None:
         raw.length_remaining += len(begun)
 
