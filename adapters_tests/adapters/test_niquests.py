@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,6 +34,7 @@ from niquests.adapters import BaseAdapter
 
 from adapters_tests.adapters.test_contract import tokens_seen
 from dcrauth import AdobePass, ConfigurationError, DCRAuthError, TokenSource
+from dcrauth.adobe import enhanced_error
 from dcrauth.niquests import DCRAuth
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
@@ -552,3 +554,42 @@ def test_the_page_about_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_it_exports_one_name() -> None:
     """The module exports DCRAuth, and only that."""
     assert importlib.import_module("dcrauth.niquests").__all__ == ["DCRAuth"]
+
+
+def test_a_response_says_what_adobe_says(session: niquests.Session, adobe: Simulator, api: str) -> None:
+    """The enhanced error in an answer is read from one of niquests as from any other."""
+    adobe.inject("api", Fault(status=403, body=b'{"status":403,"code":"not_authorized","action":"none"}'))
+    found = enhanced_error(session.get(api, timeout=20))
+    assert found is not None
+    assert found.code == "not_authorized"
+
+
+@pytest.mark.parametrize("is_blocking", [True, False])
+def test_no_frame_of_ours_holds_a_token(
+    auth: DCRAuth, adobe: Simulator, api: str, is_blocking: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the second attempt fails, a program that logs the variables of each frame of ours sees no token."""
+
+    def fail(self: Any, request: Any, **settings: Any) -> Any:
+        assert request.headers["Authorization"] != str(tokens_seen(adobe)[0])
+        raise niquests.ConnectionError("down")
+
+    kind = niquests.adapters.HTTPAdapter if is_blocking else niquests.adapters.AsyncHTTPAdapter
+    send = kind.send
+
+    def once(self: Any, request: Any, **settings: Any) -> Any:
+        return (fail if adobe.counts.refused else send)(self, request, **settings)
+
+    monkeypatch.setattr(kind, "send", once)
+    ask: Callable[[], Any] = partial(niquests.get, api, auth=auth, timeout=20)
+    if not is_blocking:
+        ask = partial(asynchronously, auth, lambda opened: opened.get(api, timeout=20))
+    with pytest.raises(niquests.ConnectionError, match="down") as caught:
+        ask()
+    assert auth._source is not None
+    secrets = [str(tokens_seen(adobe)[0]).removeprefix("Bearer "), auth._source.token().value]
+    frames = [entry.frame.f_locals for entry in caught.traceback if "src/dcrauth" in str(entry.path)]
+    assert len(set(secrets)) == adobe.counts.token == 2
+    assert frames
+    held = [name for each in frames for name, value in each.items() if any(secret in repr(value) for secret in secrets)]
+    assert held == []

@@ -37,6 +37,9 @@ _MORE = (
     (sqlite3, "connect"),
 )
 
+_IMPORT = ("<frozen importlib._bootstrap>", "_find_and_load")
+"""Imports are left out, as blockbuster leaves them out: what is made first imports what it is made of."""
+
 
 def _runs_here() -> None:
     """Raise RuntimeError unless an event loop runs on this thread."""
@@ -55,9 +58,9 @@ def noting_what_blocks(package: str = "dcrauth") -> Iterator[list[str]]:
             noted.append(name + "".join(traceback.format_stack()[:-2]))
 
     guard = BlockBuster(scanned_modules=[package])
-    paths = {"scanned_modules": [package]}
     for module, name in _MORE:
-        guard.functions[f"{module.__name__}.{name}"] = BlockBusterFunction(module, name, **paths)  # type: ignore[arg-type]
+        call = BlockBusterFunction(module, name, scanned_modules=[package])  # type: ignore[arg-type]
+        guard.functions[f"{module.__name__}.{name}"] = call.can_block_in(*_IMPORT)
     inside: Any = sys.modules["blockbuster.blockbuster"]
     inside.asyncio, inside.BlockingError = SimpleNamespace(get_running_loop=_runs_here), Noted
     guard.activate()

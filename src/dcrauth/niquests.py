@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable
 from datetime import timedelta
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 try:
     import niquests
@@ -32,50 +32,10 @@ from dcrauth.transports.http_client import HttpClientTransport
 __all__ = ["DCRAuth"]
 
 
-class DCRAuth(Adapter):
-    """Authorizes the requests of a `niquests.Session` or `AsyncSession`, or of a single call with ``auth=``."""
-
-    _host_errors = (niquests.RequestException,)
-    _connection_errors = (niquests.ConnectionError,)
-    _own_transport = HttpClientTransport
-
-    def __call__(self, request: Any) -> Any:
-        """Have *request* get the token if it goes to a protected origin, with no ``Authorization`` of the caller's."""
-        if not self._takes(request):
-            return request
-        source = self._source or self._picked(request)
-        token = source.fresh()
-        if token is not None:
-            self._sign(request, source, token)
-        signed = _Signed(self, source)
-        _put_first(request.hooks["pre_request"], signed.before_async, signed.before)
-        return request
-
-    def _takes(self, request: Any) -> bool:
-        if not self._covers(request.url):
-            return False
-        if isinstance(request.headers.get("Authorization"), bytes):
-            request.headers["Authorization"] = request.headers["Authorization"].decode("latin-1")
-        return request.headers.get("Authorization") is None or not self._is_callers(request)
-
-    def _covers(self, url: Any) -> bool:
-        try:
-            if url.startswith(self._prefixes):
-                return True
-            parts = parse_url(url)  # as niquests does when it connects: it leaves URLs as they were written
-        except (AttributeError, TypeError):
-            raise ConfigurationError(
-                "dcrauth.niquests.DCRAuth is for niquests; each HTTP library has its own"
-            ) from None
-        except LocationParseError:
-            return False
-        return self._protects(parts.scheme or "", (parts.host or "").strip("[]"), parts.port)
-
-
-class _Signed(NamedTuple):
+class Signed(NamedTuple):
     """The hooks of a request that gets the tokens of *source*; they go along with copies of it, to each hop."""
 
-    auth: DCRAuth
+    auth: Any
     source: TokenSource
 
     async def before_async(self, request: Any) -> Any:
@@ -172,6 +132,47 @@ class _Signed(NamedTuple):
         return Unattached, ()
 
 
+class DCRAuth(Adapter):
+    """Authorizes the requests of a `niquests.Session` or `AsyncSession`, or of a single call with ``auth=``."""
+
+    _host_errors = (niquests.RequestException,)
+    _connection_errors = (niquests.ConnectionError,)
+    _own_transport = HttpClientTransport
+    _hooks: ClassVar[type[Signed]] = Signed
+
+    def __call__(self, request: Any) -> Any:
+        """Have *request* get the token if it goes to a protected origin, with no ``Authorization`` of the caller's."""
+        if not self._takes(request):
+            return request
+        source = self._source or self._picked(request)
+        token = source.fresh()
+        if token is not None:
+            self._sign(request, source, token)
+        signed = self._hooks(self, source)
+        _put_first(request.hooks["pre_request"], signed.before_async, signed.before)
+        return request
+
+    def _takes(self, request: Any) -> bool:
+        if not self._covers(request.url):
+            return False
+        if isinstance(request.headers.get("Authorization"), bytes):
+            request.headers["Authorization"] = request.headers["Authorization"].decode("latin-1")
+        return request.headers.get("Authorization") is None or not self._is_callers(request)
+
+    def _covers(self, url: Any) -> bool:
+        try:
+            if url.startswith(self._prefixes):
+                return True
+            parts = parse_url(url)  # as niquests does when it connects: it leaves URLs as they were written
+        except (AttributeError, TypeError):
+            raise ConfigurationError(
+                "dcrauth.niquests.DCRAuth is for niquests; each HTTP library has its own"
+            ) from None
+        except LocationParseError:
+            return False
+        return self._protects(parts.scheme or "", (parts.host or "").strip("[]"), parts.port)
+
+
 class _Again:
     """The second attempt of a request.
 
@@ -225,7 +226,7 @@ def _carry_cookies(refusal: Any, request: Any) -> None:
 
 def _put_first(hooks: list[Any], *ours: Callable[..., Any]) -> None:
     """Put *ours* before the caller's hooks, in the place of those of an earlier signing."""
-    hooks[:] = [*ours, *(each for each in hooks if not isinstance(getattr(each, "__self__", None), _Signed))]
+    hooks[:] = [*ours, *(each for each in hooks if not isinstance(getattr(each, "__self__", None), Signed))]
 
 
 def _rewound(request: Any) -> bool:
