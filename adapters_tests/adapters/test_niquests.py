@@ -32,6 +32,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from niquests.adapters import BaseAdapter
 
+import dcrauth
 from adapters_tests.adapters.test_contract import tokens_seen
 from dcrauth import AdobePass, ConfigurationError, DCRAuthError, TokenSource
 from dcrauth.adobe import enhanced_error
@@ -588,7 +589,8 @@ def test_no_frame_of_ours_holds_a_token(
         ask()
     assert auth._source is not None
     secrets = [str(tokens_seen(adobe)[0]).removeprefix("Bearer "), auth._source.token().value]
-    frames = [entry.frame.f_locals for entry in caught.traceback if "src/dcrauth" in str(entry.path)]
+    ours = Path(dcrauth.__file__).parent
+    frames = [entry.frame.f_locals for entry in caught.traceback if ours in Path(entry.path).parents]
     assert len(set(secrets)) == adobe.counts.token == 2
     assert frames
     held = [name for each in frames for name, value in each.items() if any(secret in repr(value) for secret in secrets)]
