@@ -14,6 +14,7 @@ from blockbuster import BlockingError
 from adapters_tests.common.clients import KINDS, Kind
 from adapters_tests.common.clock import EAGER
 from adapters_tests.common.loop_guard import noting_what_blocks
+from adapters_tests.conftest import LEFT_OUT
 from adapters_tests.servers.redis_server import RedisServer
 from dcrauth import (
     AdobePass,
@@ -32,6 +33,8 @@ from dcrauth import (
 from dcrauth.simulator import Fault, Simulator
 
 BACKENDS = ("asyncio", "trio")
+SLOW = pytest.mark.slow
+ASYNCHRONOUS = [pytest.param(each, marks=[SLOW] * (each.name in LEFT_OUT)) for each in KINDS if each.is_async]
 
 
 @pytest.fixture
@@ -42,7 +45,9 @@ def blocked() -> Iterator[list[str]]:
     assert noted == []
 
 
-@pytest.fixture(params=["memory", "file", "sqlite", "encrypted", "redis"])
+@pytest.fixture(
+    params=[pytest.param("memory", marks=SLOW), "file", "sqlite", pytest.param("encrypted", marks=SLOW), "redis"]
+)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Each store, opened before any loop runs, and never used."""
     if request.param == "redis":
@@ -121,7 +126,7 @@ def test_the_sources_of_many_never_block(backend: str, store: Store, adobe: Simu
     assert adobe.counts.registered == 2
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.is_async], ids=str)
+@pytest.mark.parametrize("kind", ASYNCHRONOUS, ids=str)
 def test_a_client_never_blocks(kind: Kind, tmp_path: Path, adobe: Simulator, api: str, blocked: list[str]) -> None:
     """A client that is asynchronous: the first request, one whose token is refused, one that fails."""
     provider = AdobePass(adobe.software_statement, base_url=adobe.url)

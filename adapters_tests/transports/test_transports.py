@@ -43,7 +43,11 @@ TRANSPORTS = [RequestsTransport, HttpxTransport, Httpx2Transport, AiohttpTranspo
 CANARY = b"client_secret=canary"
 
 
-@pytest.fixture(params=TRANSPORTS, ids=lambda kind: kind.__name__)
+@pytest.fixture(
+    # The quick path leaves out the one that shares most with requests; all that niquests sends goes through it.
+    params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind is HttpClientTransport)) for kind in TRANSPORTS],
+    ids=lambda kind: kind.__name__,
+)
 def kind(request: pytest.FixtureRequest) -> Any:
     """Each transport."""
     return request.param
