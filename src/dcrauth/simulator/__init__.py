@@ -7,8 +7,8 @@ It registers clients, grants tokens and checks them, misbehaves when told to, co
 all of that can be watched.
 
 It stands alone: it imports nothing of the package but its errors and `_internal`, so that it cannot share a mistake
-with what it tests. A newcomer starts with `server`, then reads `run`, which a call comes to, and `dcr` and `api`, which
-answer.
+with what it tests. A newcomer starts with `server`, then reads `pass_run`, which a call comes to, and `dcr` and `api`,
+which answer; what every simulator has in common is in `serving`, `service`, `run` and `control`.
 """
 
 from dcrauth.simulator.behaviour import Behaviour, Fault
