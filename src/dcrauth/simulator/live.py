@@ -58,6 +58,8 @@ def state(service: Service[Any, Any, Any]) -> dict[str, Any]:
         "behaviour": asdict(run.behaviour),
         "scenario": run.faults.scenario and run.faults.scenario.name,
         "faults": run.faults.waiting(),
+        "endpoints": [*run.endpoints],
+        "actions": [*run.actions],
     }
     return {**told, **run.snapshot()}
 
