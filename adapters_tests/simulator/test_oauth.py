@@ -15,6 +15,7 @@ from adapters_tests.common.clock import ManualClock
 from adapters_tests.simulator.oauth_calling import Client, call, register, registered, with_key
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator import Fault, OAuthBehaviour, OAuthCall, OAuthSimulator, Scenario, Step
+from dcrauth.simulator.oauth.known_servers import SERVERS
 
 WEEK = 7 * 86_400.0
 
@@ -510,10 +511,12 @@ def test_keys_of_assertions(oauth: OAuthSimulator) -> None:
 
 
 def test_a_wrong_clock_shows_in_the_date(oauth: OAuthSimulator) -> None:
-    """The Date of each answer is the server's own time, which is ahead by so much."""
+    """The Date of each answer, a failure's too, is the server's own time, which is ahead by so much."""
     behave(oauth, clock_skew=600.0)
-    said = parsedate_to_datetime(document(oauth).headers["Date"]).timestamp()
-    assert said == int(oauth.clock() + 600)
+    oauth.inject("discovery", Fault(status=503))
+    for _ in range(2):
+        said = parsedate_to_datetime(document(oauth).headers["Date"]).timestamp()
+        assert said == int(oauth.clock() + 600)
 
 
 def test_a_certificate_is_a_client(tmp_path: Path) -> None:
@@ -626,6 +629,15 @@ def test_servers_that_want_more(
     assert (None if answer.ok else error(answer)) == told
     assert oauth.client("me") is given
     assert given.token is None
+
+
+def test_every_known_server_can_be_had(oauth: OAuthSimulator) -> None:
+    """What is told of each server is a setting that can be, and the page of the documentation names it."""
+    page = (Path(__file__).parents[2] / "docs/simulator.md").read_text()
+    for server in SERVERS:
+        oauth.behave_like(server)
+        assert document(oauth, "openid-configuration").ok
+        assert f"`{server}`" in page
 
 
 # The API

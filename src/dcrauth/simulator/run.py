@@ -89,6 +89,10 @@ class Run(ABC, Generic[B, C]):
                 return self._by_route(route, segments, call)
         return self._regular(call)
 
+    def stamped(self, reply: Reply) -> Reply:
+        """Return *reply* with what every answer of the service has."""
+        return reply
+
     @abstractmethod
     def _throttle_of(self, call: Call) -> tuple[Throttle, str]:
         """Return the throttle that counts *call*, and under which name."""
@@ -159,7 +163,7 @@ class ServiceVisit:
     def answer(self) -> Reply | None:
         """Return the answer, and keep the record of it."""
         run, call, fault = self._run, self._call, self.fault
-        reply = _faulty(fault) if fault.takes_over else run.answer(call)
+        reply = run.stamped(_faulty(fault) if fault.takes_over else run.answer(call))
         sent = None if fault.reset else reply
         run.record.add(call, sent, run.clock())
         return sent

@@ -51,7 +51,10 @@ SERVERS: Mapping[str, Mapping[str, Any]] = {
         "secret_in_update": "refused",
         "registration_answer": {"policy_uri": "", "tos_uri": "", "logo_uri": "", "contacts": None, "audience": []},
     },
-    "keycloak": {"rotates_token": "always", "registered_method": "client_secret_basic"},
+    "keycloak": {
+        "rotates_token": "always",
+        "registration_answer": {"token_endpoint_auth_method": "client_secret_basic"},  # whatever is registered
+    },
     "oidc-provider": {
         "statement": "ignored",
         "redirect_uris": "empty",

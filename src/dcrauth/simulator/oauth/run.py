@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from email.utils import formatdate
 from typing import Any, ClassVar
 
@@ -79,11 +80,10 @@ class OAuthRun(Run[OAuthBehaviour, OAuthCounts]):
         """Return what there is, as JSON values without secrets."""
         return {"things": {**self.registry.snapshot(), "throttled": self._throttle.snapshot()}}
 
-    def answer(self, call: Call) -> Reply:
-        """Return the answer to *call* where nothing goes wrong, with the server's own time."""
-        reply = super().answer(call)
+    def stamped(self, reply: Reply) -> Reply:
+        """Return *reply* with the server's own time."""
         date = ("Date", formatdate(self.clock() + self.behaviour.clock_skew, usegmt=True))
-        return Reply(reply.status, reply.body, (*reply.headers, date), reply.why)
+        return replace(reply, headers=(*reply.headers, date))
 
     def _throttle_of(self, call: Call) -> tuple[Throttle, str]:
         return self._throttle, call.address
