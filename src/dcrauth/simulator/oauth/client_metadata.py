@@ -13,6 +13,7 @@ from dcrauth.simulator.oauth.refused import Refused
 _LISTS = ("redirect_uris", "grant_types", "response_types", "contacts")
 _TEXTS = ("client_name", "scope", "jwks_uri", "software_id", "software_version", "token_endpoint_auth_method")
 _SUBJECTS = frozenset(f"tls_client_auth_{each}" for each in ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email"))
+_SHORTEST_MODULUS = 341  # letters of base64url
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 
 
@@ -82,13 +83,22 @@ def _check_keys(found: dict[str, Any]) -> None:
     if "jwks_uri" in found:
         raise _refused("jwks_uri is not read here: send jwks")
     keys = found.get("jwks")
-    try:
-        if not isinstance(keys, dict) or not KeySet.import_key_set(keys).keys:  # type: ignore[arg-type]
-            raise _refused("private_key_jwt needs jwks, a JWK set with a key at least")
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
-        raise _refused("jwks is no JWK set") from None
-    if any(_PRIVATE & each.keys() for each in keys["keys"]):
+    listed = keys.get("keys") if isinstance(keys, dict) else None
+    if not isinstance(listed, list) or not listed or not all(isinstance(each, dict) for each in listed):
+        raise _refused("private_key_jwt needs jwks, a JWK set with a key at least")
+    for each in listed:
+        _check_key(each)
+
+
+def _check_key(key: dict[str, Any]) -> None:
+    if _PRIVATE & key.keys():
         raise _refused("jwks has a private key in it, which is for nobody to send")
+    if key.get("kty") == "RSA" and len(str(key.get("n", ""))) < _SHORTEST_MODULUS:
+        raise _refused("jwks has an RSA key of less than 2048 bits")
+    try:
+        KeySet.import_key_set({"keys": [key]})
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+        raise _refused("jwks has a key that is none") from None
 
 
 def _check_subject(found: dict[str, Any]) -> None:

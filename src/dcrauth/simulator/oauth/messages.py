@@ -57,9 +57,13 @@ class OAuthCall(Call):
 
     @property
     def assertion(self) -> dict[str, Any]:
-        """Header and claims of the client's assertion, unchecked, in one table; empty where there is none."""
-        header, _, rest = self.parameters.get("client_assertion", "").partition(".")
-        return {**_decoded(header), **_decoded(rest.partition(".")[0])}
+        """The claims of the client's assertion, unchecked; empty where there is none."""
+        return _decoded(f"{self.parameters.get('client_assertion', '')}..".split(".")[1])
+
+    @property
+    def assertion_header(self) -> dict[str, Any]:
+        """The header of the client's assertion, unchecked; empty where there is none."""
+        return _decoded(self.parameters.get("client_assertion", "").partition(".")[0])
 
     @property
     def client_id(self) -> str:
