@@ -18,6 +18,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Traits:
         initial_token: whether a registration needs an initial access token: "no", "yes", or "once", a new one each.
         reads_statements: whether a software statement is verified.
         scopes: two scopes that there are.
+        is_discovered: whether a document is where RFC 8414 or OpenID Discovery says, and not elsewhere alone.
     """
 
     module: str = ""
@@ -57,6 +59,7 @@ class Traits:
     initial_token: str = "no"
     reads_statements: bool = False
     scopes: tuple[str, str] = ("read", "write")
+    is_discovered: bool = True
 
 
 SERVERS: Mapping[str, Traits] = {
@@ -69,7 +72,12 @@ SERVERS: Mapping[str, Traits] = {
         reads_statements=True,
         scopes=("profile", "email"),
     ),
-    "django-oauth-toolkit": Traits(module="oauth2_provider", rotates_token=True, tells_secret=False),
+    "django-oauth-toolkit": Traits(
+        module="oauth2_provider",
+        rotates_token=True,
+        tells_secret=False,
+        is_discovered=False,  # below a prefix, RFC 8414's document is appended to it
+    ),
     "nanoidp": Traits(
         module="nanoidp",
         metadata={"redirect_uris": ["http://127.0.0.1/unused"]},
@@ -103,6 +111,26 @@ class OAuthServer:
         """Its origin."""
         return str(httpx.URL(self.issuer).copy_with(path=""))
 
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """Its document, from where it has one."""
+        inserted, appended = _places(self.issuer)
+        found = [answer for place in (*inserted, *appended) if (answer := _get(place)).is_success]
+        assert found, f"{self.name} has no metadata document"
+        document: dict[str, Any] = found[0].json()
+        assert document["issuer"] == self.issuer
+        return document
+
+    @property
+    def registration_endpoint(self) -> str:
+        """URL of the registration endpoint."""
+        return str(self.metadata["registration_endpoint"])
+
+    @property
+    def token_endpoint(self) -> str:
+        """URL of the token endpoint."""
+        return str(self.metadata["token_endpoint"])
+
     @property
     def api_url(self) -> str:
         """A protected API: a good token is answered with its ``client_id`` and ``scope``, others with 401."""
@@ -128,6 +156,24 @@ class OAuthServer:
         answer = httpx.post(f"{self.url}/test/{order}", content=text, timeout=20, trust_env=False)
         assert answer.is_success, (self.name, order, answer.status_code, answer.text)
         return answer.text
+
+
+def _places(issuer: str) -> tuple[list[str], list[str]]:
+    """Return where a document has to be (RFC 8414 §3.1, OpenID Discovery §4), and where servers have it instead."""
+    url = httpx.URL(issuer)
+    path = url.path.rstrip("/")
+    oauth, openid = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
+    right, other = (f"{oauth}{path}", f"{path}{openid}"), (f"{path}{oauth}",)
+    return [str(url.copy_with(path=each)) for each in right], [str(url.copy_with(path=each)) for each in other]
+
+
+def _get(url: str) -> httpx.Response:
+    return httpx.get(url, timeout=20, trust_env=False)
+
+
+def is_discovered(server: OAuthServer) -> bool:
+    """Whether a document of *server* is where it has to be."""
+    return any(_get(place).is_success for place in _places(server.issuer)[0])
 
 
 def missing(name: str) -> str:

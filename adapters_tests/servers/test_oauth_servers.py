@@ -16,7 +16,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
-from adapters_tests.servers.oauth_servers import SERVERS, OAuthServer, missing, running
+from adapters_tests.servers.oauth_servers import SERVERS, OAuthServer, is_discovered, missing, running
 
 if "DCRAUTH_SERVERS" not in os.environ:
     pytest.skip("other people's servers are started by tox run -e servers", allow_module_level=True)
@@ -38,23 +38,6 @@ def http() -> Iterator[httpx.Client]:
         yield client
 
 
-def document(http: httpx.Client, server: OAuthServer) -> dict[str, Any]:
-    """Return the metadata: RFC 8414's place, then OpenID's."""
-    issuer = httpx.URL(server.issuer)
-    path = issuer.path.rstrip("/")
-    for place in (
-        f"/.well-known/oauth-authorization-server{path}",
-        f"{path}/.well-known/oauth-authorization-server",
-        f"{path}/.well-known/openid-configuration",
-    ):
-        answer = http.get(issuer.copy_with(path=place))
-        if answer.is_success:
-            found: dict[str, Any] = answer.json()
-            assert found["issuer"] == server.issuer
-            return found
-    pytest.fail("There is no metadata document")
-
-
 def bearer(token: str | None) -> dict[str, str]:
     return {} if token is None else {"Authorization": f"Bearer {token}"}
 
@@ -63,7 +46,7 @@ def register(http: httpx.Client, server: OAuthServer, **metadata: Any) -> dict[s
     """Register for client_credentials; return what is answered, and what was asked for where that says nothing."""
     body = {"client_name": "Test", "grant_types": ["client_credentials"], "scope": " ".join(server.traits.scopes)}
     answer = http.post(
-        document(http, server)["registration_endpoint"],
+        server.registration_endpoint,
         json={**body, **server.traits.metadata, **metadata},
         headers=bearer(server.initial_access_token()),
     )
@@ -75,7 +58,7 @@ def ask(http: httpx.Client, server: OAuthServer, client: dict[str, Any], scope: 
     """Ask for a token, in the way that was registered."""
     pair = client["client_id"], client["client_secret"]
     form = {"grant_type": "client_credentials", "scope": scope or server.traits.scopes[0]}
-    endpoint = document(http, server)["token_endpoint"]
+    endpoint = server.token_endpoint
     if client.get("token_endpoint_auth_method", "client_secret_basic") == "client_secret_post":
         return http.post(endpoint, data={**form, "client_id": pair[0], "client_secret": pair[1]})
     return http.post(endpoint, data=form, auth=pair)
@@ -90,6 +73,11 @@ def token_of(http: httpx.Client, server: OAuthServer, client: dict[str, Any], sc
 def status(http: httpx.Client, server: OAuthServer, token: str | None) -> int:
     """Call the API; return the status."""
     return http.get(server.api_url, headers=bearer(token)).status_code
+
+
+def test_discovery(server: OAuthServer) -> None:
+    """What is known of its document's place is so."""
+    assert is_discovered(server) is server.traits.is_discovered
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
@@ -125,7 +113,7 @@ def test_assertions(server: OAuthServer, http: httpx.Client, method: str) -> Non
         "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
         "client_assertion": jwt.encode({"alg": signing[1]}, claims, signing[0]),
     }
-    endpoint = document(http, server)["token_endpoint"]
+    endpoint = server.token_endpoint
     first, second = (http.post(endpoint, data=form) for _ in range(2))
     assert status(http, server, first.json()["access_token"]) == 200
     assert second.json()["error"] == "invalid_client"
@@ -163,6 +151,8 @@ def test_management(server: OAuthServer, http: httpx.Client) -> None:
     body = {name: value for name, value in client.items() if name not in {*hidden, "client_secret"}}
     update = http.put(uri, headers=headers, json=body | {"client_name": "Other"})
     assert update.is_success is ("update" in offered), update.text
+    if update.is_success:
+        assert update.json().get("client_secret") in {None, client["client_secret"]}
     new = update.json().get("registration_access_token") if update.is_success else None
     assert (new not in {None, client["registration_access_token"]}) is server.traits.rotates_token
     headers = bearer(new or client["registration_access_token"])
@@ -173,7 +163,7 @@ def test_management(server: OAuthServer, http: httpx.Client) -> None:
 def test_without_an_initial_token(server: OAuthServer, http: httpx.Client) -> None:
     """Where a registration needs an initial access token, one without is refused."""
     body = {"grant_types": ["client_credentials"], **server.traits.metadata}
-    answer = http.post(document(http, server)["registration_endpoint"], json=body)
+    answer = http.post(server.registration_endpoint, json=body)
     assert answer.is_success is (server.traits.initial_token == "no"), answer.text
 
 
@@ -185,7 +175,7 @@ def test_software_statements(server: OAuthServer, http: httpx.Client) -> None:
     told = register(http, server, software_statement=server.software_statement("Stated"))
     assert told["client_name"] == "Stated"
     answer = http.post(
-        document(http, server)["registration_endpoint"],
+        server.registration_endpoint,
         json={"grant_types": ["client_credentials"], "software_statement": "eyJhbGciOiJSUzI1NiJ9.e30.eA"},
         headers=bearer(server.initial_access_token()),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -821,7 +823,74 @@ def test_secrets_are_masked(oauth: OAuthSimulator) -> None:
     assert not [each for each in (*secrets, token) if each in repr(oauth.calls) + repr(oauth.clients)]
 
 
+# Many at once
+
+
+def together(count: int, call: Callable[[int], requests.Response]) -> list[int]:
+    """Have so many calls made at once; return their statuses, in order."""
+    start = threading.Barrier(count)
+
+    def made(number: int) -> int:
+        start.wait(20)
+        return call(number).status_code
+
+    with ThreadPoolExecutor(count) as pool:
+        return sorted(pool.map(made, range(count)))
+
+
+def test_what_is_good_once_is_good_once(oauth: OAuthSimulator) -> None:
+    """Of many at once, one uses the initial token, one registers the software, one assertion and one old token work."""
+    behave(oauth, initial_token="once")
+    assert together(8, lambda _: register(oauth, oauth.initial_access_token)) == [201] + [401] * 7
+    behave(oauth, repeats="refused", rotates_token="always")
+    assert together(8, lambda _: register(oauth, software_id="app")) == [201] + [400] * 7
+    signing = with_key(oauth)
+    form = {"client_assertion_type": TYPE, "client_assertion": signing.assertion()}
+    assert together(8, lambda _: signing.send(**form)) == [200] + [401] * 7
+    client = registered(oauth, software_id="other")
+    assert together(8, lambda _: client.manage("GET")) == [200] + [401] * 7
+
+
 # Bad input
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"headers": {"Authorization": "Basic \xff"}},
+        {"headers": {"Authorization": "Basic e30="}},
+        {"headers": {"Authorization": "Basic /w=="}},
+        {"headers": {"Authorization": "Bearer"}},
+        {"data": b"\xff\xfe=\x00&&=&grant_type"},
+        {"data": {"client_assertion": "a.b.c.d", "client_id": "x"}},
+        {"data": {"client_assertion": "eyJhbGciOiB7fX0.W10.", "client_assertion_type": TYPE}},
+        {"data": {"client_assertion": "", "client_secret": ""}},
+        {"data": "a" * 1_000_000},
+    ],
+    ids=range(9),
+)
+def test_whatever_is_sent_is_answered(oauth: OAuthSimulator, sent: dict[str, Any]) -> None:
+    """What is no call of a client is refused, at every endpoint, and no connection breaks."""
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    sent = {**sent, "headers": {**kind, **sent.get("headers", {})}}
+    for url in (oauth.token_endpoint, oauth.registration_endpoint, f"{oauth.registration_endpoint}/x", oauth.api_url):
+        assert requests.post(url, timeout=20, **sent).status_code in {400, 401, 405}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"aud": {}}, {"aud": [{}]}, {"exp": float("nan")}, {"exp": True}, {"iat": float("inf")}, {"jti": {}, "sub": []}],
+    ids=range(6),
+)
+def test_claims_of_odd_types(oauth: OAuthSimulator, changes: dict[str, Any]) -> None:
+    """A claim of a type that it cannot have is refused, and no connection breaks."""
+    assert error(with_key(oauth).asserted(**changes)) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("claims", [{"exp": "soon"}, {"iat": None}, {"scope": 1}, {"grant_types": "x"}], ids=range(4))
+def test_statements_of_odd_types(oauth: OAuthSimulator, claims: dict[str, Any]) -> None:
+    """A statement that was signed with claims of a wrong type is refused, and no connection breaks."""
+    assert register(oauth, software_statement=oauth.statement(**claims)).status_code == 400
 
 
 @pytest.mark.parametrize(

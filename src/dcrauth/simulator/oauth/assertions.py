@@ -1,5 +1,6 @@
 """Client assertions (RFC 7523 §3): what is wrong with one, if anything is."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -42,7 +43,7 @@ def _verified(client: OAuthClient, asked: Asked) -> dict[str, Any] | str:
 
 def _keys(client: OAuthClient, kid: object) -> list[Key]:
     keys = KeySet.import_key_set(client.metadata["jwks"]).keys
-    return [key for key in keys if kid is None or key.kid in {None, kid}]
+    return [key for key in keys if kid is None or key.kid in (None, kid)]
 
 
 def _parties(claims: dict[str, Any], client: OAuthClient, asked: Asked) -> str | None:
@@ -59,7 +60,7 @@ def _audience(claims: dict[str, Any], client: OAuthClient, asked: Asked) -> str 
     good = {"either": {issuer, *endpoints}, "token endpoint": endpoints}.get(wanted, {issuer})
     if wanted == "issuer alone" and not isinstance(given, str):
         return "aud of the assertion must be a text, not a list"
-    if not good & {*(given if isinstance(given, list) else [given])}:
+    if not any(each in good for each in (given if isinstance(given, list) else [given]) if isinstance(each, str)):
         return f"aud of the assertion is {given!r}, and must be {' or '.join(sorted(good))}"
     return None
 
@@ -67,7 +68,7 @@ def _audience(claims: dict[str, Any], client: OAuthClient, asked: Asked) -> str 
 def _times(claims: dict[str, Any], client: OAuthClient, asked: Asked) -> str | None:
     now, life, ahead = asked.told_now, asked.behaviour.assertion_life, asked.behaviour.clock_tolerance
     times = {name: claims[name] for name in ("exp", "iat", "nbf") if name in claims}
-    if not all(type(each) in {int, float} for each in times.values()):
+    if not all(type(each) in {int, float} and math.isfinite(each) for each in times.values()):
         return "exp, iat and nbf of the assertion must be numbers"
     if claims["exp"] <= now:
         return "The assertion has ended"

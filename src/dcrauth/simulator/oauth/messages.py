@@ -1,7 +1,6 @@
 """A call of an authorization server or of its API, and what it says of who calls."""
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,7 +34,7 @@ class OAuthCall(Call):
             return None
         try:
             name, _, secret = base64.b64decode(value, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return "", ""
         return name, secret
 
@@ -94,6 +93,6 @@ class OAuthCounts(Counts):
 def _decoded(part: str) -> dict[str, Any]:
     try:
         found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

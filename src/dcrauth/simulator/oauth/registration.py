@@ -1,7 +1,7 @@
 """The registration endpoint (RFC 7591), and the answers of RFC 7592, which are of the same form."""
 
 import hashlib
-import json
+import math
 from typing import Any
 from urllib.parse import quote
 
@@ -29,7 +29,7 @@ def register(asked: Asked) -> tuple[Reply, str]:
     fields = asked.members()
     claims = _statement_claims(fields, asked)
     metadata = registered({**fields, **claims}, asked)
-    software = _software_of(metadata, fields)
+    software = _software_of(metadata, asked)
     with asked.registry.lock:
         before = asked.registry.client_of(software)
         if before is not None and asked.behaviour.repeats != "new":
@@ -95,14 +95,16 @@ def _statement_claims(fields: dict[str, Any], asked: Asked) -> dict[str, Any]:
 
 def _check_time(claims: dict[str, Any], asked: Asked) -> None:
     now, life = asked.told_now, asked.behaviour.statement_life
-    if claims.get("exp", now + 1) <= now or (life is not None and claims.get("iat", 0) + life < now):
+    ends_at, made_at = claims.get("exp", math.inf), claims.get("iat", 0)
+    if not {type(ends_at), type(made_at)} <= {int, float}:
+        raise Refused("invalid_software_statement", "exp and iat of the software statement must be numbers")
+    if ends_at <= now or (life is not None and made_at + life < now):
         raise Refused("invalid_software_statement", "The software statement has ended")
 
 
-def _software_of(metadata: dict[str, Any], fields: dict[str, Any]) -> str:
+def _software_of(metadata: dict[str, Any], asked: Asked) -> str:
     """Return what tells one software from the others: its id, or else all that was sent."""
-    sent = json.dumps(fields, sort_keys=True, default=str).encode()
-    return str(metadata.get("software_id") or f"digest:{hashlib.sha256(sent).hexdigest()}")
+    return str(metadata.get("software_id") or f"digest:{hashlib.sha256(asked.call.body).hexdigest()}")
 
 
 def _again(client: OAuthClient, metadata: dict[str, Any], asked: Asked) -> tuple[Reply, str]:

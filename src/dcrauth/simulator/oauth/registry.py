@@ -51,9 +51,9 @@ class Registry:
 
     clock: Callable[[], float]
     lock: threading.RLock = field(default_factory=threading.RLock)
-    clients: dict[str, OAuthClient] = field(default_factory=dict)
-    grants: dict[str, Grant] = field(default_factory=dict)
-    initial_tokens: dict[str, InitialToken] = field(default_factory=dict)
+    clients: dict[str, OAuthClient] = field(default_factory=dict, repr=False)
+    grants: dict[str, Grant] = field(default_factory=dict, repr=False)
+    initial_tokens: dict[str, InitialToken] = field(default_factory=dict, repr=False)
     revoked_software: set[str] = field(default_factory=set)
     _secrets: set[str] = field(default_factory=set, repr=False)
     _jti: set[tuple[str, str]] = field(default_factory=set, repr=False)
