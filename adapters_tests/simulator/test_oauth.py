@@ -63,6 +63,7 @@ def test_from_a_document_to_the_api(oauth: OAuthSimulator) -> None:
     """What the document names registers a client, grants it a token, and the token opens the API; all is recorded."""
     told = document(oauth).json()
     assert (told["issuer"], told["token_endpoint"]) == (oauth.url, oauth.token_endpoint)
+    assert "tls_client_auth" not in told["token_endpoint_auth_methods_supported"]  # it speaks no TLS
     client = registered(oauth, scope="read write")
     token = client.token(scope="read")
     assert call(oauth, token).json() | {"sha256": ""} == {
@@ -593,8 +594,8 @@ def test_a_short_secret_signs(oauth: OAuthSimulator) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         good = client.assertion()
-    assert client.send(client_assertion_type=TYPE, client_assertion=good).ok
     assert error(client.send(client_assertion_type=TYPE, client_assertion=f"{good}x")) == (401, "invalid_client")
+    assert client.send(client_assertion_type=TYPE, client_assertion=good).ok
 
 
 # Tokens

@@ -10,8 +10,6 @@ from cryptography import x509
 
 def fits(certificate: bytes, metadata: Mapping[str, Any]) -> bool:
     """Whether a certificate, in DER, has the one subject that is registered (§2.1.2)."""
-    if not certificate:
-        return False
     read = x509.load_der_x509_certificate(certificate)
     if "tls_client_auth_subject_dn" in metadata:
         return bool(read.subject.rfc4514_string() == metadata["tls_client_auth_subject_dn"])
