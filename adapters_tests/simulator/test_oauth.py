@@ -736,6 +736,8 @@ def test_what_an_api_asks_for(oauth: OAuthSimulator) -> None:
     assert answer.headers["WWW-Authenticate"].endswith('scope="read write"')
     assert call(oauth, right, "/api/reports/1").ok
     assert error(call(oauth, other, "/api/reports/1")) == (401, "invalid_token")
+    odd = client.token(scope="read write", resource="https://ünknown\r\nX: y")
+    assert error(call(oauth, odd, "/api/reports/1")) == (401, "invalid_token")
     assert call(oauth, less).ok
     assert error(call(oauth, less, "/api/reports/own")) == (403, "insufficient_scope")
     assert call(oauth, right, "/api/reports/own").json() == {"own": True}
@@ -904,6 +906,8 @@ def test_statements_of_odd_types(oauth: OAuthSimulator, claims: dict[str, Any]) 
         (lambda _: OAuthBehaviour(methods=("magic",)), "methods has 'magic'; there is client_secret_basic"),
         (lambda _: OAuthBehaviour(signing_algorithms=("none",)), "signing_algorithms has 'none'; there is RS256"),
         (lambda _: OAuthBehaviour(registered_method="magic"), "registered_method has 'magic'"),
+        (lambda _: OAuthBehaviour(invalid_client="a\r\nb"), "printable ASCII without quotes"),
+        (lambda oauth: oauth.protect("/api", scope='a"b'), "printable ASCII without quotes"),
         (lambda _: OAuthBehaviour(endpoints_below="a/b"), "endpoints_below is one segment of a path, not 'a/b'"),
         (lambda _: OAuthBehaviour(documents=("saml",)), "entry 1 of documents of OAuthBehaviour is 'saml'"),  # type: ignore[arg-type]
         (lambda _: OAuthBehaviour.like("nobody"), "There is no server called 'nobody'; there is auth0, azure"),
@@ -923,7 +927,7 @@ def test_statements_of_odd_types(oauth: OAuthSimulator, claims: dict[str, Any]) 
             "This simulator has nothing called 'expire-profiles' to do; it has expire-tokens",
         ),
     ],
-    ids=range(19),
+    ids=range(21),
 )
 def test_a_wrong_setting_is_a_sentence(oauth: OAuthSimulator, make: Any, told: str) -> None:
     """Whatever is set to what it cannot be is told in one sentence."""

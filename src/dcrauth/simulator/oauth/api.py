@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.messages import Reply
 from dcrauth.simulator.oauth.asked import Asked
+from dcrauth.simulator.oauth.behaviour import check_quotable
 from dcrauth.simulator.oauth.certificates import thumbprint
 from dcrauth.simulator.oauth.registry import Grant
 
@@ -31,6 +32,8 @@ class Protection:
     def __post_init__(self) -> None:
         if not self.path.startswith("/"):
             raise ConfigurationError(f"{self.path!r} is no path to protect: it begins with /")
+        for text in (self.scope, self.audience):
+            check_quotable(text, "A scope or an audience to protect with")
 
     def concerns(self, path: str) -> bool:
         """Whether *path* is one of those."""
@@ -71,7 +74,7 @@ def refusal(asked: Asked, protections: list[Protection]) -> Reply | None:
         return _refused(wrong or "The token was not granted here, or was revoked", asked)
     wanted = next((each for each in protections if each.concerns(asked.call.path)), Protection(path="/"))
     if wanted.audience and grant.audience and wanted.audience not in grant.audience:
-        return _refused(f"The token is for {' '.join(grant.audience)}, and not for {wanted.audience}", asked)
+        return _refused(f"The token is not for {wanted.audience}", asked)
     if not {*wanted.scope.split()} <= {*grant.scope}:
         return _insufficient(wanted.scope, asked)
     return None

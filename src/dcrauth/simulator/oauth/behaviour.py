@@ -177,6 +177,8 @@ class OAuthBehaviour:
         _check_known("methods", self.methods, METHODS)
         _check_known("signing_algorithms", self.signing_algorithms, ALGORITHMS)
         _check_known("registered_method", {self.registered_method} - {""}, METHODS)
+        for text in (self.invalid_client, self.retry_after or "", self.elsewhere):
+            check_quotable(text, "A switch whose text goes into a header")
         if "/" in self.endpoints_below:
             raise ConfigurationError(f"endpoints_below is one segment of a path, not {self.endpoints_below!r}")
 
@@ -204,6 +206,12 @@ class OAuthBehaviour:
             return self.token_life
         usable = type(self.expires_in) in {int, float} and 0 < self.expires_in < 1e9
         return float(self.expires_in) if usable else 3600.0
+
+
+def check_quotable(text: str, what: str) -> None:
+    """Raise `ConfigurationError` unless *text* can stand in quotes in a header."""
+    if not text.isascii() or not text.isprintable() or '"' in text:
+        raise ConfigurationError(f"{what} has printable ASCII without quotes, and not {text!r}")
 
 
 def _check_known(switch: str, given: Any, known: tuple[str, ...]) -> None:
