@@ -1,0 +1,216 @@
+"""``dcrauth check``: whether this machine, these settings, this store and that server go together.
+
+It changes nothing: it registers and asks for a token only when it is asked to.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from dcrauth.cli.checks.answer import answer_findings, not_called
+from dcrauth.cli.checks.client import (
+    ClientSettings,
+    registration_finding,
+    stored_findings,
+    token_call_finding,
+)
+from dcrauth.cli.checks.connection import connection_findings
+from dcrauth.cli.checks.proxies import proxy_finding, proxy_for
+from dcrauth.cli.checks.statement import statement_findings
+from dcrauth.cli.checks.storage import store_findings
+from dcrauth.cli.checks.versions import version_findings
+from dcrauth.cli.findings import Finding, Word, exit_status, finding_of, is_fault
+from dcrauth.cli.lines import WIDTH, Line, Style, entry, heading
+from dcrauth.cli.stored import Named, StoredIdentity, read_identity
+from dcrauth.errors import ConfigurationError, DCRAuthError
+from dcrauth.providers.protocol import Provider
+from dcrauth.providers.software_statement import SoftwareStatement
+from dcrauth.stores import Store
+from dcrauth.transports._options import TransportOptions
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """What is checked; in the place of what could not be made stands the error that says why.
+
+    Parameters:
+        statement: the software statement.
+        provider: the authorization server.
+        urls: the endpoints to reach, the token endpoint first.
+        store: where credentials are kept.
+        transport: what calls the server.
+        instance: what tells this application instance from others.
+        register: whether to register if there are no credentials.
+        token: whether to ask for a token.
+        wall: tells the time, in seconds since the epoch.
+    """
+
+    statement: SoftwareStatement | DCRAuthError
+    provider: Provider | DCRAuthError
+    urls: Sequence[str]
+    store: Store | DCRAuthError
+    transport: Any  # a transport with the options of ours
+    instance: str = "default"
+    register: bool = False
+    token: bool = False
+    wall: Callable[[], float] = field(default=time.time, repr=False)
+
+
+def findings_of(settings: CheckSettings) -> Iterator[Finding]:
+    """Yield all findings, in the order in which one would look."""
+    yield from _of_statement(settings)
+    reached = True
+    for finding in _of_server(settings):
+        reached = reached and not is_fault(finding)
+        yield finding
+    yield from _of_store(settings)
+    yield from _of_client(settings, reached)
+    yield from version_findings()
+
+
+def _of_statement(settings: CheckSettings) -> Iterator[Finding]:
+    if isinstance(settings.statement, DCRAuthError):
+        yield finding_of(settings.statement, "statement")
+    else:
+        yield from statement_findings(settings.statement, settings.wall())
+        if isinstance(settings.provider, DCRAuthError):
+            yield finding_of(settings.provider, "settings")
+
+
+def _of_server(settings: CheckSettings) -> Iterator[Finding]:
+    if isinstance(settings.transport, DCRAuthError):
+        yield finding_of(settings.transport, "transport")
+        return
+    first = {urlsplit(url).netloc: url for url in reversed(settings.urls)}  # one of each server, the first one
+    for url in sorted(first.values(), key=settings.urls.index):
+        yield from _of_endpoint(settings, url)
+
+
+def _of_endpoint(settings: CheckSettings, url: str) -> Iterator[Finding]:
+    transport: TransportOptions = settings.transport
+    server = urlsplit(url).netloc
+    try:
+        proxy = proxy_for(transport, url)
+    except ConfigurationError as error:
+        yield finding_of(error, "proxy", server)
+        return
+    yield proxy_finding(transport, url, proxy)
+    reached = True
+    for finding in connection_findings(transport, url, proxy):
+        reached = reached and finding.word is Word.OK
+        yield finding
+    if url == settings.urls[0]:
+        yield from answer_findings(settings.transport, url, settings.wall) if reached else not_called(server)
+
+
+def _of_store(settings: CheckSettings) -> Iterator[Finding]:
+    if isinstance(settings.store, DCRAuthError):
+        yield finding_of(settings.store, "store")
+    else:
+        yield from store_findings(settings.store)
+
+
+def _of_client(settings: CheckSettings, reached: bool) -> Iterator[Finding]:
+    """Yield what is stored of the client, and what the server says of it if it is to be asked."""
+    if isinstance(settings.store, DCRAuthError) or isinstance(settings.provider, DCRAuthError):
+        yield Finding("credentials", Word.NOT_TRIED, "whose they are is known by the statement and the store alone")
+        return
+    now = settings.wall()
+    client = ClientSettings(settings.provider, settings.store, settings.instance, settings.transport)
+    stored = _stored(client, now)
+    yield from stored_findings(stored, now)
+    if not reached:
+        yield Finding("token-call", Word.NOT_TRIED, "the way to the server does not lead there")
+        return
+    if settings.register:
+        yield registration_finding(client, stored)
+        stored = _stored(client, now)
+    yield token_call_finding(client, stored, asked=settings.token, now=now)
+
+
+def _stored(client: ClientSettings, now: float) -> StoredIdentity:
+    provider = client.provider
+    named = Named(client.identity, provider.application, client.instance, provider.statement_digest)
+    return read_identity(client.store, now, named)
+
+
+def report_of(findings: Iterable[Finding]) -> dict[str, Any]:
+    """Return *findings* as ``check --json`` writes them (docs/schemas/check.json)."""
+    found = list(findings)
+    return {"schema": 1, "exit_status": exit_status(found), "findings": [each.to_dict() for each in found]}
+
+
+_STYLES = {
+    Word.OK: Style.GOOD,
+    Word.ABSENT: Style.FAINT,
+    Word.NOT_TRIED: Style.FAINT,
+    Word.WARNING: Style.DOUBTFUL,
+}
+
+_GROUPS = {
+    "Versions": {"version": ""},
+    "Software statement": {"statement": "claims", "statement-issued": "issued", "statement-expiry": "expiry"},
+    "Settings": {"settings": "provider", "transport": "transport"},
+    "Server": {
+        "proxy": "proxy",
+        "dns": "name",
+        "tcp": "connection",
+        "proxy-tls": "proxy's TLS",
+        "proxy-tunnel": "proxy's way",
+        "tls": "TLS",
+        "answer": "answer",
+        "clock": "clock",
+    },
+    "Store": {"store": "place", "mount": "disk", "permissions": "permissions", "health": "writing"},
+    "Client": {
+        "credentials": "credentials",
+        "token": "token",
+        "last-error": "last error",
+        "registration": "registration",
+        "token-call": "token call",
+    },
+}
+_LABELS = {check: (group, label) for group, labels in _GROUPS.items() for check, label in labels.items()}
+_WORD_WIDTH, _LABEL_WIDTH = 13, 12
+
+
+def lines_of(findings: Iterable[Finding], width: int = WIDTH) -> Iterator[Line]:
+    """Yield *findings* as lines for people, each as soon as it is there."""
+    before = ""
+    for finding in findings:
+        title = _title(finding)
+        if title != before:
+            yield from [((" ", Style.PLAIN),)] * bool(before)
+            yield heading(title)
+            before = title
+        yield from _entry(finding, width)
+
+
+def summary_of(findings: Sequence[Finding], *, width: int = WIDTH) -> Iterator[Line]:
+    """Yield what *findings* come to, for people."""
+    status = exit_status(findings)
+    bad = sum(map(is_fault, findings))
+    doubtful = sum(each.word is Word.WARNING for each in findings)
+    told = f"{bad} to mend, {doubtful} to look at" if bad or doubtful else "All is well"
+    asked = {each.check for each in findings if each.word is not Word.NOT_TRIED} & {"registration", "token-call"}
+    done = "" if asked else " Nothing was registered, and no token was asked for."
+    yield ((" ", Style.PLAIN),)
+    style = Style.BAD if bad else Style.DOUBTFUL if doubtful else Style.GOOD
+    yield from entry((), f"{told}; exit status {status}.{done}", width, style)
+
+
+def _title(finding: Finding) -> str:
+    group, _ = _LABELS[finding.check]
+    return f"{group} {finding.about}" if group == "Server" and finding.about else group
+
+
+def _entry(finding: Finding, width: int) -> Iterator[Line]:
+    _, label = _LABELS[finding.check]
+    word = f"  {finding.word.value:<{_WORD_WIDTH}} "
+    name = f"{label or finding.about:<{_LABEL_WIDTH}} "
+    yield from entry(((word, _STYLES.get(finding.word, Style.BAD)), (name, Style.PLAIN)), finding.found, width)
+    if finding.advice:
+        indent = " " * (len(word) + len(name))
+        yield from entry(((f"{indent}→ ", Style.FAINT),), finding.advice, width)
