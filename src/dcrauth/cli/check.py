@@ -213,4 +213,4 @@ def _entry(finding: Finding, width: int) -> Iterator[Line]:
     yield from entry(((word, _STYLES.get(finding.word, Style.BAD)), (name, Style.PLAIN)), finding.found, width)
     if finding.advice:
         indent = " " * (len(word) + len(name))
-        yield from entry(((f"{indent}→ ", Style.FAINT),), finding.advice, width)
+        yield from entry(((f"{indent}-> ", Style.FAINT),), finding.advice, width)

@@ -20,7 +20,7 @@ def proxy_for(transport: TransportOptions, url: str) -> str | None:
     """
     try:
         proxy = transport.proxy_for(url)
-        return None if proxy is None else _checked(proxy)
+        return None if proxy is None else _checked(with_scheme(proxy) or "")
     except ConfigurationError:
         raise
     except Exception as reason:  # each HTTP library has errors of its own for a proxy that it cannot use

@@ -1,6 +1,7 @@
 """The store: whose it is, where it lies, and whether a record could be written now."""
 
 import os
+import shlex
 import stat
 import warnings
 from collections.abc import Iterator
@@ -76,7 +77,7 @@ def _permissions(path: str) -> Finding:
 
 
 def _mode(path: str, found: os.stat_result, told: str) -> Finding:
-    private = f"run: chmod {700 if stat.S_ISDIR(found.st_mode) else 600} {path}"
+    private = f"run: chmod {700 if stat.S_ISDIR(found.st_mode) else 600} {shlex.quote(path)}"
     if found.st_mode & stat.S_IWOTH:
         return Finding("permissions", Word.NOT_READABLE, f"{told}: everybody can write to it", private)
     # The directory may be readable by others: what the store makes in it is not.

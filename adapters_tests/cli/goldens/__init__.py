@@ -1,0 +1,53 @@
+"""What the commands print at 80 columns, plain and coloured, as files to read and to compare with.
+
+Renew them with ``python -m adapters_tests.cli.goldens``, and read the difference.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from adapters_tests.cli import samples
+from dcrauth.cli import check, status
+from dcrauth.cli.lines import Line, plain
+
+FOLDER = Path(__file__).parent
+
+PAGES: dict[str, Callable[[], Iterable[Line]]] = {
+    "status": lambda: status.lines_of(samples.REPORT),
+    "status-reveal": lambda: status.lines_of(samples.REPORT, reveal=True),
+    "status-empty": lambda: status.lines_of(samples.EMPTY),
+    "check-good": lambda: checked(samples.GOOD),
+    "check-bad": lambda: checked(samples.BAD),
+}
+
+
+def checked(findings: list[check.Finding]) -> Iterable[Line]:
+    """Return what ``dcrauth check`` prints."""
+    yield from check.lines_of(findings)
+    yield from check.summary_of(findings)
+
+
+def printed() -> dict[Path, str]:
+    """Return all goldens as the code prints them now."""
+    plain_ones = {FOLDER / f"{name}.txt": _plain(lines()) for name, lines in PAGES.items()}
+    return plain_ones | {FOLDER / f"{name}.ansi": _coloured(lines()) for name, lines in PAGES.items()}
+
+
+def _plain(lines: Iterable[Line]) -> str:
+    return "".join(f"{plain(line)}\n" for line in lines)
+
+
+def _coloured(lines: Iterable[Line]) -> str:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, color_system="standard", width=80, _environ={})
+    for line in lines:
+        text = Text.assemble(*((part, style.value) for part, style in line))
+        text.rstrip()
+        console.print(text, soft_wrap=True, markup=False, highlight=False)
+    return out.getvalue()
