@@ -178,6 +178,16 @@ def proxy_asks(faults: Faults) -> Case:
     return Case(faults.with_proxy(proxy.url), "proxy-tunnel", Word.BLOCKED, "user and password", 3)
 
 
+def proxy_of_tls_asks(faults: Faults) -> Case:
+    proxy = faults.server(says(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"), faults.context("127.0.0.1"))
+    return Case(faults.with_proxy(proxy.url), "proxy-tunnel", Word.BLOCKED, "user and password", 3)
+
+
+def proxy_of_tls_is_a_stranger(faults: Faults) -> Case:
+    proxy = faults.server(silent, faults.context("127.0.0.1", authority=trustme.CA()))
+    return Case(faults.with_proxy(proxy.url), "proxy-tls", Word.NOT_TRUSTED, "SSL_CERT_FILE", 3)
+
+
 def proxy_is_none(faults: Faults) -> Case:
     faults.patch.setenv("HTTPS_PROXY", "http://[")
     return Case(faults.at(f"https://{NAME}"), "proxy", Word.NOT_USABLE, "", 2)
@@ -343,6 +353,8 @@ TABLE: list[Made] = [
     no_tls,
     proxy_gone,
     proxy_asks,
+    proxy_of_tls_asks,
+    proxy_of_tls_is_a_stranger,
     proxy_is_none,
     throttled,
     failing,

@@ -12,7 +12,16 @@ import pytest
 
 from adapters_tests.cli import goldens, samples
 from adapters_tests.engine.test_transfer import filled, identity, pair
-from dcrauth import AccessToken, EncryptedStore, FileStore, MemoryStore, SQLiteStore, Store, StoreUnavailable
+from dcrauth import (
+    AccessToken,
+    EncryptedStore,
+    FileStore,
+    MemoryStore,
+    RedisStore,
+    SQLiteStore,
+    Store,
+    StoreUnavailable,
+)
 from dcrauth.cli import status
 from dcrauth.cli.findings import STORE
 from dcrauth.cli.lines import plain
@@ -55,13 +64,14 @@ def one(store: Store, number: int = 0, now: float = NOW) -> StoredIdentity:
     return found
 
 
-@pytest.fixture(params=["memory", "file", "sqlite", "encrypted"])
+@pytest.fixture(params=["memory", "file", "sqlite", "encrypted", "redis"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Stores of each kind that needs no server."""
+    """Stores of each kind."""
     kinds: dict[str, Callable[[], Store]] = {
         "memory": MemoryStore,
         "file": lambda: FileStore(tmp_path / "store"),
         "sqlite": lambda: SQLiteStore(tmp_path / "store.db"),
+        "redis": lambda: RedisStore(request.getfixturevalue("redis_server").url, prefix=f"{tmp_path}:"),
         "encrypted": lambda: EncryptedStore(MemoryStore(), keys=[b"k" * 32]),
     }
     return kinds[request.param]()

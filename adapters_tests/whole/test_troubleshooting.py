@@ -46,7 +46,9 @@ def test_each_text_is_on_the_page() -> None:
 def test_each_quoted_text_is_in_the_code() -> None:
     """No row is about a text that nobody can meet any more."""
     assert not [each for each in phrases() if not any(fits(each, text) for text in TEXTS)]
-    assert min(len(re.findall("[A-Za-z]", each)) for each in phrases()) > 5, "a phrase that fits everything says nothing"
+    assert min(len(re.findall("[A-Za-z]", each)) for each in phrases()) > 5, (
+        "a phrase that fits everything says nothing"
+    )
 
 
 def test_texts_are_found_where_they_are_made() -> None:

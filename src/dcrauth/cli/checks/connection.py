@@ -84,15 +84,21 @@ def connection_findings(transport: TransportOptions, url: str, proxy: str | None
 def _steps(way: _Way) -> Iterator[tuple[str, Callable[[_Way], str]]]:
     yield "dns", _look_up
     yield "tcp", _connect
-    if way.proxy is not None and way.proxy.scheme.startswith("socks"):
-        return  # it is the HTTP library that speaks SOCKS
-    if way.proxy is not None and speaks_tls(way.proxy.geturl()):
-        yield "proxy-tls", lambda way: _secure(way, way.proxy or way.url)
-    if way.url.scheme != "https":
-        return
-    if way.proxy is not None:
+    if way.proxy is None:
+        if way.url.scheme == "https":
+            yield "tls", lambda way: _secure(way, way.url)
+    elif not way.proxy.scheme.startswith("socks"):  # which the HTTP library speaks
+        yield from _steps_behind(way.proxy)
+
+
+def _steps_behind(proxy: SplitResult) -> Iterator[tuple[str, Callable[[_Way], str]]]:
+    """Yield the steps behind the connection to a proxy; only https is sent through one."""
+    if not speaks_tls(proxy.geturl()):
         yield "proxy-tunnel", _ask_the_proxy
-    yield "tls", lambda way: _secure(way, way.url)
+        yield "tls", lambda way: _secure(way, way.url)
+    else:  # TLS within TLS is the business of the HTTP library, too
+        yield "proxy-tls", lambda way: _secure(way, proxy)
+        yield "proxy-tunnel", _ask_the_proxy
 
 
 def _tried(check: str, step: Callable[[_Way], str], way: _Way) -> Finding:

@@ -11,6 +11,9 @@ from dcrauth.providers.software_statement import SoftwareStatement
 _TEXTS = ("iss", "sub", "software_id", "software_version", "client_name", "redirect_uri", "redirect_uris")
 """Claims that tell which application it is for (RFC 7519 §4.1, RFC 7591 §2), as far as there are any."""
 
+_LONGEST = 200
+"""In characters; claims are of any length."""
+
 _RENEW = "credentials that are stored stay good; get a new statement before the next registration"
 
 
@@ -45,4 +48,5 @@ def _expiry(claim: object, now: float) -> Finding:
 
 
 def _shown(claim: object) -> str:
-    return ", ".join(map(str, claim)) if isinstance(claim, list) else str(claim)
+    text = ", ".join(map(str, claim)) if isinstance(claim, list) else str(claim)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
