@@ -276,6 +276,11 @@ def no_key(faults: Faults) -> Case:
     return Case(settings, "credentials", Word.NOT_READABLE, "nothing is lost", 4)
 
 
+def no_key_at_all(faults: Faults) -> Case:
+    settings = with_keyring(faults, Keyring("a password of somebody's"))
+    return Case(settings, "credentials", Word.NOT_USABLE, "", 2)
+
+
 def damaged_record(faults: Faults) -> Case:
     url, store = well(faults), MemoryStore()
     damaged(store, identity_at(url).credentials)
@@ -368,6 +373,7 @@ TABLE: list[Made] = [
     hanging_keyring,
     locked_keyring,
     no_key,
+    no_key_at_all,
     damaged_record,
     open_to_all,
     no_directory,

@@ -185,6 +185,17 @@ def test_a_locked_keyring_is_asked_once() -> None:
     assert (store.asked, report.exit_status) == (1, STORE)
 
 
+def test_a_store_that_is_open_to_all_is_not_readable(tmp_path: Path) -> None:
+    """A store that refuses to be read is told as that, and its records are not taken for absent."""
+    filled(FileStore(tmp_path / "store"))
+    (tmp_path / "store").chmod(0o777)
+    report = read_report(FileStore(tmp_path / "store"), NOW, named(0))
+    assert (report.word, report.exit_status) == ("not readable", STORE)
+    assert report.identities[0].client.word == "not readable"
+    assert "open to others" in shown(report)
+    assert "not registered" not in shown(report)
+
+
 class Unlisted(MemoryStore):
     """A store whose keys cannot all be listed."""
 

@@ -117,8 +117,15 @@ def _of_client(settings: CheckSettings, reached: bool) -> Iterator[Finding]:
     if isinstance(settings.store, DCRAuthError) or isinstance(settings.provider, DCRAuthError):
         yield Finding("credentials", Word.NOT_TRIED, "whose they are is known by the statement and the store alone")
         return
-    now = settings.wall()
     client = ClientSettings(settings.provider, settings.store, settings.instance, settings.transport)
+    try:
+        yield from _of_stored_client(settings, client, reached)
+    except ConfigurationError as error:  # such as of a file that holds no key
+        yield finding_of(error, "credentials")
+
+
+def _of_stored_client(settings: CheckSettings, client: ClientSettings, reached: bool) -> Iterator[Finding]:
+    now = settings.wall()
     stored = _stored(client, now)
     yield from stored_findings(stored, now)
     if not reached:

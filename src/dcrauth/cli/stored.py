@@ -18,6 +18,7 @@ from dcrauth.errors import DCRAuthError, StoreError, StoreUnavailable
 from dcrauth.stores import Reading, Store, get_many, reading
 
 _RECORD = re.compile(r"([0-9a-f]{64})\.(credentials|token|registration|replaced-[0-9]{1,16})")
+_LOOKED_FOR = frozenset({"credentials", "token", "registration"})
 _AT_ONCE = 200
 """So many records are read at once, where the store can do that."""
 
@@ -170,7 +171,7 @@ def read_report(store: Store, now: float, named: Named | None = None) -> StoredR
     """
     kinds, problem = _kinds_in(store)
     if named is not None:
-        kinds.setdefault(named.identity.key, set())
+        kinds[named.identity.key] |= _LOOKED_FOR  # also if they are not listed: that they are absent has to be read
     order = sorted(kinds, key=lambda key: (named is None or key != named.identity.key, key))
     records = _read(store, [f"{key}.{kind}" for key in order for kind in sorted(kinds[key])])
     found = tuple(_identity(key, sorted(kinds[key]), records, now, named) for key in order)
@@ -185,9 +186,9 @@ def read_identity(store: Store, now: float, named: Named) -> StoredIdentity:
     return _identity(identity.key, (), records, now, named)
 
 
-def _kinds_in(store: Store) -> tuple[dict[str, set[str]], str | None]:
+def _kinds_in(store: Store) -> tuple[defaultdict[str, set[str]], str | None]:
     """Return which records there are of each identity, and why others could not be listed."""
-    kinds: dict[str, set[str]] = defaultdict(set)
+    kinds: defaultdict[str, set[str]] = defaultdict(set)
     try:
         for key in store.keys():
             if (found := _RECORD.fullmatch(key)) is not None:

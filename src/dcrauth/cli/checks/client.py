@@ -64,11 +64,9 @@ def registration_finding(settings: ClientSettings, stored: StoredIdentity) -> Fi
         return Finding("registration", Word.NOT_TRIED, "there may be a client that cannot be read; nothing was sent")
     # A client that another process registers meanwhile is used, and never replaced.
     policy = Policy(reregister="never")
-    source = TokenSource(
-        settings.provider, store=settings.store, instance=settings.instance, transport=settings.transport, policy=policy
-    )
+    provider, store, instance, transport = settings.provider, settings.store, settings.instance, settings.transport
     try:
-        source.token()
+        TokenSource(provider, store=store, instance=instance, transport=transport, policy=policy).token()
     except DCRAuthError as error:
         return finding_of(error, "registration")
     return Finding("registration", Word.OK, "registered, and a token was granted; both are stored")

@@ -186,7 +186,7 @@ def _secure(way: _Way, server: SplitResult) -> str:
         raise _Failed(Word.NOT_TRUSTED, fault.message, "name a file of certificates that can be read") from None
     except ssl.SSLCertVerificationError as fault:
         raise _Failed(Word.NOT_TRUSTED, f"certificate not accepted: {fault.verify_message}", _mend(fault)) from None
-    except OSError as fault:
+    except (OSError, ValueError) as fault:  # Python refuses to name some hosts, such as those with long labels
         raise _Failed(Word.NOT_REACHABLE, f"no TLS is to be had: {_why(fault)}", _ADVICE_TLS) from None
     way.connection = way.opened.enter_context(secured)
     return _certificate(secured)
@@ -215,8 +215,6 @@ def _place(url: SplitResult) -> tuple[str, int]:
     return url.hostname or "", url.port or _PORTS.get(url.scheme, 1080)
 
 
-def _why(fault: OSError) -> str:
-    reason = getattr(fault, "reason", None)
-    return str(
-        reason or fault.strerror or ("it took too long" if isinstance(fault, TimeoutError) else type(fault).__name__)
-    )
+def _why(fault: Exception) -> str:
+    told = getattr(fault, "reason", None) or getattr(fault, "strerror", None)
+    return str(told or ("it took too long" if isinstance(fault, TimeoutError) else type(fault).__name__))
