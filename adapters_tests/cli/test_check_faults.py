@@ -7,12 +7,13 @@ register because of anything else.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from email.utils import format_datetime
@@ -31,6 +32,7 @@ from dcrauth import AdobePass, ClientCredentials, ConfigurationError, EncryptedS
 from dcrauth.cli import check
 from dcrauth.cli.check import CheckSettings
 from dcrauth.cli.findings import Finding, Word
+from dcrauth.cli.lines import Line, plain
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.records import write_credentials
 from dcrauth.providers.software_statement import SoftwareStatement
@@ -532,6 +534,25 @@ def test_what_cannot_be_read_is_never_registered_anew(adobe: Simulator) -> None:
     assert named(findings)["registration"].word is Word.NOT_TRIED
     assert adobe.counts.register == 0
     assert check.report_of(findings)["exit_status"] == 4
+
+
+def test_findings_are_shown_as_they_come(adobe: Simulator) -> None:
+    """People see each line as soon as it is known; programs get one line in the end, with the same exit status."""
+    calls: list[int] = []
+    shown: list[str] = []
+
+    def show(lines: Iterable[Line]) -> None:
+        for line in lines:
+            shown.append(plain(line))
+            calls.append(len(adobe.calls))
+
+    assert check.run(at(adobe, MemoryStore()), show) == 0
+    assert (calls[0], calls[-1]) == (0, 1)
+    assert shown[0] == "Software statement"
+    assert shown[-1].startswith("All is well; exit status 0.")
+    written: list[str] = []
+    assert check.run(at(adobe, MemoryStore()), show, written.append) == 0
+    valid(json.loads(*written), "check")
 
 
 def test_the_fault_to_mend_first_gives_the_exit_status() -> None:

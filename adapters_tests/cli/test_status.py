@@ -230,6 +230,38 @@ def test_many_identities_are_read_in_a_few_goes() -> None:
     assert len(calls) <= 5
 
 
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+def test_it_is_shown_again_and_again(as_json: bool) -> None:
+    """With a pause between them, as often as is asked for; in JSON each is one line."""
+    store = filled(MemoryStore(), 1)
+    moments = iter([NOW, NOW + 5, NOW + 10])
+    lines: list[str] = []
+    written: list[str] = []
+    pauses: list[float] = []
+    status_of = status.run(
+        lambda: read_report(store, next(moments)),
+        status.Shown(as_json=as_json, every=5.0, times=3),
+        lambda shown: lines.extend(map(plain, shown)),
+        written.append,
+        pauses.append,
+    )
+    assert (status_of, pauses) == (0, [5.0, 5.0])
+    assert [json.loads(each)["at"] for each in written] == ([NOW, NOW + 5, NOW + 10] if as_json else [])
+    assert len([line for line in lines if line.startswith("Store")]) == (0 if as_json else 3)
+
+
+def test_it_is_shown_once_unless_asked() -> None:
+    """Without a pause there is one report, and nothing waits."""
+    read: list[float] = []
+
+    def once() -> StoredReport:
+        read.append(NOW)
+        return read_report(MemoryStore(), NOW)
+
+    assert status.run(once, status.Shown(), list, str, read.append) == 0
+    assert read == [NOW]
+
+
 def test_no_secret_is_in_a_report() -> None:
     """Neither a secret nor a token is in the text, the JSON or the repr; the client id only if it is asked for."""
     store = MemoryStore()

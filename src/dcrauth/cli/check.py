@@ -3,6 +3,7 @@
 It changes nothing: it registers and asks for a token only when it is asked to.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -56,6 +57,34 @@ class CheckSettings:
     register: bool = False
     token: bool = False
     wall: Callable[[], float] = field(default=time.time, repr=False)
+
+
+def run(
+    settings: CheckSettings,
+    show: Callable[[Iterable[Line]], object],
+    write: Callable[[str], object] | None = None,
+) -> int:
+    """Check, show each finding as soon as it is there, and return the exit status.
+
+    Parameters:
+        settings: what is checked.
+        show: shows lines to people.
+        write: writes a line for programs, in place of all that.
+    """
+    if write is not None:
+        report = report_of(findings_of(settings))
+        write(json.dumps(report))
+        return int(report["exit_status"])
+    found: list[Finding] = []
+    show(lines_of(_noted(findings_of(settings), found)))
+    show(summary_of(found))
+    return exit_status(found)
+
+
+def _noted(findings: Iterable[Finding], found: list[Finding]) -> Iterator[Finding]:
+    for finding in findings:
+        found.append(finding)
+        yield finding
 
 
 def findings_of(settings: CheckSettings) -> Iterator[Finding]:

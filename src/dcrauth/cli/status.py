@@ -1,14 +1,66 @@
-"""``dcrauth status``: what the store holds, as lines for people."""
+"""``dcrauth status``: what the store holds, for people or for programs, once or again and again."""
 
-from collections.abc import Iterator
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from dcrauth.cli.findings import Word
 from dcrauth.cli.lines import WIDTH, Line, Style, entry, heading
 from dcrauth.cli.moments import ago
 from dcrauth.cli.stored import Client, StoredIdentity, StoredReport, Token, shown_id
 
+
+@dataclass(frozen=True)
+class Shown:
+    """How a report is shown.
+
+    Parameters:
+        as_json: whether for programs: one object on one line.
+        reveal: whether client ids are whole.
+        every: seconds between one and the next; None for one only.
+        times: how many; None for as many as there is time for.
+    """
+
+    as_json: bool = False
+    reveal: bool = False
+    every: float | None = None
+    times: int | None = None
+
+
 _SHORT = 8
 _LABEL_WIDTH = 12
+
+
+def run(
+    read: Callable[[], StoredReport],
+    shown: Shown,
+    show: Callable[[Iterable[Line]], object],
+    write: Callable[[str], object],
+    sleep: Callable[[float], object] = time.sleep,
+) -> int:
+    """Show what *read* returns, once or again and again; return the exit status of the last one.
+
+    Parameters:
+        read: reads the store anew.
+        shown: how it is shown.
+        show: shows lines to people.
+        write: writes a line for programs.
+        sleep: waits for so many seconds.
+    """
+    times = shown.times if shown.every is not None else 1
+    status = 0
+    for number in itertools.count() if times is None else range(times):
+        if number:
+            sleep(shown.every or 0.0)
+        report = read()
+        status = report.exit_status
+        if shown.as_json:
+            write(json.dumps(report.to_dict(reveal=shown.reveal)))
+        else:
+            show(itertools.chain([((" ", Style.PLAIN),)] * bool(number), lines_of(report, reveal=shown.reveal)))
+    return status
 
 
 def lines_of(report: StoredReport, *, reveal: bool = False, width: int = WIDTH) -> Iterator[Line]:
