@@ -29,7 +29,7 @@ from adapters_tests.common.secrets import jwt
 from adapters_tests.servers.odd_server import OddServer, reset_after, says, silent
 from adapters_tests.stores.test_encrypted_store import Keyring
 from dcrauth import AdobePass, ClientCredentials, ConfigurationError, EncryptedStore, FileStore, MemoryStore, Store
-from dcrauth.cli import check
+from dcrauth.cli import check, check_lines
 from dcrauth.cli.check import CheckSettings
 from dcrauth.cli.findings import Finding, Word
 from dcrauth.cli.lines import Line, plain
@@ -565,7 +565,7 @@ def test_the_fault_to_mend_first_gives_the_exit_status() -> None:
 
 def test_the_schema_knows_all_checks_and_words() -> None:
     """Whatever the code can find fits the schema, and nothing is in it that no check finds."""
-    for name in check._LABELS:
+    for name in check_lines.LABELS:
         valid(check.report_of([Finding(name, Word.OK, "")]), "check")
     for word in Word:
         valid(check.report_of([Finding("dns", word, "")]), "check")

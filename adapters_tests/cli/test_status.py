@@ -25,7 +25,8 @@ from dcrauth import (
 from dcrauth.cli import status
 from dcrauth.cli.findings import STORE
 from dcrauth.cli.lines import plain
-from dcrauth.cli.stored import Named, StoredIdentity, StoredReport, read_identity, read_report
+from dcrauth.cli.store_reading import read_identity, read_report
+from dcrauth.cli.stored import Named, StoredIdentity, StoredReport
 from dcrauth.engine.records import (
     UnusableRegistration,
     write_credentials,

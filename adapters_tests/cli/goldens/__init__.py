@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from adapters_tests.cli import samples
-from dcrauth.cli import check, status
+from dcrauth.cli import check_lines, status
+from dcrauth.cli.findings import Finding
 from dcrauth.cli.lines import Line, plain
 
 FOLDER = Path(__file__).parent
@@ -27,10 +28,10 @@ PAGES: dict[str, Callable[[], Iterable[Line]]] = {
 }
 
 
-def checked(findings: list[check.Finding]) -> Iterable[Line]:
+def checked(findings: list[Finding]) -> Iterable[Line]:
     """Return what ``dcrauth check`` prints."""
-    yield from check.lines_of(findings)
-    yield from check.summary_of(findings)
+    yield from check_lines.lines_of(findings)
+    yield from check_lines.summary_of(findings)
 
 
 def printed() -> dict[Path, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from dcrauth.cli.check_lines import lines_of, summary_of
 from dcrauth.cli.checks.answer import answer_findings, not_called
 from dcrauth.cli.checks.client import (
     ClientSettings,
@@ -23,8 +24,9 @@ from dcrauth.cli.checks.statement import statement_findings
 from dcrauth.cli.checks.storage import store_findings
 from dcrauth.cli.checks.versions import version_findings
 from dcrauth.cli.findings import Finding, Word, exit_status, finding_of, is_fault
-from dcrauth.cli.lines import WIDTH, Line, Style, entry, heading
-from dcrauth.cli.stored import Named, StoredIdentity, read_identity
+from dcrauth.cli.lines import Line
+from dcrauth.cli.store_reading import read_identity
+from dcrauth.cli.stored import Named, StoredIdentity
 from dcrauth.errors import ConfigurationError, DCRAuthError
 from dcrauth.providers.protocol import Provider
 from dcrauth.providers.software_statement import SoftwareStatement
@@ -176,77 +178,3 @@ def report_of(findings: Iterable[Finding]) -> dict[str, Any]:
     """Return *findings* as ``check --json`` writes them (docs/schemas/check.json)."""
     found = list(findings)
     return {"schema": 1, "exit_status": exit_status(found), "findings": [each.to_dict() for each in found]}
-
-
-_STYLES = {
-    Word.OK: Style.GOOD,
-    Word.ABSENT: Style.FAINT,
-    Word.NOT_TRIED: Style.FAINT,
-    Word.WARNING: Style.DOUBTFUL,
-}
-
-_GROUPS = {
-    "Versions": {"version": ""},
-    "Software statement": {"statement": "claims", "statement-issued": "issued", "statement-expiry": "expiry"},
-    "Settings": {"settings": "provider", "transport": "transport"},
-    "Server": {
-        "proxy": "proxy",
-        "dns": "name",
-        "tcp": "connection",
-        "proxy-tls": "proxy's TLS",
-        "proxy-tunnel": "proxy's way",
-        "tls": "TLS",
-        "answer": "answer",
-        "clock": "clock",
-    },
-    "Store": {"store": "place", "mount": "disk", "permissions": "permissions", "health": "writing"},
-    "Client": {
-        "credentials": "credentials",
-        "token": "token",
-        "last-error": "last error",
-        "registration": "registration",
-        "token-call": "token call",
-    },
-}
-_LABELS = {check: (group, label) for group, labels in _GROUPS.items() for check, label in labels.items()}
-_WORD_WIDTH, _LABEL_WIDTH = 13, 12
-
-
-def lines_of(findings: Iterable[Finding], width: int = WIDTH) -> Iterator[Line]:
-    """Yield *findings* as lines for people, each as soon as it is there."""
-    before = ""
-    for finding in findings:
-        title = _title(finding)
-        if title != before:
-            yield from [((" ", Style.PLAIN),)] * bool(before)
-            yield heading(title)
-            before = title
-        yield from _entry(finding, width)
-
-
-def summary_of(findings: Sequence[Finding], *, width: int = WIDTH) -> Iterator[Line]:
-    """Yield what *findings* come to, for people."""
-    status = exit_status(findings)
-    bad = sum(map(is_fault, findings))
-    doubtful = sum(each.word is Word.WARNING for each in findings)
-    told = f"{bad} to mend, {doubtful} to look at" if bad or doubtful else "All is well"
-    asked = {each.check for each in findings if each.word is not Word.NOT_TRIED} & {"registration", "token-call"}
-    done = "" if asked else " Nothing was registered, and no token was asked for."
-    yield ((" ", Style.PLAIN),)
-    style = Style.BAD if bad else Style.DOUBTFUL if doubtful else Style.GOOD
-    yield from entry((), f"{told}; exit status {status}.{done}", width, style)
-
-
-def _title(finding: Finding) -> str:
-    group, _ = _LABELS[finding.check]
-    return f"{group} {finding.about}" if group == "Server" and finding.about else group
-
-
-def _entry(finding: Finding, width: int) -> Iterator[Line]:
-    _, label = _LABELS[finding.check]
-    word = f"  {finding.word.value:<{_WORD_WIDTH}} "
-    name = f"{label or finding.about:<{_LABEL_WIDTH}} "
-    yield from entry(((word, _STYLES.get(finding.word, Style.BAD)), (name, Style.PLAIN)), finding.found, width)
-    if finding.advice:
-        indent = " " * (len(word) + len(name))
-        yield from entry(((f"{indent}-> ", Style.FAINT),), finding.advice, width)
