@@ -28,6 +28,7 @@ from adapters_tests.cli.test_status import damaged, valid
 from adapters_tests.common.secrets import jwt
 from adapters_tests.servers.odd_server import OddServer, reset_after, says, silent
 from adapters_tests.stores.test_encrypted_store import Keyring
+from adapters_tests.transports.test_transports import TRANSPORTS
 from dcrauth import AdobePass, ClientCredentials, ConfigurationError, EncryptedStore, FileStore, MemoryStore, Store
 from dcrauth.cli import check, check_lines
 from dcrauth.cli.check import CheckSettings
@@ -43,7 +44,7 @@ from dcrauth.transports.requests import RequestsTransport
 STATEMENT = jwt(sub="app", iss="auth.example", iat=1)
 NAME = "sp.auth.example"
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-QUICK = RequestsTransport(connect_timeout=1.0, read_timeout=1.0, total_timeout=2.0)
+QUICK = {"connect_timeout": 1.0, "read_timeout": 1.0, "total_timeout": 2.0}
 
 REGISTERING = re.compile(r"--register|register (it )?(again|anew)|forget")
 
@@ -75,6 +76,7 @@ class Faults:
 
     def __init__(self, opened: ExitStack, patch: pytest.MonkeyPatch, folder: Path, authority: trustme.CA) -> None:
         self.opened, self.patch, self.folder, self.authority = opened, patch, folder, authority
+        self.kind: Any = RequestsTransport
 
     def server(self, behave: Callable[[Any], None], context: ssl.SSLContext | None = None) -> OddServer:
         return self.opened.enter_context(OddServer(behave, context))
@@ -91,7 +93,8 @@ class Faults:
 
     def at(self, url: str, store: Store | None = None, **options: Any) -> CheckSettings:
         provider = AdobePass(STATEMENT, base_url=url)
-        transport = replace(QUICK, ca_bundle=self.bundle(), **options)
+        transport = self.kind(**QUICK, ca_bundle=self.bundle(), **options)
+        self.opened.callback(transport.close)
         return CheckSettings(
             SoftwareStatement(STATEMENT),
             provider,
@@ -421,8 +424,13 @@ def test_what_comes_after_a_fault_is_not_tried(faults: Faults) -> None:
     assert {found[name].word for name in ("tls", "answer", "clock", "token-call")} == {Word.NOT_TRIED}
 
 
-def test_a_server_that_is_well_has_no_fault(faults: Faults) -> None:
-    """Over TLS, with an authority of its own, all is well."""
+EACH_KIND = pytest.mark.parametrize("kind", TRANSPORTS, ids=lambda kind: kind.__name__)
+
+
+@EACH_KIND
+def test_a_server_that_is_well_has_no_fault(kind: Any, faults: Faults) -> None:
+    """Over TLS, with an authority of its own, all is well, with each HTTP library."""
+    faults.kind = kind
     text = (
         f"{GOOD}Date: {format_datetime(dt.datetime.now(dt.UTC), usegmt=True)}\r\nContent-Length: {len(INVALID)}\r\n\r\n"
     )
@@ -434,8 +442,10 @@ def test_a_server_that_is_well_has_no_fault(faults: Faults) -> None:
     assert check.report_of(findings)["exit_status"] == 0
 
 
-def test_the_way_leads_through_a_proxy(faults: Faults) -> None:
+@EACH_KIND
+def test_the_way_leads_through_a_proxy(kind: Any, faults: Faults) -> None:
     """A proxy of the environment is named with its variable and without its password, and asked as a call asks it."""
+    faults.kind = kind
     context, body = faults.context(NAME), f"{GOOD}Content-Length: {len(INVALID)}\r\n\r\n{INVALID}".encode()
 
     def lead(connection: socket.socket) -> None:
@@ -490,7 +500,9 @@ def test_nothing_is_changed_unless_it_is_asked_for(adobe: Simulator, tmp_path: P
 def at(adobe: Simulator, store: Store, **asked: bool) -> CheckSettings:
     provider = AdobePass(adobe.software_statement, base_url=adobe.url)
     urls = (provider.token_url, provider.register_url)
-    return CheckSettings(SoftwareStatement(adobe.software_statement), provider, urls, store, QUICK, **asked)  # type: ignore[arg-type]
+    return CheckSettings(
+        SoftwareStatement(adobe.software_statement), provider, urls, store, RequestsTransport(), **asked
+    )  # type: ignore[arg-type]
 
 
 def test_a_token_is_asked_for_with_stored_credentials_only(adobe: Simulator) -> None:
