@@ -10,6 +10,7 @@ import datetime as dt
 import json
 import os
 import re
+import shutil
 import socket
 import ssl
 import threading
@@ -305,6 +306,13 @@ def no_directory(faults: Faults) -> Case:
     return Case(settings, "health", Word.NOT_READABLE, "another place", 4)
 
 
+def lost_store(faults: Faults) -> Case:
+    url, folder = well(faults), faults.folder / "store"
+    stored(FileStore(folder), url)
+    shutil.rmtree(folder)
+    return Case(faults.at(url, FileStore(folder)), "health", Word.NOT_READABLE, "backup", 4)
+
+
 def no_store(faults: Faults) -> Case:
     settings = replace(faults.at(well(faults)), store=ConfigurationError("The URL names no store"))
     return Case(settings, "store", Word.NOT_USABLE, "", 2)
@@ -382,6 +390,7 @@ TABLE: list[Made] = [
     damaged_record,
     open_to_all,
     no_directory,
+    lost_store,
     no_store,
     no_statement,
     no_library,

@@ -26,7 +26,7 @@ def store_findings(store: Store) -> Iterator[Finding]:
         return
     yield _mount(path)
     if not os.path.lexists(path):
-        yield _to_be_made(kind, path)
+        yield _lost(store) or _to_be_made(kind, path)
         return
     yield _permissions(path)
     yield _health(store)
@@ -48,6 +48,15 @@ def _mount(path: str) -> Finding:
     if kind in NETWORK:
         return Finding("mount", Word.WARNING, f"a network file system ({kind})", _LOCAL)
     return Finding("mount", Word.OK, f"a local file system ({kind})")
+
+
+def _lost(store: Store) -> Finding | None:
+    """Return that a store which is not there was in use before, if it was."""
+    try:
+        next(iter(store.keys()), None)
+    except DCRAuthError as error:
+        return finding_of(error, "health")
+    return None
 
 
 def _to_be_made(kind: str, path: str) -> Finding:
