@@ -32,7 +32,7 @@ from adapters_tests.stores.test_encrypted_store import Keyring
 from adapters_tests.transports.test_transports import TRANSPORTS
 from dcrauth import AdobePass, ClientCredentials, ConfigurationError, EncryptedStore, FileStore, MemoryStore, Store
 from dcrauth.cli import check, check_lines
-from dcrauth.cli.check import CheckSettings
+from dcrauth.cli.check_settings import CheckSettings, gathered
 from dcrauth.cli.findings import Finding, Word
 from dcrauth.cli.lines import Line, plain
 from dcrauth.engine.identity import Identity
@@ -425,6 +425,71 @@ def _in_json(report: dict[str, Any], name: str) -> dict[str, Any]:
 
 def named(findings: list[Finding]) -> dict[str, Finding]:
     return {each.check: each for each in findings}
+
+
+def no_statement_named(faults: Faults) -> CheckSettings:
+    return gathered(None, AdobePass, MemoryStore, base_url="http://127.0.0.1:1")
+
+
+def no_such_file(faults: Faults) -> CheckSettings:
+    return gathered(str(faults.folder / "none"), AdobePass, MemoryStore, base_url="http://127.0.0.1:1")
+
+
+def no_url(faults: Faults) -> CheckSettings:
+    return gathered(_file(faults), AdobePass, MemoryStore, base_url="http://sp.auth.example")
+
+
+def no_such_environment(faults: Faults) -> CheckSettings:
+    return gathered(_file(faults), AdobePass, MemoryStore, environment="production")  # type: ignore[arg-type]
+
+
+def no_such_device(faults: Faults) -> CheckSettings:
+    def provider(statement: SoftwareStatement) -> AdobePass:
+        return AdobePass(statement, base_url="http://127.0.0.1:1", forwarded_for="not an address")
+
+    return gathered(_file(faults), provider, MemoryStore, base_url="http://127.0.0.1:1")
+
+
+def no_extra(faults: Faults) -> CheckSettings:
+    def store() -> Store:
+        raise ImportError("RedisStore needs redis; run: pip install dcrauth[redis]")
+
+    return gathered(_file(faults), lambda text: AdobePass(text, base_url="http://127.0.0.1:1"), store)
+
+
+def _file(faults: Faults) -> str:
+    path = faults.folder / "statement.txt"
+    path.write_text(STATEMENT)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("made", "name", "told"),
+    [
+        (no_statement_named, "statement", "$DCRAUTH_SOFTWARE_STATEMENT"),
+        (no_such_file, "statement", "No such file"),
+        (no_url, "server", "https"),
+        (no_such_environment, "server", "release-production"),
+        (no_such_device, "settings", "forwarded_for"),
+        (no_extra, "store", "pip install dcrauth[redis]"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_settings_that_will_not_do_are_findings(
+    made: Callable[[Faults], CheckSettings], name: str, told: str, faults: Faults
+) -> None:
+    """What cannot be made of the settings is told with the rest, and the exit status says that they are to blame."""
+
+    def fail(host: str, *_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    faults.patch.setattr(socket, "getaddrinfo", fail)
+    findings = list(check.findings_of(made(faults)))
+    report = valid(check.report_of(findings), "check")
+    found = named(findings)[name]
+    assert (found.word, report["exit_status"]) == (Word.NOT_USABLE, 2)
+    assert told in found.found
+    assert named(findings)["version"].word is Word.OK
 
 
 def test_what_comes_after_a_fault_is_not_tried(faults: Faults) -> None:

@@ -4,13 +4,12 @@ It changes nothing: it registers and asks for a token only when it is asked to.
 """
 
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from dcrauth.cli.check_lines import lines_of, summary_of
+from dcrauth.cli.check_settings import CheckSettings
 from dcrauth.cli.checks.answer import answer_findings, not_called
 from dcrauth.cli.checks.client import (
     ClientSettings,
@@ -28,37 +27,7 @@ from dcrauth.cli.lines import Line
 from dcrauth.cli.store_reading import read_identity
 from dcrauth.cli.stored import Named, StoredIdentity
 from dcrauth.errors import ConfigurationError, DCRAuthError
-from dcrauth.providers.protocol import Provider
-from dcrauth.providers.software_statement import SoftwareStatement
-from dcrauth.stores import Store
 from dcrauth.transports._options import TransportOptions
-
-
-@dataclass(frozen=True)
-class CheckSettings:
-    """What is checked; in the place of what could not be made stands the error that says why.
-
-    Parameters:
-        statement: the software statement.
-        provider: the authorization server.
-        urls: the endpoints to reach, the token endpoint first.
-        store: where credentials are kept.
-        transport: what calls the server.
-        instance: what tells this application instance from others.
-        register: whether to register if there are no credentials.
-        token: whether to ask for a token.
-        wall: tells the time, in seconds since the epoch.
-    """
-
-    statement: SoftwareStatement | DCRAuthError
-    provider: Provider | DCRAuthError
-    urls: Sequence[str]
-    store: Store | DCRAuthError
-    transport: Any  # a transport with the options of ours
-    instance: str = "default"
-    register: bool = False
-    token: bool = False
-    wall: Callable[[], float] = field(default=time.time, repr=False)
 
 
 def run(
@@ -114,12 +83,15 @@ def _of_server(settings: CheckSettings) -> Iterator[Finding]:
     if isinstance(settings.transport, DCRAuthError):
         yield finding_of(settings.transport, "transport")
         return
+    if isinstance(settings.urls, DCRAuthError):
+        yield finding_of(settings.urls, "server")
+        return
     first = {urlsplit(url).netloc: url for url in reversed(settings.urls)}  # one of each server, the first one
     for url in sorted(first.values(), key=settings.urls.index):
-        yield from _of_endpoint(settings, url)
+        yield from _of_endpoint(settings, url, is_called=url == settings.urls[0])
 
 
-def _of_endpoint(settings: CheckSettings, url: str) -> Iterator[Finding]:
+def _of_endpoint(settings: CheckSettings, url: str, *, is_called: bool) -> Iterator[Finding]:
     transport: TransportOptions = settings.transport
     server = urlsplit(url).netloc
     try:
@@ -132,7 +104,7 @@ def _of_endpoint(settings: CheckSettings, url: str) -> Iterator[Finding]:
     for finding in connection_findings(transport, url, proxy):
         reached = reached and finding.word is Word.OK
         yield finding
-    if url == settings.urls[0]:
+    if is_called:
         yield from answer_findings(settings.transport, url, settings.wall) if reached else not_called(server)
 
 

@@ -15,7 +15,7 @@ _STYLES = {
 _GROUPS = {
     "Versions": {"version": ""},
     "Software statement": {"statement": "claims", "statement-issued": "issued", "statement-expiry": "expiry"},
-    "Settings": {"settings": "provider", "transport": "transport"},
+    "Settings": {"settings": "provider", "server": "server", "transport": "transport"},
     "Server": {
         "proxy": "proxy",
         "dns": "name",

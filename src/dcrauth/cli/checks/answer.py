@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+from dcrauth._internal.strict_json import printable
 from dcrauth.cli.findings import ADVICE, Finding, Word, finding_of
 from dcrauth.cli.moments import span
 from dcrauth.engine.answers import REGISTERED_CODES, told_to_wait
@@ -76,7 +77,7 @@ def _meaning(response: Response, now: float, about: str) -> Finding:
         return Finding("answer", Word.OK, f"{told}, {code}: as is due to a call without credentials", about=about)
     if status in {404, 405, 410} or status < 300:
         return Finding("answer", Word.WARNING, f"{told}, which no token endpoint answers", _NO_ENDPOINT, about)
-    kind = response.headers.get("content-type", "no type").partition(";")[0]
+    kind = printable(response.headers.get("content-type", "").partition(";")[0]) or "of no type"
     return Finding(
         "answer", Word.BLOCKED, f"{told} ({kind}), which is no answer of OAuth's", ADVICE[Word.BLOCKED], about
     )
