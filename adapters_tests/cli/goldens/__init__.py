@@ -5,17 +5,14 @@ Renew them with ``python -m adapters_tests.cli.goldens``, and read the differenc
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
-
-from rich.console import Console
-from rich.text import Text
 
 from adapters_tests.cli import samples
 from dcrauth.cli import check_lines, status
 from dcrauth.cli.findings import Finding
 from dcrauth.cli.lines import Line, plain
+from dcrauth.cli.show import coloured
 
 FOLDER = Path(__file__).parent
 
@@ -45,10 +42,4 @@ def _plain(lines: Iterable[Line]) -> str:
 
 
 def _coloured(lines: Iterable[Line]) -> str:
-    out = io.StringIO()
-    console = Console(file=out, force_terminal=True, color_system="standard", width=80, _environ={})
-    for line in lines:
-        text = Text.assemble(*((part, style.value) for part, style in line))
-        text.rstrip()
-        console.print(text, soft_wrap=True, markup=False, highlight=False)
-    return out.getvalue()
+    return "".join(map(coloured, lines))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import parse_qsl
 
 from dcrauth._internal.version import __version__
+from dcrauth.cli import operating
 from dcrauth.cli.output import complain, output, say, shortened, show_any_character
 from dcrauth.engine.transfer import NoCredentials, export_credentials, import_credentials
 from dcrauth.errors import ConfigurationError, DCRAuthError, StoreCorrupt
@@ -92,7 +93,21 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulate(commands.add_parser("simulate", help="run the simulator of Adobe Pass on loopback"))
     _add_export(commands.add_parser("export", help="write the client credentials of a store to a new file"))
     _add_import(commands.add_parser("import", help="read client credentials from an exported file into a store"))
+    _add_status(commands.add_parser("status", help="tell what a store holds: clients, tokens, what cannot be read"))
+    _add_check(commands.add_parser("check", help="look at statement, server, store and client, and say what to do"))
     return parser
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    _add_store(parser)
+    operating.add_status(parser, _text, _seconds)
+    parser.set_defaults(run=lambda options: operating.run_status(options, _store))
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    _add_store(parser)
+    operating.add_check(parser, _text)
+    parser.set_defaults(run=lambda options: operating.run_check(options, _store))
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
