@@ -609,6 +609,29 @@ def test_a_refused_client_is_not_replaced(adobe: Simulator) -> None:
     assert (store._records, adobe.counts.register) == (before, 1)
 
 
+class Hidden(MemoryStore):
+    """A store in which another process puts a client after the first look."""
+
+    looks = 0
+
+    def get(self, key: str) -> bytes | None:
+        self.looks += key.endswith(".credentials")
+        return None if self.looks == 1 else super().get(key)
+
+
+def test_a_client_that_comes_meanwhile_is_not_replaced(adobe: Simulator) -> None:
+    """--register uses the client that another process has stored meanwhile, also if the server refuses it."""
+    store = Hidden()
+    settings = at(adobe, store, register=True)
+    assert isinstance(settings.provider, AdobePass)
+    provider = settings.provider
+    key = Identity.of(provider.register_url, provider.token_url, provider.application, "default").credentials
+    store.add(key, write_credentials(key, ClientCredentials("another", "pair", 1.0)).data)
+    findings = list(check.findings_of(settings))
+    assert named(findings)["registration"].word is Word.REFUSED
+    assert adobe.counts.register == 0
+
+
 def test_what_cannot_be_read_is_never_registered_anew(adobe: Simulator) -> None:
     """With a damaged record --register sends nothing: there may be a client."""
     store = MemoryStore()
