@@ -619,6 +619,7 @@ class Hidden(MemoryStore):
         return None if self.looks == 1 else super().get(key)
 
 
+@pytest.mark.slow
 def test_a_client_that_comes_meanwhile_is_not_replaced(adobe: Simulator) -> None:
     """--register uses the client that another process has stored meanwhile, also if the server refuses it."""
     store = Hidden()
