@@ -26,8 +26,9 @@ VARIABLES = ("SOFTWARE_STATEMENT", "ENVIRONMENT", "BASE_URL", "INSTANCE", "STORE
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Runs the command; returns its status, and what it wrote."""
     monkeypatch.chdir(tmp_path)
-    for name in VARIABLES:
+    for name in (*VARIABLES, "DEVICE_IDENTIFIER", "PROFILE"):
         monkeypatch.delenv(f"DCRAUTH_{name}", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
     def run(*arguments: object) -> tuple[int, str, str]:
         try:
@@ -74,6 +75,23 @@ def test_variables_stand_behind_the_options(
     assert status == 0
     assert json.loads(out)["identities"][0]["instance"] == "default"
     assert run("check")[0] == 0
+
+
+def test_a_profile_stands_behind_the_variables(adobe: Simulator, settings: list[str], tmp_path: Path, run: Run) -> None:
+    """What neither options nor variables say comes from a profile; one that is not there is a sentence."""
+    folder = tmp_path / "config" / "dcrauth"
+    folder.mkdir(parents=True)
+    lines = ["[profiles.shop]", f'base_url = "{adobe.url}"', 'instance = "kitchen"', f"store = '{tmp_path / 'store'}'"]
+    statement = f"software_statement = '{tmp_path / 'statement.txt'}'"
+    (folder / "config.toml").write_text("\n".join([*lines, statement]))
+    status, out, _ = run("status", "--profile", "shop", "--json")
+    assert (status, json.loads(out)["identities"][0]["instance"]) == (0, "kitchen")
+    assert str(tmp_path / "store") in json.loads(out)["store"]
+    assert run("check", "--profile", "shop")[0] == 0
+    for command in ("status", "check"):
+        status, out, err = run(command, "--profile", "none")
+        assert (status, out) == (2, "")
+        assert "no profile" in err
 
 
 def test_check_says_what_to_do(adobe: Simulator, settings: list[str], run: Run) -> None:

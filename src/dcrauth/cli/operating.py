@@ -1,21 +1,22 @@
 """The commands ``status`` and ``check``: their options, the settings behind them, and how they end."""
 
 import argparse
-import os
 import time
 from collections.abc import Callable
+from typing import cast
 
 from dcrauth.cli import check, status
 from dcrauth.cli.check_settings import gathered
-from dcrauth.cli.findings import exit_status, finding_of
+from dcrauth.cli.findings import SETTINGS, exit_status, finding_of
 from dcrauth.cli.output import complain
 from dcrauth.cli.show import show, write
 from dcrauth.cli.store_reading import read_report
 from dcrauth.cli.stored import Named
 from dcrauth.engine.identity import Identity
-from dcrauth.errors import DCRAuthError
-from dcrauth.providers.adobe.adobe_pass import AdobePass
+from dcrauth.errors import ConfigurationError, DCRAuthError
+from dcrauth.providers.adobe.adobe_pass import AdobePass, Environment
 from dcrauth.providers.adobe.device_info import DeviceInfo
+from dcrauth.providers.adobe.settings import DEFAULTS, PROFILE, VARIABLES, Settings, read_settings
 from dcrauth.providers.software_statement import SoftwareStatement
 from dcrauth.stores import Store
 
@@ -23,9 +24,10 @@ _SETTINGS = (
     ("software_statement", "FILE", "the application's statement"),
     ("environment", "NAME", "which of Adobe's environments"),
     ("base_url", "URL", "takes the place of the environment's host"),
+    ("device_identifier", "TEXT", "the device's own identifier"),
     ("instance", "NAME", "what tells this instance of the application from others"),
 )
-"""Options, each with a variable of the environment behind it; an empty one counts as one that is not set."""
+"""Options, each with a variable of the environment and a profile behind it."""
 
 Open = Callable[[argparse.Namespace], Store]
 
@@ -47,8 +49,11 @@ def add_check(parser: argparse.ArgumentParser, text: Callable[[str], str]) -> No
 
 def _add_settings(parser: argparse.ArgumentParser, text: Callable[[str], str]) -> None:
     for name, value, told in _SETTINGS:
-        option, variable = f"--{name.replace('_', '-')}", _variable(name)
-        parser.add_argument(option, metavar=value, type=text, help=f"{told}; default: ${variable}")
+        option, variable = f"--{name.replace('_', '-')}", VARIABLES[name]
+        parser.add_argument(option, metavar=value, type=text, help=f"{told}; default: ${variable}, or the profile's")
+    parser.add_argument(
+        "--profile", metavar="NAME", type=text, help=f"which profile of config.toml; default: ${PROFILE}"
+    )
     parser.add_argument("--json", action="store_true", help="one line of JSON, for programs")
 
 
@@ -56,7 +61,8 @@ def run_status(options: argparse.Namespace, open_store: Open) -> int:
     """Tell what the store holds; return 0, or 4 if something of it cannot be read."""
     shown = status.Shown(as_json=options.json, reveal=options.reveal, every=options.watch, times=options.times)
     try:
-        named, store = _named(options), open_store(options)
+        settings = _settings(options)
+        named, store = _named(settings), open_store(options)
         return status.run(lambda: read_report(store, time.time(), named), shown, show, write)
     except DCRAuthError as error:
         complain(str(error))
@@ -65,47 +71,55 @@ def run_status(options: argparse.Namespace, open_store: Open) -> int:
 
 def run_check(options: argparse.Namespace, open_store: Open) -> int:
     """Look at statement, server, store and client; return what the findings come to."""
-    environment = _setting(options, "environment") or "release-production"
-    settings = gathered(
-        _setting(options, "software_statement"),
-        lambda statement: _provider(options, statement),
+    try:
+        settings = _settings(options)
+    except ConfigurationError as error:
+        complain(str(error))
+        return SETTINGS
+    checked = gathered(
+        settings["software_statement"],
+        lambda statement: _provider(settings, statement),
         lambda: open_store(options),
-        environment=environment,  # type: ignore[arg-type]  # it is looked at where it is used
-        base_url=_setting(options, "base_url"),
-        instance=_instance(options),
+        environment=_environment(settings),
+        base_url=settings["base_url"],
+        instance=_instance(settings),
         register=options.register,
         token=options.token,
     )
-    return check.run(settings, show, write if options.json else None)
+    return check.run(checked, show, write if options.json else None)
 
 
-def _named(options: argparse.Namespace) -> Named | None:
+def _settings(options: argparse.Namespace) -> Settings:
+    """Return the settings that hold, that of the store being put among the options, whence it is opened."""
+    given = {name: getattr(options, name) for name, _, _ in _SETTINGS}
+    settings = read_settings(options.profile, {**given, "store": options.store})
+    options.store = settings["store"]
+    return settings
+
+
+def _named(settings: Settings) -> Named | None:
     """Return the identity of the settings; None where they name no application."""
-    path = _setting(options, "software_statement")
+    path = settings["software_statement"]
     if path is None:
         return None
-    provider, instance = _provider(options, SoftwareStatement.of(path)), _instance(options)
+    provider, instance = _provider(settings, SoftwareStatement.of(path)), _instance(settings)
     identity = Identity.of(provider.register_url, provider.token_url, provider.application, instance)
     return Named(identity, provider.application, instance, provider.statement_digest)
 
 
-def _provider(options: argparse.Namespace, statement: SoftwareStatement) -> AdobePass:
+def _provider(settings: Settings, statement: SoftwareStatement) -> AdobePass:
     return AdobePass(
         statement,
-        environment=_setting(options, "environment") or "release-production",  # type: ignore[arg-type]  # it checks it
-        base_url=_setting(options, "base_url"),
+        environment=_environment(settings),
+        base_url=settings["base_url"],
         device_info=DeviceInfo.detect(),
+        device_identifier=settings["device_identifier"],
     )
 
 
-def _instance(options: argparse.Namespace) -> str:
-    return _setting(options, "instance") or "default"
+def _environment(settings: Settings) -> Environment:
+    return cast("Environment", settings["environment"])  # whoever uses it looks whether it is one
 
 
-def _setting(options: argparse.Namespace, name: str) -> str | None:
-    given: str | None = getattr(options, name)
-    return given or os.environ.get(_variable(name), "").strip() or None
-
-
-def _variable(name: str) -> str:
-    return f"DCRAUTH_{name.upper()}"
+def _instance(settings: Settings) -> str:
+    return settings["instance"] or DEFAULTS["instance"]
