@@ -126,7 +126,7 @@ def test_each_end_has_its_status(adobe: Simulator, settings: list[str], tmp_path
         assert run(command, *settings, "--store", "open")[0] == 4
 
 
-@pytest.mark.parametrize("command", ["status", "check"])
+@pytest.mark.parametrize("command", ["status", pytest.param("check", marks=pytest.mark.slow)])
 def test_a_pipe_gets_plain_text_and_exact_json(command: str, settings: list[str]) -> None:
     """Whatever asks for colours, a pipe gets none, and no line of JSON is broken at the width of a terminal."""
     given = os.environ | {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "TTY_COMPATIBLE": "1", "COLUMNS": "20"}
@@ -139,7 +139,7 @@ def test_a_pipe_gets_plain_text_and_exact_json(command: str, settings: list[str]
             assert ended.stdout.count(b"\n") == 1
 
 
-@pytest.mark.parametrize("colours", [True, False])
+@pytest.mark.parametrize("colours", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_terminal_gets_colours_unless_it_wants_none(colours: bool, tmp_path: Path) -> None:
     """A terminal sees styles; with NO_COLOR none."""
     leader, follower = pty.openpty()
