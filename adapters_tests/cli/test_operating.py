@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from adapters_tests.cli.running import NOT_INHERITED
+from adapters_tests.cli.running import Run as RunCommand
 from adapters_tests.cli.test_status import valid
 from adapters_tests.engine.test_transfer import filled
 from dcrauth import AdobePass, FileStore, TokenSource
-from dcrauth.cli.commands import main
 from dcrauth.simulator import Simulator
 
 Run = Callable[..., tuple[int, str, str]]
@@ -23,21 +24,15 @@ VARIABLES = ("SOFTWARE_STATEMENT", "ENVIRONMENT", "BASE_URL", "INSTANCE", "STORE
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Runs the command; returns its status, and what it wrote."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: RunCommand) -> Run:
+    """Runs the command in a folder of its own; returns its status, and what it wrote."""
     monkeypatch.chdir(tmp_path)
-    for name in (*VARIABLES, "DEVICE_IDENTIFIER", "PROFILE"):
-        monkeypatch.delenv(f"DCRAUTH_{name}", raising=False)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
-    def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            status = main([str(each) for each in arguments])
-        except SystemExit as end:
-            status = int(end.code or 0)
-        return status, *capsys.readouterr()
+    def ended(*arguments: object) -> tuple[int, str, str]:
+        found = run(*arguments)
+        return found.status, found.out, found.err
 
-    return run
+    return ended
 
 
 @pytest.fixture
@@ -79,7 +74,7 @@ def test_variables_stand_behind_the_options(
 
 def test_a_profile_stands_behind_the_variables(adobe: Simulator, settings: list[str], tmp_path: Path, run: Run) -> None:
     """What neither options nor variables say comes from a profile; one that is not there is a sentence."""
-    folder = tmp_path / "config" / "dcrauth"
+    folder = tmp_path / ".config" / "dcrauth"
     folder.mkdir(parents=True)
     lines = ["[profiles.shop]", f'base_url = "{adobe.url}"', 'instance = "kitchen"', f"store = '{tmp_path / 'store'}'"]
     statement = f"software_statement = '{tmp_path / 'statement.txt'}'"
@@ -126,13 +121,19 @@ def test_each_end_has_its_status(adobe: Simulator, settings: list[str], tmp_path
         assert run(command, *settings, "--store", "open")[0] == 4
 
 
+def clean() -> dict[str, str]:
+    """Return the environment without what concerns the command."""
+    return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+
+
 @pytest.mark.parametrize("command", ["status", pytest.param("check", marks=pytest.mark.slow)])
 def test_a_pipe_gets_plain_text_and_exact_json(command: str, settings: list[str]) -> None:
     """Whatever asks for colours, a pipe gets none, and no line of JSON is broken at the width of a terminal."""
-    given = os.environ | {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "TTY_COMPATIBLE": "1", "COLUMNS": "20"}
+    given = clean() | {"CLICOLOR_FORCE": "1", "TTY_COMPATIBLE": "1", "COLUMNS": "20"}
     for options in ([], ["--json"]):
+        forced = given | ({"FORCE_COLOR": "1"} if options else {})
         arguments = [sys.executable, "-m", "dcrauth", command, *settings, *options]
-        ended = subprocess.run(arguments, capture_output=True, env=given, timeout=60, check=True)
+        ended = subprocess.run(arguments, capture_output=True, env=forced, timeout=60, check=True)
         assert b"\x1b" not in ended.stdout
         if options:
             json.loads(ended.stdout)
@@ -143,7 +144,7 @@ def test_a_pipe_gets_plain_text_and_exact_json(command: str, settings: list[str]
 def test_a_terminal_gets_colours_unless_it_wants_none(colours: bool, tmp_path: Path) -> None:
     """A terminal sees styles; with NO_COLOR none."""
     leader, follower = pty.openpty()
-    given = os.environ | ({"NO_COLOR": ""} if colours else {"NO_COLOR": "1"}) | {"TERM": "xterm"}
+    given = clean() | ({"NO_COLOR": ""} if colours else {"NO_COLOR": "1"}) | {"TERM": "xterm"}
     command = [sys.executable, "-m", "dcrauth", "status", "--store", str(tmp_path / "store")]
     ended = subprocess.run(command, stdout=follower, env=given, timeout=60, check=True)
     os.close(follower)

@@ -23,7 +23,7 @@ from dcrauth import (
     StoreUnavailable,
 )
 from dcrauth.cli import status
-from dcrauth.cli.findings import STORE
+from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.cli.lines import plain
 from dcrauth.cli.store_reading import read_identity, read_report
 from dcrauth.cli.stored import Named, StoredIdentity, StoredReport
@@ -146,7 +146,7 @@ def test_a_damaged_record_is_not_taken_for_absent() -> None:
     damaged(store, identity(0).credentials)
     report = read_report(store, NOW, named(0))
     assert report.identities[0].client.word == "not readable"
-    assert report.exit_status == STORE
+    assert report.exit_status == ExitCode.STORE
     assert [each.client.word for each in report.identities[1:]] == ["ok", "ok"]
     text = shown(report)
     assert "damaged" in text
@@ -183,7 +183,7 @@ def test_a_locked_keyring_is_asked_once() -> None:
     report = read_report(store, NOW)
     assert {each.client.word for each in report.identities} == {"not readable"}
     assert len(report.identities) == 5
-    assert (store.asked, report.exit_status) == (1, STORE)
+    assert (store.asked, report.exit_status) == (1, ExitCode.STORE)
 
 
 def test_a_store_that_is_open_to_all_is_not_readable(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_store_that_is_open_to_all_is_not_readable(tmp_path: Path) -> None:
     filled(FileStore(tmp_path / "store"))
     (tmp_path / "store").chmod(0o777)
     report = read_report(FileStore(tmp_path / "store"), NOW, named(0))
-    assert (report.word, report.exit_status) == ("not readable", STORE)
+    assert (report.word, report.exit_status) == ("not readable", ExitCode.STORE)
     assert report.identities[0].client.word == "not readable"
     assert "open to others" in shown(report)
     assert "not registered" not in shown(report)
@@ -208,7 +208,7 @@ class Unlisted(MemoryStore):
 def test_what_cannot_be_listed_is_told() -> None:
     """What was found is told along with the reason why there may be more."""
     report = read_report(filled(Unlisted()), NOW)
-    assert (len(report.identities), report.exit_status) == (3, STORE)
+    assert (len(report.identities), report.exit_status) == (3, ExitCode.STORE)
     assert "Permission denied" in shown(report)
     valid(report.to_dict(), "status")
 

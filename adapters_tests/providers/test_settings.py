@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dcrauth import ConfigurationError
-from dcrauth.providers.adobe.settings import PROFILE, VARIABLES, read_settings
+from dcrauth.providers.settings import PROFILE, VARIABLES, read_settings
 
 STATEMENT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpYXQiOjF9.canary"
 
@@ -137,8 +137,8 @@ def test_a_folder_in_its_place_is_an_error(config: Path) -> None:
 
 def test_no_secret_is_shown() -> None:
     """Neither a repr nor what may be shown of a setting has a statement, or the password of a store."""
-    given = {"software_statement": STATEMENT, "store": "redis://user:canary@127.0.0.1/0"}
+    given = {"software_statement": STATEMENT, "store": "redis://user:canary@127.0.0.1/0?password=canary"}
     found = read_settings(given=given, environment={})
     told = [found.setting(name).told for name in given]
     assert "canary" not in f"{found!r} {told}"
-    assert told == [f"a statement of {len(STATEMENT)} characters", "redis://…@127.0.0.1/0"]
+    assert told == [f"a statement of {len(STATEMENT)} characters", "redis://…@127.0.0.1/0?…"]

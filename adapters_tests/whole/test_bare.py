@@ -12,7 +12,19 @@ import pytest
 import dcrauth
 from adapters_tests.common.programs import LIBRARIES, run
 
-EXTRAS = (*LIBRARIES, "trio", "anyio", "rich", "joserfc", "redis", "cryptography", "keyring", "sqlite3", "pytest")
+EXTRAS = (
+    *LIBRARIES,
+    "trio",
+    "anyio",
+    "rich",
+    "typer",
+    "joserfc",
+    "redis",
+    "cryptography",
+    "keyring",
+    "sqlite3",
+    "pytest",
+)
 DEAR = ("importlib.metadata", "asyncio", "concurrent.futures", "filelock", "platformdirs", "platform", "ssl")
 """What takes long to import, and is needed later, if at all."""
 

@@ -149,4 +149,4 @@ def _stored(client: ClientSettings, now: float) -> StoredIdentity:
 def report_of(findings: Iterable[Finding]) -> dict[str, Any]:
     """Return *findings* as ``check --json`` writes them (docs/schemas/check.json)."""
     found = list(findings)
-    return {"schema": 1, "exit_status": exit_status(found), "findings": [each.to_dict() for each in found]}
+    return {"schema": 1, "exit_status": int(exit_status(found)), "findings": [each.to_dict() for each in found]}

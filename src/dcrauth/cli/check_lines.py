@@ -61,7 +61,7 @@ def summary_of(findings: Sequence[Finding], *, width: int = WIDTH) -> Iterator[L
     done = "" if asked else " Nothing was registered, and no token was asked for."
     yield ((" ", Style.PLAIN),)
     style = Style.BAD if bad else Style.DOUBTFUL if doubtful else Style.GOOD
-    yield from entry((), f"{told}; exit status {status}.{done}", width, style)
+    yield from entry((), f"{told}; exit status {int(status)}.{done}", width, style)
 
 
 def _title(finding: Finding) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.errors import (
     ConfigurationError,
     DCRAuthError,
@@ -17,9 +18,6 @@ from dcrauth.errors import (
     StoreTooNew,
     Throttled,
 )
-
-GOOD, REFUSED, SETTINGS, UNAVAILABLE, STORE = range(5)
-"""How the command ends: all is well, the server said no, settings are wrong, later perhaps, the store is to blame."""
 
 
 class Word(StrEnum):
@@ -40,17 +38,17 @@ class Word(StrEnum):
 
 
 _STATUS = {
-    Word.REFUSED: REFUSED,
-    Word.NOT_USABLE: SETTINGS,
-    Word.NOT_READABLE: STORE,
-    Word.NOT_REACHABLE: UNAVAILABLE,
-    Word.NOT_TRUSTED: UNAVAILABLE,
-    Word.FAILING: UNAVAILABLE,
-    Word.BLOCKED: UNAVAILABLE,
-    Word.THROTTLED: UNAVAILABLE,
+    Word.REFUSED: ExitCode.REFUSED,
+    Word.NOT_USABLE: ExitCode.USAGE,
+    Word.NOT_READABLE: ExitCode.STORE,
+    Word.NOT_REACHABLE: ExitCode.UNAVAILABLE,
+    Word.NOT_TRUSTED: ExitCode.UNAVAILABLE,
+    Word.FAILING: ExitCode.UNAVAILABLE,
+    Word.BLOCKED: ExitCode.UNAVAILABLE,
+    Word.THROTTLED: ExitCode.UNAVAILABLE,
 }
 
-_FIRST_TO_MEND = (SETTINGS, STORE, UNAVAILABLE, REFUSED)
+_FIRST_TO_MEND = (ExitCode.USAGE, ExitCode.STORE, ExitCode.UNAVAILABLE, ExitCode.REFUSED)
 """Of several faults that one names the exit status which has to be mended before the others can be judged."""
 
 
@@ -85,8 +83,8 @@ def is_fault(finding: Finding) -> bool:
 
 def exit_status(findings: Iterable[Finding]) -> int:
     """Return the exit status that *findings* come to."""
-    found = {_STATUS.get(each.word, GOOD) for each in findings}
-    return next((status for status in _FIRST_TO_MEND if status in found), GOOD)
+    found = {_STATUS.get(each.word, ExitCode.GOOD) for each in findings}
+    return next((status for status in _FIRST_TO_MEND if status in found), ExitCode.GOOD)
 
 
 def finding_of(error: DCRAuthError, check: str, about: str = "") -> Finding:

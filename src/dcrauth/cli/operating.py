@@ -1,125 +1,81 @@
-"""The commands ``status`` and ``check``: their options, the settings behind them, and how they end."""
+"""``dcrauth status`` and ``dcrauth check``: their options, and what is made of the settings."""
 
-import argparse
 import time
-from collections.abc import Callable
-from typing import cast
+from typing import Annotated, cast
 
-from dcrauth.cli import check, status
+import typer
+
+from dcrauth.cli import arguments, check, status
 from dcrauth.cli.check_settings import gathered
-from dcrauth.cli.findings import SETTINGS, exit_status, finding_of
-from dcrauth.cli.output import complain
-from dcrauth.cli.show import show, write
+from dcrauth.cli.options import Json
+from dcrauth.cli.output import write_line
+from dcrauth.cli.settings import CommandSettings
+from dcrauth.cli.show import show
 from dcrauth.cli.store_reading import read_report
 from dcrauth.cli.stored import Named
 from dcrauth.engine.identity import Identity
-from dcrauth.errors import ConfigurationError, DCRAuthError
+from dcrauth.errors import ConfigurationError
 from dcrauth.providers.adobe.adobe_pass import AdobePass, Environment
-from dcrauth.providers.adobe.device_info import DeviceInfo
-from dcrauth.providers.adobe.settings import DEFAULTS, PROFILE, VARIABLES, Settings, read_settings
-from dcrauth.providers.software_statement import SoftwareStatement
-from dcrauth.stores import Store
-
-_SETTINGS = (
-    ("software_statement", "FILE", "the application's statement"),
-    ("environment", "NAME", "which of Adobe's environments"),
-    ("base_url", "URL", "takes the place of the environment's host"),
-    ("device_identifier", "TEXT", "the device's own identifier"),
-    ("instance", "NAME", "what tells this instance of the application from others"),
-)
-"""Options, each with a variable of the environment and a profile behind it."""
-
-Open = Callable[[argparse.Namespace], Store]
+from dcrauth.providers.settings import DEFAULTS, Settings
 
 
-def add_status(parser: argparse.ArgumentParser, text: Callable[[str], str], seconds: Callable[[str], float]) -> None:
-    """Add the options of ``dcrauth status``."""
-    _add_settings(parser, text)
-    parser.add_argument("--watch", metavar="SECONDS", type=seconds, help="show it again and again, until Ctrl-C")
-    parser.add_argument("--times", metavar="N", type=int, help="with --watch: so many times")
-    parser.add_argument("--reveal", action="store_true", help="show client ids whole")
+def tell_status(
+    settings: CommandSettings,
+    watch: Annotated[
+        str | None, typer.Option("--watch", metavar="SECONDS", help="Show it again and again, until Ctrl-C.")
+    ] = None,
+    times: Annotated[int | None, typer.Option("--times", metavar="N", min=1, help="With --watch: so often.")] = None,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show client ids whole.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Tell what the store holds.
+
+    Clients, tokens, what was replaced, and what cannot be read; no server is asked, and nothing is changed.
+    """
+    shown = status.Shown(as_json=as_json, reveal=reveal, every=_seconds(watch), times=times)
+    named, store = _named(settings.read()), settings.store()
+    return status.run(lambda: read_report(store, time.time(), named), shown, show, write_line)
 
 
-def add_check(parser: argparse.ArgumentParser, text: Callable[[str], str]) -> None:
-    """Add the options of ``dcrauth check``."""
-    _add_settings(parser, text)
-    parser.add_argument("--register", action="store_true", help="register if there certainly is no client")
-    parser.add_argument("--token", action="store_true", help="ask for a token with the stored credentials")
+def run_check(
+    settings: CommandSettings,
+    register: Annotated[bool, typer.Option("--register", help="Register if there certainly is no client.")] = False,
+    token: Annotated[bool, typer.Option("--token", help="Ask for a token with the stored credentials.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Look at statement, server, store and client, and say what to do.
 
-
-def _add_settings(parser: argparse.ArgumentParser, text: Callable[[str], str]) -> None:
-    for name, value, told in _SETTINGS:
-        option, variable = f"--{name.replace('_', '-')}", VARIABLES[name]
-        parser.add_argument(option, metavar=value, type=text, help=f"{told}; default: ${variable}, or the profile's")
-    parser.add_argument(
-        "--profile", metavar="NAME", type=text, help=f"which profile of config.toml; default: ${PROFILE}"
-    )
-    parser.add_argument("--json", action="store_true", help="one line of JSON, for programs")
-
-
-def run_status(options: argparse.Namespace, open_store: Open) -> int:
-    """Tell what the store holds; return 0, or 4 if something of it cannot be read."""
-    shown = status.Shown(as_json=options.json, reveal=options.reveal, every=options.watch, times=options.times)
-    try:
-        settings = _settings(options)
-        named, store = _named(settings), open_store(options)
-        return status.run(lambda: read_report(store, time.time(), named), shown, show, write)
-    except DCRAuthError as error:
-        complain(str(error))
-        return exit_status([finding_of(error, "store")])
-
-
-def run_check(options: argparse.Namespace, open_store: Open) -> int:
-    """Look at statement, server, store and client; return what the findings come to."""
-    try:
-        settings = _settings(options)
-    except ConfigurationError as error:
-        complain(str(error))
-        return SETTINGS
+    It registers nothing and asks for no token unless it is asked to.
+    """
+    found = settings.read()
     checked = gathered(
-        settings["software_statement"],
-        lambda statement: _provider(settings, statement),
-        lambda: open_store(options),
-        environment=_environment(settings),
-        base_url=settings["base_url"],
-        instance=_instance(settings),
-        register=options.register,
-        token=options.token,
+        found["software_statement"],
+        lambda _: AdobePass.from_settings(found),
+        settings.store,
+        environment=cast("Environment", found["environment"]),  # whoever uses it looks whether it is one
+        base_url=found["base_url"],
+        instance=_instance(found),
+        register=register,
+        token=token,
     )
-    return check.run(checked, show, write if options.json else None)
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    """Return the settings that hold, that of the store being put among the options, whence it is opened."""
-    given = {name: getattr(options, name) for name, _, _ in _SETTINGS}
-    settings = read_settings(options.profile, {**given, "store": options.store})
-    options.store = settings["store"]
-    return settings
+    return check.run(checked, show, write_line if as_json else None)
 
 
 def _named(settings: Settings) -> Named | None:
     """Return the identity of the settings; None where they name no application."""
-    path = settings["software_statement"]
-    if path is None:
+    if settings["software_statement"] is None:
         return None
-    provider, instance = _provider(settings, SoftwareStatement.of(path)), _instance(settings)
+    provider, instance = AdobePass.from_settings(settings), _instance(settings)
     identity = Identity.of(provider.register_url, provider.token_url, provider.application, instance)
     return Named(identity, provider.application, instance, provider.statement_digest)
 
 
-def _provider(settings: Settings, statement: SoftwareStatement) -> AdobePass:
-    return AdobePass(
-        statement,
-        environment=_environment(settings),
-        base_url=settings["base_url"],
-        device_info=DeviceInfo.detect(),
-        device_identifier=settings["device_identifier"],
-    )
-
-
-def _environment(settings: Settings) -> Environment:
-    return cast("Environment", settings["environment"])  # whoever uses it looks whether it is one
-
-
 def _instance(settings: Settings) -> str:
     return settings["instance"] or DEFAULTS["instance"]
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        return None if value is None else arguments.seconds(value)
+    except ValueError:
+        raise ConfigurationError("--watch is not a number of seconds; see dcrauth status --help") from None

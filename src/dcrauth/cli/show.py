@@ -1,11 +1,10 @@
 """Lines on the standard output: coloured on a terminal, plain everywhere else."""
 
-import os
 import sys
 from collections.abc import Iterable
 
 from dcrauth.cli.lines import Line, plain
-from dcrauth.cli.output import output
+from dcrauth.cli.output import is_coloured, output
 
 
 def show(lines: Iterable[Line]) -> None:
@@ -14,26 +13,11 @@ def show(lines: Iterable[Line]) -> None:
     Raises:
         ConfigurationError: the standard output cannot be written to.
     """
-    colours = has_colours()
+    colours = is_coloured(sys.stdout)
     for line in lines:
         text = coloured(line) if colours else f"{plain(line)}\n"
         with output():
             print(text, end="", flush=True)
-
-
-def write(line: str) -> None:
-    """Print *line* for programs: exactly that and one line end, whatever the terminal.
-
-    Raises:
-        ConfigurationError: the standard output cannot be written to.
-    """
-    with output():
-        print(line, flush=True)
-
-
-def has_colours() -> bool:
-    """Return whether there is a terminal that wants colours (https://no-color.org)."""
-    return sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def coloured(line: Line) -> str:

@@ -6,7 +6,8 @@ A store says nothing of names: its keys are digests. Only the identity that the 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dcrauth.cli.findings import STORE, Word
+from dcrauth.cli.exit_codes import ExitCode
+from dcrauth.cli.findings import Word
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.rules import NOTICE
 
@@ -131,7 +132,7 @@ class StoredReport:
     @property
     def exit_status(self) -> int:
         """The exit status that it comes to."""
-        return STORE if self.word == Word.NOT_READABLE else 0
+        return ExitCode.STORE if self.word == Word.NOT_READABLE else ExitCode.GOOD
 
     def to_dict(self, *, reveal: bool = False) -> dict[str, Any]:
         """Return it as JSON has it; client ids only begin unless they are to be *revealed*."""

@@ -55,8 +55,12 @@ class Setting(Confidential):
             return self.value
         if self.value.lstrip().startswith("eyJ"):
             return f"a statement of {len(self.value)} characters"
-        before, at, after = self.value.rpartition("@")
-        return f"{before.partition('://')[0]}://…@{after}" if at and "://" in before else self.value
+        scheme, is_url, rest = self.value.partition("://")
+        if not is_url:
+            return self.value
+        place, query, _ = rest.partition("?")
+        _, user, host = place.rpartition("@")
+        return f"{scheme}://{'…@' * bool(user)}{host}{'?…' * bool(query)}"
 
 
 @dataclass(frozen=True)
