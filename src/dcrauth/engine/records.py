@@ -6,6 +6,7 @@ never touches the precious one.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeGuard
 
@@ -85,6 +86,19 @@ def read_unusable(key: str, data: bytes) -> UnusableRegistration:
     if noted_at is None or not isinstance(digest, str) or not (status is None or _is_integer(status, 0, 999)):
         raise _corrupt(key, "its fields are not those of a note on a registration")
     return UnusableRegistration(noted_at, digest, status)
+
+
+def write_kept(key: str, found: Mapping[str, Any]) -> bytes:
+    """Return what a provider's flows want to find again as the record to store under *key*."""
+    return _framed(key, 1, dict(found))
+
+
+def read_kept(key: str, data: bytes) -> dict[str, Any]:
+    """Return what is in the record *data* found under *key*; raises as `read_credentials` does."""
+    payload = _unframed(key, data).get("payload")
+    if not isinstance(payload, dict):
+        raise _corrupt(key, "it holds no JSON object")
+    return payload
 
 
 def write_forgotten(key: str, generation: int, now: float) -> Forgotten:

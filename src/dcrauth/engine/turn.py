@@ -158,7 +158,7 @@ class Turn:
         return self._context.deadline - self._driver.clock.monotonic()
 
     def _sent(self, request: Request) -> Response:
-        if request.endpoint == self._context.provider.register_url and not self._registers:
+        if request.registers and not self._registers:
             self._registers = self._context.progress.is_registering = True
             REGISTRATIONS.begin()
         return self._driver.sent(request)
