@@ -262,6 +262,22 @@ def unsettled(refusal: CredentialsRejected) -> ServerUnavailable:
     )
 
 
+def not_condemned(refusal: CredentialsRejected, skew: float) -> CredentialsRejected:
+    """Return the error that says why the client of a server that refuses it is kept.
+
+    Parameters:
+        skew: by how many seconds this machine's clock is ahead of the server's.
+    """
+    told = (
+        f"{refusal.message}. That is also the answer to a wrong key, a wrong audience, or a wrong clock, so that the "
+        "client was kept and no other one registered: see that the server knows this key, and what audience it wants"
+    )
+    if skew:
+        side = "ahead of" if skew > 0 else "behind"
+        told += f". This machine's clock is {abs(skew):.0f} s {side} the server's: set it"
+    return CredentialsRejected(told, **refusal.evidence)
+
+
 def halted(refusal: CredentialsRejected, refused: int, asked: int) -> CredentialsRejected:
     """Return the error that says that too many identities were refused for any of them to be registered anew."""
     return CredentialsRejected(

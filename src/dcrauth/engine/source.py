@@ -149,7 +149,7 @@ class TokenSource(Confidential):
         await wait_async(found, self._policy.timeout)
         return self._after(found, instead_of)
 
-    def forget(self) -> bool:
+    def forget(self, *, unregister: bool = False) -> bool:
         """Delete the client credentials and tokens of this identity from the store, on purpose; may block.
 
         Its end users are logged out, and the next request registers anew. To delete a record from the store by hand
@@ -157,13 +157,18 @@ class TokenSource(Confidential):
 
         An interrupt ends the wait for it only: it is done to the end all the same.
 
+        Parameters:
+            unregister: whether the server is to delete the client as well, before that (RFC 7592 §2.3), where the
+                provider and the server can; if it does not, nothing is deleted.
+
         Returns:
             Whether there were any credentials.
 
         Raises:
+            Rejected, Unavailable: the server has not deleted the client.
             StoreError: the store failed before all was deleted; call it again.
         """
-        return to_the_end(partial(self._anew, self._driver.forget))
+        return to_the_end(partial(self._anew, partial(self._driver.forget, unregister=unregister)))
 
     def restore(self) -> bool:
         """Put the client credentials that were replaced last back in use, and keep the present ones aside; may block.
@@ -179,9 +184,9 @@ class TokenSource(Confidential):
         """
         return to_the_end(partial(self._anew, self._driver.restore))
 
-    async def forget_async(self) -> bool:
+    async def forget_async(self, *, unregister: bool = False) -> bool:
         """Do what `forget` does, from an asyncio or trio task; a task that is cancelled ends the wait for it only."""
-        return await to_the_end_async(partial(self._anew, self._driver.forget))
+        return await to_the_end_async(partial(self._anew, partial(self._driver.forget, unregister=unregister)))
 
     async def restore_async(self) -> bool:
         """Do what `restore` does, from an asyncio or trio task; a task that is cancelled ends the wait for it only."""

@@ -216,7 +216,7 @@ class AdobePass(Confidential):
             {
                 "grant_type": "client_credentials",
                 "client_id": credentials.client_id,
-                "client_secret": credentials.client_secret,
+                "client_secret": credentials.client_secret or "",
             }
         )
         in_query = self._token_request_form == "query"
