@@ -45,7 +45,7 @@ class ClientSettings:
     def identity(self) -> Identity:
         """The key of its records."""
         provider = self.provider
-        return Identity.of(provider.register_url, provider.token_url, provider.application, self.instance)
+        return Identity.of(*provider.anchor, self.instance)
 
 
 def stored_findings(stored: StoredIdentity, now: float) -> Iterator[Finding]:
