@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 from dcrauth._internal.arguments import LONGEST_WAIT
@@ -71,7 +73,7 @@ async def _wait_trio(flight: Flight, seconds: float) -> None:
 
 
 async def to_the_end_async(work: Callable[[], T]) -> T:
-    """Do *work* on a thread of its own, and return or raise what it does, in an asyncio or trio task.
+    """Do *work* on a thread of its own, in the task's context, and return or raise what it does; for asyncio and trio.
 
     If the task is cancelled the work goes on. Where no thread can be had, it is done here.
     """
@@ -85,7 +87,7 @@ async def to_the_end_async(work: Callable[[], T]) -> T:
         finally:
             ended.finish(DCRAuthError("it has ended"))
 
-    if not start_thread(act, name="dcrauth-to-the-end", daemon=False):
+    if not start_thread(partial(copy_context().run, act), name="dcrauth-to-the-end", daemon=False):
         return work()
     await wait_async(ended, LONGEST_WAIT)
     if faults:
