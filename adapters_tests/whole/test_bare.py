@@ -12,7 +12,10 @@ import pytest
 import dcrauth
 from adapters_tests.common.programs import LIBRARIES, run
 
-EXTRAS = (*LIBRARIES, "trio", "anyio", "rich", "joserfc", "redis", "cryptography", "keyring", "sqlite3", "pytest")
+EXTRAS = (
+    *LIBRARIES,
+    *("trio", "anyio", "rich", "joserfc", "redis", "cryptography", "keyring", "sqlite3", "pytest", "opentelemetry"),
+)
 DEAR = ("importlib.metadata", "asyncio", "concurrent.futures", "filelock", "platformdirs", "platform", "ssl")
 """What takes long to import, and is needed later, if at all."""
 
@@ -84,6 +87,7 @@ logging.getLogger("other").warning("as usual")
     ("module", "blocked", "extra"),
     [
         *((f"dcrauth.{library}", library, library) for library in LIBRARIES),
+        ("dcrauth.opentelemetry", "opentelemetry", "opentelemetry"),
         ("dcrauth.stores.redis", "redis", "redis"),
         ("dcrauth.stores.encrypted", "cryptography", "encryption"),
         ("dcrauth.simulator", "joserfc", "simulator"),
