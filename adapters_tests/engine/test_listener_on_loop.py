@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
+import trio
 
 from adapters_tests.common.direct import Server
 from dcrauth import ConfigurationError, MemoryStore, events, on_loop
@@ -158,6 +159,70 @@ def test_a_loop_that_is_closed_is_no_error(caplog: pytest.LogCaptureFixture) -> 
         listener.emit(events.Registered("late"))
         assert listener.flush(PATIENCE)
     assert [record.levelname for record in caplog.records] == ["DEBUG"]
+
+
+class ToldInTrio:
+    """As `Told`, for trio."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.all = trio.Event()
+        self._busy = False
+
+    async def __call__(self, event: events.Event) -> None:
+        assert not self._busy, "told of two at once"
+        self._busy = True
+        await trio.lowlevel.checkpoint()
+        self._busy = False
+        self.told.append((request_id.get(), event.identity))
+        if event.identity == "last":
+            self.all.set()
+        raise ValueError("is only logged")
+
+
+@pytest.mark.parametrize("names_it", [False, True])
+def test_trio_has_loops_too(names_it: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """In a run of trio's it is told of one event after the other, in their contexts, and what it raises is logged."""
+
+    async def main() -> Any:
+        told = ToldInTrio()
+        tell = on_loop(told, trio.lowlevel.current_trio_token()) if names_it else on_loop(told)
+        listener = Listener(tell)
+        request_id.set("a request")
+        for name in ("first", "second", "last"):
+            listener.emit(events.Registered(name))
+        with trio.fail_after(PATIENCE):
+            await told.all.wait()
+        assert told.told == [("a request", name) for name in ("first", "second", "last")]
+        return tell
+
+    tell = trio.run(main)
+    assert caplog.text.count("on_event raised for Registered") == 3
+    with caplog.at_level(logging.DEBUG, "dcrauth"):
+        tell(events.Registered("late"))
+    assert "its event loop has ended" in caplog.text
+
+
+def test_a_listener_that_is_cancelled_hears_of_the_next_event() -> None:
+    """One that ends as if it were cancelled, as code that it calls may do, is told of what comes after."""
+
+    async def main() -> None:
+        told, done = list[str](), asyncio.Event()
+
+        async def listen(event: events.Event) -> None:
+            told.append(event.identity)
+            if event.identity == "first":
+                raise asyncio.CancelledError
+            done.set()
+
+        tell = on_loop(listen)
+        tell(events.Registered("first"))
+        await asyncio.sleep(0.01)
+        tell(events.Registered("second"))
+        await asyncio.wait_for(done.wait(), PATIENCE)
+        assert told == ["first", "second"]
+
+    asyncio.run(main())
 
 
 async def listen(event: events.Event) -> None:

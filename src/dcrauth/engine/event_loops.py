@@ -20,7 +20,7 @@ async def wait_async(flight: Flight, seconds: float) -> None:
     is_aside = WORKERS.step_aside(flight.job)
     try:
         # Trio first: in guest mode an asyncio loop is running underneath, but the task belongs to trio.
-        if _in_trio():
+        if in_trio():
             await _wait_trio(flight, seconds)
         else:
             await _wait_asyncio(flight, seconds)
@@ -29,7 +29,8 @@ async def wait_async(flight: Flight, seconds: float) -> None:
             WORKERS.step_back()
 
 
-def _in_trio() -> bool:
+def in_trio() -> bool:
+    """Return whether a task of trio's runs here."""
     # What another thread is only importing is there as well, with some of its names; nobody runs it yet.
     in_task: Any = getattr(sys.modules.get("trio.lowlevel"), "in_trio_task", None)
     return in_task is not None and bool(in_task())
