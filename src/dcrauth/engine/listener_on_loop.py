@@ -139,7 +139,7 @@ def _running() -> object:
         ) from None
 
 
-def _loop_of(loop: object) -> _Loop:
+def _loop_of(loop: Any) -> _Loop:
     import asyncio  # noqa: PLC0415  # as above
 
     if isinstance(loop, asyncio.AbstractEventLoop):
