@@ -245,6 +245,25 @@ def test_spans_stand_beside_those_of_the_http_library(
     check_parents_end_last(watched.spans)
 
 
+@pytest.mark.parametrize(
+    ("transport", "instrumentor"),
+    [(HttpxTransport, HTTPXClientInstrumentor), (AiohttpTransport, AioHttpClientInstrumentor)],
+    ids=["httpx", "aiohttp"],
+)
+def test_a_secret_in_a_url_is_in_no_span(
+    watched: Watched, adobe: Simulator, transport: Callable[[], Any], instrumentor: Any
+) -> None:
+    """Of a token call with the client secret in its query, the HTTP library's instrumentation sees nothing."""
+    provider = AdobePass(adobe.software_statement, base_url=adobe.url, token_request="query")
+    with instrumented(watched, instrumentor):
+        kept = transport()
+        kept.close()
+        TokenSource(provider, store=MemoryStore(), transport=kept).token()
+        kept.close()
+    assert [span.name for span in watched.spans if not span.name.startswith("dcrauth.")] == ["POST"]
+    assert not [secret for secret in secrets_in(adobe) if secret in watched.text()]
+
+
 def test_spans_say_what_was_done(watched: Watched, adobe: Simulator, make_source: Callable[..., TokenSource]) -> None:
     """A span of a call has the attributes of the conventions for HTTP clients, one of a renewal its outcome."""
     adobe.inject("token", Fault(status=503))

@@ -65,7 +65,7 @@ class _Renewal:
 
     def call(self, request: Request, send: Callable[[], Response]) -> Response:
         """Do *send* with a span about the call being the current one."""
-        seen = _Call(self._telemetry, request.endpoint, self._operation(request.endpoint))
+        seen = _Call(self._telemetry, request, self._operation(request.endpoint))
         attached = _safely(seen.begin)
         try:
             response = send()
@@ -133,12 +133,13 @@ class _Call:
 
     Parameters:
         telemetry: where what is seen goes.
-        endpoint: where the call goes, without a query.
+        request: what is sent; nothing of it is kept but where it goes.
         operation: what it is for.
     """
 
-    def __init__(self, telemetry: Telemetry, endpoint: str, operation: str) -> None:
-        self._telemetry, self._endpoint, self.operation = telemetry, endpoint, operation
+    def __init__(self, telemetry: Telemetry, request: Request, operation: str) -> None:
+        self._telemetry, self._endpoint, self.operation = telemetry, request.endpoint, operation
+        self._has_query = request.url != request.endpoint
         self._begun = time.perf_counter()
         self._span: trace.Span = trace.INVALID_SPAN
 
@@ -155,7 +156,10 @@ class _Call:
                 "url.full": self._endpoint,
             },
         )
-        return context.attach(trace.set_span_in_context(self._span))
+        current = trace.set_span_in_context(self._span)
+        if self._has_query:  # which holds a secret, and which the instrumentation of an HTTP library would tell of
+            current = context.set_value(context._SUPPRESS_HTTP_INSTRUMENTATION_KEY, True, current)
+        return context.attach(current)
 
     def end(self, status: int | None, kind: str | None) -> None:
         """End it: with the *status* of the answer, and with the *kind* of error, each if there was one."""
