@@ -265,3 +265,4 @@ class Unattached:
         raise ConfigurationError("This DCRAuth came out of a pickle, which carries no secrets: attach a new one")
 
     answered = sync_auth_flow = async_auth_flow = __call__
+    before = before_async = after = after_async = __call__

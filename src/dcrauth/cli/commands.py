@@ -21,9 +21,22 @@ from dcrauth.stores.by_url import KINDS, open_store
 from dcrauth.stores.file import FileStore
 
 if TYPE_CHECKING:
-    from dcrauth.simulator import Simulator
+    from dcrauth.simulator import OAuthSimulator, Simulator
 
 _STATEMENT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+
+_FACTS = {
+    "Simulator": ("url", "software_statement"),
+    "OAuthSimulator": (
+        "issuer",
+        "token_endpoint",
+        "registration_endpoint",
+        "api_url",
+        "initial_access_token",
+        "software_statement",
+    ),
+}
+"""What is printed of each simulator: names of its attributes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dcrauth {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands.add_parser("demo", help="show the life of a client, against the simulator or the real service"))
-    _add_simulate(commands.add_parser("simulate", help="run the simulator of Adobe Pass on loopback"))
+    _add_simulate(commands.add_parser("simulate", help="simulate Adobe Pass, or an OAuth server, on loopback"))
     _add_export(commands.add_parser("export", help="write the client credentials of a store to a new file"))
     _add_import(commands.add_parser("import", help="read client credentials from an exported file into a store"))
     return parser
@@ -107,6 +120,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--oauth", action="store_true", help="an OAuth authorization server instead of Adobe Pass")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any that is free)")
     parser.add_argument("--seconds", type=_seconds, help="stop after so many seconds (default: at Ctrl-C)")
     parser.add_argument("--settings", metavar="FILE", type=_text, help="TOML file that says what it is made with")
@@ -172,22 +186,32 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from dcrauth.simulator import Simulator  # noqa: PLC0415  # needs an extra that other commands do not
+    from dcrauth.simulator import OAuthSimulator, Simulator  # noqa: PLC0415  # need an extra that other commands do not
 
+    kind: type[Simulator | OAuthSimulator] = OAuthSimulator if options.oauth else Simulator
     named = {"port": options.port, "base_path": options.base_path, "tls": options.authority is not None}
     named = {name: value for name, value in named.items() if value}
-    with _ending_at_sigterm(), _simulator(Simulator, options, named) as adobe:
+    with _ending_at_sigterm(), _simulator(kind, options, named) as simulator:
         if options.authority is not None:
             with open(options.authority, "wb") as file:
-                file.write(adobe.authority or b"")
-        say(f"base_url            {adobe.url}")
-        say(f"software_statement  {adobe.software_statement}")
-        say(f"page                {adobe.url}/")
-        adobe.wait(options.seconds)
+                file.write(simulator.authority or b"")
+        for line in _facts(simulator):
+            say(line)
+        simulator.wait(options.seconds)
     return 0
 
 
-def _simulator(kind: type["Simulator"], options: argparse.Namespace, named: dict[str, Any]) -> "Simulator":
+def _facts(simulator: "Simulator | OAuthSimulator") -> list[str]:
+    """Return what there is to know of *simulator*, a name and a value on each line."""
+    names = _FACTS[type(simulator).__name__]
+    facts = {"base_url" if name == "url" else name: getattr(simulator, name) for name in names}
+    width = max(map(len, facts)) + 2
+    return [f"{name:<{width}}{value}" for name, value in {**facts, "page": f"{simulator.url}/"}.items()]
+
+
+def _simulator(
+    kind: "type[Simulator | OAuthSimulator]", options: argparse.Namespace, named: dict[str, Any]
+) -> "Simulator | OAuthSimulator":
     """Return the simulator that the options ask for, with its scenario."""
     from dcrauth.simulator import Scenario  # noqa: PLC0415  # as above
 

@@ -48,15 +48,17 @@ class TokenSource(Confidential):
 
     Parameters:
         provider: the authorization server, such as `AdobePass`.
-        store: where credentials and tokens are kept; a `FileStore` in the user's data directory by default.
+        store: where credentials and tokens are kept; a `FileStore` in the user's data directory by default, which is
+            looked for at once: that may block.
         instance: what tells this user application instance from others of the same application.
-        transport: what sends the two calls of a renewal; by default one on the first HTTP library that is installed.
+        transport: what sends the two calls of a renewal; by default one on the first HTTP library that is installed, at
+            last on Python's own.
         policy: how early, how often and how long.
         on_event: called with each event, in order, on a thread of its own; what it raises is only logged.
         clock: where time comes from.
 
     Raises:
-        ConfigurationError: an argument is wrong, or no HTTP library is installed.
+        ConfigurationError: an argument is wrong.
     """
 
     def __init__(

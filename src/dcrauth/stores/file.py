@@ -56,6 +56,8 @@ class FileStore:
     that this store builds on; a `dcrauth.StoreWarning` says so. Another one tells of permissions of others on what
     belongs to the store, which are taken away.
 
+    To make one looks where the directory is, which may block; nothing is written or opened before it is used.
+
     Raises:
         ConfigurationError: *directory* is no path, or nobody knows the user's home directory, where one is needed.
     """

@@ -53,7 +53,8 @@ class AdobePass(Confidential):
     """Adobe Pass Authentication as a provider (Adobe Pass documentation: Dynamic Client Registration API).
 
     Parameters:
-        software_statement: a `SoftwareStatement`, its text, the path of its file, or a file object.
+        software_statement: a `SoftwareStatement`, its text, the path of its file, or a file object. A file is read at
+            once, which may block.
         environment: "release-production", "prequal-production", "release-staging" or "prequal-staging".
         base_url: takes the place of the environment's host, for a simulator, a proxy or a spoofed environment; only
             its own origin is protected then. ``http`` is accepted on loopback only.
