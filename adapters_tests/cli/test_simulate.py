@@ -53,9 +53,9 @@ def test_it_is_told_to_stop_and_has_its_settings(tmp_path: Path, capsys: pytest.
 def test_what_it_cannot_start_with_is_a_sentence(
     arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A wrong setting is told on stderr, with status 1, and nothing is printed as if it ran."""
+    """A wrong setting is told on stderr, with status 2, and nothing is printed as if it ran."""
     monkeypatch.chdir(tmp_path)
-    assert main(["simulate", *arguments]) == 1
+    assert main(["simulate", *arguments]) == 2
     captured = capsys.readouterr()
     assert told in captured.err
     assert captured.out == ""

@@ -122,12 +122,12 @@ def test_a_store_that_hangs_leaves_room_to_others() -> None:
     taken = list[Job]()
     while (job := ready.take()) is not None:
         taken.append(job)
-    assert [repr(job) for job in taken] == [f"{number}" for number in range(49)] + [f"other {n}" for n in range(7)]
+    assert [repr(job) for job in taken] == [f"{number}" for number in range(54)] + [f"other {n}" for n in range(2)]
     ready.ended(taken[-1])
     assert order(ready) == [f"other {number}" for number in range(7, 20)]
     for job in taken[:-1]:
         ready.ended(job)
-    assert order(ready) == [f"{number}" for number in range(49, 100)]
+    assert order(ready) == [f"{number}" for number in range(54, 100)]
 
 
 def test_a_job_that_is_held_back_moves_forward() -> None:

@@ -15,7 +15,7 @@ from adapters_tests.simulation.invariants import Invariant, require
 from dcrauth import Clock
 from dcrauth.engine.job import Job, State, Wait
 from dcrauth.engine.pool_state import PoolState, Worker
-from dcrauth.engine.ready import BEHIND, most_at_one_endpoint
+from dcrauth.engine.ready import BEHIND, most_at_one_endpoint, most_with_one_store
 
 _IDLE = 10.0
 _MOST_EVENTS = 20_000
@@ -190,7 +190,7 @@ class SimulatedPool:
         crowded = [endpoint for endpoint, count in at_once.items() if count > limit]
         require(not crowded, Invariant.NEVER_MORE_AT_ONCE, f"more than {limit} jobs run at {crowded}")
         of_stores = Counter((job.endpoint, job.store) for job in running if not job.goes_on and job.awaits is None)
-        share = most_at_one_endpoint(limit)
+        share = most_with_one_store(limit)
         crowded = [place for place, count in of_stores.items() if place[1] is not None and count > share]
         require(not crowded, Invariant.NEVER_MORE_AT_ONCE, f"more than {share} jobs run at {crowded}")
 

@@ -13,16 +13,7 @@ import dcrauth
 from adapters_tests.common.programs import LIBRARIES, run
 
 OTHERS = (
-    "niquests",
-    "trio",
-    "anyio",
-    "rich",
-    "joserfc",
-    "redis",
-    "cryptography",
-    "keyring",
-    "sqlite3",
-    "pytest",
+    *("niquests", "trio", "anyio", "rich", "typer", "joserfc", "redis", "cryptography", "keyring", "sqlite3", "pytest"),
     "opentelemetry",
 )
 EXTRAS = (*LIBRARIES, *OTHERS)

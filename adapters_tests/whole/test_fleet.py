@@ -17,7 +17,7 @@ import pytest
 from adapters_tests.common.world import STATEMENT
 from adapters_tests.servers.fleet_server import Answer, Call, FleetServer
 from dcrauth import AdobePass, Clock, MemoryStore, Store, TokenSource
-from dcrauth.engine.ready import most_at_one_endpoint
+from dcrauth.engine.ready import most_at_one_endpoint, most_with_one_store
 from dcrauth.engine.workers import MOST
 from dcrauth.transports.requests import RequestsTransport
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PATIENCE = 40.0
 OURS = {"dcrauth-worker", "dcrauth-starter", "dcrauth-events"}
-AT_ONE_STORE = most_at_one_endpoint(most_at_one_endpoint(MOST))
+AT_ONE_STORE = most_with_one_store(most_at_one_endpoint(MOST))
 HANGS: Answer = (0, {}, b"")
 BUSY: Answer = (429, {"Retry-After": "300"}, b"")
 

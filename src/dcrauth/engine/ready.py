@@ -11,15 +11,20 @@ from dcrauth.engine.job import Job, State
 BEHIND = 60.0
 """A job that nobody waits for comes so many seconds later than it would otherwise, and no more than that."""
 
+_FOR_OTHER_STORES = 2
+"""Few, since most programs have one store, and would go without them for nothing."""
+
 _Entry = tuple[float, int, Job]
 
 
 def most_at_one_endpoint(workers: int) -> int:
-    """Return how many of so many *workers* may be at one endpoint: all but the last eighth, which is for the others.
-
-    Of those the last eighth is for other stores, in the same way: one may hang while the endpoint answers.
-    """
+    """Return how many of so many *workers* may be at one endpoint: all but the last eighth, which is for the others."""
     return max(1, workers - max(1, workers // 8))
+
+
+def most_with_one_store(limit: int) -> int:
+    """Return how many of *limit* jobs of an endpoint may use one store: it may hang while the endpoint answers others."""
+    return max(1, limit - _FOR_OTHER_STORES)
 
 
 class Ready:
@@ -87,7 +92,7 @@ class Ready:
 
     def _crowded(self, job: Job) -> Hashable | None:
         """Return where *job* would be one too many; None if it may run."""
-        limits = self.limit, most_at_one_endpoint(self.limit)
+        limits = self.limit, most_with_one_store(self.limit)
         places = zip(_places(job), limits, strict=False)
         # That of the store comes first: what waits for it takes up no room among those who wait for the endpoint.
         return next((place for place, limit in reversed(list(places)) if self._running[place] >= limit), None)
