@@ -34,7 +34,7 @@ KINDS = [
 ERROR = RegistrationRejected(
     "The statement was refused", status=400, error="invalid_software_statement", description="no", trace="t-1"
 )
-VALUES = {str: "text", float: 1.5, int: 3, Verdict: Verdict.USER, DCRAuthError: ERROR}
+VALUES = {float | None: 2.5, str: "text", float: 1.5, int: 3, Verdict: Verdict.USER, DCRAuthError: ERROR}
 
 
 def example(kind: type[Any]) -> events.Event:

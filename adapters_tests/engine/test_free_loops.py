@@ -94,7 +94,7 @@ def test_a_source_never_blocks(backend: str, store: Store, adobe: Simulator, blo
         first = await source.token_async()
         assert await source.token_async() == first
         adobe.revoke_tokens()
-        assert source.refused(first, source.provider.verdict(b""))
+        assert source.refused(first, source.provider.verdict(401, {}, b""))
         assert await source.token_async(instead_of=first) != first
         assert source.status().client_id
         adobe.inject("token", Fault(status=503), times=None)

@@ -12,11 +12,8 @@ import pytest
 import dcrauth
 from adapters_tests.common.programs import LIBRARIES, run
 
-OTHERS = (
-    *("niquests", "trio", "anyio", "rich", "typer", "joserfc", "redis", "cryptography", "keyring", "sqlite3", "pytest"),
-    "opentelemetry",
-)
-EXTRAS = (*LIBRARIES, *OTHERS)
+OTHERS = ("niquests", "trio", "anyio", "rich", "typer", "joserfc", "redis", "cryptography", "keyring", "sqlite3")
+EXTRAS = (*LIBRARIES, *OTHERS, "pytest", "opentelemetry")
 DEAR = ("importlib.metadata", "asyncio", "concurrent.futures", "filelock", "platformdirs", "platform", "ssl")
 """What takes long to import, and is needed later, if at all."""
 

@@ -491,9 +491,7 @@ def test_the_number_of_time_series_is_bounded(watched: Watched) -> None:
     )
     provider = AdobePass(STATEMENT)
     for number in range(10_000):
-        looking = told.begin(
-            Subject(f"{number:08x}", provider.register_url, provider.token_url, is_awaited=bool(number % 2))
-        )
+        looking = told.begin(Subject(f"{number:08x}", is_awaited=bool(number % 2)))
         request = Request(provider.token_url, {}, b"", f"{provider.token_url}", repeatable=True)
         looking.turn(lambda: None)
         if number % 3:

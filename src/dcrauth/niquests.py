@@ -106,7 +106,7 @@ class Signed(NamedTuple):
         if sent is None:
             return None, None
         words = said(response)
-        if not self.auth._asks_for_renewal(self.source, sent, words or b""):
+        if not self.auth._asks_for_renewal(self.source, sent, response, words or b""):
             return words, None
         token = self.auth._token(self.source, response.request, instead_of=sent)
         repeats = token != sent and hasattr(response, "connection") and _rewound(response.request)
@@ -117,7 +117,7 @@ class Signed(NamedTuple):
         if sent is None:
             return None, None
         words = await said_async(response)
-        if not self.auth._asks_for_renewal(self.source, sent, words or b""):
+        if not self.auth._asks_for_renewal(self.source, sent, response, words or b""):
             return words, None
         token = await self.auth._token_async(self.source, response.request, instead_of=sent)
         repeats = token != sent and hasattr(response, "connection") and await _rewound_async(response.request)

@@ -155,9 +155,9 @@ class Adapter:
         """Return *failure* as an error of the library's, which is what wraps a client, such as a retry layer, knows."""
         return in_terms_of(self._connection_errors if is_connection_fault(failure) else self._host_errors, failure)
 
-    def _asks_for_renewal(self, source: TokenSource, token: AccessToken, body: bytes) -> bool:
-        """Whether a 401 with *body* to a request with *token* is about the token at all."""
-        return source.refused(token, source.provider.verdict(body))
+    def _asks_for_renewal(self, source: TokenSource, token: AccessToken, response: Any, body: bytes) -> bool:
+        """Whether a 401 with *body*, the answer to a request with *token*, is about the token at all."""
+        return source.refused(token, source.provider.verdict(401, _lowered(response.headers), body))
 
     # From here on, no variable holds a header or all of them: programs log those of a function that is interrupted.
 
@@ -237,6 +237,15 @@ def _check_instance_of(instance_of: object, source: TokenSource | TokenSources) 
             f"{type(source.provider).__name__} has no rule for whose a request is: give "
             "DCRAuth(sources, instance_of=lambda headers: …)"
         )
+
+
+def _lowered(headers: Any) -> dict[str, str]:
+    """Return the header fields of a response, names in lower case; what comes several times is joined by commas."""
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        key = str(name).lower()
+        found[key] = f"{found[key]}, {value}" if key in found else str(value)
+    return found
 
 
 def _text(value: str | bytes | None) -> str:

@@ -11,6 +11,7 @@ from dcrauth._internal.confidential import chain_of
 from dcrauth.credentials import AccessToken
 from dcrauth.engine import observer
 from dcrauth.engine.calls import CALLS, Calls
+from dcrauth.engine.client_updated import unregistered
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.effects import (
     Add,
@@ -136,9 +137,8 @@ class Driver:
     @staticmethod
     def notes_registration(context: RenewalContext, request: Request) -> bool:
         """Note that *request* is about to be sent for a renewal; return whether it registers."""
-        registers = request.endpoint == context.provider.register_url
-        context.progress.is_registering = context.progress.is_registering or registers
-        return registers
+        context.progress.is_registering = context.progress.is_registering or request.registers
+        return request.registers
 
     def take_back(self, context: RenewalContext) -> None:
         """Count no registration for a renewal that ends, or waits, without having sent one."""
@@ -147,13 +147,17 @@ class Driver:
             progress.is_counted = False
             self.refusals.unsent()
 
-    def forget(self, context: RenewalContext) -> bool:
-        """Delete the credentials of *context* on purpose, under the store's lock; return whether there were any."""
-        return discreetly(lambda: self._forget(context))
+    def forget(self, context: RenewalContext, *, unregister: bool = False) -> bool:
+        """Delete the credentials of *context* on purpose, under the store's lock; return whether there were any.
 
-    def _forget(self, context: RenewalContext) -> bool:
+        Parameters:
+            unregister: whether the server is to delete the client first; if it does not, nothing is deleted.
+        """
+        return discreetly(lambda: self._forget(context, unregister))
+
+    def _forget(self, context: RenewalContext, unregister: bool) -> bool:
         with self.locked(context):
-            return self.run(forgotten(context))
+            return self.run(unregistered(context) if unregister else forgotten(context))
 
     def restore(self, context: RenewalContext) -> bool:
         """Put the credentials of *context* that were kept aside last back in use; return whether there were any."""

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from dcrauth.credentials import AccessToken
 from dcrauth.errors import DCRAuthError
 from dcrauth.events import Event
-from dcrauth.providers.protocol import Provider, Request, Response
+from dcrauth.providers.protocol import Request, Response
 
 T = TypeVar("T")
 
@@ -22,14 +22,10 @@ class Subject:
 
     Parameters:
         identity: how events call the identity.
-        register_url: where it registers.
-        token_url: where it asks for a token.
         is_awaited: whether somebody waits for it, as it is asked for.
     """
 
     identity: str
-    register_url: str
-    token_url: str
     is_awaited: bool
 
 
@@ -70,11 +66,11 @@ class Observing:
     def __init__(self) -> None:
         self.observer: Observer | None = None
 
-    def begin(self, identity: str, provider: Provider, *, is_awaited: bool) -> Observation | None:
+    def begin(self, identity: str, *, is_awaited: bool) -> Observation | None:
         """Return what looks on at a renewal that is asked for now; None if nobody does."""
         if self.observer is None:
             return None
-        return self.observer.begin(Subject(identity, provider.register_url, provider.token_url, is_awaited))
+        return self.observer.begin(Subject(identity, is_awaited))
 
     def told(self, event: Event) -> None:
         """Pass *event* on."""

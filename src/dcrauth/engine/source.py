@@ -25,7 +25,7 @@ from dcrauth.engine.token_life import HeldToken
 from dcrauth.engine.workers import WORKERS
 from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours, refusal_behind
 from dcrauth.policy import Policy
-from dcrauth.providers.protocol import Provider, Verdict, check_provider
+from dcrauth.providers.protocol import Provider, Verdict, check_provider, token_key
 from dcrauth.stores import Store, check_store
 from dcrauth.transports import Transport, check_transport
 
@@ -98,7 +98,7 @@ class TokenSource(Confidential):
     def _begin(self, options: "SourceOptions", provider: Provider, instance: str) -> None:
         self.provider = provider
         self.instance = instance
-        self._identity = Identity.of(provider.register_url, provider.token_url, provider.application, instance)
+        self._identity = Identity.of(*provider.anchor, instance, token_key=token_key(provider))
         self._policy, self._clock, self._listener = options.policy, options.clock, options.listener
         self._wall, self._monotonic = self._clock.wall, self._clock.monotonic
         self._driver = options.driver
@@ -155,7 +155,7 @@ class TokenSource(Confidential):
         await wait_async(found, self._policy.timeout)
         return self._after(found, instead_of)
 
-    def forget(self) -> bool:
+    def forget(self, *, unregister: bool = False) -> bool:
         """Delete the client credentials and tokens of this identity from the store, on purpose; may block.
 
         Its end users are logged out, and the next request registers anew. To delete a record from the store by hand
@@ -163,13 +163,18 @@ class TokenSource(Confidential):
 
         An interrupt ends the wait for it only: it is done to the end all the same.
 
+        Parameters:
+            unregister: whether the server is to delete the client as well, before that (RFC 7592 §2.3), where the
+                provider and the server can; if it does not, nothing is deleted.
+
         Returns:
             Whether there were any credentials.
 
         Raises:
+            Rejected, Unavailable: the server has not deleted the client.
             StoreError: the store failed before all was deleted; call it again.
         """
-        return to_the_end(partial(self._anew, self._driver.forget))
+        return to_the_end(partial(self._anew, partial(self._driver.forget, unregister=unregister)))
 
     def restore(self) -> bool:
         """Put the client credentials that were replaced last back in use, and keep the present ones aside; may block.
@@ -185,9 +190,9 @@ class TokenSource(Confidential):
         """
         return to_the_end(partial(self._anew, self._driver.restore))
 
-    async def forget_async(self) -> bool:
+    async def forget_async(self, *, unregister: bool = False) -> bool:
         """Do what `forget` does, from an asyncio or trio task; a task that is cancelled ends the wait for it only."""
-        return await to_the_end_async(partial(self._anew, self._driver.forget))
+        return await to_the_end_async(partial(self._anew, partial(self._driver.forget, unregister=unregister)))
 
     async def restore_async(self) -> bool:
         """Do what `restore` does, from an asyncio or trio task; a task that is cancelled ends the wait for it only."""
@@ -323,7 +328,7 @@ class TokenSource(Confidential):
         if self._flight is not None:
             return self._flight, None
         flight = Flight()
-        flight.observation = observer.OBSERVING.begin(self._name, self.provider, is_awaited=is_urgent)
+        flight.observation = observer.OBSERVING.begin(self._name, is_awaited=is_urgent)
         if not self._start(flight, held, after_refusal, is_urgent, caller):
             # Nobody else waits for that: the caller may be interrupted in the middle of it.
             return flight, partial(self._renew, flight, held, after_refusal)

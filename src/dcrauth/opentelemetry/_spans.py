@@ -65,7 +65,7 @@ class _Renewal:
 
     def call(self, request: Request, send: Callable[[], Response]) -> Response:
         """Do *send* with a span about the call being the current one."""
-        seen = _Call(self._telemetry, request, self._operation(request.endpoint))
+        seen = _Call(self._telemetry, request)
         attached = _safely(seen.begin)
         try:
             response = send()
@@ -84,10 +84,6 @@ class _Renewal:
     def end(self, outcome: AccessToken | DCRAuthError) -> None:
         """End the span, and record the renewal."""
         _safely(lambda: self._end(outcome))
-
-    def _operation(self, endpoint: str) -> str:
-        known = {self._subject.register_url: "registration", self._subject.token_url: "token"}
-        return known.get(endpoint, "other")
 
     def _attached(self) -> Any:
         """Have the span be the current one; a new one from when whoever its parent is of waits no longer."""
@@ -133,12 +129,15 @@ class _Call:
 
     Parameters:
         telemetry: where what is seen goes.
-        request: what is sent; nothing of it is kept but where it goes.
-        operation: what it is for.
+        request: what is sent; nothing of it is kept but how it is sent, and where.
+
+    Attributes:
+        operation: what it is for: registrations say so, and of all others only that of a token is a POST.
     """
 
-    def __init__(self, telemetry: Telemetry, request: Request, operation: str) -> None:
-        self._telemetry, self._endpoint, self.operation = telemetry, request.endpoint, operation
+    def __init__(self, telemetry: Telemetry, request: Request) -> None:
+        self._telemetry, self._endpoint, self._method = telemetry, request.endpoint, request.method
+        self.operation = "registration" if request.registers else "token" if request.method == "POST" else "other"
         self._has_query = request.url != request.endpoint
         self._begun = time.perf_counter()
         self._span: trace.Span = trace.INVALID_SPAN
@@ -150,7 +149,7 @@ class _Call:
             f"dcrauth.{self.operation}",
             kind=trace.SpanKind.CLIENT,
             attributes={
-                "http.request.method": "POST",
+                "http.request.method": self._method,
                 "server.address": server.hostname or "",
                 "server.port": server.port or (443 if server.scheme == "https" else 80),
                 "url.full": self._endpoint,

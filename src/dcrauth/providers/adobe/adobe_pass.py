@@ -20,7 +20,16 @@ from dcrauth.providers.adobe.device_identifier import identifier_header, identif
 from dcrauth.providers.adobe.device_info import DeviceInfo
 from dcrauth.providers.adobe.enhanced_error import EnhancedError, enhanced_error, read_error
 from dcrauth.providers.origins import origin_of, secure_url
-from dcrauth.providers.protocol import Problem, Request, Response, TokenGrant, Verdict
+from dcrauth.providers.protocol import (
+    Flow,
+    Moment,
+    Problem,
+    Request,
+    Response,
+    TokenGrant,
+    Verdict,
+    asked,
+)
 from dcrauth.providers.settings import Settings, read_settings
 from dcrauth.providers.software_statement import SoftwareStatement
 
@@ -206,6 +215,11 @@ class AdobePass(Confidential):
         return f"<AdobePass at {self.token_url.removesuffix('/o/client/token')}>"
 
     @property
+    def anchor(self) -> tuple[str, ...]:
+        """The two endpoints and the application."""
+        return self.register_url, self.token_url, self.application
+
+    @property
     def application(self) -> str:
         """What identifies the application: the statement's subject, or its digest."""
         return self._statement.application
@@ -230,7 +244,7 @@ class AdobePass(Confidential):
         fields = {"software_statement": self._statement.text}
         if self._redirect_uri is not None:
             fields["redirect_uri"] = self._redirect_uri
-        return self._post(self.register_url, "application/json;charset=utf-8", json.dumps(fields))
+        return self._post(self.register_url, "application/json;charset=utf-8", json.dumps(fields), registers=True)
 
     def read_registration(self, response: Response) -> ClientCredentials | Problem:
         """Return the client credentials in the answer; any 2xx status will do.
@@ -249,7 +263,7 @@ class AdobePass(Confidential):
             {
                 "grant_type": "client_credentials",
                 "client_id": credentials.client_id,
-                "client_secret": credentials.client_secret,
+                "client_secret": credentials.client_secret or "",
             }
         )
         in_query = self._token_request_form == "query"
@@ -258,7 +272,6 @@ class AdobePass(Confidential):
             "application/x-www-form-urlencoded",
             "" if in_query else parameters,
             query=f"?{parameters}" if in_query else "",
-            repeatable=True,
         )
 
     def read_token(self, response: Response) -> TokenGrant | Problem:
@@ -272,7 +285,15 @@ class AdobePass(Confidential):
             return replace(_problem(response, "a token_type other than bearer"), final=True)
         return TokenGrant(value, fields.get("expires_in"))
 
-    def verdict(self, body: bytes) -> Verdict:
+    def register(self, moment: Moment) -> Flow[ClientCredentials]:  # noqa: ARG002  # there is nothing of a moment in it
+        """Register the application by one call."""
+        return asked(self.registration_request(), self.read_registration)
+
+    def fetch_token(self, credentials: ClientCredentials, moment: Moment) -> Flow[TokenGrant]:  # noqa: ARG002
+        """Fetch a token by one call."""
+        return asked(self.token_request(credentials), self.read_token)
+
+    def verdict(self, status: int, headers: Mapping[str, str], body: bytes) -> Verdict:  # noqa: ARG002
         """Return what a 401 says (Adobe Pass documentation: Enhanced Error Codes).
 
         The action "application-registration" covers renewing the token as well as registering again, so that only
@@ -306,7 +327,7 @@ class AdobePass(Confidential):
             of_requests[self.instance_header] = identifier_header(device_identifier)
         self._api_headers = MappingProxyType(of_requests)
 
-    def _post(self, url: str, content_type: str, body: str, *, query: str = "", repeatable: bool = False) -> Request:
+    def _post(self, url: str, content_type: str, body: str, *, query: str = "", registers: bool = False) -> Request:
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "identity",
@@ -315,7 +336,7 @@ class AdobePass(Confidential):
             "User-Agent": _USER_AGENT,
             **self._device_headers,
         }
-        return Request(url + query, headers, body.encode(), endpoint=url, repeatable=repeatable)
+        return Request(url + query, headers, body.encode(), endpoint=url, repeatable=not registers, registers=registers)
 
 
 def _check_choice(value: str, what: str, choices: Iterable[str]) -> None:
