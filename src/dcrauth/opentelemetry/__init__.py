@@ -8,7 +8,9 @@ attributes of metrics are from closed sets: there are as many time series with o
 try:
     from opentelemetry import metrics, trace
 except ImportError as missing:
-    raise ImportError("dcrauth.opentelemetry needs opentelemetry-api: pip install dcrauth[opentelemetry]") from missing
+    raise ImportError(
+        "dcrauth.opentelemetry needs opentelemetry-api; run: pip install dcrauth[opentelemetry]"
+    ) from missing
 
 from dcrauth._internal.arguments import wrong
 from dcrauth._internal.version import __version__
