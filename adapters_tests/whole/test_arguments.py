@@ -138,7 +138,7 @@ TABLE = [
     Taking(DeviceInfo.from_header, "text"),
     Taking(source, "provider"),
     Taking(source, "store", ("none",)),
-    Taking(source, "instance", ("text",)),
+    Taking(source, "instance", ("none", "text")),
     Taking(source, "transport", ("none",)),
     Taking(source, "policy", ("none",)),
     Taking(source, "on_event", ("none", "function")),
