@@ -276,7 +276,7 @@ async def listen_and_yield(event: events.Event) -> Any:
 )
 def test_a_listener_that_would_never_run(on_event: Any) -> None:
     """No coroutine function is taken for a listener, however it is wrapped."""
-    with pytest.raises(ConfigurationError, match="call_soon_threadsafe"):
+    with pytest.raises(ConfigurationError, match="on_loop"):
         source(on_event=on_event)
 
 

@@ -13,7 +13,7 @@ import dcrauth
 from adapters_tests.common.programs import LIBRARIES, run
 
 OTHERS = ("niquests", "trio", "anyio", "rich", "typer", "joserfc", "redis", "cryptography", "keyring", "sqlite3")
-EXTRAS = (*LIBRARIES, *OTHERS, "pytest")
+EXTRAS = (*LIBRARIES, *OTHERS, "pytest", "opentelemetry")
 DEAR = ("importlib.metadata", "asyncio", "concurrent.futures", "filelock", "platformdirs", "platform", "ssl")
 """What takes long to import, and is needed later, if at all."""
 
@@ -82,6 +82,7 @@ logging.getLogger("other").warning("as usual")
     ("module", "blocked", "extra"),
     [
         *((f"dcrauth.{library}", library, library) for library in (*LIBRARIES, "niquests")),
+        ("dcrauth.opentelemetry", "opentelemetry", "opentelemetry"),
         ("dcrauth.stores.redis", "redis", "redis"),
         ("dcrauth.stores.encrypted", "cryptography", "encryption"),
         ("dcrauth.simulator", "joserfc", "simulator"),

@@ -21,7 +21,11 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+APART = [ROOT / "docs" / "observability.md"]
+"""What sets up logging, tracing and error reports for a whole process, as programs do; see `test_observability`."""
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in APART], ids=lambda page: page.name)
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a reader copies from a page works, from its first block to its last."""
     (tmp_path / "statement.txt").write_text(STATEMENT)
