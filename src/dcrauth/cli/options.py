@@ -40,9 +40,11 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 _PROFILE = text_option("profile", "Which profile of config.toml to use [$DCRAUTH_PROFILE].", "NAME")
 _STORE = text_option("store", f"Where credentials are: {KINDS} [$DCRAUTH_STORE].", "WHERE")
 _PREFIX = text_option("prefix", "What the keys in a Redis begin with, if it is not dcrauth:")
-_KEYS = typer.Option(
-    "--key-file", metavar="FILE", callback=all_filled, help="The key of an encrypted store; may be repeated."
-)
+_KEYS = {
+    "key_file": ("FILE", "The key of an encrypted store; may be repeated."),
+    "key_variable": ("NAME", "The same, from an environment variable."),
+    "key_service": ("SERVICE", "The same, from the system's keyring, of user dcrauth."),
+}
 _OF_PROVIDER = {
     "software_statement": ("FILE", "The software statement's file [$DCRAUTH_SOFTWARE_STATEMENT]."),
     "environment": ("NAME", "Which of Adobe's environments [$DCRAUTH_ENVIRONMENT]."),
@@ -59,7 +61,13 @@ _ALL: dict[str, Any] = {
     },
     "store": Annotated[str | None, _STORE],
     "prefix": Annotated[str | None, _PREFIX],
-    "key_file": Annotated[list[str] | None, _KEYS],
+    **{
+        name: Annotated[
+            list[str] | None,
+            typer.Option(f"--{name.replace('_', '-')}", metavar=metavar, help=told, callback=all_filled),
+        ]
+        for name, (metavar, told) in _KEYS.items()
+    },
 }
 
 
@@ -69,8 +77,9 @@ def with_settings(command: Callable[Concatenate[CommandSettings, P], int]) -> Ca
     @functools.wraps(command)
     def run(*args: P.args, **options: P.kwargs) -> int:
         named: dict[str, Any] = {name: options.pop(name) for name in _ALL}
-        profile, prefix, files = (named.pop(name) for name in ("profile", "prefix", "key_file"))
-        return command(CommandSettings(profile, named, prefix, tuple(files or ())), *args, **options)
+        profile, prefix = named.pop("profile"), named.pop("prefix")
+        sources = [tuple(named.pop(name) or ()) for name in _KEYS]
+        return command(CommandSettings(profile, named, prefix, *sources), *args, **options)
 
     own = list(inspect.signature(command).parameters.values())[1:]
     shared = [inspect.Parameter(name, _KEYWORD, default=None, annotation=kind) for name, kind in _ALL.items()]

@@ -36,15 +36,18 @@ def say(text: str) -> None:
     Raises:
         ConfigurationError: it cannot be written to.
     """
-    write_line(visible(text))
+    with output():
+        print(visible(text), flush=True)
 
 
 def write_line(text: str) -> None:
     """Write *text* and one line end to the standard output, as it is: for what programs read.
 
     Raises:
-        ConfigurationError: it cannot be written to.
+        ConfigurationError: it cannot be written to, or there is none.
     """
+    if sys.stdout is None:
+        raise ConfigurationError("There is no standard output to write to: it is closed; send it somewhere")
     with output():
         print(text, flush=True)
 
