@@ -76,7 +76,7 @@ def table(*rows: tuple[tuple[str, ...], str, ExitCode, str]) -> list[object]:
         ),
         (ALL, "--profile gone", ExitCode.USAGE, "There is no profile 'gone' in "),
         (ALL, "--no-such-option", ExitCode.USAGE, "--no-such-option"),
-        (ALL, "--instance=", ExitCode.USAGE, "it is empty"),
+        (ALL, "--profile=", ExitCode.USAGE, "it is empty"),
         (ALL, "too many arguments here", ExitCode.USAGE, "--help"),
         (("token",), "--header --json", ExitCode.USAGE, "contradict"),
         (("forget", "restore"), "--software-statement statement.txt", ExitCode.USAGE, "give --yes"),
@@ -174,7 +174,7 @@ def test_markup_and_control_characters_are_shown_as_they_are(odd: str, run: Run,
         assert seen in ended.err.replace("\\\\", "\\")
     ended = run("config", "--instance", odd)
     assert ended.status == 0
-    assert f"instance            {seen} " in ended.out
+    assert f"instance            given                        {seen}\n" in ended.out
     assert json.loads(run("config", "--instance", odd, "--json").out)["settings"]["instance"]["value"] == odd
 
 
@@ -193,7 +193,7 @@ def test_an_empty_variable_changes_nothing(
     assert found == usual | {"ignored": names}
     assert repr(FileStore()) == store
     told = run("config").out
-    assert all(f"${each}, which is empty" in told for each in names)
+    assert all(f"ignored             ${each:<26}  it is empty\n" in told for each in names)
 
 
 CANARY = "canary-of-a-secret"

@@ -11,8 +11,8 @@ from dcrauth.cli import access_token, arguments, client, completion, configurati
 from dcrauth.cli import device_info as device
 from dcrauth.cli import statement as software_statement
 from dcrauth.cli.exit_codes import ExitCode
-from dcrauth.cli.options import Json, filled, text_option, with_settings
-from dcrauth.cli.output import output, write_line
+from dcrauth.cli.options import OF_STORE, Json, filled, text_option, with_options, with_settings
+from dcrauth.cli.output import write_line
 from dcrauth.cli.settings import CommandSettings
 from dcrauth.errors import ConfigurationError
 from dcrauth.providers.adobe.adobe_pass import Environment
@@ -40,9 +40,7 @@ def run(arguments: Sequence[str]) -> int:
     if os.environ.get(completion.VARIABLE):
         completion.answer(command, arguments)
     try:
-        with output():  # a help is printed while the arguments are read
-            context = command.make_context("dcrauth", list(arguments))
-        with context:
+        with command.make_context("dcrauth", list(arguments)) as context:
             return int(command.invoke(context))
     except typer.Exit as end:
         return end.exit_code
@@ -56,6 +54,7 @@ def _usage_error(wrong: BaseException) -> ConfigurationError:
     """Return *wrong*, an error of Typer's, as a sentence of ours."""
     where = getattr(getattr(wrong, "ctx", None), "command_path", "dcrauth")
     text = getattr(wrong, "format_message", wrong.__str__)().strip().rstrip(".")
+    text = text.replace("Value error, ", "")  # which pydantic puts before ours
     return ConfigurationError(f"{' '.join(text.split())}; see {where} --help")
 
 
@@ -84,7 +83,7 @@ app.command("config")(with_settings(configuration.config))
 
 
 @app.command("export")
-@with_settings
+@with_options(OF_STORE)
 def _export(
     settings: CommandSettings,
     file: Annotated[
@@ -102,7 +101,7 @@ def _export(
 def _import(
     settings: CommandSettings,
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", callback=filled, help="What dcrauth export wrote.")
+        str | None, typer.Argument(metavar="FILE", callback=filled, help="What dcrauth export wrote.")
     ] = None,
     client_id: Annotated[
         str | None, text_option("client-id", "One client; its secret is read from standard input.", "ID")
@@ -125,7 +124,8 @@ def _demo(
         str | None, text_option("software-statement", "Run the safe part against the real service.", "FILE")
     ] = None,
     environment: Annotated[
-        Environment | None, typer.Option("--environment", help="Default: release-production.")
+        Environment | None,
+        typer.Option("--environment", metavar="NAME", help="Which one; default: release-production."),
     ] = None,
     service_provider: Annotated[
         str | None, text_option("service-provider", "Whose configuration to ask for.", "ID")

@@ -16,13 +16,11 @@ def config(settings: CommandSettings, reveal: Reveal = False, as_json: Json = Fa
     if as_json:
         write_json(_facts(found, reveal))
         return ExitCode.GOOD
-    rows = [(each.name, _shown(each, reveal), each.origin) for each in found.found]
-    for name, value, origin in rows:
-        say(f"{name:<18}  {_padded(value, [row[1] for row in rows])}  {origin}")
-    say(f"{'profile':<18}  {found.profile or '(none)'}")
-    say(f"{'file':<18}  {found.config}")
-    for variable in _ignored(found):
-        say(f"{'ignored':<18}  ${variable}, which is empty")
+    lines = [(each.name, each.origin, _shown(each, reveal)) for each in found.found]
+    lines += [("profile", "", found.profile or "-"), ("file", "", found.config)]
+    lines += [("ignored", f"${variable}", "it is empty") for variable in _ignored(found)]
+    for name, origin, value in lines:
+        say(f"{name:<18}  {visible(origin):<27}  {value}")
     return ExitCode.GOOD
 
 
@@ -45,8 +43,3 @@ def _ignored(found: Settings) -> list[str]:
 def _shown(each: Setting, reveal: bool) -> str:
     value = each.value if reveal else each.told
     return "-" if value is None else value
-
-
-def _padded(value: str, values: list[str]) -> str:
-    """Return *value* as wide as the widest of *values*, as far as that leaves room for what follows."""
-    return f"{visible(value):<{min(max(len(visible(each)) for each in values), 36)}}"

@@ -22,14 +22,17 @@ Header = Annotated[
 ]
 Values = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", callback=all_filled, help="Adobe's names, such as model=TV."),
+    typer.Argument(metavar="KEY=VALUE", callback=all_filled, help="Adobe's names, such as model=TV."),
 ]
 Detect = Annotated[bool, typer.Option("--detect", help="Begin with what this machine is.")]
 
 
 @app.command("show")
 def show(as_json: Json = False) -> int:
-    """Show this machine as the streaming device, as settings without a program have it."""
+    """Show this machine as the streaming device.
+
+    So do the other commands describe it, and AdobePass.from_environment().
+    """
     return _tell(DeviceInfo.detect(), as_json)
 
 

@@ -71,23 +71,43 @@ _ALL: dict[str, Any] = {
 }
 
 
+OF_STATEMENT = ("profile", "software_statement")
+"""The options of commands that need the statement only."""
+
+OF_STORE = ("profile", "store", "prefix", *_KEYS)
+"""The options of commands that need the store only."""
+
+
 def with_settings(command: Callable[Concatenate[CommandSettings, P], int]) -> Callable[..., int]:
     """Give *command* the options of all settings, which come to it as its first argument."""
+    return with_options(tuple(_ALL))(command)
 
-    @functools.wraps(command)
-    def run(*args: P.args, **options: P.kwargs) -> int:
-        named: dict[str, Any] = {name: options.pop(name) for name in _ALL}
-        profile, prefix = named.pop("profile"), named.pop("prefix")
-        sources = [tuple(named.pop(name) or ()) for name in _KEYS]
-        return command(CommandSettings(profile, named, prefix, *sources), *args, **options)
 
-    own = list(inspect.signature(command).parameters.values())[1:]
-    shared = [inspect.Parameter(name, _KEYWORD, default=None, annotation=kind) for name, kind in _ALL.items()]
-    signature = inspect.Signature([each.replace(kind=_KEYWORD) for each in own] + shared)
-    run.__signature__ = signature  # type: ignore[attr-defined]  # which is what Typer reads, along with annotations
-    run.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
-    del run.__wrapped__  # it has another signature
-    return run
+def with_options(
+    names: tuple[str, ...],
+) -> Callable[[Callable[Concatenate[CommandSettings, P], int]], Callable[..., int]]:
+    """Return what gives a command those options of settings that are named."""
+
+    def decorate(command: Callable[Concatenate[CommandSettings, P], int]) -> Callable[..., int]:
+        @functools.wraps(command)
+        def run(*args: P.args, **options: P.kwargs) -> int:
+            return command(_settings({name: options.pop(name) for name in names}), *args, **options)
+
+        own = list(inspect.signature(command).parameters.values())[1:]
+        shared = [inspect.Parameter(name, _KEYWORD, default=None, annotation=_ALL[name]) for name in names]
+        signature = inspect.Signature([each.replace(kind=_KEYWORD) for each in own] + shared)
+        run.__signature__ = signature  # type: ignore[attr-defined]  # which is what Typer reads, along with annotations
+        run.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
+        del run.__wrapped__  # it has another signature
+        return run
+
+    return decorate
+
+
+def _settings(named: dict[str, Any]) -> CommandSettings:
+    profile, prefix = named.pop("profile"), named.pop("prefix", None)
+    sources = [tuple(named.pop(name, None) or ()) for name in _KEYS]
+    return CommandSettings(profile, named, prefix, *sources)
 
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
