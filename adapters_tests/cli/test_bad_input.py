@@ -14,6 +14,7 @@ from dcrauth.cli import access_token, client, configuration, simulate, transfer
 from dcrauth.cli.commands import main
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.providers.settings import PROFILE, VARIABLES
+from dcrauth.simulator import Fault, Simulator
 from dcrauth.stores.file import DIRECTORY_VARIABLE, FileStore
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpYXQiOjF9.c2ln"
@@ -180,8 +181,20 @@ def test_markup_and_control_characters_are_shown_as_they_are(odd: str, run: Run,
     assert json.loads(run("config", "--instance", odd, "--json").out)["settings"]["instance"]["value"] == odd
 
 
+@pytest.mark.parametrize("odd", ["[/b] [red]x", "\x1b[31mred\x07", "\u202eright to left"], ids=range(3))
+def test_what_a_server_says_is_no_markup(odd: str, client: Run, adobe: Simulator) -> None:
+    """Markup and control characters of a refusal come out as text, on one line, and with the code of a refusal."""
+    body = json.dumps({"error": "invalid_software_statement", "error_description": odd}).encode()
+    adobe.inject("register", Fault(status=400, body=body), times=None)
+    for arguments in (["token"], ["token", "--debug"]):
+        ended = client(*arguments)
+        assert (ended.status, ended.out) == (ExitCode.REFUSED, "")
+        assert all(each.isprintable() for each in ended.err.splitlines())
+        assert "invalid_software_statement" in ended.err
+
+
 @pytest.mark.parametrize("name", [*VARIABLES.values(), PROFILE, DIRECTORY_VARIABLE, None])
-@pytest.mark.parametrize("value", ["", " \t"], ids=["empty", "blank"])
+@pytest.mark.parametrize("value", ["", pytest.param(" \t", marks=pytest.mark.slow)], ids=["empty", "blank"])
 def test_an_empty_variable_changes_nothing(
     name: str | None, value: str, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

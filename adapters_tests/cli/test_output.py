@@ -76,7 +76,7 @@ def to_a_terminal(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> byte
         os.close(master)
 
 
-@pytest.mark.parametrize("where", [to_a_pipe, to_a_terminal])
+@pytest.mark.parametrize("where", [pytest.param(to_a_pipe, marks=pytest.mark.slow), to_a_terminal])
 @pytest.mark.parametrize("command", FOR_PROGRAMS)
 def test_what_programs_read_is_the_same_bytes_everywhere(
     command: str,

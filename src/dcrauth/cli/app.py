@@ -1,8 +1,9 @@
 """The command with the extra: all commands, declared with Typer, one module each for their work."""
 
+import functools
 import os
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -36,7 +37,7 @@ _Refused: type[Exception] = typer.BadParameter.__mro__[2]
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command that *arguments* ask for, and return its exit status."""
-    command = typer.main.get_command(app)
+    command = _command()
     if os.environ.get(completion.VARIABLE):
         completion.answer(command, arguments)
     try:
@@ -48,6 +49,11 @@ def run(arguments: Sequence[str]) -> int:
         raise _usage_error(wrong) from None
     except typer.Abort:
         return ExitCode.INTERRUPTED
+
+
+@functools.cache
+def _command() -> Any:
+    return typer.main.get_command(app)
 
 
 def _usage_error(wrong: BaseException) -> ConfigurationError:
