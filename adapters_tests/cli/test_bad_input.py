@@ -10,9 +10,11 @@ import pytest
 import rich.traceback
 
 from adapters_tests.cli.running import Run
+from dcrauth import AdobePass, ClientCredentials
 from dcrauth.cli import access_token, client, configuration, simulate, transfer
 from dcrauth.cli.commands import main
 from dcrauth.cli.exit_codes import ExitCode
+from dcrauth.providers.protocol import Request, Response
 from dcrauth.providers.settings import PROFILE, VARIABLES
 from dcrauth.simulator import Fault, Simulator
 from dcrauth.stores.file import DIRECTORY_VARIABLE, FileStore
@@ -240,6 +242,35 @@ def test_no_traceback_shows_a_variable(command: str, debug: bool, client: Run, m
     assert CANARY not in ended.err + ended.out
     assert ("Traceback" in ended.err) == debug
     assert ended.err.splitlines()[-1].startswith("dcrauth: This ended unexpectedly with ZeroDivisionError")
+
+
+@pytest.mark.parametrize("debug", [False, True], ids=["plain", "debug"])
+def test_a_fault_in_the_engine_shows_no_secret(
+    debug: bool, client: Run, adobe: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error in the middle of a renewal shows neither statement, client nor token, with --debug either."""
+    seen: list[str] = [adobe.software_statement]
+    read = AdobePass.read_token
+
+    def fail(self: AdobePass, response: Response) -> object:
+        seen.append(json.loads(response.body)["access_token"])
+        raise ZeroDivisionError(read)
+
+    request = AdobePass.token_request
+
+    def spy(self: AdobePass, credentials: ClientCredentials) -> Request:
+        seen.append(credentials.client_secret)
+        return request(self, credentials)
+
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    rich.traceback.install(show_locals=True)
+    monkeypatch.setattr(AdobePass, "token_request", spy)
+    monkeypatch.setattr(AdobePass, "read_token", fail)
+    ended = client("token", *["--debug"] * debug)
+    assert ended.status == ExitCode.FAULT
+    assert len(seen) >= 3
+    assert not [each for each in seen if each in ended.out + ended.err]
+    assert "ZeroDivisionError" in ended.err
 
 
 def test_an_interrupt_is_a_code_only(client: Run, monkeypatch: pytest.MonkeyPatch) -> None:
