@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from dcrauth.testing import ManualClock
 
 _SETTING = _FIXTURE = "dcrauth_isolated"
-_VARIABLE = "DCRAUTH_DATA_DIRECTORY"
-"""What the default store of this process and of its children looks for."""
+_VARIABLES = ("DCRAUTH_DATA_DIRECTORY", "DCRAUTH_STORE")
+"""What says where the default store of this process and of its children is, whoever made the provider."""
 
 
 class _Isolation:
@@ -44,15 +44,15 @@ class _Isolation:
     @contextmanager
     def new_folder(self) -> Iterator[Path]:
         """Have the default store use a folder of its own meanwhile."""
-        before, variable = self._folder, os.environ.get(_VARIABLE)
+        before, variables = self._folder, {name: os.environ.get(name) for name in _VARIABLES}
         self._count += 1
         self._folder = self._root / str(self._count)
-        os.environ[_VARIABLE] = str(self._folder)
+        _set(dict.fromkeys(_VARIABLES, str(self._folder)))
         try:
             yield self._folder
         finally:
             self._folder = before
-            _set(variable)
+            _set(variables)
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
@@ -68,11 +68,12 @@ class _Isolation:
         shutil.rmtree(self._root, ignore_errors=True)
 
 
-def _set(variable: str | None) -> None:
-    if variable is None:
-        os.environ.pop(_VARIABLE, None)
-    else:
-        os.environ[_VARIABLE] = variable
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 _isolation: pytest.StashKey[_Isolation] = pytest.StashKey()

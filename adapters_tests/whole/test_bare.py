@@ -97,6 +97,18 @@ def test_a_missing_extra_is_named(module: str, blocked: str, extra: str) -> None
     assert f"pip install dcrauth[{extra}]" in found.stderr
 
 
+def test_the_command_runs_without_its_extra() -> None:
+    """Without the extra a command that needs it names it in a sentence, and those that do not need it run."""
+    code = "from dcrauth.cli.commands import main; sys.exit(main({}))"
+    lacking = run(code.format(["token", "--header"]), "typer")
+    assert (lacking.returncode, lacking.stdout) == (2, "")
+    assert lacking.stderr == "dcrauth: dcrauth token needs an extra; run: pip install 'dcrauth[cli]'\n"
+    running = run(code.format(["import", "/nowhere/export"]), "typer")
+    assert (running.returncode, running.stdout) == (2, "")
+    assert running.stderr == "dcrauth: /nowhere/export cannot be read: No such file or directory\n"
+    assert "pip install 'dcrauth[cli]'" in run(code.format(["--help"]), "typer").stdout
+
+
 def test_the_command_says_what_it_lacks() -> None:
     """The command ends with a sentence and status 2 where an extra is missing, not with a traceback."""
     found = run("from dcrauth.cli.commands import main; sys.exit(main(['demo']))", "rich")

@@ -32,6 +32,8 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest
     filled(FileStore(tmp_path / "credentials"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("DCRAUTH_SOFTWARE_STATEMENT", "statement.txt")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # examples leave sessions open, as programs do
         for example in Sybil([PythonCodeBlockParser()]).parse(page).examples():
