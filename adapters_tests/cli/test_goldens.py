@@ -18,8 +18,8 @@ GOLDENS = Path(__file__).parent / "goldens"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpc3MiOiJhdXRoLmFkb2JlLmNvbSIsImlhdCI6MX0.c2ln"
 COMMANDS = (
     "token", "status", "check", "statement", "statement show", "statement decode", "statement validate", "device-info",
-    "device-info show", "device-info build", "device-info decode", "device-info validate", "forget", "restore", "config",
-    "export", "import", "demo", "simulate", "completion",
+    "device-info show", "device-info build", "device-info decode", "device-info validate", "forget", "restore",
+    "config", "export", "import", "demo", "simulate", "completion",
 )  # fmt: skip
 HELP = ["--help", *(f"{each} --help" for each in COMMANDS)]
 SAID = {
