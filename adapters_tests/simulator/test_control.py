@@ -85,10 +85,10 @@ def test_orders_do_what_methods_do() -> None:
         ("inject", {"endpoint": "api", "fault": {}, "times": 0}, "at least 1"),
         ("behaviour", {"colour": "red"}, "has no 'colour'"),
         ("behaviour", {"token_delay": "long"}, "must be a number"),
-        ("advance", {"seconds": -1}, "0 seconds or more"),
+        ("advance", {"seconds": -1}, "seconds must be from 0 to 1e+10, not -1"),
         ("advance", {"seconds": True}, "must be a number"),
-        ("wait", {"counts": {"apis": 1}}, "no count 'apis'"),
-        ("wait", {"counts": {"api": "1"}}, "whole number"),
+        ("wait", {"counts": {"apis": 1}}, "counts has no 'apis'; there is register, token, api"),
+        ("wait", {"counts": {"api": "1"}}, "api of counts is '1', and must be a whole number"),
         ("revoke-statement", {"sub": "nobody"}, "no application 'nobody'"),
         ("expire-tokens", {"environment": "O O"}, "no name of an environment"),
         ("play", {"name": "none", "step": []}, "at least one step"),
@@ -111,8 +111,8 @@ def test_a_wrong_order_is_a_sentence(order: str, fields: dict[str, Any], told: s
 def test_what_is_asked_for_wrongly_is_a_sentence() -> None:
     """A number that is none, an authority that is not there, a method that is not known: 400, and why."""
     with Simulator() as adobe:
-        assert "is the number of a call, not 'x'" in told(adobe, "calls?number=x")["error"]
-        assert "not started with one" in told(adobe, "authority")["error"]
+        assert "number must be the number of a call, such as 1, not 'x'" in told(adobe, "calls?number=x")["error"]
+        assert "not started with tls" in told(adobe, "authority")["error"]
         assert requests.delete(f"{adobe.url}/control/counts", timeout=20).status_code == 400
         assert requests.post(f"{adobe.url}/control/stop/", timeout=20).status_code == 400
 

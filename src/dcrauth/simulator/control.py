@@ -5,6 +5,7 @@ tells can be asked for with ``GET /control/NAME``. docs/testing.md has the table
 """
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -17,7 +18,7 @@ from dcrauth.simulator.behaviour import Behaviour
 from dcrauth.simulator.fields import checked, made
 from dcrauth.simulator.http import Stream
 from dcrauth.simulator.messages import JSON, Call, Reply
-from dcrauth.simulator.orders import ORDERS, Where
+from dcrauth.simulator.orders import ORDERS, Nothing, Where
 from dcrauth.simulator.service import Service
 from dcrauth.simulator.world import World
 
@@ -33,9 +34,10 @@ def answer(call: Call, simulator: Service) -> Reply | Stream:
         if call.method in {"GET", "HEAD"}:
             return _tell(name, call, simulator)
         if (call.method, name) == ("POST", "stop"):
+            made(Nothing, _table(call.body), "The control stop")
             return Stream(_last_words(simulator), (("Content-Type", JSON),))
         return Reply.json(200, _do(name, call, simulator) or asdict(simulator.counts))
-    except (ValueError, ConfigurationError) as reason:
+    except ConfigurationError as reason:
         return Reply.json(400, {"error": str(reason)}, why=str(reason))
 
 
@@ -45,14 +47,15 @@ def _tell(name: str, call: Call, simulator: Service) -> Reply | Stream:
     if name == "events":
         return live.stream(simulator)
     if name not in _TOLD:
-        raise ValueError(f"there is no control {name!r} to GET; there is events, {', '.join(_TOLD)}")
+        raise ConfigurationError(f"there is no control {name!r} to GET; there is events, {', '.join(_TOLD)}")
     asking = {each: values[-1] for each, values in parse_qs(call.query).items()}
     return _TOLD[name](simulator, asking)
 
 
 def _do(name: str, call: Call, simulator: Service) -> dict[str, Any] | None:
     if call.method != "POST" or name not in _NAMES:
-        raise ValueError(f"there is no control {name!r} to {call.method}; to POST there is {', '.join(sorted(_NAMES))}")
+        told = ", ".join(sorted(_NAMES))
+        raise ConfigurationError(f"there is no control {name!r} to {call.method}; to POST there is {told}")
     fields = _table(call.body)
     where = f"The control {name}"
     if name == "behaviour":
@@ -71,9 +74,9 @@ def _table(body: bytes) -> Any:
     try:
         return json.loads(body) if body.strip() else {}
     except ValueError as reason:
-        raise ValueError(f"the body of a control is JSON: {reason}") from None
+        raise ConfigurationError(f"the body of a control must be a table in JSON: {reason}") from None
     except RecursionError:
-        raise ValueError("the body of a control is JSON, nested less deeply") from None
+        raise ConfigurationError("the body of a control must be a table in JSON, nested less deeply") from None
 
 
 def _last_words(simulator: Service) -> Iterator[bytes]:
@@ -94,14 +97,14 @@ def _calls(simulator: Service, asking: Asking) -> Reply:
 def _number(asking: Asking, name: str) -> int | None:
     if name not in asking:
         return None
-    if not asking[name].isdecimal():
-        raise ValueError(f"{name} is the number of a call, not {asking[name]!r}")
+    if not re.fullmatch(r"[0-9]{1,15}", asking[name]):
+        raise ConfigurationError(f"{name} must be the number of a call, such as 1, not {asking[name][:60]!r}")
     return int(asking[name])
 
 
 def _authority(simulator: Service, _: Asking) -> Reply:
     if simulator.authority is None:
-        raise ValueError("there is no certificate authority: the simulator was not started with one")
+        raise ConfigurationError("there is no certificate authority: the simulator was not started with tls")
     return Reply(200, simulator.authority, (("Content-Type", "application/x-pem-file"), *_PRIVATE))
 
 

@@ -4,8 +4,8 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 
-from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.behaviour import Fault
+from dcrauth.simulator.fields import as_said, check_kind, check_range
 from dcrauth.simulator.messages import Call
 from dcrauth.simulator.scenario import Scenario, Step, check_endpoint, concerns
 
@@ -37,17 +37,15 @@ class Faults:
 
     def inject(self, endpoint: str, fault: Fault, times: int | None) -> None:
         """Let the next so many calls of *endpoint* go wrong; None for all."""
-        try:
-            check_endpoint(endpoint)
-        except ConfigurationError as reason:
-            raise ValueError(str(reason)) from None
-        if times is not None and times < 1:
-            raise ValueError(f"times must be at least 1, or None for all calls, not {times}")
+        check_endpoint(endpoint)
+        check_kind(fault, Fault, "fault")
+        check_range(as_said(times, int | None, "times"), "times", 1)
         with self._lock:
             self._waiting.setdefault(endpoint, deque()).append((fault, times))
 
     def play(self, scenario: Scenario) -> None:
         """Begin a scenario, in the place of the one that is played, if any."""
+        check_kind(scenario, Scenario, "scenario")
         with self._lock:
             self._scenario, self._began = scenario, self._clock()
             self._seen.clear()

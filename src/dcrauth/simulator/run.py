@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from dcrauth.errors import ConfigurationError
 from dcrauth.simulator import api, dcr
 from dcrauth.simulator.behaviour import Behaviour, Fault
 from dcrauth.simulator.clock import VirtualClock
@@ -13,7 +14,7 @@ from dcrauth.simulator.faults import Faults
 from dcrauth.simulator.http import Stream
 from dcrauth.simulator.messages import Call, Reply
 from dcrauth.simulator.record import Record
-from dcrauth.simulator.routes import Route
+from dcrauth.simulator.routes import Route, sendable
 from dcrauth.simulator.throttle import too_many
 from dcrauth.simulator.world import World
 
@@ -113,9 +114,13 @@ class Run:
             if refused is not None:
                 return refused
         try:
-            return route.reply(call, segments)
+            found = route.answered(call, segments)
         except Exception as error:  # whatever the tester's function raises is an answer, and not lost
             return Reply(500, why=f"the function of the route {route.method} {route.path} raised {error!r}")
+        try:
+            return sendable(found)
+        except ConfigurationError as reason:
+            return Reply(500, why=f"what the route {route.method} {route.path} returned cannot be sent: {reason}")
 
     def _act(self, action: str) -> None:
         for environment in [*self.environments.values()]:

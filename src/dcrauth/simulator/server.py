@@ -1,6 +1,5 @@
 """The simulator itself: what it is made with, what it is told to do, and what it tells."""
 
-import re
 import ssl
 import threading
 import time
@@ -8,12 +7,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
-from dcrauth._internal.arguments import wrong
 from dcrauth._internal.confidential import unfailing
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator import control
 from dcrauth.simulator.behaviour import Behaviour
-from dcrauth.simulator.fields import check_kind
+from dcrauth.simulator.fields import check_kind, texts
 from dcrauth.simulator.guard import is_loopback, refusal
 from dcrauth.simulator.http import Handler, Server, Stream, Visit
 from dcrauth.simulator.messages import Call, Reply
@@ -24,7 +22,6 @@ from dcrauth.simulator.settings import Settings
 from dcrauth.simulator.tls import Authority
 from dcrauth.simulator.world import World
 
-_BASE_PATH = re.compile(r"(/[\w.~-]+)*")
 _POLL = 0.02
 _PART = 1.0
 
@@ -66,11 +63,12 @@ class Simulator(Service):
     ) -> None:
         behaviour = Behaviour() if behaviour is None else behaviour
         world = World() if world is None else world
-        _check_kinds(behaviour, world, scenario, port)
-        names, environments = _listed(names, "names", "host names"), _listed(environments, "environments", "names")
+        _check_kinds(behaviour, world, scenario, ssl_context)
+        environments, names = texts(environments, "environments"), texts(names, "names")
+        Settings(host=host, port=port, base_path=base_path, names=names, tls=tls)  # sees to it that they can be
         self._first = (behaviour, world, environments, scenario)
         self._settings: Settings | None = None
-        self._base_path = _checked_path(base_path)
+        self._base_path = base_path.rstrip("/")
         self._names = frozenset(name.lower() for name in names)
         self._time = clock
         self._changed = threading.Condition()
@@ -81,7 +79,7 @@ class Simulator(Service):
         self._thread: threading.Thread | None = None
         try:
             self._run = self._new_run()
-        except ConfigurationError:
+        except BaseException:
             self._server.close()
             raise
 
@@ -98,7 +96,11 @@ class Simulator(Service):
         settings = Settings.from_toml(path)
         made = cls(**settings.parameters() | changes)
         made._settings = settings
-        settings.furnish(made)
+        try:
+            settings.furnish(made)
+        except BaseException:
+            made.stop()
+            raise
         return made
 
     def __enter__(self) -> Self:
@@ -214,27 +216,15 @@ class Simulator(Service):
             raise ConfigurationError(f"{wrong}{why}; take another one, or 0 for any that is free") from None
 
 
-def _check_kinds(behaviour: Behaviour, world: World, scenario: Scenario | None, port: int) -> None:
+def _check_kinds(behaviour: Behaviour, world: World, scenario: Scenario | None, context: ssl.SSLContext | None) -> None:
     check_kind(behaviour, Behaviour, "behaviour")
     check_kind(world, World, "world")
     if scenario is not None:
         check_kind(scenario, Scenario, "scenario")
-    if type(port) is not int:
-        raise wrong("port", "a whole number", port)
-
-
-def _listed(names: Iterable[str], what: str, told: str) -> tuple[str, ...]:
-    """Return *names*; one text would be taken for as many names as it has letters."""
-    if isinstance(names, str):
-        raise wrong(what, f"a list of {told}", names)
-    return tuple(names)
-
-
-def _checked_path(base_path: str) -> str:
-    path = base_path.rstrip("/")
-    if not _BASE_PATH.fullmatch(path):
-        raise ConfigurationError(f"{base_path!r} is no base path: it is empty, or begins with / and has no query")
-    return path
+    if context is not None:
+        check_kind(context, ssl.SSLContext, "ssl_context")
+        if context.protocol == ssl.PROTOCOL_TLS_CLIENT:
+            raise ConfigurationError("ssl_context must be one of a server, such as SSLContext(PROTOCOL_TLS_SERVER)")
 
 
 def _secured(

@@ -5,12 +5,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from dcrauth._internal.arguments import check_function
 from dcrauth.simulator import api
 from dcrauth.simulator.behaviour import Behaviour, Fault
 from dcrauth.simulator.calls import Calls
 from dcrauth.simulator.clock import VirtualClock
 from dcrauth.simulator.environment import APPLICATION, Environment
-from dcrauth.simulator.fields import check_kind
+from dcrauth.simulator.fields import as_said, check_kind
 from dcrauth.simulator.messages import Counts
 from dcrauth.simulator.routes import Route
 from dcrauth.simulator.run import Run
@@ -54,7 +55,7 @@ class Service(ABC):
 
     @software_statement.setter
     def software_statement(self, statement: str) -> None:
-        self.environment().software_statement = statement
+        self.environment().software_statement = as_said(statement, str, "software_statement")
 
     @property
     def behaviour(self) -> Behaviour:
@@ -106,6 +107,9 @@ class Service(ABC):
             scopes: what its tokens are good for.
             service_providers: those it is linked to; None for all.
             redirect_domains: hosts that its redirect URI may have; empty for any.
+
+        Raises:
+            ConfigurationError: one of these is of another type.
         """
         return self.environment().statement(
             sub, scopes=scopes, service_providers=service_providers, redirect_domains=redirect_domains
@@ -122,7 +126,8 @@ class Service(ABC):
             protected: whether a token is asked for, as by the APIs of Adobe Pass.
 
         Raises:
-            ConfigurationError: the method or the path cannot be one.
+            ConfigurationError: the method or the path cannot be one, or the answer cannot be sent. What a function
+                returns is seen to when it has: if it cannot be sent, the answer is a 500, and `Call.why` says why.
         """
         if answer is not None:
             self._run.routes.insert(0, Route(method, path, answer, protected))
@@ -150,6 +155,8 @@ class Service(ABC):
 
     def wait_for(self, predicate: Callable[[Counts], bool], timeout: float = 5.0) -> bool:
         """Wait until *predicate* holds for the counts; return whether it does within *timeout* seconds."""
+        check_function(predicate, "predicate", "a function of the counts that returns whether to go on")
+        as_said(timeout, float, "timeout")
         with self._changed:
             return self._changed.wait_for(lambda: predicate(self.counts), timeout)
 
@@ -157,7 +164,7 @@ class Service(ABC):
         """Put its clock forward, by which tokens expire and the throttle counts.
 
         Raises:
-            ValueError: *seconds* is below 0.
+            ConfigurationError: *seconds* is no number, or below 0.
         """
         self._run.clock.advance(seconds)
 
@@ -174,18 +181,22 @@ class Service(ABC):
         self.environment().revoke_clients()
 
     def revoke_statement(self, sub: str = APPLICATION) -> None:
-        """Refuse the statements of an application, its clients and their tokens."""
+        """Refuse the statements of an application, its clients and their tokens.
+
+        Raises:
+            ConfigurationError: there is no such application.
+        """
         self.environment().revoke_statement(sub)
 
     def reinstate_statement(self, sub: str = APPLICATION) -> None:
-        """Take back what `revoke_statement` did."""
+        """Take back what `revoke_statement` did; for the rest see there."""
         self.environment().reinstate_statement(sub)
 
     def log_in(self, code: str, user: str) -> None:
         """Log *user* in, as on the page to which the session of *code* leads.
 
         Raises:
-            ValueError: there is no such session, or no such user of its MVPD.
+            ConfigurationError: there is no such session, or no such user of its MVPD.
         """
         self.environment().log_in(code, user)
 
@@ -200,13 +211,14 @@ class Service(ABC):
             endpoint: "register", "token", "api", or the path of an API.
             fault: what goes wrong.
             times: with how many calls; None for all until `clear_faults`.
+
+        Raises:
+            ConfigurationError: one of these is what it cannot be.
         """
-        check_kind(fault, Fault, "fault")
         self._run.faults.inject(endpoint, fault, times)
 
     def play(self, scenario: Scenario) -> None:
         """Begin a scenario, in the place of the one that is played, if any."""
-        check_kind(scenario, Scenario, "scenario")
         self._run.faults.play(scenario)
 
     def clear_faults(self) -> None:

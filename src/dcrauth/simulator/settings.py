@@ -1,15 +1,20 @@
 """What a simulator is made with, as a TOML file tells it."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.behaviour import Behaviour
-from dcrauth.simulator.fields import made
+from dcrauth.simulator.fields import check_fields, made
 from dcrauth.simulator.orders import Application, FixedRoute
 from dcrauth.simulator.scenario import Scenario, Step, table_of
 from dcrauth.simulator.service import Service
 from dcrauth.simulator.world import World
+
+_BASE_PATH = re.compile(r"(/[\w.~-]+)*/*", re.ASCII)
+_HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +25,9 @@ class Settings:
         application: applications beside the usual one, and in which environment.
         route: routes that always give one answer.
         step: steps of a scenario that begins at the start.
+
+    Raises:
+        ConfigurationError: one of these is what it cannot be.
     """
 
     host: str = "127.0.0.1"
@@ -33,6 +41,16 @@ class Settings:
     application: tuple[Application, ...] = ()
     route: tuple[FixedRoute, ...] = ()
     step: tuple[Step, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_fields(self, "the simulator")
+        if not _BASE_PATH.fullmatch(self.base_path):
+            raise ConfigurationError(
+                f"{self.base_path!r} is no base path: it is empty, or begins with / and has no query"
+            )
+        for name in self.names:
+            if not _HOST_NAME.fullmatch(name):
+                raise ConfigurationError(f"names has {name!r}, which is no host name, such as adobe.test")
 
     @classmethod
     def from_toml(cls, path: str | Path) -> "Settings":
