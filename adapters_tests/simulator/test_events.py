@@ -30,12 +30,18 @@ def updates(adobe: Simulator, answer: requests.Response) -> Iterator[dict[str, A
             assert line in {b"", b":"}
 
 
-def listening(adobe: Simulator) -> socket.socket:
-    """A reader of events that has asked for them."""
+def asking(adobe: Simulator, method: str, name: str, body: str = "") -> socket.socket:
+    """A connection on which a control has been asked for, and no answer is read."""
     address = urlsplit(adobe.url)
     connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=20)
-    connection.sendall(b"GET /control/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    head = f"{method} /control/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection.sendall(f"{head}{body}".encode())
     return connection
+
+
+def listening(adobe: Simulator) -> socket.socket:
+    """A reader of events that has asked for them."""
+    return asking(adobe, "GET", "events")
 
 
 def test_what_happens_is_told() -> None:
@@ -95,9 +101,10 @@ def test_readers_keep_nothing_alive() -> None:
 
 
 def test_stopping_does_not_wait_for_what_waits() -> None:
-    """A call that is to be answered in a minute, and a reader of events, do not keep the simulator from stopping."""
+    """A call that is to be answered in a minute, and readers of events and counts, do not keep it from stopping."""
     before = set(threading.enumerate())
     adobe = Simulator().start()
+    counting = asking(adobe, "POST", "wait", '{"counts": {"token": 1}, "timeout": 30}')
     control(adobe, "inject", endpoint="api", fault={"delay": 60})
     reader, waiting = listening(adobe), threading.Thread(target=_fails, args=(adobe,))
     waiting.start()
@@ -106,6 +113,7 @@ def test_stopping_does_not_wait_for_what_waits() -> None:
     waiting.join(20)
     assert set(threading.enumerate()) <= before
     reader.close()
+    counting.close()
 
 
 def test_what_is_being_answered_is_waited_for() -> None:

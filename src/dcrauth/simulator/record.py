@@ -9,6 +9,7 @@ from dcrauth.simulator.calls import Calls
 from dcrauth.simulator.messages import Call, Counts, Reply
 
 _KEPT_CALLS = 10_000
+_KEPT_BYTES = 1 << 26
 _KEPT_BODY = 1 << 20
 _KEPT_REPLY = 1 << 16
 
@@ -23,7 +24,8 @@ class Record:
     def __init__(self, changed: threading.Condition) -> None:
         self._changed = changed
         self._counts: Counter[str] = Counter()
-        self._calls: deque[Call] = deque(maxlen=_KEPT_CALLS)
+        self._calls: deque[Call] = deque()
+        self._size = 0
         self._number = 0
 
     @property
@@ -50,7 +52,7 @@ class Record:
         status, why = (0, "no answer, as a fault demands") if reply is None else (reply.status, reply.why)
         with self._changed:
             self._number += 1
-            self._calls.append(
+            self._keep(
                 replace(
                     call, status=status, why=why, body=call.body[:_KEPT_BODY], number=self._number, at=at, reply=kept
                 )
@@ -58,6 +60,12 @@ class Record:
             if call.endpoint == "api" and status == 401:
                 self._counts["refused"] += 1
             self._changed.notify_all()
+
+    def _keep(self, call: Call) -> None:
+        self._calls.append(call)
+        self._size += _size(call)
+        while len(self._calls) > _KEPT_CALLS or (self._size > _KEPT_BYTES and len(self._calls) > 1):
+            self._size -= _size(self._calls.popleft())
 
     def since(self, number: int, most: int) -> Calls:
         """Return the calls after the one of that number, at most so many of the latest."""
@@ -70,4 +78,11 @@ class Record:
         with self._changed:
             self._counts.clear()
             self._calls.clear()
+            self._size = 0
             self._changed.notify_all()
+
+
+def _size(call: Call) -> int:
+    """How many bytes that others have chosen are kept of *call*."""
+    reply = b"" if call.reply is None else call.reply.body
+    return len(call.path) + len(call.query) + len(call.body) + len(reply) + sum(map(len, call.headers.values()))

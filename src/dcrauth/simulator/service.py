@@ -146,7 +146,7 @@ class Service(ABC):
 
     @property
     def calls(self) -> Calls:
-        """The latest calls, in the order in which they were answered."""
+        """The latest calls, in the order in which they were answered: 10 000, or as many as have 64 MiB."""
         return self._run.record.calls
 
     def reset_counts(self) -> None:
