@@ -91,8 +91,7 @@ ODD_BODIES = {
     "XML with attributes": ("application/xml", '<u name="alice" password="canary"/>'),
     "parts": (
         "multipart/form-data; boundary=x",
-        '--x\r\nContent-Disposition: form-data; name="user"\r\n\r\nalice\r\n'
-        '--x\r\nContent-Disposition: form-data; name="password"\r\nContent-Type: text/plain\r\n\r\ncanary\r\n--x--\r\n',
+        '--x\r\nContent-Disposition: form-data; name="password"; x="alice"\r\nX: a/b\r\n\r\ncanary\r\n--x--\r\n',
     ),
 }
 

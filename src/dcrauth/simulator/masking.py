@@ -79,7 +79,9 @@ def mask_query(query: str, is_secret: IsSecret) -> str:
     pairs = parse_qsl(query, keep_blank_values=True)
     if not pairs:
         return mask_text(query, is_secret)
-    return urlencode([(mask_text(name, is_secret), _value(name, value, is_secret)) for name, value in pairs], safe="[] /:")
+    return urlencode(
+        [(mask_text(name, is_secret), _value(name, value, is_secret)) for name, value in pairs], safe="[] /:"
+    )
 
 
 def mask_body(body: bytes, content_type: str, is_secret: IsSecret) -> str:
