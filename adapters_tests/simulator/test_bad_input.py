@@ -190,7 +190,10 @@ ORDERS: list[tuple[Callable[[Simulator], Any], str]] = [
     (lambda adobe: adobe.inject("api", Fault(), anything or "2"), "times is '2', and must be a whole number or null"),
     (lambda adobe: adobe.inject("api", Fault(), 0), "times must be at least 1, not 0"),
     (lambda adobe: adobe.log_in(anything or 5, "alice"), "code is 5, and must be text"),
-    (lambda adobe: adobe.log_in("ABC", "alice"), "ABC"),
+    (
+        lambda adobe: adobe.log_in("ABC", "alice"),
+        "There is no session of code 'ABC', or .*; code must be that of a session, and user one .*: alice, nobody",
+    ),
     (lambda adobe: adobe.revoke_statement(anything or ["x"]), r"sub is \['x'\], and must be text"),
     (lambda adobe: adobe.reinstate_statement("nobody"), "there is no application 'nobody'; statement"),
     (lambda adobe: adobe.environment(anything or 5), "environment is 5, and must be text"),

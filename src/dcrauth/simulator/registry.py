@@ -148,7 +148,9 @@ class Registry:
         try:
             log_in(self.state, self.world, code, user)
         except Refusal as refused:
-            raise ConfigurationError(refused.why) from None
+            names = ", ".join(each.name for each in self.world.users) or "none, since the world has no users"
+            told = f"{refused.why}; code must be that of a session, and user one of its MVPD: {names}"
+            raise ConfigurationError(told) from None
 
     def expire_tokens(self) -> None:
         """Make all tokens expired as of now."""
