@@ -86,9 +86,14 @@ def _last_words(simulator: Service) -> Iterator[bytes]:
 
 
 def _calls(simulator: Service, asking: Asking) -> Reply:
-    """Return the calls: all, those after a number, or one."""
-    number, after = _number(asking, "number"), _number(asking, "after") or 0
-    found = [call for call in simulator.calls if call.number > after and number in {None, call.number}]
+    """Return the calls: all, or those that are asked for."""
+    if unknown := asking.keys() - {*_NUMBERS, *_TEXTS}:
+        known = ", ".join([*_NUMBERS, *_TEXTS])
+        raise ConfigurationError(f"calls are not asked for by {min(unknown)!r}; there is {known}")
+    number, after, status = (_number(asking, name) for name in _NUMBERS)
+    filters = {name: asking[name] for name in _TEXTS if name in asking and name != "secrets"}
+    fitting = simulator.calls.only(**filters, status=status)
+    found = [call for call in fitting if call.number > (after or 0) and number in {None, call.number}]
     show = asking.get("secrets") == "shown"
     told = [live.detail(call, simulator._run, show_secrets=show) for call in found]
     return Reply.json(200, {"calls": told}, *_PRIVATE)
@@ -98,7 +103,7 @@ def _number(asking: Asking, name: str) -> int | None:
     if name not in asking:
         return None
     if not re.fullmatch(r"[0-9]{1,15}", asking[name]):
-        raise ConfigurationError(f"{name} must be the number of a call, such as 1, not {asking[name][:60]!r}")
+        raise ConfigurationError(f"{name} must be a whole number, such as 200, not {asking[name][:60]!r}")
     return int(asking[name])
 
 
@@ -108,6 +113,7 @@ def _authority(simulator: Service, _: Asking) -> Reply:
     return Reply(200, simulator.authority, (("Content-Type", "application/x-pem-file"), *_PRIVATE))
 
 
+_NUMBERS, _TEXTS = ("number", "after", "status"), ("endpoint", "method", "path", "environment", "secrets")
 _PRIVATE = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
 _BY_PATH = {"/": "page.html", "/openapi.json": "openapi"}
 _NAMES = {*ORDERS, "behaviour", "world", "stop"}
