@@ -342,9 +342,10 @@ def _sleeping(pytester: pytest.Pytester, name: str) -> Iterator[subprocess.Popen
 def test_a_suite_of_others_is_left_alone(suite: Suite, pytester: pytest.Pytester, tmp_path: Path) -> None:
     """Tests that use nothing of ours get no variable, no folder, no thread and no module of ours."""
     code = """
-import os, sys, tempfile, threading
+import os, pytest, sys, tempfile, threading
 
-def test_it():
+@pytest.mark.parametrize("_", range(200))
+def test_it(_):
     assert "DCRAUTH_DATA_DIRECTORY" not in os.environ
     assert not [name for name in os.listdir(tempfile.gettempdir()) if "dcrauth" in name]
     assert threading.active_count() == 1
@@ -355,7 +356,7 @@ def test_it():
         patch.setenv("TMPDIR", str(temporary))
         pytester.makepyfile(test_application=code)
         alone = pytester.runpytest_subprocess("-p", "_dcrauth_pytest", "-W", "error")  # this process has other threads
-        alone.assert_outcomes(passed=1)
+        alone.assert_outcomes(passed=200)
         planned = pytester.runpytest_inprocess("-p", "_dcrauth_pytest", "--setup-plan")
     assert "dcrauth" not in planned.stdout.str().lower().replace("_dcrauth_pytest", "")
     assert not list(temporary.iterdir())

@@ -27,6 +27,7 @@ class Record:
         self._calls: deque[Call] = deque()
         self._size = 0
         self._number = 0
+        self._cleared = 0
 
     @property
     def counts(self) -> Counts:
@@ -39,6 +40,11 @@ class Record:
         """The latest calls, in the order in which they were answered."""
         with self._changed:
             return Calls(self._calls)
+
+    @property
+    def cleared(self) -> int:
+        """How often it was begun anew."""
+        return self._cleared
 
     def count(self, *names: str) -> None:
         """Count one more of each."""
@@ -79,6 +85,7 @@ class Record:
             self._counts.clear()
             self._calls.clear()
             self._size = 0
+            self._cleared += 1
             self._changed.notify_all()
 
 
