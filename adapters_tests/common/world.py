@@ -7,7 +7,7 @@ may die, an answer may be lost, the server may fail or forget its clients, and t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -186,14 +186,14 @@ class Process:
 
     def run(self, faults: dict[type[Effect], list[str]] | None = None) -> None:
         """Run one renewal to its end; *faults* are used up by the effects of their kind, in order."""
-        waiting = {kind: list(each) for kind, each in (faults or {}).items()}
-        effect = self._peek(waiting)
-        while effect is not None:
-            effect = self._peek(waiting)
+        for _ in self.effects(faults):
+            """Each is performed when the next one is asked for."""
 
-    def _peek(self, waiting: dict[type[Effect], list[str]]) -> Effect | None:
-        self._waiting = waiting
-        return self.step("scripted")
+    def effects(self, faults: dict[type[Effect], list[str]] | None = None) -> Iterator[Effect]:
+        """Run one renewal to its end, and yield each effect after it was performed."""
+        self._waiting = {kind: list(each) for kind, each in (faults or {}).items()}
+        while (effect := self.step("scripted")) is not None:
+            yield effect
 
     def _perform(self, effect: Effect, fault: str) -> Any:
         if fault == "scripted":

@@ -19,6 +19,8 @@ from dcrauth.simulator import (
     Behaviour,
     Fault,
     Mvpd,
+    OAuthBehaviour,
+    OAuthSimulator,
     Reply,
     Resource,
     Scenario,
@@ -29,6 +31,7 @@ from dcrauth.simulator import (
     World,
 )
 
+Made = type[Simulator] | type[OAuthSimulator]
 anything: Any = None
 """Put before a value of a wrong kind with `or`, so that type checkers let it pass."""
 
@@ -208,7 +211,10 @@ ORDERS: list[tuple[Callable[[Simulator], Any], str]] = [
     (lambda adobe: adobe.route("GET", "/x", Reply(99_999)), "status of Reply must be from 200 to 599, not 99999"),
     (lambda adobe: adobe.route("GET", "/x", Reply(204, b"x")), "body of Reply must be empty where its status is 204"),
     (lambda adobe: adobe.route("GET", "/x", Reply(200, headers=(("a", "b\n"),))), "a of headers of Reply is no value"),
-    (lambda adobe: adobe.calls.only("apis"), 'endpoint is .apis., and must be "register" or "token" or "api" or null'),
+    (
+        lambda adobe: adobe.calls.only("apis"),
+        'endpoint is .apis., and must be "register" or "token" or "api" or "discovery" or "manage" or null',
+    ),
 ]
 
 
@@ -281,45 +287,65 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}, "ssl_context must be one of a server"),
     ({"names": [5]}, "entry 1 of names is 5, and must be text"),
     ({"names": ["a b"], "tls": True}, "names has 'a b', which is no host name, such as adobe.test"),
+    ({"names": ["a" * 70], "tls": True}, "Names of a certificate must be host names, not .*'aaa"),
+]
+OF_ADOBE: list[tuple[dict[str, Any], str]] = [
     ({"environments": 5}, "environments is 5, and must be a list"),
     ({"environments": ["O"]}, "'O' is no name of an environment"),
     ({"world": "REF30"}, "world must be a World, not str"),
 ]
+MADE: list[tuple[Made, dict[str, Any], str]] = [
+    *((kind, *each) for kind in (Simulator, OAuthSimulator) for each in SETTINGS),
+    *((Simulator, *each) for each in OF_ADOBE),
+]
 
 
-@pytest.mark.parametrize(("settings", "told"), SETTINGS, ids=range(len(SETTINGS)))
-def test_what_cannot_be_made_leaves_nothing(settings: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(("kind", "settings", "told"), MADE, ids=range(len(MADE)))
+def test_what_cannot_be_made_leaves_nothing(kind: Made, settings: dict[str, Any], told: str) -> None:
     """A simulator that cannot be made as it is told leaves neither a thread nor its port behind."""
     before, port = threading.enumerate(), free_port()
     with pytest.raises(ConfigurationError, match=told):
-        Simulator(**{"port": port} | settings)
+        kind(**{"port": port} | settings)
     assert threading.enumerate() == before
     Simulator(port=port).stop()
 
 
-FILES = {
-    "application": ('[[application]]\nenvironment = "O O"', "'O O' is no name of an environment"),
-    "world": ('world = { service_providers = "REF30" }', "service_providers of world of .* is 'REF30'"),
-    "deep": ("a = " + "[" * 5_000, "is no TOML|is nested too deeply"),
-    "a date": ("[[world.users]]\nname = 'x'\nattributes = { born = 1979-05-27 }", "attributes of user 'x' is .* JSON"),
-    "reply": ("[[route]]\nmethod = 'GET'\npath = '/x'\nstatus = 204\nbody = 'x'", "body of Reply must be empty"),
-}
+ROUTE = "[[route]]\nmethod = 'GET'\npath = '/x'\nstatus = 204\nbody = 'x'"
+FILES: list[tuple[Made, str, str]] = [
+    (Simulator, '[[application]]\nenvironment = "O O"', "'O O' is no name of an environment"),
+    (Simulator, 'world = { service_providers = "REF30" }', "service_providers of world of .* is 'REF30'"),
+    (Simulator, "a = " + "[" * 5_000, "is no TOML|is nested too deeply"),
+    (
+        Simulator,
+        "[[world.users]]\nname = 'x'\nattributes = { born = 1979-05-27 }",
+        "attributes of user 'x' is .* JSON",
+    ),
+    (Simulator, ROUTE, "body of Reply must be empty"),
+    (OAuthSimulator, ROUTE, "body of Reply must be empty"),
+    (OAuthSimulator, "a = " + "[" * 5_000, "is no TOML|is nested too deeply"),
+    (OAuthSimulator, "[[client]]\nmethod = 'magic'", "method is 'magic'; there is"),
+    (OAuthSimulator, "[[client]]\nmetadata = { born = 1979-05-27 }", "metadata is .* JSON"),
+    (OAuthSimulator, "[[client]]\nmetadata = { scope = 'x' }", "metadata must be without 'scope'"),
+    (OAuthSimulator, "[[protect]]\npath = 5", "path of entry 1 of protect of .* is 5, and must be text"),
+    (OAuthSimulator, "[[step]]\ndo = 'expire-profiles'", "has nothing called 'expire-profiles' to do"),
+    (OAuthSimulator, "base_path = 'x y'", "simulator.toml: 'x y' is no base path"),
+]
 
 
-@pytest.mark.parametrize(("text", "told"), FILES.values(), ids=FILES)
-def test_a_file_that_cannot_be_used_leaves_nothing(text: str, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "text", "told"), FILES, ids=range(len(FILES)))
+def test_a_file_that_cannot_be_used_leaves_nothing(kind: Made, text: str, told: str, tmp_path: Path) -> None:
     """Whatever is wrong in a file, and whenever that is found, no port is held."""
     port, path = free_port(), tmp_path / "simulator.toml"
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=told):
-        Simulator.from_toml(path, port=port)
+        kind.from_toml(path, port=port)
     Simulator(port=port).stop()
 
 
 @pytest.mark.parametrize("path", [None, 0, "", "a\0b", ".", "x" * 300])
 def test_what_is_no_path_of_a_file(path: Any) -> None:
     """A number is no open file, a folder no TOML; each is told for worlds, scenarios and settings alike."""
-    for kind in (World, Scenario, Simulator):
+    for kind in (World, Scenario, Simulator, OAuthSimulator):
         with pytest.raises(
             ConfigurationError, match=r"path must be a path|cannot be read: Is a directory; name a TOML"
         ):
@@ -342,11 +368,90 @@ def test_a_port_in_use_is_told() -> None:
         assert call(first) == 401
 
 
+SWITCHES: list[tuple[dict[str, Any], str]] = [
+    ({"token_status": 99_999}, "token_status of OAuthBehaviour must be from 200 to 599, not 99999"),
+    ({"api_delay": -1}, "api_delay of OAuthBehaviour must be at least 0, not -1"),
+    ({"secret_life": -1}, "secret_life of OAuthBehaviour must be at least 0, not -1"),
+    ({"retry_after": "1\r\nX: y"}, "retry_after of OAuthBehaviour is no value of a header: '1"),
+    ({"expires_in": {1, 2}}, "expires_in of OAuthBehaviour is {1, 2}, and must be what JSON can tell"),
+    ({"metadata": {"x": b""}}, "metadata of OAuthBehaviour is {'x': b''}, and must be what JSON can tell"),
+    ({"methods": "none"}, "methods of OAuthBehaviour is 'none', and must be a list, each entry text"),
+]
+
+
+@pytest.mark.parametrize(("switches", "told"), SWITCHES, ids=range(len(SWITCHES)))
+def test_a_wrong_switch_of_the_authorization_server_is_a_sentence(switches: dict[str, Any], told: str) -> None:
+    """The switches of the authorization server are seen to as those of Adobe Pass are."""
+    for made in (lambda: OAuthBehaviour(**switches), lambda: OAuthBehaviour.like("udap", **switches)):
+        with pytest.raises(ConfigurationError) as caught:
+            made()
+        assert str(caught.value).startswith(told)
+
+
+OF_OAUTH: list[tuple[Callable[[OAuthSimulator], Any], str]] = [
+    (lambda oauth: oauth.initial_token(uses=anything or "1"), "uses is '1', and must be a whole number or null"),
+    (lambda oauth: oauth.initial_token(life=anything or "1"), "life is '1', and must be a number or null"),
+    (lambda oauth: oauth.statement(anything or 5), "software_id is 5, and must be text"),
+    (lambda oauth: oauth.statement(life=float("nan")), "life is nan, and must be a number or null"),
+    (lambda oauth: oauth.statement(when=object()), "claims is {'when': <object .*, and must be what JSON can tell"),
+    (lambda oauth: oauth.revoke_statement(anything or ["x"]), r"software_id is \['x'\], and must be text"),
+    (lambda oauth: oauth.reinstate_statement(anything or ["x"]), r"software_id is \['x'\], and must be text"),
+    (lambda oauth: oauth.add_client(anything or 5), "client_id is 5, and must be text"),
+    (lambda oauth: oauth.add_client(scope=anything or ["a"]), r"scope is \['a'\], and must be text"),
+    (lambda oauth: oauth.add_client(jwks=object()), "metadata is {'jwks': <object .*, and must be what JSON can tell"),
+    (lambda oauth: oauth.client(anything or ["x"]), r"client_id is \['x'\], and must be text"),
+    (lambda oauth: oauth.client("x"), "there is no client 'x'; a registration makes one"),
+    (lambda oauth: oauth.delete_client("x"), "there is no client 'x'; a registration makes one"),
+    (lambda oauth: oauth.rotate_secret("x"), "there is no client 'x'; a registration makes one"),
+    (lambda oauth: oauth.revoke_token(anything or ["x"]), r"token is \['x'\], and must be text"),
+    (lambda oauth: oauth.protect(anything or 5), "path of Protection is 5, and must be text"),
+    (lambda oauth: oauth.protect("/x", scope=anything or ["a"]), r"scope of Protection is \['a'\], and must be text"),
+    (lambda oauth: oauth.behave_like(anything or ["x"]), r"server is \['x'\], and must be text"),
+    (lambda oauth: oauth.client_certificate(anything or 5), "name is 5, and must be text"),
+    (lambda oauth: oauth.inject("login", Fault()), 'there is no endpoint .login.; it must be "discovery", "register"'),
+    (lambda oauth: oauth.inject("manage", Fault(), 0), "times must be at least 1, not 0"),
+    (lambda oauth: oauth.advance(-1), "seconds must be from 0 to 1e[+]10, not -1"),
+    (lambda oauth: oauth.route("GET", "/x", Reply(99_999)), "status of Reply must be from 200 to 599, not 99999"),
+    (lambda oauth: oauth.wait_for(anything or {"token": 1}), "predicate must be a function of the counts"),
+]
+
+
+@pytest.fixture(scope="module")
+def oauth() -> Any:
+    """An authorization server to which wrong orders are given, one after the other."""
+    with OAuthSimulator() as server:
+        yield server
+
+
+@pytest.mark.parametrize(("told_to", "sentence"), OF_OAUTH, ids=range(len(OF_OAUTH)))
+def test_a_wrong_argument_for_the_authorization_server_is_a_sentence(
+    told_to: Callable[[OAuthSimulator], Any], sentence: str, oauth: OAuthSimulator
+) -> None:
+    """A method of the authorization server that is given what it cannot take says so, and does nothing."""
+    before = (oauth.counts, oauth.clients, oauth.clock.ahead, oauth._run.routes.copy(), oauth._run.faults.waiting())
+    with pytest.raises(ConfigurationError, match=sentence):
+        told_to(oauth)
+    assert before == (oauth.counts, oauth.clients, oauth.clock.ahead, oauth._run.routes, oauth._run.faults.waiting())
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a" * 65, "\xe4" * 64])
+def test_a_name_that_no_certificate_has_is_a_sentence(name: str) -> None:
+    """A client's certificate for what is no name is refused in a sentence."""
+    server = OAuthSimulator(tls=True)
+    try:
+        with pytest.raises(ConfigurationError, match="Names of a certificate must be host names"):
+            server.client_certificate(name)
+    finally:
+        server.stop()
+
+
 WORDS = ("must be", "there is", "needs", "begins with", "or to one of", "may not use", "take JSON", "no application")
 
 
-def test_every_refusal_of_the_controls_says_what_would_be_right(running: Simulator) -> None:
+@pytest.mark.parametrize("kind", [Simulator, OAuthSimulator])
+def test_every_refusal_of_the_controls_says_what_would_be_right(kind: Made, request: pytest.FixtureRequest) -> None:
     """Whatever is sent to a control, the answer is a 400 or 403 in JSON, with a sentence that says what it takes."""
+    running = request.getfixturevalue("running" if kind is Simulator else "oauth")
     names = [*json.loads(requests.get(f"{running.url}/control/state", timeout=20).text)["counts"]]
     assert names
     told = control(running, "nothing")["error"].rpartition("there is ")[2].split(", ")
@@ -366,6 +471,25 @@ def test_every_refusal_of_the_controls_says_what_would_be_right(running: Simulat
     ):
         answer_ = raw(running, f"{head} HTTP/1.1\nHost: localhost")
         assert any(each.encode() in answer_ for each in WORDS), answer_
+
+
+@pytest.mark.parametrize(
+    ("order", "fields", "told"),
+    [
+        ("statement", {"claims": {"life": 1}}, "claims must be without 'life', which is an argument of its own"),
+        ("statement", {"claims": {"self": 1}}, "claims must be without 'self'"),
+        ("add-client", {"metadata": {"method": "none"}}, "metadata must be without 'method'"),
+        ("revoke-token", {"token": "x"}, "there is no such token; it must be one that was granted"),
+        ("wait", {"counts": {"discovery": "1"}}, "discovery of counts is '1', and must be a whole number"),
+    ],
+    ids=range(5),
+)
+def test_orders_for_the_authorization_server_that_cannot_be_carried_out(
+    order: str, fields: dict[str, Any], told: str, oauth: OAuthSimulator
+) -> None:
+    """An order that the method behind it could not take is a 400 that says why."""
+    answer = requests.post(f"{oauth.url}/control/{order}", json=fields, timeout=20)
+    assert (answer.status_code, told in answer.json()["error"]) == (400, True)
 
 
 def free_port() -> int:

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from adapters_tests.simulator.calling import call, token, told
-from dcrauth.simulator import Behaviour, Call, Calls, Reply, Simulator
+from dcrauth.simulator import Behaviour, Call, Calls, Counts, Reply, Simulator
 from dcrauth.simulator.masking import mask_body
 from dcrauth.simulator.record import Record
 
@@ -123,7 +123,7 @@ def test_masking_takes_no_time_to_speak_of() -> None:
 
 def test_what_is_kept_is_bounded_by_number_and_by_size() -> None:
     """The oldest calls go when there are too many, or too large ones; the latest is kept whatever its size."""
-    record = Record(threading.Condition())
+    record = Record(threading.Condition(), Counts)
     body = b"x" * (1 << 20)
     for _ in range(100):
         record.add(Call("POST", "/x", "", {}, body), Reply(200), 0.0)

@@ -14,11 +14,11 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 import dcrauth
 from adapters_tests.common.world import STATEMENT
 from adapters_tests.engine.test_transfer import filled
-from adapters_tests.whole import fault_table, house_picture
+from adapters_tests.whole import fault_table, flow_picture, house_picture
 from dcrauth import FileStore, events
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -63,6 +63,11 @@ def test_the_pictures_of_the_house_are_up_to_date() -> None:
     """The pictures of docs/architecture.md are as imports make them: python -m adapters_tests.whole.house_picture."""
     drawn = house_picture.pictures()
     assert {path: path.read_text(encoding="utf-8") for path in drawn} == drawn
+
+
+def test_the_picture_of_the_flow_is_up_to_date() -> None:
+    """The picture of docs/flow.md is what a renewal does; if not: python -m adapters_tests.whole.flow_picture."""
+    assert flow_picture.PICTURE.read_text(encoding="utf-8") == flow_picture.svg()
 
 
 @pytest.mark.parametrize(

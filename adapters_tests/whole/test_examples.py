@@ -20,6 +20,7 @@ import pytest
 import dcrauth
 import dcrauth.aiohttp
 import dcrauth.httpx  # what a pytest within this one imports first is forgotten with it
+from dcrauth.simulator import Simulator
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -133,3 +134,23 @@ def test_a_newcomer_is_told_what_is_wrong(program: Path, start: Callable[..., su
     assert "URL STATEMENT_FILE" in alone.communicate(timeout=50)[1]
     assert "missing.txt" in (complaint := lost.communicate(timeout=50)[1])
     assert (len(complaint.splitlines()), alone.returncode, lost.returncode) == (1, 1, 1)
+
+
+@pytest.mark.slow
+def test_the_load_test(adobe: Simulator, tmp_path: Path) -> None:
+    """However many users of locust there are, one client is registered and one token fetched."""
+    (tmp_path / "statement.txt").write_text(adobe.software_statement)
+    settings = {
+        "SOFTWARE_STATEMENT": "statement.txt",
+        "ADOBE_URL": adobe.url,
+        "PYTHONPATH": SOURCE,
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+    }
+    run = [*(sys.executable, "-m", "locust", "-f", EXAMPLES / "locustfile.py", "--headless", "--only-summary")]
+    run += ["--users", "20", "--spawn-rate", "20", "--run-time", "2s", "--host", adobe.url]
+    found = subprocess.run(
+        run, cwd=tmp_path, env=os.environ | settings, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    assert adobe.counts.api > 20
+    assert (adobe.counts.register, adobe.counts.token) == (1, 1)

@@ -97,6 +97,17 @@ class CredentialsReplaced(Event):
 
 
 @dataclass(frozen=True)
+class CredentialsUpdated(Event):
+    """The server has renewed the client's secret ahead of its end (RFC 7592); nobody has to log in again.
+
+    Parameters:
+        expires_at: when the new secret ends, in seconds since the epoch; None if it does not.
+    """
+
+    expires_at: float | None
+
+
+@dataclass(frozen=True)
 class RegistrationHalted(Event):
     """The server refuses too many clients at once for it to be about this one, which is not registered anew.
 

@@ -32,6 +32,7 @@ _LEVELS = {
     events.RenewalFailed: logging.WARNING,
     events.CredentialsReplaced: logging.WARNING,
     events.CredentialsEnding: logging.WARNING,
+    events.CredentialsUpdated: logging.INFO,
     events.RegistrationHalted: logging.ERROR,
     events.RequestRefused: logging.INFO,
     events.Throttled: logging.WARNING,

@@ -23,7 +23,7 @@ from dcrauth.engine.token_life import HeldToken
 from dcrauth.engine.workers import WORKERS
 from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours, refusal_behind
 from dcrauth.policy import Policy
-from dcrauth.providers.protocol import Provider, Verdict, check_provider
+from dcrauth.providers.protocol import Provider, Verdict, check_provider, token_key
 from dcrauth.stores import Store, check_store
 from dcrauth.transports import Transport, check_transport
 
@@ -46,15 +46,18 @@ class TokenSource(Confidential):
 
     Parameters:
         provider: the authorization server, such as `AdobePass`.
-        store: where credentials and tokens are kept; a `FileStore` in the user's data directory by default.
-        instance: what tells this user application instance from others of the same application.
-        transport: what sends the two calls of a renewal; by default one on the first HTTP library that is installed.
+        store: where credentials and tokens are kept; by default what the provider says that was made from the
+            environment, else a `FileStore` in the user's data directory, which is looked for at once: that may block.
+        instance: what tells this user application instance from others of the same application; by default what such a
+            provider says, else "default".
+        transport: what sends the two calls of a renewal; by default one on the first HTTP library that is installed, at
+            last on Python's own.
         policy: how early, how often and how long.
         on_event: called with each event, in order, on a thread of its own; what it raises is only logged.
         clock: where time comes from.
 
     Raises:
-        ConfigurationError: an argument is wrong, or no HTTP library is installed.
+        ConfigurationError: an argument is wrong.
     """
 
     def __init__(
@@ -62,19 +65,20 @@ class TokenSource(Confidential):
         provider: Provider,
         *,
         store: Store | None = None,
-        instance: str = "default",
+        instance: str | None = None,
         transport: Transport | None = None,
         policy: Policy | None = None,
         on_event: Callable[[events.Event], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
         check_settings(provider, store, transport, policy, clock)
+        instance = _default_instance(provider) if instance is None else instance
         check_text(instance, "instance")
         # What renewals take is imported here: importing the package is cheaper without, and no renewal imports it.
         from dcrauth.engine.options import SourceOptions  # noqa: PLC0415
         from dcrauth.engine.renewing import Renewing  # noqa: F401, PLC0415
 
-        store = _default_store() if store is None else store
+        store = _default_store(provider) if store is None else store
         options = SourceOptions.of(provider, store, transport, policy, on_event, clock)
         self._begin(options, provider, instance)
         fork.watch(self)
@@ -92,7 +96,7 @@ class TokenSource(Confidential):
     def _begin(self, options: "SourceOptions", provider: Provider, instance: str) -> None:
         self.provider = provider
         self.instance = instance
-        self._identity = Identity.of(provider.register_url, provider.token_url, provider.application, instance)
+        self._identity = Identity.of(*provider.anchor, instance, token_key=token_key(provider))
         self._policy, self._clock, self._listener = options.policy, options.clock, options.listener
         self._wall, self._monotonic = self._clock.wall, self._clock.monotonic
         self._driver = options.driver
@@ -147,7 +151,7 @@ class TokenSource(Confidential):
         await wait_async(found, self._policy.timeout)
         return self._after(found, instead_of)
 
-    def forget(self) -> bool:
+    def forget(self, *, unregister: bool = False) -> bool:
         """Delete the client credentials and tokens of this identity from the store, on purpose; may block.
 
         Its end users are logged out, and the next request registers anew. To delete a record from the store by hand
@@ -155,13 +159,18 @@ class TokenSource(Confidential):
 
         An interrupt ends the wait for it only: it is done to the end all the same.
 
+        Parameters:
+            unregister: whether the server is to delete the client as well, before that (RFC 7592 §2.3), where the
+                provider and the server can; if it does not, nothing is deleted.
+
         Returns:
             Whether there were any credentials.
 
         Raises:
+            Rejected, Unavailable: the server has not deleted the client.
             StoreError: the store failed before all was deleted; call it again.
         """
-        return to_the_end(partial(self._anew, self._driver.forget))
+        return to_the_end(partial(self._anew, partial(self._driver.forget, unregister=unregister)))
 
     def restore(self) -> bool:
         """Put the client credentials that were replaced last back in use, and keep the present ones aside; may block.
@@ -177,9 +186,9 @@ class TokenSource(Confidential):
         """
         return to_the_end(partial(self._anew, self._driver.restore))
 
-    async def forget_async(self) -> bool:
+    async def forget_async(self, *, unregister: bool = False) -> bool:
         """Do what `forget` does, from an asyncio or trio task; a task that is cancelled ends the wait for it only."""
-        return await to_the_end_async(partial(self._anew, self._driver.forget))
+        return await to_the_end_async(partial(self._anew, partial(self._driver.forget, unregister=unregister)))
 
     async def restore_async(self) -> bool:
         """Do what `restore` does, from an asyncio or trio task; a task that is cancelled ends the wait for it only."""
@@ -430,7 +439,15 @@ def check_settings(provider: object, store: object, transport: object, policy: o
         check_methods(clock, "clock", Clock, "a Clock(…)")
 
 
-def _default_store() -> Store:
+def _default_instance(provider: Provider) -> str:
+    return getattr(provider, "default_instance", None) or "default"
+
+
+def _default_store(provider: Provider) -> Store:
+    if (where := getattr(provider, "default_store", None)) is not None:
+        from dcrauth.stores.by_url import open_store  # noqa: PLC0415  # as below
+
+        return open_store(where)
     from dcrauth.stores.file import FileStore  # noqa: PLC0415  # for those who have not chosen another one
 
     return FileStore()

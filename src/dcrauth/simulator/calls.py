@@ -1,19 +1,17 @@
 """The record of calls, and what a test wants to know of it."""
 
 from fnmatch import fnmatchcase
-from typing import Literal
 
 from dcrauth.simulator.fields import as_said
-from dcrauth.simulator.messages import Call
-
-_Endpoint = Literal["register", "token", "api"] | None
+from dcrauth.simulator.messages import Call, Endpoint
 
 
 class Calls(tuple[Call, ...]):
     """Calls in the order in which they were answered: a tuple, with questions that a test asks.
 
-    All of these take the same filters: *endpoint* ("register", "token" or "api"), *method*, *path* (``*`` and ``?``
-    stand for any characters), *status*, *environment*. An endpoint that there is not is a `ConfigurationError`.
+    All of these take the same filters: *endpoint* ("register", "token" or "api"; of an `OAuthSimulator`
+    "discovery" or "manage", too), *method*, *path* (``*`` and ``?`` stand for any characters), *status*,
+    *environment*. An endpoint that there is not is a `ConfigurationError`.
     """
 
     __slots__ = ()
@@ -28,7 +26,7 @@ class Calls(tuple[Call, ...]):
         environment: str | None = None,
     ) -> "Calls":
         """Return those that fit."""
-        as_said(endpoint, _Endpoint, "endpoint")
+        as_said(endpoint, Endpoint | None, "endpoint")
         wanted = {"endpoint": endpoint, "method": method, "status": status, "environment": environment}
         asked = [(name, value) for name, value in wanted.items() if value is not None]
         return Calls(

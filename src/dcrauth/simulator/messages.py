@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs
 
 from dcrauth.errors import ConfigurationError
@@ -12,6 +12,8 @@ from dcrauth.simulator.fields import check_fields, check_ranges
 JSON = "application/json;charset=UTF-8"
 NEVER_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 ENDPOINTS = ("register", "token", "api")
+Endpoint = Literal["register", "token", "api", "discovery", "manage"]
+"""Those of any simulator."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Call:
         number: how many calls came before it, counted from 1.
         at: when it was answered, in seconds since the epoch by the simulator's clock.
         reply: the answer, its body cut after 64 KiB; None where there was none.
+        certificate: the client's certificate in DER, where TLS was told one.
     """
 
     method: str
@@ -75,6 +78,7 @@ class Call:
     number: int = field(repr=False, default=0)
     at: float = field(repr=False, default=0.0)
     reply: Reply | None = field(repr=False, default=None)
+    certificate: bytes = field(repr=False, default=b"")
 
     @property
     def endpoint(self) -> str:

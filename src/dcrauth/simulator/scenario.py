@@ -1,18 +1,27 @@
 """Scenarios: what goes wrong, told beforehand by the number of a call or by time."""
 
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dcrauth._internal.arguments import path_of
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.behaviour import Fault
 from dcrauth.simulator.fields import as_said, check_fields, made
-from dcrauth.simulator.messages import ENDPOINTS, Call
+from dcrauth.simulator.messages import Call, Endpoint
 
 Action = Literal[
-    "expire-tokens", "revoke-tokens", "revoke-clients", "revoke-statement", "reinstate-statement", "expire-profiles"
+    "expire-tokens",
+    "revoke-tokens",
+    "revoke-clients",
+    "revoke-statement",
+    "reinstate-statement",
+    "expire-profiles",
+    "expire-secrets",
+    "rotate-secrets",
+    "revoke-registration-tokens",
 ]
 
 
@@ -24,7 +33,8 @@ class Step:
     what is to be done is done once, before the first of them is answered.
 
     Parameters:
-        endpoint: "register", "token", "api", or the path of an API; empty for all of these.
+        endpoint: "register", "token", "api" (of an `OAuthSimulator` "discovery" and "manage", too), or a path; empty
+            for all of these.
         fault: what goes wrong with the call.
         do: what is done to the simulator.
         first_call, last_call: from and to which call of the endpoint, counted from 1 since the scenario began; None
@@ -50,7 +60,7 @@ class Step:
         if (self.fault is None) is (self.do is None):
             raise ConfigurationError("A step of a scenario has either a fault or something to do")
         if self.endpoint:
-            check_endpoint(self.endpoint)
+            check_endpoint(self.endpoint, get_args(Endpoint))
         if self.first_call < 1 or (self.last_call is not None and self.last_call < self.first_call):
             raise ConfigurationError(
                 f"A step of a scenario goes from call {self.first_call} to call {self.last_call}: "
@@ -115,13 +125,23 @@ def table_of(path: str | Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} is nested too deeply; a table in a table in a list is enough") from None
 
 
-def check_endpoint(endpoint: str) -> None:
-    """Raise `ConfigurationError` unless *endpoint* is one that calls may have, or the path of an API."""
+def check_endpoint(endpoint: str, known: Collection[str]) -> None:
+    """Raise `ConfigurationError` unless *endpoint* is one of those that are known, or a path."""
     as_said(endpoint, str, "endpoint")
-    if endpoint not in ENDPOINTS and not endpoint.startswith("/"):
-        raise ConfigurationError(
-            f'there is no endpoint {endpoint!r}; it must be "register", "token", "api", or a path that begins with /'
-        )
+    if endpoint not in known and not endpoint.startswith("/"):
+        told = ", ".join(f'"{each}"' for each in known)
+        raise ConfigurationError(f"there is no endpoint {endpoint!r}; it must be {told}, or a path that begins with /")
+
+
+def check_possible(scenario: Scenario, endpoints: Collection[str], actions: Collection[str]) -> None:
+    """Raise `ConfigurationError` if a step concerns what this simulator has not, or does what it cannot do."""
+    for step in scenario.step:
+        if step.endpoint:
+            check_endpoint(step.endpoint, endpoints)
+        if step.do is not None and step.do not in actions:
+            raise ConfigurationError(
+                f"This simulator has nothing called {step.do!r} to do; it has {', '.join(actions)}"
+            )
 
 
 def concerns(endpoint: str, call: Call) -> bool:

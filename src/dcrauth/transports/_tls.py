@@ -1,5 +1,6 @@
 """The TLS contexts of a transport: made once, and anew only when a file that went into one is not the same any more."""
 
+import functools
 import os
 import ssl
 import stat
@@ -89,8 +90,14 @@ def openssl_authorities(*, trust_env: bool) -> tuple[str, ...]:
     Its own directory is left out: it is searched in the middle of a handshake, which no context is made anew for.
     """
     named = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR") if trust_env else None
-    usual = ssl.get_default_verify_paths().cafile if trust_env else _built_in()[0]
-    return tuple(path for path in (named, usual) if path)
+    usual = _usual_file(ssl.get_default_verify_paths)
+    return (named, usual) if named else (usual,)
+
+
+@functools.lru_cache(maxsize=2)
+def _usual_file(paths: Callable[[], ssl.DefaultVerifyPaths]) -> str:
+    """Return the file of certificates that OpenSSL was built for; to ask looks into the file system, for each call."""
+    return paths().openssl_cafile
 
 
 def _built_in() -> tuple[str | None, str | None]:
@@ -101,13 +108,15 @@ def _built_in() -> tuple[str | None, str | None]:
 
 
 def _version(path: Path) -> object:
-    """What is another when a file was written to or replaced, also behind a symbolic link.
+    """What is another when a file was written to or replaced, also behind a symbolic link; None if there is none.
 
     It always is for what is no file: a directory does not show that a file in it was written to, and a context that
     only searches it is made at once.
     """
     try:
         found = os.stat(path)
+    except FileNotFoundError:
+        return None
     except OSError:
         return object()
     if not stat.S_ISREG(found.st_mode):
