@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from dcrauth.testing import ManualClock
 
 _SETTING = _FIXTURE = "dcrauth_isolated"
-_VARIABLE = "DCRAUTH_DATA_DIRECTORY"
-"""What the default store of this process and of its children looks for."""
+_VARIABLES = ("DCRAUTH_DATA_DIRECTORY", "DCRAUTH_STORE")
+"""What says where the default store of this process and of its children is, whoever made the provider."""
 _PREFIX, _LOCK = "dcrauth-pytest-", "lock"
 
 
@@ -54,15 +54,15 @@ class _Isolation:
             _tidy()
             self._root = Path(tempfile.mkdtemp(prefix=_PREFIX))
             self._lock = _locked(self._root)
-        before, variable = self._folder, os.environ.get(_VARIABLE)
+        before, variables = self._folder, {name: os.environ.get(name) for name in _VARIABLES}
         self._count += 1
         self._folder = self._root / str(self._count)
-        os.environ[_VARIABLE] = str(self._folder)
+        _set(dict.fromkeys(_VARIABLES, str(self._folder)))
         try:
             yield self._folder
         finally:
             self._folder = before
-            _set(variable)
+            _set(variables)
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
@@ -110,11 +110,12 @@ def _is_dead(folder: Path) -> bool:
         return True
 
 
-def _set(variable: str | None) -> None:
-    if variable is None:
-        os.environ.pop(_VARIABLE, None)
-    else:
-        os.environ[_VARIABLE] = variable
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 _isolation: pytest.StashKey[_Isolation] = pytest.StashKey()

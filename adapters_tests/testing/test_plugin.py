@@ -363,6 +363,27 @@ def _sleeping(pytester: pytest.Pytester, name: str) -> Iterator[subprocess.Popen
             process.kill()
 
 
+def test_a_store_that_the_developer_has_set_is_left_alone(
+    suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider from the environment is isolated too: DCRAUTH_STORE leads to the test's folder meanwhile."""
+    monkeypatch.setenv("DCRAUTH_STORE", str(tmp_path / "precious"))
+    monkeypatch.setenv("DCRAUTH_SOFTWARE_STATEMENT", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAifQ.c2ln")
+    suite(
+        """
+from dcrauth import AdobePass, FileStore, TokenSource
+
+def test_isolated(dcrauth_isolated):
+    source = TokenSource(AdobePass.from_environment())
+    assert source._driver.store.place == FileStore(dcrauth_isolated).place
+
+def test_not_isolated():
+    assert TokenSource(AdobePass.from_environment())._driver.store.place[1].endswith("precious")
+""",
+        passed=2,
+    )
+
+
 def test_a_suite_of_others_is_left_alone(suite: Suite, pytester: pytest.Pytester, tmp_path: Path) -> None:
     """Tests that use nothing of ours get no variable, no folder, no thread and no module of ours."""
     code = """

@@ -36,15 +36,18 @@ def say(text: str) -> None:
     Raises:
         ConfigurationError: it cannot be written to.
     """
-    write_line(visible(text))
+    with output():
+        print(visible(text), flush=True)
 
 
 def write_line(text: str) -> None:
     """Write *text* and one line end to the standard output, as it is: for what programs read.
 
     Raises:
-        ConfigurationError: it cannot be written to.
+        ConfigurationError: it cannot be written to, or there is none.
     """
+    if sys.stdout is None:
+        raise ConfigurationError("There is no standard output to write to: it is closed; send it somewhere")
     with output():
         print(text, flush=True)
 
@@ -118,6 +121,16 @@ def output() -> Iterator[None]:
         ) from None
 
 
+def flush() -> None:
+    """Write what is still in the buffer of the standard output.
+
+    Raises:
+        ConfigurationError: it cannot be written to.
+    """
+    with output():
+        print(end="", flush=True)
+
+
 def shortened(text: str) -> str:
     """Return *text* as a message may show it: nothing in it that is so long that it may be a secret."""
     return _LONG.sub(lambda found: f"{found[0][:_BEGINNING]}… ({len(found[0])} characters)", visible(text))
@@ -146,8 +159,8 @@ def _width() -> int:
 
 
 def _has_boxes(stream: TextIO | None) -> bool:
-    with suppress(LookupError, UnicodeEncodeError, AttributeError):
-        "─│…".encode(stream.encoding)  # type: ignore[union-attr]  # None has no encoding, and so no boxes
+    with suppress(LookupError, UnicodeEncodeError):
+        "─│…".encode(getattr(stream, "encoding", None) or "ascii")
         return True
     return False
 

@@ -59,7 +59,7 @@ def _exported(settings: CommandSettings, file: str) -> int:
             "application uses, with --store (and --prefix, if it is a Redis) or $DCRAUTH_STORE"
         ) from None
     except StoreCorrupt as damage:
-        if settings.key_files:
+        if settings.is_encrypted:
             raise
         raise StoreCorrupt(f"{damage}. If the store is encrypted, nothing is damaged: give --key-file") from None
 

@@ -3,6 +3,7 @@
 Nothing is registered unless that is asked for, and never anything in the place of a client that is there.
 """
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from dcrauth.engine.source import TokenSource
 from dcrauth.engine.token_life import granted
 from dcrauth.errors import DCRAuthError, StoreUnavailable
 from dcrauth.policy import Policy
-from dcrauth.providers.protocol import Problem, Provider
+from dcrauth.providers.protocol import Moment, Problem, Provider, run
 from dcrauth.stores import Store
 from dcrauth.transports import Transport
 
@@ -44,7 +45,7 @@ class ClientSettings:
     def identity(self) -> Identity:
         """The key of its records."""
         provider = self.provider
-        return Identity.of(provider.register_url, provider.token_url, provider.application, self.instance)
+        return Identity.of(*provider.anchor, self.instance)
 
 
 def stored_findings(stored: StoredIdentity, now: float) -> Iterator[Finding]:
@@ -90,13 +91,15 @@ def _life_of_a_new_token(settings: ClientSettings, now: float) -> float:
     record = read_credentials(key, settings.store.get(key) or b"")
     if not isinstance(record, StoredCredentials):
         raise StoreUnavailable("The credentials were deleted while they were looked at")
-    request = provider.token_request(record.credentials)
-    found = provider.read_token(settings.transport.send(request))
-    if isinstance(found, Problem):
-        wait = answers.told_to_wait(found, now)
-        problem = answers.without_secrets(found, request)
-        raise answers.error_of(problem, request.endpoint, False, None if wait is None else now + wait)
-    return granted(found, Instant(now, 0.0), Policy()).life
+    moment = Moment(now, random=secrets.token_bytes(32))
+    result, request = run(provider.fetch_token(record.credentials, moment), settings.transport.send)
+    found = result.value
+    if not isinstance(found, Problem):
+        return granted(found, Instant(now, 0.0), Policy()).life
+    wait = answers.told_to_wait(found, now)
+    problem = found if request is None else answers.without_secrets(found, request)
+    endpoint = provider.token_url if request is None else request.endpoint
+    raise answers.error_of(problem, endpoint, False, None if wait is None else now + wait)
 
 
 def _credentials(client: Client, now: float) -> Finding:
