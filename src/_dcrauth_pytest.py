@@ -1,4 +1,4 @@
-"""The pytest plugin of dcrauth: a simulator, a clock to put forward, and a default store that is not the user's.
+"""The pytest plugin of dcrauth: simulators, a clock to put forward, and a default store that is not the user's.
 
 pytest loads it in every run of every project where dcrauth is installed, whether that has to do with us or not. So it
 stands beside the package, imports pytest and the standard library only, and does nothing until a fixture is asked for
@@ -20,7 +20,7 @@ import pytest
 
 if TYPE_CHECKING:
     from dcrauth import TokenSource
-    from dcrauth.simulator import Simulator
+    from dcrauth.simulator import OAuthSimulator, Simulator
     from dcrauth.testing import ManualClock
 
 _SETTING = _FIXTURE = "dcrauth_isolated"
@@ -130,9 +130,15 @@ def _dcrauth_simulator(_dcrauth_clock: ManualClock) -> Iterator[Simulator]:
         yield simulator
 
 
+@pytest.fixture(scope="session")
+def _dcrauth_oauth_server(_dcrauth_clock: ManualClock) -> Iterator[OAuthSimulator]:
+    with _testing("simulator").running_oauth(_dcrauth_clock) as simulator:
+        yield simulator
+
+
 @pytest.fixture
 def dcrauth_clock(dcrauth_isolated: Path, _dcrauth_clock: ManualClock) -> Iterator[ManualClock]:
-    """Put time forward: for the token sources that are made after this fixture, and for ``adobe_pass``."""
+    """Put time forward: for the token sources that are made after this fixture, and for the simulators."""
     with _dcrauth_clock.in_use():
         yield _dcrauth_clock
 
@@ -142,6 +148,13 @@ def adobe_pass(dcrauth_isolated: Path, _dcrauth_simulator: Simulator) -> Simulat
     """Adobe Pass on loopback, as new in each test: a `dcrauth.simulator.Simulator` that runs."""
     _testing("simulator").reset(_dcrauth_simulator)
     return _dcrauth_simulator
+
+
+@pytest.fixture
+def oauth_server(dcrauth_isolated: Path, _dcrauth_oauth_server: OAuthSimulator) -> OAuthSimulator:
+    """An authorization server and its API on loopback, as new in each test: a `dcrauth.simulator.OAuthSimulator`."""
+    _testing("simulator").reset_oauth(_dcrauth_oauth_server)
+    return _dcrauth_oauth_server
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ def test_damaged_credentials_stop_everything(world: World, process: Process, dam
 @pytest.mark.fault("credentials were stored by a later version", "`StoreTooNew`; they are neither read nor rewritten")
 def test_credentials_of_a_later_version_are_left_alone(world: World, process: Process) -> None:
     """A record of a later schema is neither read nor rewritten."""
-    future = b'{"format":"dcrauth","schema":2}'
+    future = b'{"format":"dcrauth","schema":3}'
     world.records[world.identity.credentials] = future
     process.run()
     assert isinstance(process.error, StoreTooNew)

@@ -12,8 +12,8 @@ import pytest
 import dcrauth
 from adapters_tests.common.programs import LIBRARIES, run
 
-OTHERS = ("niquests", "trio", "anyio", "rich", "joserfc", "redis", "cryptography", "keyring", "sqlite3", "pytest")
-EXTRAS = (*LIBRARIES, *OTHERS)
+OTHERS = ("niquests", "trio", "anyio", "rich", "typer", "joserfc", "redis", "cryptography", "keyring", "sqlite3")
+EXTRAS = (*LIBRARIES, *OTHERS, "pytest")
 DEAR = ("importlib.metadata", "asyncio", "concurrent.futures", "filelock", "platformdirs", "platform", "ssl")
 """What takes long to import, and is needed later, if at all."""
 

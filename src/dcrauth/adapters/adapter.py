@@ -68,8 +68,10 @@ class Adapter:
         Parameters:
             source: a provider such as `AdobePass`, a `TokenSource` to share between clients, or the `TokenSources` of a
                 server: then each request is of the instance that it names.
-            store: where credentials and tokens are kept; a `FileStore` in the user's data directory by default.
-            instance: what tells this user application instance from others of the same application.
+            store: where credentials and tokens are kept; by default what the provider says that was made from the
+                environment, else a `FileStore` in the user's data directory.
+            instance: what tells this user application instance from others of the same application; by default what
+                such a provider says, else "default".
             transport: what sends the two calls of a renewal; by default one on the same HTTP library.
             policy: how early, how often and how long.
             on_event: called with each event, in order, on a thread of its own.
@@ -85,7 +87,7 @@ class Adapter:
             source = TokenSource(
                 source,
                 store=store,
-                instance="default" if instance is None else instance,
+                instance=instance,
                 transport=type(self)._own_transport() if transport is None else transport,
                 policy=policy,
                 on_event=on_event,

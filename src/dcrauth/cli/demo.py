@@ -30,9 +30,10 @@ except ImportError as missing:
 
 from dcrauth import events
 from dcrauth.cli.output import output
+from dcrauth.cli.settings import store_at
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.source import TokenSource
-from dcrauth.errors import DCRAuthError, ServerUnavailable
+from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable
 from dcrauth.providers.adobe.adobe_pass import AdobePass, Environment
 from dcrauth.providers.adobe.device_info import DeviceInfo
 from dcrauth.stores import Store
@@ -195,6 +196,27 @@ class Stage:
 
 def _cost(counts: Counts, statuses: list[int]) -> Cost:
     return Cost(counts.register, counts.token, counts.api, counts.refused, statuses.count(200))
+
+
+def demo(
+    software_statement: str | None, environment: Environment | None, service_provider: str | None, store: str | None
+) -> int:
+    """Show the life of a client: all of it against the simulator, or the safe part with a statement.
+
+    Raises:
+        ConfigurationError: there is what goes along with a statement only, or that is missing.
+        DCRAuthError: the statement, the store or the service is to blame.
+    """
+    if software_statement is None:
+        if environment or service_provider or store:
+            raise ConfigurationError(
+                "--environment, --service-provider and --store go along with --software-statement only"
+            )
+        return against_simulator()
+    if service_provider is None:
+        raise ConfigurationError("--service-provider is needed along with --software-statement")
+    kept = None if store is None else store_at(store)
+    return against_service(software_statement, environment or "release-production", service_provider, kept)
 
 
 def against_simulator() -> int:

@@ -83,9 +83,18 @@ class Driver:
         except BaseException:
             self.refusals.abandon(self.statement(context.provider.register_url, context.provider.statement_digest))
             raise
+        finally:
+            self.take_back(context)
 
     def _renew(self, context: RenewalContext, give_way: Callable[[], None]) -> AccessToken:
-        perform = self._after(give_way)
+        def perform(effect: Effect) -> Any:
+            give_way()
+            if isinstance(effect, Claim):
+                return self.claimed(context, effect)
+            if isinstance(effect, Send):
+                self.notes_registration(context, effect.request)
+            return self.perform(effect)
+
         found = self.begun(context, None, perform, lambda error: carried_out(unlocked(context, error), perform))
         assert not isinstance(found, Wait)  # noqa: S101  # it waits where it is
         return found
@@ -113,6 +122,29 @@ class Driver:
             except StoreUnavailable as error:
                 return without_lock(error)
             return carried_out(renewal(context), perform)
+
+    def claimed(
+        self, context: RenewalContext, effect: Claim, wake: Callable[[], object] | None = None
+    ) -> tuple[DCRAuthError, float] | bool:
+        """Ask whether to show a statement, as `Refusals.claim` says; a renewal counts as one registration at most."""
+        refusals, progress = self.refusals, context.progress
+        claim = refusals.claim_again if progress.is_counted else refusals.claim
+        found = claim(self.statement(effect.endpoint, effect.statement), self.clock.monotonic(), wake)
+        progress.is_counted = progress.is_counted or found is True
+        return found
+
+    @staticmethod
+    def notes_registration(context: RenewalContext, request: Request) -> bool:
+        """Note that *request* is about to be sent for a renewal; return whether it registers."""
+        context.progress.is_registering = context.progress.is_registering or request.registers
+        return request.registers
+
+    def take_back(self, context: RenewalContext) -> None:
+        """Count no registration for a renewal that ends, or waits, without having sent one."""
+        progress = context.progress
+        if progress.is_counted and not progress.is_registering:
+            progress.is_counted = False
+            self.refusals.unsent()
 
     def forget(self, context: RenewalContext, *, unregister: bool = False) -> bool:
         """Delete the credentials of *context* on purpose, under the store's lock; return whether there were any.

@@ -261,8 +261,7 @@ def _canonical(frame: dict[str, Any]) -> bytes:
 
 def _corrupt(key: str, reason: str) -> StoreCorrupt:
     return StoreCorrupt(
-        f"Record {_short(key)} of the store is damaged: {reason}. It was left as it is; restore it from a backup, "
-        "or move it away to register again (which logs end users out)"
+        f"Record {_short(key)} of the store is damaged: {reason}. It was left as it is; restore it from a backup"
     )
 
 

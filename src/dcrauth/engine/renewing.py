@@ -7,6 +7,7 @@ from dcrauth.engine.driver import Driver
 from dcrauth.engine.effects import RenewalContext
 from dcrauth.engine.job import Job, Wait
 from dcrauth.engine.single_flight import Flight
+from dcrauth.engine.store_health import health_of
 from dcrauth.engine.turn import Turn
 from dcrauth.errors import DCRAuthError, as_ours
 
@@ -35,7 +36,9 @@ class Renewing(Job):
         *,
         is_urgent: bool,
     ) -> None:
-        super().__init__((driver.breaker, driver.clock), driver.clock, is_urgent=is_urgent)
+        super().__init__(
+            (driver.breaker, driver.clock), driver.clock, is_urgent=is_urgent, store=health_of(driver.store)
+        )
         self._driver, self._flight, self._begin = driver, flight, begin
         self._finish, self._fail = finish, fail
         self._context: RenewalContext | None = None

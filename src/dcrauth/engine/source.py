@@ -46,9 +46,10 @@ class TokenSource(Confidential):
 
     Parameters:
         provider: the authorization server, such as `AdobePass`.
-        store: where credentials and tokens are kept; a `FileStore` in the user's data directory by default, which is
-            looked for at once: that may block.
-        instance: what tells this user application instance from others of the same application.
+        store: where credentials and tokens are kept; by default what the provider says that was made from the
+            environment, else a `FileStore` in the user's data directory, which is looked for at once: that may block.
+        instance: what tells this user application instance from others of the same application; by default what such a
+            provider says, else "default".
         transport: what sends the two calls of a renewal; by default one on the first HTTP library that is installed, at
             last on Python's own.
         policy: how early, how often and how long.
@@ -64,19 +65,20 @@ class TokenSource(Confidential):
         provider: Provider,
         *,
         store: Store | None = None,
-        instance: str = "default",
+        instance: str | None = None,
         transport: Transport | None = None,
         policy: Policy | None = None,
         on_event: Callable[[events.Event], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
         check_settings(provider, store, transport, policy, clock)
+        instance = _default_instance(provider) if instance is None else instance
         check_text(instance, "instance")
         # What renewals take is imported here: importing the package is cheaper without, and no renewal imports it.
         from dcrauth.engine.options import SourceOptions  # noqa: PLC0415
         from dcrauth.engine.renewing import Renewing  # noqa: F401, PLC0415
 
-        store = _default_store() if store is None else store
+        store = _default_store(provider) if store is None else store
         options = SourceOptions.of(provider, store, transport, policy, on_event, clock)
         self._begin(options, provider, instance)
         fork.watch(self)
@@ -437,7 +439,15 @@ def check_settings(provider: object, store: object, transport: object, policy: o
         check_methods(clock, "clock", Clock, "a Clock(…)")
 
 
-def _default_store() -> Store:
+def _default_instance(provider: Provider) -> str:
+    return getattr(provider, "default_instance", None) or "default"
+
+
+def _default_store(provider: Provider) -> Store:
+    if (where := getattr(provider, "default_store", None)) is not None:
+        from dcrauth.stores.by_url import open_store  # noqa: PLC0415  # as below
+
+        return open_store(where)
     from dcrauth.stores.file import FileStore  # noqa: PLC0415  # for those who have not chosen another one
 
     return FileStore()

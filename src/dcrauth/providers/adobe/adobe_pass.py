@@ -30,6 +30,7 @@ from dcrauth.providers.protocol import (
     Verdict,
     asked,
 )
+from dcrauth.providers.settings import Settings, read_settings
 from dcrauth.providers.software_statement import SoftwareStatement
 
 __all__ = ["ENVIRONMENTS", "AdobePass", "EnhancedError", "Environment", "enhanced_error"]
@@ -89,6 +90,12 @@ class AdobePass(Confidential):
     device_headers = ("X-Device-Info", "X-Forwarded-For")
     """What a request says of its device that registrations and token calls want to know as well."""
 
+    default_store: str | None = None
+    """Where a source of tokens keeps what it has if it is not told: what `dcrauth.open_store` takes."""
+
+    default_instance: str | None = None
+    """Which instance a source of tokens is of if it is not told."""
+
     def __init__(
         self,
         software_statement: SoftwareStatement | str | os.PathLike[str] | IO[str] | IO[bytes],
@@ -118,6 +125,46 @@ class AdobePass(Confidential):
         self.token_url = f"{bases[0]}/o/client/token"
         self.protected_origins = frozenset(origin_of(url) for url in guarded)
         self._describe_device(device_info, forwarded_for, device_identifier)
+
+    @classmethod
+    @discreet
+    def from_environment(cls, profile: str | None = None) -> Self:
+        """Return the provider that variables and profiles describe, for this machine as the streaming device.
+
+        It brings its store and its instance along: what is made of it keeps its credentials where the command
+        ``dcrauth`` has them, unless it is told otherwise.
+
+        Parameters:
+            profile: the name of a profile; by default that in ``DCRAUTH_PROFILE``, else ``default``, if it is there.
+
+        Raises:
+            ConfigurationError: there is no such profile, no statement is named, or a setting is wrong.
+        """
+        return cls.from_settings(read_settings(profile))
+
+    @classmethod
+    @discreet
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the provider that *settings* describe, as `from_environment` does.
+
+        Raises:
+            ConfigurationError: no statement is named, or a setting is wrong.
+        """
+        if (statement := settings["software_statement"]) is None:
+            raise ConfigurationError(
+                "No software statement is named: set DCRAUTH_SOFTWARE_STATEMENT to the path of its file, or "
+                f"software_statement in a profile in {settings.config}"
+            )
+        environment: Any = settings["environment"]
+        made = cls(
+            statement,
+            environment=environment,
+            base_url=settings["base_url"],
+            device_info=DeviceInfo.detect(),
+            device_identifier=settings["device_identifier"],
+        )
+        made.default_store, made.default_instance = settings["store"], settings["instance"]
+        return made
 
     @discreet
     def for_device(
