@@ -76,5 +76,5 @@ def test_an_oauth_server_is_simulated(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_settings_of_the_other_kind_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Settings of Adobe Pass are refused with --oauth, by the name of what is not known."""
     (tmp_path / "adobe.toml").write_text('environments = ["staging"]\n')
-    assert main(["simulate", "--oauth", "--settings", str(tmp_path / "adobe.toml")]) == 1
+    assert main(["simulate", "--oauth", "--settings", str(tmp_path / "adobe.toml")]) == 2
     assert "has no 'environments'; there is host, port" in capsys.readouterr().err

@@ -23,7 +23,7 @@ def most_at_one_endpoint(workers: int) -> int:
 
 
 def most_with_one_store(limit: int) -> int:
-    """Return how many of *limit* jobs of an endpoint may use one store: it may hang while the endpoint answers others."""
+    """Return how many of *limit* jobs of an endpoint may use one store, which may hang by itself."""
     return max(1, limit - _FOR_OTHER_STORES)
 
 
