@@ -66,7 +66,7 @@ def _named(settings: Settings) -> Named | None:
     if settings["software_statement"] is None:
         return None
     provider, instance = AdobePass.from_settings(settings), _instance(settings)
-    identity = Identity.of(provider.register_url, provider.token_url, provider.application, instance)
+    identity = Identity.of(*provider.anchor, instance)
     return Named(identity, provider.application, instance, provider.statement_digest)
 
 

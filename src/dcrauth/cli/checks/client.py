@@ -17,7 +17,8 @@ from dcrauth.engine.source import TokenSource
 from dcrauth.engine.token_life import granted
 from dcrauth.errors import DCRAuthError, StoreUnavailable
 from dcrauth.policy import Policy
-from dcrauth.providers.protocol import Problem, Provider
+from dcrauth.providers.adobe.adobe_pass import AdobePass
+from dcrauth.providers.protocol import Problem
 from dcrauth.stores import Store
 from dcrauth.transports import Transport
 
@@ -35,7 +36,7 @@ class ClientSettings:
         transport: what calls the server.
     """
 
-    provider: Provider
+    provider: AdobePass
     store: Store
     instance: str
     transport: Transport
@@ -43,8 +44,7 @@ class ClientSettings:
     @property
     def identity(self) -> Identity:
         """The key of its records."""
-        provider = self.provider
-        return Identity.of(provider.register_url, provider.token_url, provider.application, self.instance)
+        return Identity.of(*self.provider.anchor, self.instance)
 
 
 def stored_findings(stored: StoredIdentity, now: float) -> Iterator[Finding]:
