@@ -55,10 +55,15 @@ def updated(context: RenewalContext, client: StoredCredentials) -> Steps[StoredC
         StoreError: the store has failed; what was answered may be lost, and the former token is tried next time.
     """
     outcome = yield from managed(context, client, "update")
-    if isinstance(outcome, Problem):
-        return None
+    return None if isinstance(outcome, Problem) else (yield from in_place(context, client, outcome))
+
+
+def in_place(
+    context: RenewalContext, client: StoredCredentials, answered: ClientCredentials
+) -> Steps[StoredCredentials | None]:
+    """Put what the server has answered in the place of *client*, which is kept aside, before anything of it is used."""
     yield from kept_aside(context, client)
-    successor = replaced(outcome, registered_at=(yield Now()).wall, replaced_at=client.credentials.replaced_at)
+    successor = replaced(answered, registered_at=(yield Now()).wall, replaced_at=client.credentials.replaced_at)
     fresh = write_credentials(context.identity.credentials, successor, client.generation + 1)
     won = yield Replace(context.identity.credentials, fresh.data, client.data)
     found = yield from stored(context)
@@ -68,11 +73,16 @@ def updated(context: RenewalContext, client: StoredCredentials) -> Steps[StoredC
 
 
 def is_gone(context: RenewalContext, client: StoredCredentials) -> Steps[bool | None]:
-    """Ask the server whether it knows the client; None where that cannot be asked, or is not answered."""
+    """Ask the server whether it knows the client; None where that cannot be asked, or is not answered.
+
+    Servers may answer even that with another secret, and another token to manage the client with (RFC 7592 §2.1).
+    """
     outcome = yield from managed(context, client, "confirm")
-    if not isinstance(outcome, Problem):
-        return False
-    return True if outcome.status == GONE else None
+    if isinstance(outcome, Problem):
+        return True if outcome.status == GONE else None
+    if (outcome.client_secret, outcome.metadata) != (client.credentials.client_secret, client.credentials.metadata):
+        yield from in_place(context, client, outcome)
+    return False
 
 
 def managed(context: RenewalContext, client: StoredCredentials, what: str) -> Steps[ClientCredentials | Problem]:
@@ -83,7 +93,7 @@ def managed(context: RenewalContext, client: StoredCredentials, what: str) -> St
     if begun is None:
         return Problem("this client cannot be managed")
     key = context.identity.credentials
-    outcome, _ = yield from attempted(context, begun, False, lambda found: storable(key, found))
+    outcome, _ = yield from attempted(context, begun, lambda found: storable(key, found))
     return outcome
 
 

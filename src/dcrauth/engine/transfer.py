@@ -140,7 +140,7 @@ def import_client(
         ConfigurationError: *client* can be none.
         StoreError: it cannot be written.
     """
-    key = Identity.of(provider.register_url, provider.token_url, provider.application, instance).credentials
+    key = Identity.of(*provider.anchor, instance).credentials
     if storable(key, client) is None:
         raise ConfigurationError("These can be no client credentials: id and secret are text that is not empty")
     return _written(store, [(key, write_credentials(key, client).data)], overwrite)
