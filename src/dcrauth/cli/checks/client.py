@@ -18,6 +18,7 @@ from dcrauth.engine.source import TokenSource
 from dcrauth.engine.token_life import granted
 from dcrauth.errors import DCRAuthError, StoreUnavailable
 from dcrauth.policy import Policy
+from dcrauth.providers.adobe.adobe_pass import AdobePass
 from dcrauth.providers.protocol import Moment, Problem, run
 from dcrauth.stores import Store
 from dcrauth.transports import Transport
