@@ -25,7 +25,7 @@ class DCRAuthPlugin(AuthPlugin):  # type: ignore[misc]  # HTTPie has no types
     auth_parse = False  # -a has a profile, and no password
     raw_auth: str | None = None
 
-    def get_auth(self, username: str | None = None, password: str | None = None) -> AuthBase:
+    def get_auth(self, username: str | None = None, password: str | None = None) -> AuthBase:  # noqa: ARG002  # HTTPie's
         """Return what signs with the settings of the profile that ``-a`` names, else with those of the environment."""
         return _FromEnvironment(self.raw_auth)
 

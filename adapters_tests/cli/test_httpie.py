@@ -77,7 +77,7 @@ def calls(simulator: dict[str, str]) -> tuple[int, int]:
 
 @pytest.mark.slow
 def test_a_token_that_was_revoked_is_renewed(http: Any, simulator: dict[str, str]) -> None:
-    """Two calls share one client and one token; after the token is revoked a call succeeds, with one token call more."""
+    """Calls share one client and one token; after the token is revoked a call succeeds, with one token call more."""
     url = f"{simulator['base_url']}/api/v2/REF30/configuration"
     arguments = ("-A", "dcrauth", "-a", "practice", "--print=hb", url)
     for _ in range(2):
