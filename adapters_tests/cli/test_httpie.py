@@ -24,7 +24,7 @@ pytest.importorskip("httpie", reason="it is in an extra of its own")
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A simulator in a process of its own, which ends by itself; what it says of itself, by name."""
-    command = [sys.executable, "-u", "-m", "dcrauth", "simulate", "--seconds", "50"]
+    command = [sys.executable, "-u", "-m", "dcrauth", "simulate", "--seconds", "240"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=inherited()) as process:
         assert process.stdout is not None
         said: dict[str, str] = {}

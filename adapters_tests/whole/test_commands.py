@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import pytest
+import requests
 
 from adapters_tests.cli.running import NOT_INHERITED
 from dcrauth.simulator import Simulator
@@ -29,8 +30,8 @@ NOT_RUN = {
     ". .venv/bin/activate": "it enters an environment to work on the package",
     "bash .ci/run": "it runs the tests, of which this is one",
     "SOFTWARE_STATEMENT=statement.txt locust": "it is a minute of load; its locustfile runs as code of the page",
-    "python dcrauth/docs/examples/entitlements_httpx.py": "it waits for somebody to log in, whom test_examples plays",
-    "python entitlements_httpx.py": "it waits for somebody to log in, whom test_examples plays",
+    "python dcrauth/docs/examples/entitlements_httpx.py": "it waits for somebody to log in, whom a test below plays",
+    "python entitlements_httpx.py": "it waits for somebody to log in, whom a test below plays",
 }
 """How commands begin that are not run, and why."""
 
@@ -38,7 +39,9 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(300),
     pytest.mark.skipif(sys.version_info >= (3, 12), reason="the commands of the documentation are tried on one Python"),
-    pytest.mark.skipif(not (which("bash") and which("curl")), reason="the pages are about a shell with curl"),
+    pytest.mark.skipif(
+        not (shutil.which("bash") and shutil.which("curl")), reason="the pages are about a shell with curl"
+    ),
 ]
 
 
@@ -102,18 +105,17 @@ def at_home(folder: Path, programs: Path, adobe: Simulator) -> dict[str, Any]:
     (folder / "secret.txt").write_text("a secret\n")
     (folder / "client.json").write_text('{"client_id": "by hand", "client_secret": "a secret"}')
     (folder / ".curlrc").write_text("silent\nshow-error\n")  # no progress, which curl shows where there is no terminal
+    settings = {"DCRAUTH_BASE_URL": adobe.url, "DCRAUTH_SOFTWARE_STATEMENT": "statement.txt"}
+    return alone(folder, PATH=f"{programs}:{os.environ['PATH']}", **settings)
+
+
+def alone(folder: Path, **variables: str) -> dict[str, Any]:
+    """Return how a program is run in *folder*, which is its home as well, without this process's settings."""
     ignored = {name for name in os.environ if name.startswith("PYTHON")} | NOT_INHERITED
     inherited = {name: value for name, value in os.environ.items() if name not in ignored}
-    given = {
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "HOME": str(folder),
-        "XDG_CONFIG_HOME": str(folder / "config"),
-        "XDG_DATA_HOME": str(folder / "data"),
-        "DCRAUTH_BASE_URL": adobe.url,
-        "DCRAUTH_SOFTWARE_STATEMENT": "statement.txt",
-    }
+    home = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "XDG_DATA_HOME": str(folder / "data")}
     pipes = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": 120}
-    return {**pipes, "cwd": folder, "env": inherited | given}
+    return {**pipes, "cwd": folder, "env": inherited | home | variables}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
@@ -130,6 +132,31 @@ def test_the_commands_of_a_page_run(block: Block, request: pytest.FixtureRequest
         assert (done.returncode, done.stderr) == (0, "")
         assert adobe.counts.refused == 0
         assert adobe.counts.api >= len(re.findall(r"^(?:curl|http) ", block.commands, re.MULTILINE))
+
+
+def test_the_code_of_the_tutorial_runs_in_an_empty_folder(programs: Path, tmp_path: Path) -> None:
+    """A newcomer who pastes the tutorial into one file, with nothing but the wheel, comes to its end."""
+    pasted = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "tutorial.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "tutorial.py").write_text("\n".join(pasted))
+    done = subprocess.run([programs / "python", "tutorial.py"], check=False, **alone(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Registered(identity=" in done.stdout
+
+
+def test_the_program_of_the_tutorial_has_an_answer(programs: Path, tmp_path: Path) -> None:
+    """The program that is saved from the page shows a link, and after the login there what may be watched."""
+    shutil.copy(ROOT / "docs" / "examples" / "entitlements_httpx.py", tmp_path)
+    pipes = {"cwd": tmp_path, "env": alone(tmp_path)["env"], "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([programs / "python", "-u", "entitlements_httpx.py"], **pipes) as program:
+        assert program.stdout is not None
+        try:
+            link = next(line.split()[-1] for line in program.stdout if line.startswith("Log in: "))
+            server, _, rest = link.partition("/api/")
+            order = {"code": rest.rpartition("/")[2], "user": "alice"}
+            requests.post(f"{server}/control/log-in", json=order, timeout=20).raise_for_status()
+            assert "news: may be watched\n" in list(program.stdout)
+        finally:
+            program.terminate()
 
 
 def test_what_is_not_run_is_there() -> None:
