@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -88,6 +89,17 @@ def test_a_restart_needs_no_registration_and_no_discovery(oauth: OAuthSimulator,
     oauth.expire_tokens()
     scope_of(make_source(provider=served_by(oauth), store=store), oauth)
     assert (oauth.counts.discovery, oauth.counts.register, oauth.counts.token) == (1, 1, 2)
+
+
+def test_a_cold_crowd_makes_one_call_of_each(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """However many ask at once, the issuer is asked, the client registered and a token fetched once, for each scope."""
+    oauth.behaviour = OAuthBehaviour(register_delay=0.02, token_delay=0.02)
+    store, server = MemoryStore(), served_by(oauth, scope="read write")
+    sources = [make_source(provider=server.for_scope(scope), store=store) for scope in ("read", "write")]
+    with ThreadPoolExecutor(20) as pool:
+        tokens = set(pool.map(lambda number: sources[number % 2].token().value, range(40)))
+    assert len(tokens) == 2
+    assert (oauth.counts.register, oauth.counts.token) == (1, 2)
 
 
 def test_two_scopes_are_two_tokens_of_one_client(oauth: OAuthSimulator, make_source: MakeSource) -> None:
