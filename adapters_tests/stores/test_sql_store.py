@@ -2,52 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from adapters_tests.servers.database_servers import DatabaseServer, MariaDBServer, Pooler, PostgresServer
+from adapters_tests.servers.database_servers import MariaDBServer, Pooler, PostgresServer
+from adapters_tests.servers.redis_server import Line
 from adapters_tests.stores import kinds_of_stores as kinds
 from adapters_tests.stores.kinds_of_stores import Kind
 from adapters_tests.stores.test_stores import Contract
+from dcrauth import Store
 
 
-@pytest.fixture(scope="session")
-def database_folder() -> Iterator[Path]:
-    """A folder that the users of the servers may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="dcrauth-databases-"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def postgres(database_folder: Path) -> Iterator[PostgresServer]:
-    """A PostgreSQL."""
-    with PostgresServer(database_folder / "postgres") as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def mariadb(database_folder: Path) -> Iterator[MariaDBServer]:
-    """A MariaDB, and a database in it."""
-    with MariaDBServer(database_folder / "mariadb") as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def pooler(database_folder: Path, postgres: PostgresServer) -> Iterator[DatabaseServer]:
-    """A PgBouncer in front of the PostgreSQL."""
-    with Pooler(database_folder / "pooler", postgres) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def mariadb_url(mariadb: MariaDBServer) -> str:
-    """A database with the collation that it has unless told otherwise."""
-    return mariadb.database()
+def at(url: str, line: Line) -> str:
+    """Return the URL of a database as it is reached by a line."""
+    return str(sa.make_url(url).set(port=line.port).render_as_string(hide_password=False))
 
 
 class TestSQLiteBySQL(Contract):
@@ -58,12 +30,27 @@ class TestSQLiteBySQL(Contract):
         return kinds.in_sql(f"sqlite:///{tmp_path}/records.db")
 
 
-class TestPostgres(Contract):
+class OverALine(Contract):
+    """The contract with its hook for lost answers."""
+
+    line_under_test: Line
+
+    @contextmanager
+    def losing_the_answer(self, store: Store) -> Iterator[None]:
+        line = self.line_under_test
+        line.cut_at(b"records_", "after")
+        yield
+        assert line.cuts_left == 0
+
+
+class TestPostgres(OverALine):
     """SQLStore in PostgreSQL."""
 
     @pytest.fixture
-    def kind(self, postgres: PostgresServer) -> Kind:
-        return kinds.in_sql(postgres.url)
+    def kind(self, postgres: PostgresServer) -> Iterator[Kind]:
+        with Line(postgres) as line:
+            self.line_under_test = line
+            yield kinds.in_sql(at(postgres.url, line))
 
 
 class TestPooled(Contract):
@@ -74,12 +61,14 @@ class TestPooled(Contract):
         return kinds.in_sql(pooler.url)
 
 
-class TestMariaDB(Contract):
+class TestMariaDB(OverALine):
     """SQLStore in MariaDB."""
 
     @pytest.fixture
-    def kind(self, mariadb_url: str) -> Kind:
-        return kinds.in_sql(mariadb_url)
+    def kind(self, mariadb: MariaDBServer, mariadb_url: str) -> Iterator[Kind]:
+        with Line(mariadb) as line:
+            self.line_under_test = line
+            yield kinds.in_sql(at(mariadb_url, line))
 
 
 class TestEncryptedPostgres(Contract):

@@ -98,6 +98,7 @@ _LATER = {
     "EncryptedStore": "encrypted",
     "FileStore": "file",
     "RedisStore": "redis",
+    "SQLStore": "sql",
     "SQLiteStore": "sqlite",
     "open_store": "by_url",
 }

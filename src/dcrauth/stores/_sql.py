@@ -23,6 +23,8 @@ _READ_TIMEOUT = 10
 _CONNECTIONS = 20
 _WAIT_FOR_A_CONNECTION = 20.0
 
+_TRANSACTIONS = dict.fromkeys(("postgresql", "mysql", "mariadb"), "READ COMMITTED") | {"sqlite": "SERIALIZABLE"}
+
 _NOT_DONE = {"40001", "40P01", "55P03"}
 """SQLSTATEs that say that nothing was done, and that another attempt may succeed."""
 
@@ -150,7 +152,7 @@ def _url(database: object) -> URL:
     if isinstance(database, str):
         try:
             return make_url(database)
-        except exc.ArgumentError:
+        except (exc.ArgumentError, ValueError):
             """Its text may quote the password."""
     raise ConfigurationError(
         f"SQLStore takes the URL of a database, such as {KINDS}, or an Engine of SQLAlchemy. In a URL, each of "
@@ -162,7 +164,9 @@ def _made(url: URL) -> Engine:
     if url.get_backend_name() not in DIALECTS:
         raise ConfigurationError(f"SQLStore knows {KINDS}, not {url.drivername:.40}://")
     try:
-        return sa.create_engine(url, hide_parameters=True, connect_args=_arguments(url), **_pool(url))
+        return sa.create_engine(
+            url, hide_parameters=True, isolation_level="AUTOCOMMIT", connect_args=_arguments(url), **_pool(url)
+        )
     except ImportError as reason:
         missing = reason.name or "a driver"
     except (exc.ArgumentError, exc.NoSuchModuleError):
@@ -179,6 +183,7 @@ def _pool(url: URL) -> dict[str, Any]:
         "max_overflow": 0,
         "pool_timeout": _WAIT_FOR_A_CONNECTION,
         "pool_use_lifo": True,
+        "pool_reset_on_return": None,  # no call leaves a transaction open
     }
 
 
@@ -192,6 +197,13 @@ def _arguments(url: URL) -> dict[str, Any]:
     if driver in {"pymysql", "mysqldb"}:
         return {"connect_timeout": _TIMEOUT, "read_timeout": _READ_TIMEOUT, "write_timeout": _READ_TIMEOUT}
     return {}
+
+
+def levels(engine: Engine, *, is_users: bool) -> tuple[Engine, Engine]:
+    """Return two engines on the connections of *engine*: each statement by itself, and several in a transaction."""
+    together = {} if is_users else {"isolation_level": _TRANSACTIONS[engine.dialect.name]}
+    at_once = {"isolation_level": "AUTOCOMMIT"} if is_users else {}
+    return without_echo(engine, preserve_rowcount=True, **at_once), without_echo(engine, **together)
 
 
 def without_echo(engine: Engine, **options: Any) -> Engine:
@@ -223,7 +235,7 @@ def reason(fault: Exception) -> str:
     """Return what kind of fault it is, and what to do; its text is left out, which may quote a record."""
     if isinstance(fault, exc.TimeoutError):
         return f"all connections of the pool were in use for {_WAIT_FOR_A_CONNECTION:g} s or more; give it more of them"
-    if not isinstance(fault, exc.DBAPIError):
+    if not isinstance(fault, exc.DBAPIError):  # of a driver, before SQLAlchemy has turned it into one of its own
         return type(fault).__name__
     code = _state(fault) or (str(_number(fault)) if _number(fault) else "")
     return type(fault.orig).__name__ + (f" ({code})" if code else "") + _remedy(fault)
@@ -269,7 +281,7 @@ _REMEDIES = (
         "it takes no writes here, as a replica does not: name the primary",
         ("25006",),
         (1290, 1792, 1836),
-        ("readonly database",),
+        ("readonly database", "session is read-only"),
     ),
     _Remedy(
         "grant its user SELECT, INSERT, UPDATE and DELETE on the tables of the store", ("42501",), (1142, 1044, 1227)

@@ -77,8 +77,8 @@ class SQLStore(Confidential):
         self._records = _sql.records_table(table, metadata, schema)
         self._leases = _sql.leases_table(f"{table}_leases", metadata, schema)
         self._metadata = metadata
-        self._at_once = _sql.without_echo(self._engine, isolation_level="AUTOCOMMIT", preserve_rowcount=True)
-        self._together = _sql.without_echo(self._engine)
+        self._at_once, self._together = _sql.levels(self._engine, is_users=self._is_users)
+        self._faults = (sa.exc.SQLAlchemyError, self._engine.dialect.dbapi.Error)  # type: ignore[union-attr]
         self._process = os.getpid()
         fork.watch(self)
 
@@ -142,12 +142,14 @@ class SQLStore(Confidential):
         value = partial(self._value, self._rows(keys))
         return {key: reading(value, key) for key in keys}
 
+    @discreet
     def add(self, key: str, value: bytes) -> bool:
         """Write a record unless there is one; return whether it was written."""
         row = _row(key, value)
         statement = _sql.insert_unless_there(self._records, row, self._dialect)
         return self._decided(key, row["mark"], statement, lambda found: found is None)
 
+    @discreet
     def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
         """Write a record if the present one is *expected*; return whether it was written."""
         records, row = self._records, _row(key, value)
@@ -157,6 +159,7 @@ class SQLStore(Confidential):
             key, row["mark"], statement, lambda found: found is not None and bytes(found[1]) == expected
         )
 
+    @discreet
     def put(self, key: str, value: bytes) -> None:
         """Write a record; the last writer wins."""
         self._changed("write a record", _sql.upsert(self._records, _row(key, value), self._dialect))
@@ -227,10 +230,14 @@ class SQLStore(Confidential):
         return is_taken and now() - begun < LEASE / 2
 
     def _is_inserted(self, statement: Any) -> bool:
-        try:
-            return self._attempted("lock an identity", lambda: self._rows_changed(statement)) == 1
-        except (_Duplicate, _Lost):
-            return False
+        for _ in range(2):
+            try:
+                return self._attempted("lock an identity", lambda: self._rows_changed(statement)) == 1
+            except _Duplicate:
+                return False  # if it is ours, as its answer was lost, it is taken over next
+            except _Lost:
+                """Where the connection had ended before, another one will do."""
+        return False
 
     def _extend(self, key: str, owner: bytes) -> None:
         leases, clock = self._leases, _sql.clock(self._dialect)
@@ -333,7 +340,7 @@ class SQLStore(Confidential):
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return act()
-            except sa.exc.SQLAlchemyError as fault:
+            except self._faults as fault:
                 failure = _kind_of(fault)(self._told(doing, fault))
                 is_over = attempt == _ATTEMPTS or not _sql.is_not_done(fault)
             if is_over:
