@@ -78,6 +78,7 @@ class Leases:
         with self._guard:
             self._held[held] = None
         self._thread.ensure()
+        self._gate.set()
 
     def _has_some(self) -> bool:
         return bool(self._held)
@@ -88,7 +89,8 @@ class Leases:
             wait = self.look()
             if self._held:
                 last_held = self._clock()
-            self._gate.wait(min(wait, 1.0))
+            self._gate.wait(wait)
+            self._gate.clear()
 
     def look(self) -> float:
         """Extend what is due; return the seconds until something is again."""
@@ -99,7 +101,7 @@ class Leases:
             each.due = moment + each.every
             self._extend(each)
         with self._guard:
-            return max(0.0, min((each.due for each in self._held), default=moment + 1.0) - self._clock())
+            return max(0.0, min((each.due for each in self._held), default=moment + _IDLE) - self._clock())
 
     def _extend(self, held: _Held) -> None:
         try:
