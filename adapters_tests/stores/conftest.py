@@ -35,6 +35,12 @@ def postgres(database_folder: Path) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
+def postgres_url(postgres: PostgresServer) -> str:
+    """A database."""
+    return postgres.url
+
+
+@pytest.fixture(scope="session")
 def mariadb(database_folder: Path) -> Iterator[MariaDBServer]:
     """A MariaDB, and a database in it."""
     with MariaDBServer(database_folder / "mariadb") as server:

@@ -25,7 +25,7 @@ except ImportError as missing:
 from dcrauth._internal.arguments import check_seconds, check_text, wrong
 from dcrauth._internal.confidential import Confidential, discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable, StoreWarning
-from dcrauth.stores import Reading, reading
+from dcrauth.stores import Closing, Reading, reading
 from dcrauth.stores._leases import LEASE, LEASES
 from dcrauth.stores._listing import Unread
 from dcrauth.stores._redis import (
@@ -91,7 +91,7 @@ class _Record:
 
 
 @discreet_constructor
-class RedisStore(Confidential):
+class RedisStore(Confidential, Closing):
     """A store in a Redis (6 or later) or Valkey server, for all hosts that can reach it.
 
     Parameters:
@@ -123,6 +123,7 @@ class RedisStore(Confidential):
                 f"The lease of a RedisStore is {_SHORTEST_LEASE} s or more, and replicas are 0 to {_MOST_REPLICAS}"
             )
         self._client: Any = client_of(server)
+        self._is_users = not isinstance(server, str)
         self._where = address_of(self._client)
         self._prefix = prefix
         self._records, self._locks, self._scratch = (
@@ -143,6 +144,12 @@ class RedisStore(Confidential):
     def place(self) -> tuple[str, ...]:
         """Where the records are, however many objects lead there."""
         return "redis", self._where, str(self._client.connection_pool.connection_kwargs.get("db") or 0), self._prefix
+
+    def close(self) -> None:
+        """Close the connections, unless the client is yours; the next call opens them again."""
+        if not self._is_users:
+            self._client.close()
+            self._client.connection_pool.disconnect()
 
     def get(self, key: str) -> bytes | None:
         """Return the record under *key*, or None if the server has none."""

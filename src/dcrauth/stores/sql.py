@@ -15,8 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -25,7 +24,7 @@ from dcrauth._internal.arguments import check_text
 from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, unfailing
 from dcrauth._internal.steady import now
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable
-from dcrauth.stores import Reading, _sql, reading  # first _sql, which says what to install
+from dcrauth.stores import Closing, Reading, _sql, reading  # first _sql, which says what to install
 from dcrauth.stores._leases import LEASE, LEASES
 from dcrauth.stores._listing import Unread
 
@@ -44,7 +43,7 @@ T = TypeVar("T")
 
 
 @discreet_constructor
-class SQLStore(Confidential):
+class SQLStore(Confidential, Closing):
     """A store in a SQL database, for all hosts that can reach it.
 
     Parameters:
@@ -90,14 +89,6 @@ class SQLStore(Confidential):
     @unfailing
     def __repr__(self) -> str:
         return f"<SQLStore in {self._records.fullname} of {self._where}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def place(self) -> tuple[str, ...]:
