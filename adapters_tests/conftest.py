@@ -12,7 +12,7 @@ from adapters_tests.common.clock import EAGER, ManualClock
 from adapters_tests.common.other_process import OtherProcess
 from adapters_tests.servers.redis_server import RedisServer
 from dcrauth import AdobePass, MemoryStore, TokenSource
-from dcrauth.simulator import Behaviour, Simulator
+from dcrauth.simulator import Behaviour, OAuthSimulator, Simulator
 
 
 @pytest.fixture
@@ -32,6 +32,13 @@ def adobe(time: ManualClock) -> Iterator[Simulator]:
 def foreign(time: ManualClock) -> Iterator[Simulator]:
     """A second origin, which must never see anything of ours."""
     with Simulator(Behaviour(), clock=time.wall) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def oauth(time: ManualClock) -> Iterator[OAuthSimulator]:
+    """A running authorization server."""
+    with OAuthSimulator(clock=time.wall) as simulator:
         yield simulator
 
 

@@ -12,6 +12,7 @@ source_suffix = {".md": "markdown"}
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 
+autodoc_mock_imports = ["niquests"]  # which is nowhere but in an environment of its own
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True

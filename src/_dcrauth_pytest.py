@@ -1,4 +1,4 @@
-"""The pytest plugin of dcrauth: a simulator, a clock to put forward, and a default store that is not the user's.
+"""The pytest plugin of dcrauth: simulators, a clock to put forward, and a default store that is not the user's.
 
 pytest loads it in every run of every project where dcrauth is installed, whether that has to do with us or not. So it
 stands beside the package, imports pytest and the standard library only, and does nothing until a fixture is asked for
@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,12 @@ import pytest
 
 if TYPE_CHECKING:
     from dcrauth import TokenSource
-    from dcrauth.simulator import Simulator
+    from dcrauth.simulator import OAuthSimulator, Simulator
     from dcrauth.testing import ManualClock
 
 _SETTING = _FIXTURE = "dcrauth_isolated"
-_VARIABLE = "DCRAUTH_DATA_DIRECTORY"
-"""What the default store of this process and of its children looks for."""
+_VARIABLES = ("DCRAUTH_DATA_DIRECTORY", "DCRAUTH_STORE")
+"""What says where the default store of this process and of its children is, whoever made the provider."""
 
 
 class _Isolation:
@@ -44,15 +44,15 @@ class _Isolation:
     @contextmanager
     def new_folder(self) -> Iterator[Path]:
         """Have the default store use a folder of its own meanwhile."""
-        before, variable = self._folder, os.environ.get(_VARIABLE)
+        before, variables = self._folder, {name: os.environ.get(name) for name in _VARIABLES}
         self._count += 1
         self._folder = self._root / str(self._count)
-        os.environ[_VARIABLE] = str(self._folder)
+        _set(dict.fromkeys(_VARIABLES, str(self._folder)))
         try:
             yield self._folder
         finally:
             self._folder = before
-            _set(variable)
+            _set(variables)
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
@@ -68,11 +68,12 @@ class _Isolation:
         shutil.rmtree(self._root, ignore_errors=True)
 
 
-def _set(variable: str | None) -> None:
-    if variable is None:
-        os.environ.pop(_VARIABLE, None)
-    else:
-        os.environ[_VARIABLE] = variable
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 _isolation: pytest.StashKey[_Isolation] = pytest.StashKey()
@@ -130,9 +131,15 @@ def _dcrauth_simulator(_dcrauth_clock: ManualClock) -> Iterator[Simulator]:
         yield simulator
 
 
+@pytest.fixture(scope="session")
+def _dcrauth_oauth_server(_dcrauth_clock: ManualClock) -> Iterator[OAuthSimulator]:
+    with _testing("simulator").running_oauth(_dcrauth_clock) as simulator:
+        yield simulator
+
+
 @pytest.fixture
 def dcrauth_clock(dcrauth_isolated: Path, _dcrauth_clock: ManualClock) -> Iterator[ManualClock]:
-    """Put time forward: for the token sources that are made after this fixture, and for ``adobe_pass``."""
+    """Put time forward: for the token sources that are made after this fixture, and for the simulators."""
     with _dcrauth_clock.in_use():
         yield _dcrauth_clock
 
@@ -142,6 +149,13 @@ def adobe_pass(dcrauth_isolated: Path, _dcrauth_simulator: Simulator) -> Simulat
     """Adobe Pass on loopback, as new in each test: a `dcrauth.simulator.Simulator` that runs."""
     _testing("simulator").reset(_dcrauth_simulator)
     return _dcrauth_simulator
+
+
+@pytest.fixture
+def oauth_server(dcrauth_isolated: Path, _dcrauth_oauth_server: OAuthSimulator) -> OAuthSimulator:
+    """An authorization server and its API on loopback, as new in each test: a `dcrauth.simulator.OAuthSimulator`."""
+    _testing("simulator").reset_oauth(_dcrauth_oauth_server)
+    return _dcrauth_oauth_server
 
 
 @pytest.fixture

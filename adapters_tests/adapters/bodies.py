@@ -107,7 +107,7 @@ def _is_sync(kind: Kind) -> bool:
 
 
 def _reads_files(kind: Kind) -> bool:
-    return kind.library in {"requests", "aiohttp"} or not kind.is_async
+    return kind.library in {"requests", "aiohttp", "niquests"} or not kind.is_async
 
 
 def _reads_files_from_where_they_are(kind: Kind) -> bool:

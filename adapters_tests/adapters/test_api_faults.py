@@ -207,7 +207,7 @@ def _hook(kind: Kind, app: App, seen: list[str]) -> None:
     async def note_trace(session: Any, context: Any, parameters: Any) -> None:
         seen.append(str(parameters.url))
 
-    if kind.library == "requests":
+    if kind.library in {"requests", "niquests"}:
         app.native.hooks["response"].append(note)
     elif kind.library == "aiohttp":
         trace = aiohttp.TraceConfig()

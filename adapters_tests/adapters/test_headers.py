@@ -19,13 +19,10 @@ import dcrauth.httpx
 import dcrauth.httpx2
 import dcrauth.requests
 from adapters_tests.adapters.test_contract import tokens_seen
-from adapters_tests.common.clients import KINDS, App, Kind
+from adapters_tests.common.clients import WITH_HISTORY, App, Kind
 from dcrauth import AdobePass, DeviceInfo, TokenSource
 from dcrauth.engine.source import REMEMBERED
 from dcrauth.simulator import Simulator
-
-WITH_HISTORY = [kind for kind in KINDS if kind.library != "aiohttp"]
-"""aiohttp has redirects in its history, and nothing else."""
 
 NOTHING = ("", " ", "Bearer", "Bearer ", "bearer", " Basic  ", "DPoP", "Token ", "Bearer\t")
 CALLERS = ("mine", "Bearer mine", "Basic bWluZTptaW5l", "Bearer  mine", "bearers", "Bearer None")

@@ -12,11 +12,9 @@ from typing import Any
 import aiohttp
 import anyio
 import pytest
-import requests
 
 from adapters_tests.adapters.bodies import BODIES
-from adapters_tests.adapters.test_headers import WITH_HISTORY
-from adapters_tests.common.clients import Kind
+from adapters_tests.common.clients import WITH_HISTORY, Kind
 from adapters_tests.servers.odd_server import OddServer
 from dcrauth import AdobePass, TokenSource
 from dcrauth.adapters.adapter import LARGEST_REFUSAL
@@ -77,6 +75,8 @@ def source_for(make_source: Callable[..., TokenSource], adobe: Simulator) -> Cal
 
 
 def _streamed_by_requests(auth: Any, url: str) -> Iterator[bytes]:
+    import requests
+
     readers: list[Callable[[requests.Response], bytes]] = [
         lambda response: response.content,
         lambda response: b"".join(response.iter_content(7)),
@@ -141,6 +141,52 @@ def _streamed_by_aiohttp(auth: Any, url: str) -> list[bytes]:
     return anyio.run(main)
 
 
+def _streamed_by_niquests(auth: Any, url: str) -> Iterator[bytes]:
+    import niquests
+
+    readers: list[Callable[[Any], bytes]] = [
+        lambda response: response.content,
+        lambda response: b"".join(response.iter_content(7)),
+        lambda response: b"".join(line + b"\n" for line in response.iter_lines()),
+        lambda response: _unpacked(response.raw.read(decode_content=False), response),
+        lambda response: response.raw.read(decode_content=True),
+        lambda response: _unpacked(b"".join(response.iter_raw(9)), response),
+        lambda response: _unpacked(b"".join(response.raw.stream(9, decode_content=False)), response),
+    ]
+    with niquests.Session() as session:
+        session.auth = auth
+        for read in readers:
+            with session.get(url, stream=True, timeout=20) as response:
+                assert response.status_code == 401
+                yield read(response)
+
+
+def _streamed_by_async_niquests(auth: Any, url: str) -> list[bytes]:
+    async def content(response: Any) -> bytes:
+        return await response.content
+
+    async def parts(response: Any) -> bytes:
+        return await _joined(await response.iter_content(7))
+
+    async def raw_parts(response: Any) -> bytes:
+        return _unpacked(await _joined(await response.iter_raw(9)), response)
+
+    async def main() -> list[bytes]:
+        import niquests
+
+        found = []
+        async with niquests.AsyncSession() as session:
+            session.auth = auth
+            for read in (content, parts, raw_parts):
+                response = await session.get(url, stream=True, timeout=20)
+                assert response.status_code == 401
+                found.append(await read(response))
+                await response.close()
+        return found
+
+    return anyio.run(main)
+
+
 async def _joined(parts: AsyncIterator[bytes]) -> bytes:
     return b"".join([part async for part in parts])
 
@@ -159,6 +205,8 @@ def _streamed(kind: Kind, auth: Any, url: str) -> list[bytes]:
         return list(_streamed_by_requests(auth, url))
     if kind.library == "aiohttp":
         return _streamed_by_aiohttp(auth, url)
+    if kind.library == "niquests":
+        return _streamed_by_async_niquests(auth, url) if kind.is_async else list(_streamed_by_niquests(auth, url))
     return _streamed_by_async_httpx(kind, auth, url) if kind.is_async else list(_streamed_by_httpx(kind, auth, url))
 
 

@@ -9,9 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-import requests
 
-import dcrauth.requests
 from adapters_tests.common.clients import KINDS, App, Kind
 from adapters_tests.common.clock import EAGER, ManualClock
 from dcrauth import (
@@ -397,7 +395,10 @@ def test_copies_and_reprs(kind: Kind, sources: TokenSources) -> None:
 
 def test_a_prepared_request_is_signed_anew(provider: AdobePass, adobe: Simulator, api: str) -> None:
     """A request that is signed twice has one hook, is taken for ours, and its response can be pickled."""
-    auth = dcrauth.requests.DCRAuth(TokenSources(provider, store=MemoryStore(), policy=EAGER))
+    requests = pytest.importorskip("requests", reason="niquests is tested alone")
+    from dcrauth.requests import DCRAuth
+
+    auth = DCRAuth(TokenSources(provider, store=MemoryStore(), policy=EAGER))
     with requests.Session() as session:
         prepared = session.prepare_request(requests.Request("GET", api, headers=of("one"), auth=auth))
         assert auth(prepared) is prepared
@@ -413,10 +414,13 @@ def test_a_prepared_request_is_signed_anew(provider: AdobePass, adobe: Simulator
 
 def test_headers_in_bytes(provider: AdobePass, adobe: Simulator, api: str) -> None:
     """Requests takes header fields in bytes; they name the same device."""
+    requests = pytest.importorskip("requests", reason="niquests is tested alone")
+    from dcrauth.requests import DCRAuth
+
     sources = TokenSources(provider, store=MemoryStore(), policy=EAGER)
     headers: Any = {name: value.encode() for name, value in of("one", X_Forwarded_For="203.0.113.7").items()}
     with requests.Session() as session:
-        session.auth = dcrauth.requests.DCRAuth(sources)
+        session.auth = DCRAuth(sources)
         assert session.get(api, headers=headers).status_code == 200
     assert sources.held("one") is not None
     assert calls_to(adobe, "register")[0].headers["x-forwarded-for"] == "203.0.113.7"

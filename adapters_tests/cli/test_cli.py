@@ -7,20 +7,22 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+import dcrauth.cli.commands
 import dcrauth.cli.demo
+from adapters_tests.cli.running import Run, in_a_process
 from adapters_tests.common.clock import ManualClock
 from adapters_tests.engine.test_transfer import filled
 from adapters_tests.servers.redis_server import RedisServer
 from dcrauth import AdobePass, ConfigurationError, EncryptedStore, FileStore, MemoryStore, RedisStore
+from dcrauth.cli import plain
 from dcrauth.cli.commands import main
+from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.engine.transfer import import_credentials
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
@@ -66,49 +68,23 @@ def test_the_safe_part_runs_against_a_service(
     assert "Registered, TokenRenewed" in capsys.readouterr().out
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended, and what it wrote."""
-
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command within this process."""
-
-    def run(*arguments: object) -> Ended:
-        try:
-            status = main([str(each) for each in arguments])
-        except SystemExit as end:
-            status = int(end.code or 0)
-        return Ended(status, *capsys.readouterr())
-
-    return run
-
-
-def in_a_process(arguments: Sequence[object], **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, whose output is buffered as usual."""
-    command = [sys.executable, "-m", "dcrauth", *map(str, arguments)]
-    given = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "timeout": 60} | options
-    return subprocess.run(command, env=given | options.pop("env", {}), check=False, **options)
+@pytest.fixture(params=["with the extra", "without"])
+def front(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The commands that run with and without the extra ``cli``, both ways."""
+    if request.param == "without":
+        monkeypatch.setattr(dcrauth.cli.commands, "_front", lambda: plain.run)
+    return str(request.param)
 
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_errors_of_the_service_are_a_sentence(tmp_path: Path, run: Run, *, stored: bool) -> None:
-    """A statement that is none ends with status 1 and a sentence on stderr, which is no markup to anybody."""
+    """A statement that is none ends with status 2 and a sentence on stderr, which is no markup to anybody."""
     statement = tmp_path / "[red]statement[/b]"
     if stored:
         statement.parent.mkdir()
         statement.write_text("nonsense")
     ended = run("demo", "--software-statement", statement, "--service-provider", "REF30")
-    assert (ended.status, ended.out) == (1, "")
+    assert (ended.status, ended.out) == (ExitCode.USAGE, "")
     assert ended.err.startswith("dcrauth: The software statement ")
     assert stored or "[red]statement[/b]" in ended.err
 
@@ -123,12 +99,12 @@ def test_an_api_that_does_not_answer_is_a_sentence(
     arguments = ["demo", "--software-statement", statement, "--service-provider", "../../canary", "--store"]
     adobe.inject("api", Fault(reset=True), times=None)
     ended = run(*arguments, tmp_path / "store")
-    assert (ended.status, ended.out) == (1, "")
+    assert (ended.status, ended.out) == (ExitCode.UNAVAILABLE, "")
     assert ended.err == f"dcrauth: {adobe.url} does not answer (ConnectionError); try again later\n"
     adobe.clear_faults()
     adobe.revoke_statement()
     ended = run(*arguments, tmp_path / "other")
-    assert ended.status == 1
+    assert ended.status == ExitCode.REFUSED
     assert "software statement" in ended.err
 
 
@@ -144,8 +120,8 @@ def test_an_api_that_does_not_answer_is_a_sentence(
         (["simulate", "--port", "http"], "--port"),
         (["simulate", "--seconds", "-1"], "--seconds"),
         (["simulate", "--seconds", "nan"], "--seconds"),
-        (["export", "--store", "", "x"], "--store: it is empty"),
-        (["export", "--store", "nowhere", ""], "FILE: it is empty"),
+        (["export", "--store", "", "x"], "it is empty"),
+        (["export", "--store", "nowhere", ""], "it is empty"),
         (["export", "--store", "nowhere", "x"], "nowhere"),
         (["export", "--store", "sqlite:nowhere", "x"], "nowhere"),
         (["export", "--store", "sqlite:", "x"], "sqlite:FILE"),
@@ -154,25 +130,28 @@ def test_an_api_that_does_not_answer_is_a_sentence(
         (["export", "--store", "postgres://127.0.0.1/db", "x"], "sqlite:FILE"),
         (["export", "--store", "redis://127.0.0.1:1/0", "x"], "ConnectionError"),
         (["export", "--store", "nowhere", "--prefix", "shop:", "x"], "prefix is for a Redis"),
-        (["export", "--store", "redis://127.0.0.1:1/0", "--prefix", " ", "x"], "--prefix: it is empty"),
+        (["export", "--store", "redis://127.0.0.1:1/0", "--prefix", " ", "x"], "it is empty"),
         (["export", "--store", "nowhere", "--key-file", "no-key", "x"], "no key file"),
         (["import", "--store", "nowhere", "no-file"], "no-file"),
         (["import", "--store", "file:///nowhere", "no-file"], "sqlite:FILE"),
         (["import", "--store", "nowhere", "--key-file", "no-key", "x"], "no key file"),
         (["import"], "FILE"),
-        (["backup"], "export"),
-        ([], "COMMAND"),
+        (["import", "x", "--client-id", "y"], "Give one of both"),
+        (["backup"], "backup"),
+        ([], "see dcrauth --help"),
     ],
 )
 def test_bad_input_is_a_sentence(
-    arguments: list[str], told: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], told: str, front: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What cannot be done is told on stderr, with what would do; the status is not 0, and nothing is made."""
     monkeypatch.chdir(tmp_path)
     ended = run(*arguments)
-    assert ended.status in {1, 2}
+    assert ended.status in {ExitCode.USAGE, ExitCode.STORE}
     assert ended.out == ""
-    assert told in ended.err.splitlines()[-1]
+    assert ended.err.startswith("dcrauth: ")
+    assert ended.err.count("\n") == 1
+    assert told in ended.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -180,7 +159,7 @@ def test_a_port_in_use_is_a_sentence(adobe: Simulator, run: Run) -> None:
     """A simulator that finds its port taken says so, and how to get another one."""
     port = adobe.url.rpartition(":")[2]
     ended = run("simulate", "--port", port)
-    assert (ended.status, ended.out) == (1, "")
+    assert (ended.status, ended.out) == (ExitCode.USAGE, "")
     assert f"port {port} of 127.0.0.1: Address already in use; take another one" in ended.err
     with pytest.raises(ConfigurationError, match=r"on port 0 of 192\.0\.2\.1"):
         Simulator(host="192.0.2.1")
@@ -206,19 +185,19 @@ STATEMENT = f"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAifQ.{SECRET[:-1]}"
         (["export", "--key-file", SECRET, "x"], "file"),
         (["import", f"--key-file={SECRET}", "x"], "file"),
         (["simulate", "--port", "canary" * 100], "--port"),
-        (["x" * 20 + "canary" * 100], "COMMAND"),
-        (["export", "x", "x" * 20 + "canary" * 100], "unrecognized"),
+        (["x" * 20 + "canary" * 100], "characters"),
+        (["export", "x", "x" * 20 + "canary" * 100], "characters"),
         (["import", "--store", "nowhere", "x" * 20 + "canary" * 50], "characters"),
     ],
     ids=range(16),
 )
 def test_a_secret_in_an_argument_is_not_shown(
-    arguments: list[str], told: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], told: str, front: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What all users of the machine could see is refused, with the place where it belongs, and not shown once more."""
     monkeypatch.chdir(tmp_path)
     ended = run(*arguments)
-    assert ended.status in {1, 2}
+    assert ended.status == ExitCode.USAGE
     assert told in ended.err
     assert "canary" * 10 not in ended.err
     assert "canary" not in ended.err or "canary" * 10 in "".join(arguments)
@@ -236,7 +215,7 @@ def test_a_password_in_the_environment_is_not_shown(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DCRAUTH_STORE", where)
     ended = run("export", "x")
-    assert ended.status == 1
+    assert ended.status in {ExitCode.USAGE, ExitCode.STORE}
     assert "canary" not in ended.err
     assert list(tmp_path.iterdir()) == []
 
@@ -247,14 +226,14 @@ def test_an_empty_variable_is_one_that_is_not_set(run: Run, tmp_path: Path, monk
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     ended = run("export", tmp_path / "x")
-    assert ended.status == 1
+    assert ended.status == ExitCode.USAGE
     assert f"FileStore('{tmp_path}" in ended.err
 
 
 def test_what_would_rule_the_terminal_is_made_visible(run: Run, tmp_path: Path) -> None:
     """Line ends and escape sequences in names come out as escapes, so that each message is one line."""
     ended = run("import", "--store", tmp_path / "new", tmp_path / "a\n\x1b[1mb\u202e\udcff")
-    assert ended.status == 1
+    assert ended.status == ExitCode.USAGE
     assert ended.err.count("\n") == 1
     assert r"a\n\x1b[1mb\u202e\udcff cannot be read" in ended.err
 
@@ -265,7 +244,7 @@ def test_a_folder_that_is_gone_is_a_sentence(run: Run, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     ended = run("export", "--store", "here", "x")
-    assert ended.status == 1
+    assert ended.status == ExitCode.USAGE
     assert ended.err == "dcrauth: The system refuses what this takes: [Errno 2] No such file or directory\n"
 
 
@@ -286,12 +265,12 @@ def test_a_folder_that_is_gone_is_a_sentence(run: Run, tmp_path: Path, monkeypat
     ],
 )
 def test_an_output_that_fails_is_a_sentence(command: str, output: str, tmp_path: Path) -> None:
-    """Each command says in a sentence that it cannot write its output, and ends with status 1."""
+    """Each command says in a sentence that it cannot write its output, and ends with status 2."""
     filled(FileStore(tmp_path / "store"))
     arguments = {"export": ["--store", tmp_path / "store", tmp_path / "export"], "simulate": ["--seconds", "60"]}
     with failing_output(output) as out:
         ended = in_a_process([command, *arguments.get(command, [])], stdout=out)
-    assert ended.returncode == 1
+    assert ended.returncode == ExitCode.USAGE
     assert ended.stderr.startswith("dcrauth: The standard output cannot be written (")
     assert ended.stderr.count("\n") == 1
     assert (tmp_path / "export").exists() == (command == "export")
@@ -316,7 +295,7 @@ def test_a_command_without_outputs_does_its_work(tmp_path: Path) -> None:
     filled(FileStore(tmp_path / "store"))
     command = f"exec {sys.executable} -m dcrauth export --store {tmp_path}/store {tmp_path}/export >&- 2>&-"
     statuses = [subprocess.run(["sh", "-c", command], timeout=60, check=False).returncode for _ in range(2)]  # noqa: S607
-    assert statuses == [0, 1]
+    assert statuses == [ExitCode.GOOD, ExitCode.USAGE]
     assert import_credentials(MemoryStore(), tmp_path / "export").written == 3
 
 
@@ -326,7 +305,7 @@ def test_a_command_without_outputs_does_its_work(tmp_path: Path) -> None:
         ("ascii", "export", r"3 client credentials written to .*\\u03a9"),
         ("cp1252", "export", r"3 client credentials written to .*\\u03a9"),
         ("cp1252", "demo", "All as it should be"),
-        ("ascii", "--help", "usage: dcrauth"),
+        ("ascii", "--help", "Usage: dcrauth"),
     ],
 )
 def test_an_output_without_the_characters_shows_others(
@@ -338,8 +317,7 @@ def test_an_output_without_the_characters_shows_others(
     arguments = ["--store", f"{tmp_path}/store", f"{tmp_path}/Ω"] if command == "export" else []
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding))
-    with suppress(SystemExit):
-        assert main([command, *arguments]) == 0
+    assert main([command, *arguments]) == 0
     assert re.search(told, out.getvalue().decode(encoding))
 
 
@@ -351,10 +329,9 @@ def test_simulate_prints_what_is_needed_and_stops() -> None:
     assert "software_statement  eyJ" in found.stdout
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_told(front: str, capsys: pytest.CaptureFixture[str]) -> None:
     """--version prints the version and ends."""
-    with pytest.raises(SystemExit, match="0"):
-        main(["--version"])
+    assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("dcrauth 0.")
 
 
@@ -365,7 +342,7 @@ def test_a_redis_is_named_with_its_prefix(
     filled(RedisStore(redis_server.url, prefix="shop:"))
     monkeypatch.setenv("DCRAUTH_STORE", redis_server.url.replace("redis:", "Redis:"))
     ended = run("export", "--prefix", "shop", tmp_path / "export")
-    assert ended.status == 1
+    assert ended.status == ExitCode.USAGE
     assert "with prefix 'shop'" in ended.err
     assert run("export", "--prefix", "shop:", tmp_path / "export").out.startswith("3 client credentials")
     assert "3 written" in run("import", "--prefix", "new:", tmp_path / "export").out

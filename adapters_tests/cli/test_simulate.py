@@ -53,9 +53,28 @@ def test_it_is_told_to_stop_and_has_its_settings(tmp_path: Path, capsys: pytest.
 def test_what_it_cannot_start_with_is_a_sentence(
     arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A wrong setting is told on stderr, with status 1, and nothing is printed as if it ran."""
+    """A wrong setting is told on stderr, with status 2, and nothing is printed as if it ran."""
     monkeypatch.chdir(tmp_path)
-    assert main(["simulate", *arguments]) == 1
+    assert main(["simulate", *arguments]) == 2
     captured = capsys.readouterr()
     assert told in captured.err
     assert captured.out == ""
+
+
+def test_an_oauth_server_is_simulated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --oauth, an authorization server is there instead, with settings of its own kind; its addresses are told."""
+    (tmp_path / "oauth.toml").write_text('[behaviour]\nregistration = "absent"\n')
+    arguments = ["--oauth", "--base-path", "/tenant", "--settings", str(tmp_path / "oauth.toml"), "--seconds", "0"]
+    assert main(["simulate", *arguments]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/tenant", lines["issuer"])
+    assert lines["page"] == f"{lines['issuer']}/"
+    assert lines["token_endpoint"] == f"{lines['issuer']}/token"
+    assert {"registration_endpoint", "api_url", "initial_access_token", "software_statement"} < lines.keys()
+
+
+def test_settings_of_the_other_kind_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Settings of Adobe Pass are refused with --oauth, by the name of what is not known."""
+    (tmp_path / "adobe.toml").write_text('environments = ["staging"]\n')
+    assert main(["simulate", "--oauth", "--settings", str(tmp_path / "adobe.toml")]) == 2
+    assert "has no 'environments'; there is host, port" in capsys.readouterr().err

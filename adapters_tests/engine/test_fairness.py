@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,9 +27,15 @@ class Named(Job):
     """A job that is never done."""
 
     def __init__(
-        self, name: str = "", endpoint: str = "endpoint", asked: float = 0.0, *, is_urgent: bool = True
+        self,
+        name: str = "",
+        endpoint: str = "endpoint",
+        asked: float = 0.0,
+        *,
+        is_urgent: bool = True,
+        store: str | None = None,
     ) -> None:
-        super().__init__(endpoint, Clock(), is_urgent=is_urgent)
+        super().__init__(endpoint, Clock(), is_urgent=is_urgent, store=store)
         self.name, self.asked = name, asked
 
     def __repr__(self) -> str:
@@ -103,6 +110,24 @@ def test_the_last_eighth_is_for_others(workers: int, most: int) -> None:
     for job in taken:
         ready.ended(job)
     assert order(ready) == [f"{number}" for number in range(most, 100)]
+
+
+def test_a_store_that_hangs_leaves_room_to_others() -> None:
+    """Of what one endpoint may have, no store has all: others there go on, and nobody is passed over."""
+    ready = Ready(most_at_one_endpoint(64))
+    for number in range(100):
+        ready.put(Named(f"{number}", asked=float(number), store="hangs"))
+    for number in range(20):
+        ready.put(Named(f"other {number}", asked=200.0 + number, store="answers"))
+    taken = list[Job]()
+    while (job := ready.take()) is not None:
+        taken.append(job)
+    assert [repr(job) for job in taken] == [f"{number}" for number in range(54)] + [f"other {n}" for n in range(2)]
+    ready.ended(taken[-1])
+    assert order(ready) == [f"other {number}" for number in range(2, 20)]
+    for job in taken[:-1]:
+        ready.ended(job)
+    assert order(ready) == [f"{number}" for number in range(54, 100)]
 
 
 def test_a_job_that_is_held_back_moves_forward() -> None:
@@ -449,6 +474,38 @@ def test_a_slow_server_leaves_workers_to_others(gate: threading.Event) -> None:
             eventually(lambda: len(server.calls) == 7)
             assert quick.token().value == "token-1"
             assert len(server.calls) == 7
+            gate.set()
+            assert all(each.result(PATIENCE).value for each in waiting)
+    finally:
+        WORKERS.set_most(64)
+
+
+class Hanging(MemoryStore):
+    """A store that does not answer until *gate* is open."""
+
+    def __init__(self, gate: threading.Event) -> None:
+        super().__init__()
+        self.gate, self.waiting = gate, itertools.count()
+        self.asked = 0
+
+    def get(self, key: str) -> bytes | None:
+        self.asked = next(self.waiting) + 1
+        assert self.gate.wait(PATIENCE)
+        return super().get(key)
+
+
+def test_a_store_that_hangs_delays_no_other(gate: threading.Event) -> None:
+    """While one store keeps all workers that it may have, identities in another one at the same server are served."""
+    server, clock, store = Server(), own_clock(), Hanging(gate)
+    stuck = [server.source_here(store, clock=clock, instance=f"{number}") for number in range(20)]
+    quick = server.source_here(MemoryStore(), clock=clock, instance="quick")
+    WORKERS.set_most(8)
+    try:
+        with ThreadPoolExecutor(20) as callers:
+            waiting = [callers.submit(source.token) for source in stuck]
+            eventually(lambda: store.asked == 5)
+            assert quick.token().value == "token-1"
+            assert store.asked == 5
             gate.set()
             assert all(each.result(PATIENCE).value for each in waiting)
     finally:

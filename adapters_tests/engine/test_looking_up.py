@@ -106,7 +106,7 @@ def test_without_the_lock_the_token_is_read_again(world: World, process: Process
     process.take(unlocked(context_of(process), StoreUnavailable("locked")))
     while not isinstance(process.step(), Send):
         pass
-    world.records[world.identity.token] = future = b'{"format":"dcrauth","schema":2}'
+    world.records[world.identity.token] = future = b'{"format":"dcrauth","schema":3}'
     process.run()
     assert process.token is not None
     assert world.records[world.identity.token] == future

@@ -21,6 +21,7 @@ from adapters_tests.common.world import STATEMENT
 from dcrauth import (
     AdobePass,
     Clock,
+    ConfigurationError,
     MemoryStore,
     RegistrationRejected,
     RegistrationsLimited,
@@ -319,6 +320,24 @@ def test_what_was_not_sent_is_not_counted(server: Faulty, hands: Hands) -> None:
     CALLS.end(endpoint, "key", job, 200)
     assert server.calls == []
     assert source.token().value == "token-1"
+
+
+def test_what_was_not_sent_is_not_counted_by_a_caller(
+    server: Faulty, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller that renews itself, as there is no thread, and cannot make the request, uses up no registration."""
+    sources = few(server, hands, 1)
+    monkeypatch.setattr(WORKERS, "submit", lambda job: False)
+
+    def fails(provider: AdobePass) -> Request:
+        raise ConfigurationError("there is no request")
+
+    with monkeypatch.context() as patches:
+        patches.setattr(AdobePass, "statement_digest", sources.provider.statement_digest)
+        patches.setattr(AdobePass, "registration_request", fails)
+        with pytest.raises(ConfigurationError):
+            sources.get("first").token()
+    assert sources.get("second").token().value == "token-1"
 
 
 # Locks that somebody else holds.

@@ -389,7 +389,7 @@ def test_extras_that_are_too_much(make: Make, adobe: Simulator, tmp_path: Path, 
 
 
 BROKEN_PAIRS: dict[str, Any] = {
-    "no secret": {"client_secret": None},
+    "an empty secret": {"client_secret": ""},
     "an empty id": {"client_id": ""},
     "a line break": {"client_secret": "b\n"},
     "half a character": {"client_id": "\ud800"},
@@ -415,10 +415,10 @@ def test_extras_that_are_no_json_are_left_out() -> None:
 
 
 class Generous(AdobePass):
-    """A provider that takes a client without a secret for credentials."""
+    """A provider that takes a client with an empty secret for credentials."""
 
     def read_registration(self, response: Response) -> ClientCredentials | Problem:
-        return ClientCredentials(json.loads(response.body)["client_id"], None)  # type: ignore[arg-type]
+        return ClientCredentials(json.loads(response.body)["client_id"], "")
 
 
 def test_a_provider_that_accepts_what_cannot_be_stored(make: Make, adobe: Simulator, time: ManualClock) -> None:

@@ -188,7 +188,7 @@ def test_a_refused_client_in_an_unreadable_store_is_not_replaced(world: World, p
 )
 def test_a_token_of_a_later_version_is_left_alone(world: World, process: Process) -> None:
     """A token record of a later schema is neither used nor written over; the process fetches its own."""
-    future = b'{"format":"dcrauth","schema":2}'
+    future = b'{"format":"dcrauth","schema":3}'
     world.records[world.identity.token] = future
     process.run()
     assert process.token is not None

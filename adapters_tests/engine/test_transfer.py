@@ -257,7 +257,7 @@ def test_an_export_without_room_leaves_no_file(tmp_path: Path) -> None:
     filled(FileStore(tmp_path / "old"))
     command = f"ulimit -f 1; exec {sys.executable} -m dcrauth export --store {tmp_path}/old {tmp_path}/export"
     found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)  # noqa: S607
-    assert found.returncode == 1
+    assert found.returncode == 2
     assert found.stderr == f"dcrauth: {tmp_path}/export cannot be written: File too large; choose another place\n"
     assert not (tmp_path / "export").exists()
 

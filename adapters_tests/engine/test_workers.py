@@ -19,8 +19,9 @@ import dcrauth
 from adapters_tests.common.direct import Server
 from adapters_tests.common.world import STATEMENT
 from dcrauth import AdobePass, Clock, ConfigurationError, MemoryStore, TokenSource
+from dcrauth._internal import threads
 from dcrauth.engine import workers as module
-from dcrauth.engine.job import Job, Wait
+from dcrauth.engine.job import Job, State, Wait
 from dcrauth.engine.workers import WORKERS, Workers
 from dcrauth.providers.protocol import Request, Response
 
@@ -198,13 +199,34 @@ def test_a_job_that_is_woken_before_it_waits(pool: Workers) -> None:
         if len(turns) > 1:
             return None
         pool.wake(job, "key")
-        eventually(lambda: job.woken == "key")
+        pool.wake(job, "another key")
+        eventually(lambda: job.woken == {"key", "another key"})
         return Wait(1_000.0, CLOCK.now().later(1_000.0), "key")
 
     job = Work(act)
     assert pool.submit(job)
     assert job.ended.wait(PATIENCE)
     assert len(turns) == 2
+
+
+def test_none_is_lost_where_no_thread_can_be_had(pool: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that comes while the thread for another one is being started is done, though that thread cannot be had."""
+    second = Work(lambda: None)
+    relied = list[bool]()
+
+    def fails(*_: Any, **__: Any) -> bool:
+        if not relied:
+            relied.append(False)
+            relied[0] = pool.submit(second)
+        return False
+
+    monkeypatch.setattr(threads, "start_thread", fails)
+    first = Work(lambda: None)
+    assert not pool.submit(first)
+    assert first.state is not State.READY
+    assert relied == [True]
+    assert second.ended.is_set()
+    assert not pool.state.running
 
 
 def test_only_what_it_waits_for_wakes_a_job(pool: Workers) -> None:

@@ -264,14 +264,14 @@ def test_answers_are_nested_less_deeply_than_records(adobe: AdobePass) -> None:
 )
 def test_what_a_401_says(adobe: AdobePass, body: bytes, verdict: Verdict) -> None:
     """A 401 is about the token unless it says that the user or the application is meant."""
-    assert adobe.verdict(body) is verdict
+    assert adobe.verdict(401, {}, body) is verdict
 
 
 @given(st.binary(max_size=300) | st.from_regex(rb'\{"(error|code|action)":.{0,40}\}', fullmatch=True))
 def test_any_body_is_read_without_a_crash(body: bytes) -> None:
     """Whatever a server answers, reading it ends in a value and never in an exception."""
     adobe = AdobePass(STATEMENT)
-    assert isinstance(adobe.verdict(body), Verdict)
+    assert isinstance(adobe.verdict(401, {}, body), Verdict)
     for status in (200, 400):
         assert adobe.read_token(Response(status, {}, body)) is not None
         assert adobe.read_registration(Response(status, {}, body)) is not None

@@ -92,6 +92,6 @@ class Caller:
         self.world.request_over(self, served=None if body else token)
 
     def _asks_for_another(self, token: AccessToken, body: bytes) -> bool:
-        verdict = PROVIDER.verdict(body)
+        verdict = PROVIDER.verdict(401, {}, body)
         self.world.watch.refused(self.process, token, verdict)
         return self.process.source.refused(token, verdict)

@@ -80,6 +80,11 @@ class Invariant(Enum):
         "another; there are at most twice as many workers, but for those that a job is waited for."
     )
     NO_JOB_LOST = "Every job that was asked for ends, once, however often it had to wait and whichever worker has died."
+    ONE_CALL_EACH = (
+        "Each identity is registered once and gets one token as long as that lives, whichever of many processes ask, "
+        "and however often its source is let go and made again. (Registered once in each process while nothing can be "
+        "stored, or where the lock was held for so long that it was not waited for.)"
+    )
     NOBODY_STARVES = (
         "No job is begun before one that could have been begun, and comes before it: by the moment at which it was "
         "asked for, a minute later where nobody waits for it."

@@ -15,7 +15,7 @@ from adapters_tests.simulation.invariants import Invariant, require
 from dcrauth import Clock
 from dcrauth.engine.job import Job, State, Wait
 from dcrauth.engine.pool_state import PoolState, Worker
-from dcrauth.engine.ready import BEHIND, most_at_one_endpoint
+from dcrauth.engine.ready import BEHIND, most_at_one_endpoint, most_with_one_store
 
 _IDLE = 10.0
 _MOST_EVENTS = 20_000
@@ -27,7 +27,8 @@ class SimulatedJob(Job):
     def __init__(self, pool: SimulatedPool, name: int) -> None:
         rng = pool.rng
         endpoint = rng.choice(("a", "a", "b", "c"))
-        super().__init__(endpoint, Clock(lambda: pool.now, lambda: pool.now), is_urgent=rng.random() < 0.5)
+        clock, store = Clock(lambda: pool.now, lambda: pool.now), rng.choice((None, "store", "store", "another"))
+        super().__init__(endpoint, clock, is_urgent=rng.random() < 0.5, store=store)
         self.name, self.asked = name, pool.now
         self.turns_left = rng.choice((1, 1, 2, 4))
         self.awaits: SimulatedJob | None = None
@@ -188,6 +189,10 @@ class SimulatedPool:
         limit = most_at_one_endpoint(state.most)
         crowded = [endpoint for endpoint, count in at_once.items() if count > limit]
         require(not crowded, Invariant.NEVER_MORE_AT_ONCE, f"more than {limit} jobs run at {crowded}")
+        of_stores = Counter((job.endpoint, job.store) for job in running if not job.goes_on and job.awaits is None)
+        share = most_with_one_store(limit)
+        crowded = [place for place, count in of_stores.items() if place[1] is not None and count > share]
+        require(not crowded, Invariant.NEVER_MORE_AT_ONCE, f"more than {share} jobs run at {crowded}")
 
     def _check_turn(self) -> None:
         """Require that the job that is begun next is the one whose turn it is."""
@@ -198,7 +203,7 @@ class SimulatedPool:
         if job is None:
             return
         before = [each for each in self.jobs if each.state is State.READY and _place(each) < _place(job)]
-        free = [each.name for each in before if state.ready._running[each.endpoint] < state.ready.limit]
+        free = [each.name for each in before if state.ready._crowded(each) is None]
         state.running -= 1
         state.ready.ended(job)
         state.ready.put(job)

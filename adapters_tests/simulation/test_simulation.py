@@ -236,7 +236,7 @@ def token_of(server: Simulated | Real, client: ClientCredentials) -> str:
 
 def verdict(server: Simulated | Real, token: str) -> Verdict | None:
     body = server.refusal(token)
-    return None if body is None else server.provider.verdict(body)
+    return None if body is None else server.provider.verdict(401, {}, body)
 
 
 class TestServers:

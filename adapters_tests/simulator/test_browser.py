@@ -14,7 +14,8 @@ import requests
 from adapters_tests.simulator.browser import busy, chromium, running
 from adapters_tests.simulator.calling import call, control, token
 from adapters_tests.simulator.described import Caller
-from dcrauth.simulator import Behaviour, Fault, Scenario, Simulator, Step
+from adapters_tests.simulator.oauth_calling import registered
+from dcrauth.simulator import Behaviour, Fault, OAuthSimulator, Scenario, Simulator, Step
 
 if "DCRAUTH_BROWSER" not in os.environ:  # where it is set, what is missing is a failure
     pytest.importorskip("playwright", reason="the browser's client is not installed: pip install playwright")
@@ -174,7 +175,7 @@ def test_rows_of_any_kind_are_shown(page: Any, adobe: Simulator, monkeypatch: py
     page.get_by_role("columnheader", name="ends at").wait_for()
 
 
-CONTROLS = "a[href], button, select, input, summary"
+CONTROLS = "a[href], button:not([hidden]), select, input, summary"
 
 
 def test_every_control_has_a_name_and_is_reached_by_keyboard(page: Any, adobe: Simulator) -> None:
@@ -274,3 +275,23 @@ def test_a_foreign_page_cannot_press_its_buttons(tab: Any, adobe: Simulator) -> 
         assert call(adobe, value) == 200
         assert control(adobe, "revoke-tokens")["issued"] == 1
         assert call(adobe, value) == 401
+
+
+def test_the_page_of_an_oauth_server(tab: Any, oauth: OAuthSimulator) -> None:
+    """It has what an authorization server has, buttons and endpoints, and nothing that is Adobe's."""
+    tab.goto(f"{oauth.url}/")
+    tab.get_by_text("Connected").wait_for()
+    client = registered(oauth)
+    assert client.ask().ok
+    row(tab, "/register").get_by_text("201").wait_for()
+    tab.locator("#thing-clients").locator("..").get_by_text(client.fields["client_id"]).wait_for()
+    shown = [each.inner_text() for each in tab.locator("button[data-where]:visible").all()]
+    assert {"Revoke all clients", "Rotate all secrets", "Expire all secrets"} <= {*shown}
+    assert "Expire all profiles" not in shown
+    assert not tab.get_by_label("Environment").is_visible()
+    tab.get_by_role("button", name="Rotate all secrets").click()
+    tab.get_by_text("Done: Rotate all secrets").wait_for()
+    assert client.ask().status_code == 401
+    tab.get_by_label("Calls of").select_option("discovery")
+    tab.get_by_role("button", name="Inject fault").click()
+    tab.get_by_text("Waiting to go wrong: discovery").wait_for()

@@ -9,14 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
-import requests
-import requests_mock
 
-from adapters_tests.common.clients import App, Kind
+from adapters_tests.common.clients import HAS_NIQUESTS_ALONE, App, Kind
 from adapters_tests.common.programs import run
 from adapters_tests.common.world import STATEMENT
 from dcrauth import AdobePass, ConfigurationError, DeviceInfo, MemoryStore, ServerUnavailable
 from dcrauth.testing import FakeAuth, FakeCall
+
+ALONE = "niquests is tested alone"
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -139,6 +139,7 @@ def test_it_is_told_from_the_real_one_by_nothing_that_libraries_look_at(auth: Fa
     """HTTP libraries and generated clients that ask for an auth object's class, or copy it, are content."""
     import copy
 
+    requests = pytest.importorskip("requests", reason=ALONE)
     assert isinstance(auth, httpx.Auth)
     assert isinstance(auth, requests.auth.AuthBase)
     assert copy.deepcopy(auth) is auth
@@ -147,6 +148,7 @@ def test_it_is_told_from_the_real_one_by_nothing_that_libraries_look_at(auth: Fa
 
 def test_a_mock_may_refuse_as_well(auth: FakeAuth) -> None:
     """A 401 that a mock answers is mended like one that the fake makes, even where the mock is requests-mock."""
+    requests, requests_mock = (pytest.importorskip(name, reason=ALONE) for name in ("requests", "requests_mock"))
     with requests_mock.Mocker() as mock, requests.Session() as session:
         session.auth = auth
         mock.get("https://api.example/", [{"status_code": 401}, {"status_code": 200}])
@@ -173,6 +175,7 @@ def test_a_wrong_argument_is_named(make: Any, words: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(HAS_NIQUESTS_ALONE, reason=ALONE)
 def test_no_socket_is_opened() -> None:
     """Beneath a client that is mocked no name is looked up, nothing is connected and no thread begins."""
     found = run("""
@@ -207,6 +210,7 @@ print(len(auth.calls), seen, threading.active_count())
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(HAS_NIQUESTS_ALONE, reason=ALONE)
 @pytest.mark.parametrize("left_out", ["httpx", "httpx2", "requests"])
 def test_it_needs_no_library_but_the_one_in_use(left_out: str) -> None:
     """Where a library is not installed it works in the others."""

@@ -190,6 +190,30 @@ def test_another(dcrauth_source, adobe_pass):
     )
 
 
+def test_an_oauth_server_for_each_test(suite: Suite) -> None:
+    """The authorization server of a run is as new in each test, at one URL, and goes by the clock of the fixtures."""
+    suite(
+        """
+import pytest, requests
+
+seen = set()
+
+@pytest.mark.parametrize("_", range(2))
+def test_it_is_new(oauth_server, dcrauth_clock, _):
+    seen.add((id(oauth_server), oauth_server.url))
+    assert (len(seen), oauth_server.clients, oauth_server.counts.token) == (1, (), 0)
+    client = oauth_server.add_client("me", secret="mine")
+    form = {"grant_type": "client_credentials"}
+    token = requests.post(oauth_server.token_endpoint, form, auth=("me", "mine")).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    assert requests.get(oauth_server.api_url, headers=headers).json()["client_id"] == "me"
+    dcrauth_clock.advance(3600)
+    assert requests.get(oauth_server.api_url, headers=headers).status_code == 401
+""",
+        passed=2,
+    )
+
+
 ISOLATED = """
 import os, subprocess, sys, unittest
 from pathlib import Path
@@ -283,6 +307,27 @@ def test_all(dcrauth_isolated):
     )
     assert not Path(Path("root.txt").read_text()).exists()
     assert not default_store(Path.home()).exists()
+
+
+def test_a_store_that_the_developer_has_set_is_left_alone(
+    suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider from the environment is isolated too: DCRAUTH_STORE leads to the test's folder meanwhile."""
+    monkeypatch.setenv("DCRAUTH_STORE", str(tmp_path / "precious"))
+    monkeypatch.setenv("DCRAUTH_SOFTWARE_STATEMENT", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAifQ.c2ln")
+    suite(
+        """
+from dcrauth import AdobePass, FileStore, TokenSource
+
+def test_isolated(dcrauth_isolated):
+    source = TokenSource(AdobePass.from_environment())
+    assert source._driver.store.place == FileStore(dcrauth_isolated).place
+
+def test_not_isolated():
+    assert TokenSource(AdobePass.from_environment())._driver.store.place[1].endswith("precious")
+""",
+        passed=2,
+    )
 
 
 def test_a_suite_of_others_is_left_alone(suite: Suite, pytester: pytest.Pytester, tmp_path: Path) -> None:

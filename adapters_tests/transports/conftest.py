@@ -11,12 +11,15 @@ import pytest
 import trustme
 
 from adapters_tests.transports.test_transports import TRANSPORTS
+from dcrauth.transports.http_client import HttpClientTransport
 from dcrauth.transports.httpx2 import Httpx2Transport
+
+LEFT_OUT = {Httpx2Transport, HttpClientTransport}
+"""What the quick path leaves out: of the one all that is its own are names, the other shares most with requests."""
 
 
 @pytest.fixture(
-    # All that the one for httpx2 has of its own are names.
-    params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind is Httpx2Transport)) for kind in TRANSPORTS],
+    params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind in LEFT_OUT)) for kind in TRANSPORTS],
     ids=lambda kind: kind.__name__,
 )
 def transport_kind(request: pytest.FixtureRequest) -> Any:

@@ -25,9 +25,11 @@ from adapters_tests.transports.kept_server import (
     connections_to,
     registration,
     token_call,
+    well,
 )
 from adapters_tests.transports.test_transports import put_in_place
 from dcrauth import ServerUnavailable
+from dcrauth.engine.workers import set_workers
 from dcrauth.transports import _connections
 from dcrauth.transports._connections import KEPT_FOR, KeptConnections, Way
 from dcrauth.transports._deadlines import Deadlines
@@ -79,6 +81,28 @@ def test_so_many_connections_as_workers(make_transport: Any, by: str, caplog: py
 
 @pytest.mark.fault("calls are cut off while all connections are in use", "every later call has its connection")
 @pytest.mark.slow
+def test_more_workers_have_more_connections(make_transport: Any) -> None:
+    """Where there may be more workers than usual, as many connections are kept: the same calls again open none."""
+    more = WORKERS + 16
+    together = threading.Barrier(more)
+
+    def behave(connection: socket.socket, number: int, turn: int) -> None:
+        together.wait(20.0)
+        well(connection, number, turn)
+
+    set_workers(more)
+    try:
+        with KeptServer(behave) as server:
+            transport = make_transport()
+            for _ in range(2):
+                with ThreadPoolExecutor(more) as workers:
+                    answers = workers.map(lambda _: transport.send(token_call(server.url)).body, range(more))
+                    assert list(answers) == [BODY] * more
+            assert server.connections == more
+    finally:
+        set_workers(WORKERS)
+
+
 @pytest.mark.parametrize("how", ["drips", "stalls"])
 def test_calls_that_are_cut_off_take_no_place(make_transport: Any, how: str) -> None:
     """After 500 calls that ran out of time, on connections new and kept, 64 at once have their answers."""

@@ -12,6 +12,7 @@ import os
 import pickle
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,15 +34,20 @@ from dcrauth.simulator import Behaviour, Fault, Simulator
 from dcrauth.transports import default_transport
 from dcrauth.transports._tls import KeptContexts
 from dcrauth.transports.aiohttp import AiohttpTransport
+from dcrauth.transports.http_client import HttpClientTransport
 from dcrauth.transports.httpx import HttpxTransport
 from dcrauth.transports.httpx2 import Httpx2Transport
 from dcrauth.transports.requests import RequestsTransport
 
-TRANSPORTS = [RequestsTransport, HttpxTransport, Httpx2Transport, AiohttpTransport]
+TRANSPORTS = [RequestsTransport, HttpxTransport, Httpx2Transport, AiohttpTransport, HttpClientTransport]
 CANARY = b"client_secret=canary"
 
 
-@pytest.fixture(params=TRANSPORTS, ids=lambda kind: kind.__name__)
+@pytest.fixture(
+    # The quick path leaves out the one that shares most with requests; all that niquests sends goes through it.
+    params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind is HttpClientTransport)) for kind in TRANSPORTS],
+    ids=lambda kind: kind.__name__,
+)
 def kind(request: pytest.FixtureRequest) -> Any:
     """Each transport."""
     return request.param
@@ -626,6 +632,7 @@ PROXY = "http://proxy.invalid:3128"
     "NO_PROXY names a network, a port or a domain, each of which only some HTTP libraries read",
     "our calls go the way that the library's own go",
 )
+@pytest.mark.parametrize("kind", CLIENTS)
 def test_the_environment_is_read_as_the_library_reads_it(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of every form of NO_PROXY and ALL_PROXY a transport makes what a client of its library makes of it."""
     for name in ("sp.auth.invalid", ".auth.invalid", "auth.invalid", "h.invalid", "*.auth.invalid", "*", " a , b "):
@@ -719,12 +726,17 @@ def test_there_is_a_default() -> None:
     assert type(default_transport()) is RequestsTransport
 
 
-def test_without_any_library_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With no HTTP library at all, the error says what to install."""
+def test_without_any_library_it_is_pythons_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no HTTP library at all, the one that comes with Python will do."""
+    for name in ("requests", "httpx", "httpx2", "aiohttp"):
+        monkeypatch.delitem(sys.modules, f"dcrauth.transports.{name}")
+        monkeypatch.setitem(sys.modules, name, None)
+    assert type(default_transport()) is HttpClientTransport
 
-    def missing(name: str) -> Any:
-        raise ImportError(name)
 
-    monkeypatch.setattr("importlib.import_module", missing)
-    with pytest.raises(ConfigurationError, match=r"dcrauth\[requests\]"):
-        default_transport()
+def test_pythons_own_shows_no_secret_to_a_proxy_that_it_cannot_use() -> None:
+    """A proxy that is to be reached by TLS or SOCKS is refused before anything is sent, and not gone around."""
+    for proxy in ("https://user:canary@127.0.0.1:1", "socks5h://user:canary@127.0.0.1:1"):
+        with pytest.raises(ServerUnavailable, match=r"UnknownProtocol") as caught:
+            HttpClientTransport(proxy=proxy).send(post("https://sp.auth.invalid/o/client/token"))
+        assert "canary" not in str(caught.value)

@@ -19,7 +19,7 @@ PAGES = ROOT / "docs"
 
 Graph = dict[str, set[str]]
 
-_CLIENTS = {"requests", "httpx", "httpx2", "aiohttp"}
+_CLIENTS = {"requests", "httpx", "httpx2", "aiohttp", "niquests"}
 _VALUES = "credentials events policy"
 _TOP = {"__main__": "cli/", "errors": "errors"} | dict.fromkeys(_VALUES.split(), _VALUES)
 """The rooms of modules that are in no folder; any other one is a door, which only leads to where a module has moved."""
@@ -56,7 +56,7 @@ def room(module: str) -> str | None:
     """Return the room that a module is in; None for a door, which only leads to another one."""
     first, *rest = module.removeprefix("dcrauth").removeprefix(".").split(".")
     if first in _CLIENTS:
-        return "requests httpx httpx2 aiohttp"
+        return "requests httpx httpx2 aiohttp niquests"
     if first == "providers" and rest[:1] and (PACKAGE / "providers" / rest[0]).is_dir():
         return f"providers/{rest[0]}/"
     if (PACKAGE / first).is_dir():

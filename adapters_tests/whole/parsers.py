@@ -190,7 +190,7 @@ def _is_moment(value: Any) -> bool:
 
 def read_enhanced_error(data: bytes) -> None:
     """Read an Enhanced Error and what a 401 with it says."""
-    assert isinstance(_ADOBE.verdict(data), Verdict)
+    assert isinstance(_ADOBE.verdict(401, {}, data), Verdict)
     for success in (False, True):
         found = read_error(data, success=success)
         if found is not None:

@@ -12,7 +12,8 @@ import pytest
 import dcrauth
 from adapters_tests.common.programs import LIBRARIES, run
 
-EXTRAS = (*LIBRARIES, "trio", "anyio", "rich", "joserfc", "redis", "cryptography", "keyring", "sqlite3", "pytest")
+OTHERS = ("niquests", "trio", "anyio", "rich", "typer", "joserfc", "redis", "cryptography", "keyring", "sqlite3")
+EXTRAS = (*LIBRARIES, *OTHERS, "pytest", "opentelemetry")
 DEAR = ("importlib.metadata", "asyncio", "concurrent.futures", "filelock", "platformdirs", "platform", "ssl")
 """What takes long to import, and is needed later, if at all."""
 
@@ -47,17 +48,14 @@ print(dcrauth.AdobePass("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAifQ.c2ln").registra
 
 
 def test_it_works_with_none_of_them() -> None:
-    """With no HTTP library at all, everything but a transport is there, and its lack is told with the remedy."""
+    """With no HTTP library at all, there is a token source all the same, on what comes with Python."""
     code = """
-from dcrauth import AdobePass, ConfigurationError, MemoryStore, TokenSource
+from dcrauth import AdobePass, MemoryStore, TokenSource
 adobe = AdobePass("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAifQ.c2ln")
-try:
-    TokenSource(adobe, store=MemoryStore())
-except ConfigurationError as error:
-    print(error)
+print(TokenSource(adobe, store=MemoryStore())._driver.transport)
 """
     found = run(code, *LIBRARIES)
-    assert "pip install dcrauth[requests]" in found.stdout, found.stderr
+    assert "HttpClientTransport(" in found.stdout, found.stderr
 
 
 def test_nothing_is_told_on_stderr() -> None:
@@ -83,7 +81,8 @@ logging.getLogger("other").warning("as usual")
 @pytest.mark.parametrize(
     ("module", "blocked", "extra"),
     [
-        *((f"dcrauth.{library}", library, library) for library in LIBRARIES),
+        *((f"dcrauth.{library}", library, library) for library in (*LIBRARIES, "niquests")),
+        ("dcrauth.opentelemetry", "opentelemetry", "opentelemetry"),
         ("dcrauth.stores.redis", "redis", "redis"),
         ("dcrauth.stores.encrypted", "cryptography", "encryption"),
         ("dcrauth.simulator", "joserfc", "simulator"),
@@ -96,6 +95,18 @@ def test_a_missing_extra_is_named(module: str, blocked: str, extra: str) -> None
     assert found.returncode != 0
     assert "ImportError" in found.stderr
     assert f"pip install dcrauth[{extra}]" in found.stderr
+
+
+def test_the_command_runs_without_its_extra() -> None:
+    """Without the extra a command that needs it names it in a sentence, and those that do not need it run."""
+    code = "from dcrauth.cli.commands import main; sys.exit(main({}))"
+    lacking = run(code.format(["token", "--header"]), "typer")
+    assert (lacking.returncode, lacking.stdout) == (2, "")
+    assert lacking.stderr == "dcrauth: dcrauth token needs an extra; run: pip install 'dcrauth[cli]'\n"
+    running = run(code.format(["import", "/nowhere/export"]), "typer")
+    assert (running.returncode, running.stdout) == (2, "")
+    assert running.stderr == "dcrauth: /nowhere/export cannot be read: No such file or directory\n"
+    assert "pip install 'dcrauth[cli]'" in run(code.format(["--help"]), "typer").stdout
 
 
 def test_the_command_says_what_it_lacks() -> None:

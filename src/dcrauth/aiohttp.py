@@ -110,7 +110,7 @@ class DCRAuth(Adapter):
         self, request: ClientRequest, response: ClientResponse, source: TokenSource, refused: AccessToken
     ) -> AccessToken | None:
         """Return the token to send *request* with once more, if that is to be done."""
-        if not self._asks_for_renewal(source, refused, await _said(response)):
+        if not self._asks_for_renewal(source, refused, response, await _said(response)):
             return None
         fresh = await self._token_async(source, request, instead_of=refused)
         if fresh == refused or _is_used_up(request.body) or _was_sent_twice(request):

@@ -27,14 +27,14 @@ class ClientCredentials(Confidential):
 
     Parameters:
         client_id: the client identifier.
-        client_secret: the client secret.
+        client_secret: the client secret; None for a client that proves itself by a key or a certificate, or not at all.
         registered_at: when the registration was sent, in seconds since the epoch, by this machine's clock.
         replaced_at: when this pair took the place of a refused one, in seconds since the epoch; None for a first pair.
         metadata: everything else the registration endpoint answered.
     """
 
     client_id: str = field(repr=False)
-    client_secret: str = field(repr=False)
+    client_secret: str | None = field(repr=False)
     registered_at: float = 0.0
     replaced_at: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)

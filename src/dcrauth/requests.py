@@ -84,7 +84,7 @@ class DCRAuth(Adapter, AuthBase):
         if sent is None or not self._covers(request.url):
             return None
         said = _said(response)
-        if not self._asks_for_renewal(source, sent, said or b""):
+        if not self._asks_for_renewal(source, sent, response, said or b""):
             return None
         token = self._token(source, request, instead_of=sent)
         if token == sent or not hasattr(response, "connection") or not _rewound(request):

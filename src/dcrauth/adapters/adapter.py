@@ -68,8 +68,10 @@ class Adapter:
         Parameters:
             source: a provider such as `AdobePass`, a `TokenSource` to share between clients, or the `TokenSources` of a
                 server: then each request is of the instance that it names.
-            store: where credentials and tokens are kept; a `FileStore` in the user's data directory by default.
-            instance: what tells this user application instance from others of the same application.
+            store: where credentials and tokens are kept; by default what the provider says that was made from the
+                environment, else a `FileStore` in the user's data directory.
+            instance: what tells this user application instance from others of the same application; by default what
+                such a provider says, else "default".
             transport: what sends the two calls of a renewal; by default one on the same HTTP library.
             policy: how early, how often and how long.
             on_event: called with each event, in order, on a thread of its own.
@@ -85,7 +87,7 @@ class Adapter:
             source = TokenSource(
                 source,
                 store=store,
-                instance="default" if instance is None else instance,
+                instance=instance,
                 transport=type(self)._own_transport() if transport is None else transport,
                 policy=policy,
                 on_event=on_event,
@@ -153,9 +155,9 @@ class Adapter:
         """Return *failure* as an error of the library's, which is what wraps a client, such as a retry layer, knows."""
         return in_terms_of(self._connection_errors if is_connection_fault(failure) else self._host_errors, failure)
 
-    def _asks_for_renewal(self, source: TokenSource, token: AccessToken, body: bytes) -> bool:
-        """Whether a 401 with *body* to a request with *token* is about the token at all."""
-        return source.refused(token, source.provider.verdict(body))
+    def _asks_for_renewal(self, source: TokenSource, token: AccessToken, response: Any, body: bytes) -> bool:
+        """Whether a 401 with *body*, the answer to a request with *token*, is about the token at all."""
+        return source.refused(token, source.provider.verdict(401, _lowered(response.headers), body))
 
     # From here on, no variable holds a header or all of them: programs log those of a function that is interrupted.
 
@@ -237,6 +239,15 @@ def _check_instance_of(instance_of: object, source: TokenSource | TokenSources) 
         )
 
 
+def _lowered(headers: Any) -> dict[str, str]:
+    """Return the header fields of a response, names in lower case; what comes several times is joined by commas."""
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        key = str(name).lower()
+        found[key] = f"{found[key]}, {value}" if key in found else str(value)
+    return found
+
+
 def _text(value: str | bytes | None) -> str:
     """Return the value of a header field, which requests takes in bytes too; nothing where there is none."""
     return value.decode("latin-1") if isinstance(value, bytes) else value or ""
@@ -265,3 +276,4 @@ class Unattached:
         raise ConfigurationError("This DCRAuth came out of a pickle, which carries no secrets: attach a new one")
 
     answered = sync_auth_flow = async_auth_flow = __call__
+    before = before_async = after = after_async = __call__

@@ -57,7 +57,7 @@ class HttpxFlow(Adapter):
         if response.status_code != 401 or not self._carried(response, token):
             return
         refusal = _Refusal(self._library_of(request), response)
-        if not self._asks_for_renewal(source, token, refusal.read()):
+        if not self._asks_for_renewal(source, token, response, refusal.read()):
             return
         fresh = self._token(source, request, instead_of=token)
         if fresh != token and self._repeats(response) and rewind():
@@ -78,7 +78,7 @@ class HttpxFlow(Adapter):
         if response.status_code != 401 or not self._carried(response, token):
             return
         refusal = _Refusal(self._library_of(request), response)
-        if not self._asks_for_renewal(source, token, await refusal.aread()):
+        if not self._asks_for_renewal(source, token, response, await refusal.aread()):
             return
         fresh = await self._token_async(source, request, instead_of=token)
         if fresh != token and self._repeats(response) and rewind():

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,10 +30,11 @@ except ImportError as missing:
     raise ImportError(f"dcrauth demo needs {missing.name}; run: pip install dcrauth[demo]") from missing
 
 from dcrauth import events
-from dcrauth.cli.output import output
+from dcrauth.cli.output import is_coloured, output
+from dcrauth.cli.settings import store_at
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.source import TokenSource
-from dcrauth.errors import DCRAuthError, ServerUnavailable
+from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable
 from dcrauth.providers.adobe.adobe_pass import AdobePass, Environment
 from dcrauth.providers.adobe.device_info import DeviceInfo
 from dcrauth.stores import Store
@@ -197,6 +199,27 @@ def _cost(counts: Counts, statuses: list[int]) -> Cost:
     return Cost(counts.register, counts.token, counts.api, counts.refused, statuses.count(200))
 
 
+def demo(
+    software_statement: str | None, environment: Environment | None, service_provider: str | None, store: str | None
+) -> int:
+    """Show the life of a client: all of it against the simulator, or the safe part with a statement.
+
+    Raises:
+        ConfigurationError: there is what goes along with a statement only, or that is missing.
+        DCRAuthError: the statement, the store or the service is to blame.
+    """
+    if software_statement is None:
+        if environment or service_provider or store:
+            raise ConfigurationError(
+                "--environment, --service-provider and --store go along with --software-statement only"
+            )
+        return against_simulator()
+    if service_provider is None:
+        raise ConfigurationError("--service-provider is needed along with --software-statement")
+    kept = None if store is None else store_at(store)
+    return against_service(software_statement, environment or "release-production", service_provider, kept)
+
+
 def against_simulator() -> int:
     """Play the life of a client with every library against the simulator; return 0 if each step cost what it should."""
     console, hours = _Console(), Hours()
@@ -294,6 +317,10 @@ def _kept_in(store: Store | None) -> Iterator[Store]:
 
 class _Console(Console):
     """A terminal, or a file, which may be full, or have no reader any more."""
+
+    def __init__(self) -> None:
+        coloured = is_coloured(sys.stdout)
+        super().__init__(force_terminal=coloured, color_system="auto" if coloured else None)
 
     def show(self, what: str | Table) -> None:
         """Print lines, or a table, as they are."""

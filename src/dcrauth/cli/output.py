@@ -1,16 +1,26 @@
-"""What the commands say, on outputs that may be full, closed, or without the characters for it."""
+"""What the commands say, on outputs that may be full, closed, or without the characters for it.
+
+Three kinds of output: lines for people (`say`, `show`), what programs read (`write_line`, `write_json`), which goes out
+byte for byte, and what is wrong (`complain`).
+"""
 
 import io
+import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
 from dcrauth.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
 _LONG = re.compile(r"[^\s/\\]{101,}")
 _BEGINNING = 20
+_RED, _PLAIN = "\x1b[1;31m", "\x1b[0m"
 
 
 def show_any_character() -> None:
@@ -21,7 +31,7 @@ def show_any_character() -> None:
 
 
 def say(text: str) -> None:
-    """Write a line to the standard output.
+    """Write a line to the standard output, in which all that could rule a terminal is visible.
 
     Raises:
         ConfigurationError: it cannot be written to.
@@ -30,11 +40,73 @@ def say(text: str) -> None:
         print(visible(text), flush=True)
 
 
+def write_line(text: str) -> None:
+    """Write *text* and one line end to the standard output, as it is: for what programs read.
+
+    Raises:
+        ConfigurationError: it cannot be written to, or there is none.
+    """
+    if sys.stdout is None:
+        raise ConfigurationError("There is no standard output to write to: it is closed; send it somewhere")
+    with output():
+        print(text, flush=True)
+
+
+def write_json(value: Any) -> None:
+    """Write *value* as JSON on one line, in ASCII, so that no terminal and no code page makes a difference.
+
+    Raises:
+        ConfigurationError: the standard output cannot be written to.
+    """
+    write_line(json.dumps(value))
+
+
+def show(*what: "RenderableType") -> None:
+    """Show tables and texts of rich to people; never what comes from elsewhere as a plain `str`, but as a `Text`.
+
+    Raises:
+        ConfigurationError: the standard output cannot be written to.
+    """
+    from rich.console import Console  # noqa: PLC0415  # in an extra
+
+    buffer = io.StringIO()
+    coloured = is_coloured(sys.stdout)
+    console = Console(
+        file=buffer,
+        force_terminal=coloured,
+        color_system="standard" if coloured else None,
+        width=_width(),
+        markup=False,
+        highlight=False,
+        emoji=False,
+        safe_box=not _has_boxes(sys.stdout),
+    )
+    for each in what:
+        console.print(each)
+    write_line("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
+
+
 def complain(text: str) -> None:
     """Write a line to the standard error output, if there is any."""
-    with suppress(OSError):
-        if sys.stderr is not None:
-            print(f"dcrauth: {shortened(text)}", file=sys.stderr, flush=True)
+    _tell(f"{_name(sys.stderr)} {shortened(text)}")
+
+
+def complain_at_length(lines: Sequence[str]) -> None:
+    """Write lines of a traceback to the standard error output, if there is any."""
+    for line in lines:
+        _tell(visible(line))
+
+
+def is_coloured(stream: TextIO | None) -> bool:
+    """Return whether *stream* is to have colours: one that is a terminal, unless the environment says otherwise.
+
+    ``NO_COLOR`` (https://no-color.org) wins over ``FORCE_COLOR`` (https://force-color.org); empty, they say nothing.
+    """
+    if stream is None or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    with suppress(ValueError):  # it is closed
+        return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
+    return False
 
 
 @contextmanager
@@ -49,6 +121,16 @@ def output() -> Iterator[None]:
         ) from None
 
 
+def flush() -> None:
+    """Write what is still in the buffer of the standard output.
+
+    Raises:
+        ConfigurationError: it cannot be written to.
+    """
+    with output():
+        print(end="", flush=True)
+
+
 def shortened(text: str) -> str:
     """Return *text* as a message may show it: nothing in it that is so long that it may be a secret."""
     return _LONG.sub(lambda found: f"{found[0][:_BEGINNING]}… ({len(found[0])} characters)", visible(text))
@@ -57,6 +139,30 @@ def shortened(text: str) -> str:
 def visible(text: str) -> str:
     """Return *text* on one line, with escapes for what would not be seen, or would rule the terminal."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _tell(line: str) -> None:
+    with suppress(OSError):
+        if sys.stderr is not None:
+            print(line, file=sys.stderr, flush=True)
+
+
+def _name(stream: TextIO | None) -> str:
+    return f"{_RED}dcrauth:{_PLAIN}" if is_coloured(stream) else "dcrauth:"
+
+
+def _width() -> int:
+    """The columns of the terminal; 80 where nobody knows."""
+    from shutil import get_terminal_size  # noqa: PLC0415  # only tables ask for it
+
+    return max(get_terminal_size((80, 24)).columns, 40)
+
+
+def _has_boxes(stream: TextIO | None) -> bool:
+    with suppress(LookupError, UnicodeEncodeError):
+        "─│…".encode(getattr(stream, "encoding", None) or "ascii")
+        return True
+    return False
 
 
 def _drop_the_rest() -> None:

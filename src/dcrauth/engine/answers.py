@@ -31,6 +31,9 @@ REGISTERED_CODES = frozenset(
 )
 """Error codes by which an OAuth server says no for good (RFC 6749 §5.2, RFC 7591 §3.2.2); gateways make up others."""
 
+LOST = "answer_lost"
+"""What we call it, in the place of a server's code, where nobody knows whether a registration was carried out."""
+
 _EARLIEST_DATE = 1e9
 """An ``X-RateLimit-Reset`` of so much is a moment, in seconds since the epoch; a smaller one is a wait."""
 
@@ -53,6 +56,8 @@ def meaning(problem: Problem) -> Meaning:
     """
     if problem.status == 429:
         return Meaning.THROTTLED
+    if problem.error == LOST:
+        return Meaning.UNUSABLE
     if problem.status is None or problem.status >= 500:
         return Meaning.TRANSIENT
     if problem.carried_out:
@@ -75,7 +80,7 @@ def told_to_wait(problem: Problem, now: float) -> float | None:
     if (wait := seconds_in(problem.retry_after or "")) is not None:
         return min(wait, LONGEST_WAIT)
     for date in (problem.retry_after, problem.expires):
-        if (moment := _moment(date)) is not None and moment > now:
+        if (moment := moment_in(date)) is not None and moment > now:
             return min(moment - now, LONGEST_WAIT)
     reset = seconds_in(problem.rate_limit_reset or "") if problem.status == 429 else None
     if reset is None:
@@ -83,11 +88,21 @@ def told_to_wait(problem: Problem, now: float) -> float | None:
     return min(max(0.0, reset - now) if reset >= _EARLIEST_DATE else reset, LONGEST_WAIT)
 
 
-def _moment(date: str | None) -> float | None:
+def moment_in(date: str | None) -> float | None:
+    """Return the moment that a header names, in seconds since the epoch, if it can be read."""
     try:
         return email.utils.parsedate_to_datetime(date or "").timestamp()
     except (TypeError, ValueError, OverflowError, IndexError):
         return None
+
+
+def lost(problem: Problem) -> Problem:
+    """Return the problem of a registration without an answer, where a second one would be refused."""
+    told = (
+        f"{problem.reason}. The registration may have been carried out; this server refuses a second one, so that none "
+        "is sent: ask whoever runs it, and then delete it there, or give its client id and secret"
+    )
+    return replace(problem, reason=told, error=LOST, final=True)
 
 
 _SHORTEST_SECRET = 8
@@ -210,9 +225,11 @@ def barred(endpoint: str, status: int | None) -> RegistrationRejected:
 
     Parameters:
         endpoint: the URL that was called.
-        status: the HTTP status of the answer that could not be used.
+        status: the HTTP status of the answer that could not be used; None if there was no answer.
     """
-    told = f"{endpoint} has answered a registration with HTTP {status} and nothing that can be used"
+    told = f"{endpoint} has not answered a registration, which it may have carried out all the same"
+    if status is not None:
+        told = f"{endpoint} has answered a registration with HTTP {status} and nothing that can be used"
     return RegistrationRejected(f"{told}; {_NO_SECOND_ONE}", status=status)
 
 
@@ -223,7 +240,7 @@ def is_success(status: int | None) -> bool:
 
 def is_unusable(refusal: RegistrationRejected) -> bool:
     """Return whether a registration was carried out by an answer that cannot be used."""
-    return is_success(refusal.status)
+    return is_success(refusal.status) or refusal.error == LOST
 
 
 def is_about_the_statement(refusal: RegistrationRejected) -> bool:
@@ -243,6 +260,22 @@ def unsettled(refusal: CredentialsRejected) -> ServerUnavailable:
         f"{refusal.message}. They are new: the server is given time to know them, and is asked again",
         **refusal.evidence,
     )
+
+
+def not_condemned(refusal: CredentialsRejected, skew: float) -> CredentialsRejected:
+    """Return the error that says why the client of a server that refuses it is kept.
+
+    Parameters:
+        skew: by how many seconds this machine's clock is ahead of the server's.
+    """
+    told = (
+        f"{refusal.message}. That is also the answer to a wrong key, a wrong audience, or a wrong clock, so that the "
+        "client was kept and no other one registered: see that the server knows this key, and what audience it wants"
+    )
+    if skew:
+        side = "ahead of" if skew > 0 else "behind"
+        told += f". This machine's clock is {abs(skew):.0f} s {side} the server's: set it"
+    return CredentialsRejected(told, **refusal.evidence)
 
 
 def halted(refusal: CredentialsRejected, refused: int, asked: int) -> CredentialsRejected:

@@ -7,6 +7,7 @@ from dcrauth import events
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.engine import answers, rules
+from dcrauth.engine.client_updated import is_gone, updated
 from dcrauth.engine.effects import (
     Emit,
     Now,
@@ -41,11 +42,34 @@ def recovered(context: RenewalContext, client: StoredCredentials, refusal: Crede
             return (yield from fetched(context, client.credentials))
         except CredentialsRejected as again:
             refusal = again
+    successor = yield from examined(context, client, refusal)
+    if successor is not None:
+        return (yield from fetched_by_another(context, successor.credentials))
     objection = yield from objection_to(context, client, refusal)
     if objection is not None:
         raise objection
     successor = yield from succeeded(context, client)
     return (yield from fetched_by_another(context, successor.credentials))
+
+
+def examined(
+    context: RenewalContext, client: StoredCredentials, refusal: CredentialsRejected
+) -> Steps[StoredCredentials | None]:
+    """Find out what a refusal is worth, where there are ways to: a secret may have ended, or the server says more.
+
+    Returns:
+        What has come in the place of a secret that has ended; None if the refusal is to be believed.
+
+    Raises:
+        CredentialsRejected: the client lives, or nothing proves that it does not.
+    """
+    now = yield Now()
+    end = client.credentials.expires_at
+    if end is not None and now.wall >= end:
+        return (yield from updated(context, client))
+    if getattr(context.provider, "condemns", True) or (yield from is_gone(context, client)):
+        return None
+    raise answers.not_condemned(refusal, context.memory.skew)
 
 
 def fetched_by_another(context: RenewalContext, credentials: ClientCredentials) -> Steps[AccessToken]:
@@ -64,7 +88,7 @@ def doubted(context: RenewalContext, client: StoredCredentials, suspicion: Suspi
     Only a renewal that one more refusal asks for does so, and soon: a suspicion that nothing has followed is dropped.
     """
     now = yield Now()
-    if now.monotonic >= suspicion.until:
+    if now.monotonic >= suspicion.until or not getattr(context.provider, "condemns", True):
         return client
     refusal = CredentialsRejected("A protected API refuses the fresh tokens of this client")
     objection = yield from objection_to(context, client, refusal)

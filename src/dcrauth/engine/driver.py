@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 from dcrauth._internal.confidential import chain_of
 from dcrauth.credentials import AccessToken
+from dcrauth.engine import observer
 from dcrauth.engine.calls import CALLS, Calls
+from dcrauth.engine.client_updated import unregistered
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.effects import (
     Add,
@@ -82,9 +84,18 @@ class Driver:
         except BaseException:
             self.refusals.abandon(self.statement(context.provider.register_url, context.provider.statement_digest))
             raise
+        finally:
+            self.take_back(context)
 
     def _renew(self, context: RenewalContext, give_way: Callable[[], None]) -> AccessToken:
-        perform = self._after(give_way)
+        def perform(effect: Effect) -> Any:
+            give_way()
+            if isinstance(effect, Claim):
+                return self.claimed(context, effect)
+            if isinstance(effect, Send):
+                self.notes_registration(context, effect.request)
+            return self.perform(effect)
+
         found = self.begun(context, None, perform, lambda error: carried_out(unlocked(context, error), perform))
         assert not isinstance(found, Wait)  # noqa: S101  # it waits where it is
         return found
@@ -113,13 +124,40 @@ class Driver:
                 return without_lock(error)
             return carried_out(renewal(context), perform)
 
-    def forget(self, context: RenewalContext) -> bool:
-        """Delete the credentials of *context* on purpose, under the store's lock; return whether there were any."""
-        return discreetly(lambda: self._forget(context))
+    def claimed(
+        self, context: RenewalContext, effect: Claim, wake: Callable[[], object] | None = None
+    ) -> tuple[DCRAuthError, float] | bool:
+        """Ask whether to show a statement, as `Refusals.claim` says; a renewal counts as one registration at most."""
+        refusals, progress = self.refusals, context.progress
+        claim = refusals.claim_again if progress.is_counted else refusals.claim
+        found = claim(self.statement(effect.endpoint, effect.statement), self.clock.monotonic(), wake)
+        progress.is_counted = progress.is_counted or found is True
+        return found
 
-    def _forget(self, context: RenewalContext) -> bool:
+    @staticmethod
+    def notes_registration(context: RenewalContext, request: Request) -> bool:
+        """Note that *request* is about to be sent for a renewal; return whether it registers."""
+        context.progress.is_registering = context.progress.is_registering or request.registers
+        return request.registers
+
+    def take_back(self, context: RenewalContext) -> None:
+        """Count no registration for a renewal that ends, or waits, without having sent one."""
+        progress = context.progress
+        if progress.is_counted and not progress.is_registering:
+            progress.is_counted = False
+            self.refusals.unsent()
+
+    def forget(self, context: RenewalContext, *, unregister: bool = False) -> bool:
+        """Delete the credentials of *context* on purpose, under the store's lock; return whether there were any.
+
+        Parameters:
+            unregister: whether the server is to delete the client first; if it does not, nothing is deleted.
+        """
+        return discreetly(lambda: self._forget(context, unregister))
+
+    def _forget(self, context: RenewalContext, unregister: bool) -> bool:
         with self.locked(context):
-            return self.run(forgotten(context))
+            return self.run(unregistered(context) if unregister else forgotten(context))
 
     def restore(self, context: RenewalContext) -> bool:
         """Put the credentials of *context* that were kept aside last back in use; return whether there were any."""
@@ -183,7 +221,9 @@ class Driver:
 
     def sent(self, request: Request) -> Response:
         """Return the answer to *request*."""
-        return _guarded(ServerUnavailable, "transport", lambda: self.transport.send(request))
+        return observer.call(
+            request, lambda: _guarded(ServerUnavailable, "transport", lambda: self.transport.send(request))
+        )
 
     def _among_identities(self, effect: ReportOutcome | Claim | Release, now: float) -> Any:
         """Ask for, or note, what the identities of this process know of their server."""

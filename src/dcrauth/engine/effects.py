@@ -3,7 +3,7 @@
 The steps of a renewal yield effects and are sent their results; they do no I/O and read no clock of their own.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -200,6 +200,8 @@ class Memory:
         unsaved: what a registration has brought, until the store has taken it.
         suspicion: what the next renewal that a refusal asks for is to look into.
         bar: what a registration has left that has brought nothing usable.
+        kept: what flows want to find again; None as long as the store was not asked.
+        skew: by how many seconds this machine's clock is ahead of the server's.
     """
 
     client: StoredCredentials | None = None
@@ -207,6 +209,8 @@ class Memory:
     unsaved: Unsaved | None = None
     suspicion: Suspicion | None = None
     bar: Bar | None = None
+    kept: Mapping[str, Any] | None = None
+    skew: float = 0.0
 
 
 @dataclass

@@ -1,6 +1,7 @@
-"""Calling an endpoint until it answers something that settles the matter, or it is time to give up."""
+"""Calling endpoints until it answers something that settles the matter, or it is time to give up."""
 
 import itertools
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -17,12 +18,16 @@ from dcrauth.engine.effects import (
     Withheld,
 )
 from dcrauth.engine.instant import Instant
+from dcrauth.engine.kept import keep, recalled
 from dcrauth.errors import (
     Unavailable,
 )
-from dcrauth.providers.protocol import Problem, Request, Response
+from dcrauth.providers.protocol import Flow, FlowResult, Moment, Problem, Request, Response
 
 T = TypeVar("T")
+
+_UNNOTICED_SKEW = 30.0
+"""Less than that is what an answer may take, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +48,31 @@ class Answer(Generic[T]):
 
 
 def answered(
-    context: RenewalContext, request: Request, understand: Callable[[Response], T | Problem], registering: bool
+    context: RenewalContext,
+    begin: Callable[[Moment], Flow[T]],
+    registering: bool,
+    kept_of: Callable[[T], T | None] = lambda found: found,
 ) -> Steps[Answer[T]]:
-    """Call an endpoint until it answers something that settles the matter, or it is time to give up."""
+    """Begin flows until one ends in something that settles the matter, or it is time to give up.
+
+    Parameters:
+        begin: begins one.
+        registering: whether it is to make a client.
+        kept_of: returns what a record can hold of what a flow has brought; None if nothing.
+    """
     made, begun = yield from progress_of(context, registering)
+    yield from recalled(context)
     for attempt in itertools.count(made + 1):
         sent = yield Now()
-        outcome = yield from called(request, understand, registering)
+        outcome, endpoint = yield from attempted(context, begin(moment_of(context, sent)), registering, kept_of)
         now = yield Now()
         if not isinstance(outcome, Problem):
             return Answer(outcome, sent, now.monotonic - begun, attempt)
         wait = rules.pause(outcome, attempt, now, context.chance(), context.policy)
         if answers.meaning(outcome) is answers.Meaning.THROTTLED:
-            yield Emit(events.Throttled(context.name, request.endpoint, wait))
+            yield Emit(events.Throttled(context.name, endpoint, wait))
         if not rules.worth_another(outcome, attempt, now.monotonic + wait, context.deadline, context.policy):
-            raise answers.error_of(outcome, request.endpoint, registering, now.wall + wait)
+            raise answers.error_of(outcome, endpoint, registering, now.wall + wait)
         context.progress.attempts[registering] = (attempt, begun)
         yield Sleep(wait)
         del context.progress.attempts[registering]
@@ -71,23 +86,67 @@ def progress_of(context: RenewalContext, registering: bool) -> Steps[tuple[int, 
     return context.progress.attempts.pop(registering, (0, begun))
 
 
-def called(request: Request, understand: Callable[[Response], T | Problem], registering: bool) -> Steps[T | Problem]:
-    """Send *request* once; no answer is a problem like any other.
+def moment_of(context: RenewalContext, now: Instant) -> Moment:
+    """Return the moment of an attempt that is made *now*."""
+    memory = context.memory
+    return Moment(now.wall, memory.skew, secrets.token_bytes(32), memory.kept or {})
+
+
+def attempted(
+    context: RenewalContext, flow: Flow[T], registering: bool, kept_of: Callable[[T], T | None]
+) -> Steps[tuple[T | Problem, str]]:
+    """Have *flow* run once; return what it comes to, and the endpoint that was called last.
 
     A registration with a status that says so was carried out, whatever there is to read beside the status.
     """
-    outcome: T | Problem
-    try:
-        response: Response | Withheld = yield Send(request)
-    except Unavailable as fault:
-        outcome = Problem(reason=fault.message, status=fault.status)
-    else:
-        if isinstance(response, Withheld):
-            raise response.error
-        outcome = understand(response)
-        if isinstance(outcome, Problem) and outcome.status is None:
-            outcome = replace(outcome, status=response.status)
+    result, call, response = yield from run(context, flow)
+    endpoint = _usual_endpoint(context, registering) if call is None else call.endpoint
+    status = None if response is None else response.status
+    outcome = result.value
     if not isinstance(outcome, Problem):
-        return outcome
-    carried_out = registering and answers.is_success(outcome.status)
-    return answers.without_secrets(replace(outcome, carried_out=carried_out), request)
+        unusable = Problem(f"HTTP {status} with credentials that no record can hold", status=status)
+        outcome = kept_of(outcome) or unusable
+    if not isinstance(outcome, Problem):
+        return outcome, endpoint
+    if outcome.status is None:
+        outcome = replace(outcome, status=status)
+    if call is None:
+        return outcome, endpoint
+    is_carried_out = call.registers and answers.is_success(outcome.status)
+    if call.registers and response is None and getattr(context.provider, "repeats", "new") == "refused":
+        outcome = answers.lost(outcome)
+    return answers.without_secrets(replace(outcome, carried_out=is_carried_out), call), endpoint
+
+
+def run(context: RenewalContext, flow: Flow[T]) -> Steps[tuple[FlowResult[T], Request | None, Response | None]]:
+    """Send what *flow* asks for; return its result, the last call and the answer to that; no answer is a problem."""
+    call: Request | None = None
+    response: Response | None = None
+    while True:
+        try:
+            call = next(flow) if response is None else flow.send(response)
+        except StopIteration as end:
+            result: FlowResult[T] = end.value
+            yield from keep(context, result.kept)
+            return result, call, response
+        try:
+            answer: Response | Withheld = yield Send(call)
+        except Unavailable as fault:
+            flow.close()
+            return FlowResult(Problem(reason=fault.message, status=fault.status)), call, None
+        if isinstance(answer, Withheld):
+            flow.close()
+            raise answer.error
+        response = answer
+        learn_the_time(context, response, (yield Now()))
+
+
+def learn_the_time(context: RenewalContext, response: Response, now: Instant) -> None:
+    """Note by how much this machine's clock is ahead of the server's, if that is more than an answer takes."""
+    date = answers.moment_in(response.headers.get("date"))
+    if date is not None:
+        context.memory.skew = now.wall - date if abs(now.wall - date) > _UNNOTICED_SKEW else 0.0
+
+
+def _usual_endpoint(context: RenewalContext, registering: bool) -> str:
+    return context.provider.register_url if registering else context.provider.token_url

@@ -15,21 +15,28 @@ class Identity:
 
     Parameters:
         key: 64 hexadecimal digits.
+        token_key: what tells the tokens of one client apart; "" where there is one.
     """
 
     key: str
+    token_key: str = ""
 
     @classmethod
-    def of(cls, register_url: str, token_url: str, application: str, instance: str) -> "Identity":
-        """Return the identity of *instance* of *application* at the two endpoints, however their URLs are spelled.
+    def of(cls, *anchor_and_instance: str, token_key: str = "") -> "Identity":
+        """Return the identity of an instance of what a provider's anchor tells apart, however URLs in that are spelled.
 
         The parts are length-prefixed, so that no two different tuples make the same text.
+
+        Parameters:
+            anchor_and_instance: the parts of the anchor, and the instance.
+            token_key: what tells the tokens of one client apart.
         """
+        *anchor, instance = anchor_and_instance
         digest = hashlib.sha256()
-        for part in (usual_spelling(register_url), usual_spelling(token_url), application, instance):
+        for part in (*map(usual_spelling, anchor), instance):
             data = part.encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(8, "big") + data)
-        return cls(digest.hexdigest())
+        return cls(digest.hexdigest(), token_key)
 
     @property
     def credentials(self) -> str:
@@ -39,12 +46,17 @@ class Identity:
     @property
     def token(self) -> str:
         """The key of the token record."""
-        return f"{self.key}.token"
+        return f"{self.key}.token-{self.token_key}" if self.token_key else f"{self.key}.token"
 
     @property
     def registration(self) -> str:
         """The key of the note on a registration that has brought nothing usable."""
         return f"{self.key}.registration"
+
+    @property
+    def kept(self) -> str:
+        """The key of what the flows of a provider want to find again."""
+        return f"{self.key}.kept"
 
     def replaced(self, generation: int) -> str:
         """The key under which credentials of *generation* are kept aside, or of a later one where that key is taken."""

@@ -41,6 +41,7 @@ class Job(ABC):
 
     Parameters:
         endpoint: whose slowness is not to hold up others.
+        store: whose slowness is not to hold up others at the same endpoint; None if there is none.
         clock: what its waits are measured by.
         is_urgent: whether somebody waits for it.
 
@@ -50,17 +51,29 @@ class Job(ABC):
         number: that of its present entry in a queue; entries with another one are of before.
         until: when what it waits for is over at the latest, by the clock of the workers.
         wait: what it waits for.
-        woken: what it may be about to wait for, and has come already.
+        woken: all that it may be about to wait for, and that has come already.
     """
 
-    __slots__ = ("asked", "clock", "endpoint", "is_awaited", "is_urgent", "number", "state", "until", "wait", "woken")
+    __slots__ = (
+        "asked",
+        "clock",
+        "endpoint",
+        "is_awaited",
+        "is_urgent",
+        "number",
+        "state",
+        "store",
+        "until",
+        "wait",
+        "woken",
+    )
 
-    def __init__(self, endpoint: Hashable, clock: Clock, *, is_urgent: bool) -> None:
-        self.endpoint, self.clock, self.is_urgent = endpoint, clock, is_urgent
+    def __init__(self, endpoint: Hashable, clock: Clock, *, is_urgent: bool, store: Hashable = None) -> None:
+        self.endpoint, self.clock, self.is_urgent, self.store = endpoint, clock, is_urgent, store
         self.state, self.number, self.asked, self.until = State.NEW, 0, 0.0, 0.0
         self.wait: Wait | None = None
         self.is_awaited = False
-        self.woken: Hashable | None = None
+        self.woken: frozenset[Hashable] = frozenset()
 
     @abstractmethod
     def take(self) -> Wait | None:

@@ -9,6 +9,7 @@ from dcrauth.engine.event_dispatch import Listener, log
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.incident_breaker import breaker_of
 from dcrauth.engine.known import KNOWN, Known
+from dcrauth.engine.observer import OBSERVING
 from dcrauth.engine.refused_statements import REFUSALS, Refusals
 from dcrauth.events import Event
 from dcrauth.policy import Policy
@@ -68,7 +69,7 @@ class SourceOptions:
 
 @dataclass(frozen=True, slots=True)
 class Emitter:
-    """Tells the log and a listener of events; it holds no source, so that one which nobody holds is gone at once."""
+    """Tells all that listen of events; it holds no source, so that one which nobody holds is gone at once."""
 
     listener: Listener | None
 
@@ -77,3 +78,4 @@ class Emitter:
         log(event)
         if self.listener is not None:
             self.listener.emit(event)
+        OBSERVING.told(event)

@@ -79,7 +79,7 @@ class PoolState:
     def wake(self, job: Job, key: Hashable) -> None:
         """Take *job* up if it waits for *key*, or is about to."""
         if job.state is State.RUNNING:
-            job.woken = key
+            job.woken |= {key}
         elif job.wait is not None and job.wait.key == key:
             self.take_up(job)
 
@@ -97,7 +97,7 @@ class PoolState:
         self.ready.ended(job)
         if wait is None:
             job.state = State.ENDED
-        elif wait.key is not None and wait.key == job.woken:
+        elif wait.key is not None and wait.key in job.woken:
             self.ready.put(job)
         else:
             self.parked.put(job, wait, now)

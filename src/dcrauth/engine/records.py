@@ -6,6 +6,7 @@ never touches the precious one.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeGuard
 
@@ -15,11 +16,13 @@ from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.errors import StoreCorrupt, StoreTooNew
 
 FORMAT = "dcrauth"
-SCHEMA = 1
+SCHEMA = 2
+"""2 is written only where 1 cannot say it, so that the version before reads all else: a client without a secret."""
 
 LARGEST = 256 * 1024
 """The most bytes that a record of credentials takes, so that it fits into every store."""
 
+_LONGEST_NEEDED = 16 * 1024
 _LAST_SCHEMA = 1_000
 _LAST_GENERATION = 2**53
 
@@ -87,6 +90,19 @@ def read_unusable(key: str, data: bytes) -> UnusableRegistration:
     return UnusableRegistration(noted_at, digest, status)
 
 
+def write_kept(key: str, found: Mapping[str, Any]) -> bytes:
+    """Return what a provider's flows want to find again as the record to store under *key*."""
+    return _framed(key, 1, dict(found))
+
+
+def read_kept(key: str, data: bytes) -> dict[str, Any]:
+    """Return what is in the record *data* found under *key*; raises as `read_credentials` does."""
+    payload = _unframed(key, data).get("payload")
+    if not isinstance(payload, dict):
+        raise _corrupt(key, "it holds no JSON object")
+    return payload
+
+
 def write_forgotten(key: str, generation: int, now: float) -> Forgotten:
     """Return the record to store under *key* in place of credentials deleted *now* (seconds since the epoch)."""
     return Forgotten(generation, _framed(key, generation, {"forgotten_at": now}))
@@ -106,7 +122,7 @@ def write_credentials(key: str, credentials: ClientCredentials, generation: int 
         "metadata": dict(credentials.metadata),
     }
     try:
-        data = _framed(key, generation, payload)
+        data = _framed(key, generation, payload, 1 if credentials.client_secret is not None else 2)
         read_credentials(key, data)
     except (StoreCorrupt, TypeError, RecursionError) as reason:
         failure = ValueError(f"A record of these client credentials could not be read again ({type(reason).__name__})")
@@ -123,9 +139,22 @@ def storable(key: str, credentials: ClientCredentials) -> ClientCredentials | No
     """
     if _is_storable(key, credentials):
         return credentials
-    ending = {name: value for name, value in credentials.metadata.items() if name == "client_secret_expires_at"}
-    bare = replaced(credentials, metadata=ending if number(ending.get("client_secret_expires_at")) else {})
+    kept = {name: credentials.metadata[name] for name in _NEEDED if _is_small(credentials.metadata.get(name))}
+    bare = replaced(credentials, metadata=kept)
     return bare if _is_storable(key, bare) else None
+
+
+_NEEDED = (
+    "client_secret_expires_at",
+    "registration_access_token",
+    "registration_client_uri",
+    "token_endpoint_auth_method",
+)
+"""What a server answers beside the pair that a client cannot do without (RFC 7591 §3.2.1, RFC 7592 §3)."""
+
+
+def _is_small(value: object) -> bool:
+    return number(value) is not None or (isinstance(value, str) and len(value) <= _LONGEST_NEEDED)
 
 
 def _is_storable(key: str, credentials: ClientCredentials) -> bool:
@@ -178,8 +207,8 @@ def _check_credentials(key: str, payload: dict[str, Any]) -> None:
         found = ClientCredentials(**payload)
     except TypeError:
         raise _corrupt(key, "its fields are not those of client credentials") from None
-    if not (_is_text(found.client_id) and _is_text(found.client_secret)):
-        raise _corrupt(key, "it holds no client id or no client secret")
+    if not (_is_text(found.client_id) and (found.client_secret is None or _is_text(found.client_secret))):
+        raise _corrupt(key, "it holds no client id, or a client secret that is none")
     times = (found.registered_at, 0.0 if found.replaced_at is None else found.replaced_at)
     if None in map(number, times) or not isinstance(found.metadata, dict):
         raise _corrupt(key, "its fields are not those of client credentials")
@@ -198,8 +227,8 @@ def _is_integer(value: object, least: int, most: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
-def _framed(key: str, generation: int, payload: dict[str, Any]) -> bytes:
-    frame = {"format": FORMAT, "schema": SCHEMA, "key": key, "generation": generation, "payload": payload}
+def _framed(key: str, generation: int, payload: dict[str, Any], schema: int = 1) -> bytes:
+    frame = {"format": FORMAT, "schema": schema, "key": key, "generation": generation, "payload": payload}
     return _canonical(frame | {"checksum": _checksum(frame)})
 
 
@@ -232,8 +261,7 @@ def _canonical(frame: dict[str, Any]) -> bytes:
 
 def _corrupt(key: str, reason: str) -> StoreCorrupt:
     return StoreCorrupt(
-        f"Record {_short(key)} of the store is damaged: {reason}. It was left as it is; restore it from a backup, "
-        "or move it away to register again (which logs end users out)"
+        f"Record {_short(key)} of the store is damaged: {reason}. It was left as it is; restore it from a backup"
     )
 
 

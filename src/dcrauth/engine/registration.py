@@ -20,7 +20,6 @@ from dcrauth.errors import (
     DCRAuthError,
     StoreUnavailable,
 )
-from dcrauth.providers.protocol import Problem, Response
 
 
 def client_of(context: RenewalContext) -> Steps[StoredCredentials]:
@@ -60,17 +59,9 @@ def new_credentials(context: RenewalContext, over: bytes | None) -> Steps[Client
 
 def registration(context: RenewalContext) -> Steps[ClientCredentials]:
     """Send the registration; return what has come of it as far as it can be stored."""
-    provider, key = context.provider, context.identity.credentials
-
-    def understand(response: Response) -> ClientCredentials | Problem:
-        found = provider.read_registration(response)
-        if isinstance(found, Problem):
-            return found
-        told = f"HTTP {response.status} with credentials that no record can hold"
-        return storable(key, found) or Problem(told, status=response.status)
-
+    key = context.identity.credentials
     try:
-        answer = yield from answered(context, provider.registration_request(), understand, True)
+        answer = yield from answered(context, context.provider.register, True, lambda found: storable(key, found))
     except DCRAuthError as error:
         yield from learned(context, error)
         raise

@@ -16,6 +16,7 @@ from dcrauth import events
 from dcrauth.credentials import AccessToken
 from dcrauth.engine import rules
 from dcrauth.engine.client_refused import doubted, recovered
+from dcrauth.engine.client_updated import kept_alive
 from dcrauth.engine.effects import (
     Emit,
     Get,
@@ -28,6 +29,7 @@ from dcrauth.engine.effects import (
     looked_up,
     record,
 )
+from dcrauth.engine.given_client import fetched_for_given, given_by
 from dcrauth.engine.records import StoredCredentials, read_token, write_token
 from dcrauth.engine.registration import client_of
 from dcrauth.engine.store_repair import stored
@@ -57,7 +59,12 @@ def renewal(context: RenewalContext) -> Steps[AccessToken]:
     token = yield from adopted(context)
     if token is not None:
         return token
-    client = yield from client_of(context)
+    give = given_by(context.provider)
+    if give is not None:
+        token = yield from fetched_for_given(context, give)
+        yield from shared(context, token)
+        return token
+    client = yield from kept_alive(context, (yield from client_of(context)))
     if suspicion is not None and suspicion.data == client.data and context.after_refusal:
         client = yield from doubted(context, client, suspicion)
     try:
@@ -115,16 +122,25 @@ def unlocked(context: RenewalContext, lock_error: StoreUnavailable) -> Steps[Acc
     token = yield from adopted(context)
     if token is not None:
         return token
+    give = given_by(context.provider)
+    if give is not None:
+        token = yield from fetched_for_given(context, give)
+    else:
+        token = yield from fetched_with_stored(context, lock_error)
+    context.found.clear()  # whoever has the lock may have written a token meanwhile
+    yield from shared(context, token)
+    return token
+
+
+def fetched_with_stored(context: RenewalContext, lock_error: StoreUnavailable) -> Steps[AccessToken]:
+    """Trade the credentials in the store for a token; raise *lock_error* where that takes the lock."""
     client = yield from stored(context)
     if not isinstance(client, StoredCredentials):
         raise lock_error
     try:
-        token = yield from fetched(context, client.credentials)
+        return (yield from fetched(context, client.credentials))
     except CredentialsRejected as refusal:
         raise lock_error from refusal
-    context.found.clear()  # whoever has the lock may have written a token meanwhile
-    yield from shared(context, token)
-    return token
 
 
 def glimpsed(context: RenewalContext) -> Steps[AccessToken | None]:

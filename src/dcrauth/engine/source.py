@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -12,7 +13,8 @@ from dcrauth._internal.arguments import check_methods, check_text, wrong
 from dcrauth._internal.confidential import Confidential, discreet_constructor, unfailing
 from dcrauth._internal.threads import to_the_end
 from dcrauth.credentials import AccessToken
-from dcrauth.engine import rules, token_life, token_refused
+from dcrauth.engine import observer, rules, token_life, token_refused
+from dcrauth.engine.callers_context import CallersContext
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.event_loops import to_the_end_async, wait_async
 from dcrauth.engine.identity import Identity
@@ -23,7 +25,7 @@ from dcrauth.engine.token_life import HeldToken
 from dcrauth.engine.workers import WORKERS
 from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours, refusal_behind
 from dcrauth.policy import Policy
-from dcrauth.providers.protocol import Provider, Verdict, check_provider
+from dcrauth.providers.protocol import Provider, Verdict, check_provider, token_key
 from dcrauth.stores import Store, check_store
 from dcrauth.transports import Transport, check_transport
 
@@ -46,15 +48,18 @@ class TokenSource(Confidential):
 
     Parameters:
         provider: the authorization server, such as `AdobePass`.
-        store: where credentials and tokens are kept; a `FileStore` in the user's data directory by default.
-        instance: what tells this user application instance from others of the same application.
-        transport: what sends the two calls of a renewal; by default one on the first HTTP library that is installed.
+        store: where credentials and tokens are kept; by default what the provider says that was made from the
+            environment, else a `FileStore` in the user's data directory, which is looked for at once: that may block.
+        instance: what tells this user application instance from others of the same application; by default what such a
+            provider says, else "default".
+        transport: what sends the two calls of a renewal; by default one on the first HTTP library that is installed, at
+            last on Python's own.
         policy: how early, how often and how long.
         on_event: called with each event, in order, on a thread of its own; what it raises is only logged.
         clock: where time comes from.
 
     Raises:
-        ConfigurationError: an argument is wrong, or no HTTP library is installed.
+        ConfigurationError: an argument is wrong.
     """
 
     def __init__(
@@ -62,19 +67,20 @@ class TokenSource(Confidential):
         provider: Provider,
         *,
         store: Store | None = None,
-        instance: str = "default",
+        instance: str | None = None,
         transport: Transport | None = None,
         policy: Policy | None = None,
         on_event: Callable[[events.Event], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
         check_settings(provider, store, transport, policy, clock)
+        instance = _default_instance(provider) if instance is None else instance
         check_text(instance, "instance")
         # What renewals take is imported here: importing the package is cheaper without, and no renewal imports it.
         from dcrauth.engine.options import SourceOptions  # noqa: PLC0415
         from dcrauth.engine.renewing import Renewing  # noqa: F401, PLC0415
 
-        store = _default_store() if store is None else store
+        store = _default_store(provider) if store is None else store
         options = SourceOptions.of(provider, store, transport, policy, on_event, clock)
         self._begin(options, provider, instance)
         fork.watch(self)
@@ -92,7 +98,7 @@ class TokenSource(Confidential):
     def _begin(self, options: "SourceOptions", provider: Provider, instance: str) -> None:
         self.provider = provider
         self.instance = instance
-        self._identity = Identity.of(provider.register_url, provider.token_url, provider.application, instance)
+        self._identity = Identity.of(*provider.anchor, instance, token_key=token_key(provider))
         self._policy, self._clock, self._listener = options.policy, options.clock, options.listener
         self._wall, self._monotonic = self._clock.wall, self._clock.monotonic
         self._driver = options.driver
@@ -131,7 +137,8 @@ class TokenSource(Confidential):
         """
         if instead_of is None and (token := self.fresh()) is not None:
             return token
-        found = self._token_or_flight(instead_of)
+        caller = copy_context()  # it lasts as long as this waits, or a part of the renewal that it has asked for
+        found = self._token_or_flight(instead_of, caller)
         if isinstance(found, AccessToken):
             return found
         wait(found, self._policy.timeout)
@@ -141,13 +148,14 @@ class TokenSource(Confidential):
         """Return an access token as `token` does, from an asyncio or trio task."""
         if instead_of is None and (token := self.fresh()) is not None:
             return token
-        found = self._token_or_flight(instead_of)
+        caller = copy_context()
+        found = self._token_or_flight(instead_of, caller)
         if isinstance(found, AccessToken):
             return found
         await wait_async(found, self._policy.timeout)
         return self._after(found, instead_of)
 
-    def forget(self) -> bool:
+    def forget(self, *, unregister: bool = False) -> bool:
         """Delete the client credentials and tokens of this identity from the store, on purpose; may block.
 
         Its end users are logged out, and the next request registers anew. To delete a record from the store by hand
@@ -155,13 +163,18 @@ class TokenSource(Confidential):
 
         An interrupt ends the wait for it only: it is done to the end all the same.
 
+        Parameters:
+            unregister: whether the server is to delete the client as well, before that (RFC 7592 §2.3), where the
+                provider and the server can; if it does not, nothing is deleted.
+
         Returns:
             Whether there were any credentials.
 
         Raises:
+            Rejected, Unavailable: the server has not deleted the client.
             StoreError: the store failed before all was deleted; call it again.
         """
-        return to_the_end(partial(self._anew, self._driver.forget))
+        return to_the_end(partial(self._anew, partial(self._driver.forget, unregister=unregister)))
 
     def restore(self) -> bool:
         """Put the client credentials that were replaced last back in use, and keep the present ones aside; may block.
@@ -177,9 +190,9 @@ class TokenSource(Confidential):
         """
         return to_the_end(partial(self._anew, self._driver.restore))
 
-    async def forget_async(self) -> bool:
+    async def forget_async(self, *, unregister: bool = False) -> bool:
         """Do what `forget` does, from an asyncio or trio task; a task that is cancelled ends the wait for it only."""
-        return await to_the_end_async(partial(self._anew, self._driver.forget))
+        return await to_the_end_async(partial(self._anew, partial(self._driver.forget, unregister=unregister)))
 
     async def restore_async(self) -> bool:
         """Do what `restore` does, from an asyncio or trio task; a task that is cancelled ends the wait for it only."""
@@ -263,6 +276,7 @@ class TokenSource(Confidential):
         """Drop the token in hand and the renewals before and under way: they are about credentials that are gone."""
         with self._lock:
             self._hold(None)
+            self._memory.expires_at = None
             self._failure = None
             if self._flight is not None:
                 self._flight.outdated = True
@@ -277,11 +291,19 @@ class TokenSource(Confidential):
         if self._held is not None:
             self._remember(self._held.token)
         self._held = held
+        if held is not None:  # else another source of the identity may have one
+            self._memory.expires_at = held.token.expires_at
         # What the hot path reads, in one piece, so that no reader sees half of a change.
         self._snapshot = (held.token, *held.due) if held else (None, 0.0, 0.0)
 
-    def _token_or_flight(self, refused: AccessToken | None) -> AccessToken | Flight:
-        """Decide under the lock, act outside it: return a token to use or a renewal to wait for."""
+    def _token_or_flight(self, refused: AccessToken | None, caller: Context | None = None) -> AccessToken | Flight:
+        """Decide under the lock, act outside it: return a token to use or a renewal to wait for.
+
+        Parameters:
+            refused: a token that a protected API has refused.
+            caller: the context that a renewal is done in for as long as who waits for it holds this.
+        """
+        caller = Context() if caller is None else caller
         with self._lock:
             now, held, failure = self._clock.now(), self._held, self._failure
             blocked = failure is not None and not failure.until.reached(now)
@@ -289,7 +311,7 @@ class TokenSource(Confidential):
             after_refusal = token_refused.is_in_hand(refused, held)
             renewing = course in {Course.WAIT, Course.USE_AND_RENEW}
             is_urgent = course is Course.WAIT
-            flight, work = self._join_or_start(held, after_refusal, is_urgent) if renewing else (None, None)
+            flight, work = self._join_or_start(held, after_refusal, is_urgent, caller) if renewing else (None, None)
         if flight is not None and course is Course.WAIT:
             flight.hurry() if work is None else do_here(flight, work)
         if course is Course.FAIL and failure is not None:
@@ -300,25 +322,30 @@ class TokenSource(Confidential):
         return held.token
 
     def _join_or_start(
-        self, held: HeldToken | None, after_refusal: bool, is_urgent: bool
+        self, held: HeldToken | None, after_refusal: bool, is_urgent: bool, caller: Context
     ) -> tuple[Flight, Callable[[], None] | None]:
         """Return the renewal under way, or a new one, together with its work if no thread could be had for that."""
         if self._flight is not None:
             return self._flight, None
         flight = Flight()
-        if not self._start(flight, held, after_refusal, is_urgent):
+        flight.observation = observer.OBSERVING.begin(self._name, is_awaited=is_urgent)
+        if not self._start(flight, held, after_refusal, is_urgent, caller):
             # Nobody else waits for that: the caller may be interrupted in the middle of it.
             return flight, partial(self._renew, flight, held, after_refusal)
         # Known to others only once it is asked for: if this thread is interrupted, nobody waits for what never comes.
         self._flight = flight
         return flight, None
 
-    def _start(self, flight: Flight, held: HeldToken | None, after_refusal: bool, is_urgent: bool) -> bool:
+    def _start(
+        self, flight: Flight, held: HeldToken | None, after_refusal: bool, is_urgent: bool, caller: Context
+    ) -> bool:
         """Have the workers renew; return False where no thread can be had."""
         from dcrauth.engine.renewing import Renewing  # noqa: PLC0415  # imported by the constructor
 
         begin = partial(self._context, held.token if held else None, after_refusal)
-        flight.job = Renewing(self._driver, flight, begin, self._finish, self._end_badly, is_urgent=is_urgent)
+        done_in = CallersContext(caller, is_waiting=is_urgent)
+        ends = self._finish, self._end_badly
+        flight.job = Renewing(self._driver, flight, begin, *ends, done_in, is_urgent=is_urgent)
         return WORKERS.submit(flight.job)
 
     def _end_badly(self, flight: Flight, error: DCRAuthError, begun: float) -> None:
@@ -333,6 +360,9 @@ class TokenSource(Confidential):
 
     def _renew(self, flight: Flight, held: HeldToken | None, after_refusal: bool) -> None:
         """Renew on the caller's thread, whose business is what else is raised than an error of ours."""
+        observer.turn(flight.observation, partial(self._renew_here, flight, held, after_refusal))
+
+    def _renew_here(self, flight: Flight, held: HeldToken | None, after_refusal: bool) -> None:
         begun = self._monotonic()
         try:
             context = self._context(held.token if held else None, after_refusal)
@@ -430,7 +460,15 @@ def check_settings(provider: object, store: object, transport: object, policy: o
         check_methods(clock, "clock", Clock, "a Clock(…)")
 
 
-def _default_store() -> Store:
+def _default_instance(provider: Provider) -> str:
+    return getattr(provider, "default_instance", None) or "default"
+
+
+def _default_store(provider: Provider) -> Store:
+    if (where := getattr(provider, "default_store", None)) is not None:
+        from dcrauth.stores.by_url import open_store  # noqa: PLC0415  # as below
+
+        return open_store(where)
     from dcrauth.stores.file import FileStore  # noqa: PLC0415  # for those who have not chosen another one
 
     return FileStore()

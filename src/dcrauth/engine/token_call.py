@@ -19,7 +19,7 @@ def fetched(context: RenewalContext, credentials: ClientCredentials) -> Steps[Ac
     """Trade the client credentials for a token."""
     provider = context.provider
     try:
-        answer = yield from answered(context, provider.token_request(credentials), provider.read_token, False)
+        answer = yield from answered(context, lambda moment: provider.fetch_token(credentials, moment), False)
     except CredentialsRejected:
         yield ReportOutcome(context.identity.key, refused=True)
         raise

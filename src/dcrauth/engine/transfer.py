@@ -19,9 +19,17 @@ from typing import TextIO
 
 from dcrauth._internal.arguments import path_of
 from dcrauth._internal.strict_json import json_object
+from dcrauth.credentials import ClientCredentials
 from dcrauth.engine.identity import Identity, identity_using, is_of_credentials
-from dcrauth.engine.records import Forgotten, StoredCredentials, read_credentials, write_credentials
+from dcrauth.engine.records import (
+    Forgotten,
+    StoredCredentials,
+    read_credentials,
+    storable,
+    write_credentials,
+)
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable
+from dcrauth.providers.protocol import Provider
 from dcrauth.stores import Store
 
 _HEADING = {"format": "dcrauth-export", "schema": 1}
@@ -99,6 +107,26 @@ def import_credentials(store: Store, path: str | os.PathLike[str], *, overwrite:
     records = _credentials_in_file(path_of(path, "path"))
     first = list(itertools.islice(records, 1))  # a file of another kind is told before anything is made of the store
     return _written(store, itertools.chain(first, records), overwrite)
+
+
+def import_client(
+    store: Store, provider: Provider, instance: str, client: ClientCredentials, *, overwrite: bool = False
+) -> Transferred:
+    """Write the credentials of a client that was registered elsewhere, as by hand, into a store.
+
+    Parameters:
+        provider: where it is registered, and as which application.
+        instance: which instance of the application it is.
+        overwrite: whether other credentials that the store has of this identity give way; they are kept aside.
+
+    Raises:
+        ConfigurationError: *client* can be none.
+        StoreError: it cannot be written.
+    """
+    key = Identity.of(provider.register_url, provider.token_url, provider.application, instance).credentials
+    if storable(key, client) is None:
+        raise ConfigurationError("These can be no client credentials: id and secret are text that is not empty")
+    return _written(store, [(key, write_credentials(key, client).data)], overwrite)
 
 
 def _credentials_in(store: Store) -> Iterator[tuple[str, bytes]]:

@@ -75,10 +75,7 @@ class Turn:
     def _give_up(self, found: AccessToken | Wait | None) -> None:
         """Let others have what this renewal had before them."""
         self._is_registered()
-        progress = self._context.progress
-        if progress.is_counted and not progress.is_registering:
-            progress.is_counted = False
-            self._driver.refusals.unsent()
+        self._driver.take_back(self._context)
         if self._claimed is not None:
             self._driver.refusals.abandon(self._claimed)
         if not (isinstance(found, Wait) and found.key == self._key):
@@ -112,11 +109,8 @@ class Turn:
             return self._wait(left, key=self._key)
         statement = self._driver.statement(effect.endpoint, effect.statement)
         wake = None if self._stays else partial(WORKERS.wake, self._job, statement)
-        refusals, progress = self._driver.refusals, self._context.progress
-        claim = refusals.claim_again if progress.is_counted else refusals.claim
-        found = claim(statement, self._driver.clock.monotonic(), wake)
+        found = self._driver.claimed(self._context, effect, wake)
         self._claimed = statement if found is True else None
-        progress.is_counted = progress.is_counted or found is True
         self._claim_of_another = statement
         return found
 
@@ -158,8 +152,8 @@ class Turn:
         return self._context.deadline - self._driver.clock.monotonic()
 
     def _sent(self, request: Request) -> Response:
-        if request.endpoint == self._context.provider.register_url and not self._registers:
-            self._registers = self._context.progress.is_registering = True
+        if self._driver.notes_registration(self._context, request) and not self._registers:
+            self._registers = True
             REGISTRATIONS.begin()
         return self._driver.sent(request)
 

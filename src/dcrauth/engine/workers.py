@@ -15,10 +15,11 @@ from typing import TypeVar
 
 from dcrauth._internal import fork, steady
 from dcrauth._internal.arguments import wrong
-from dcrauth._internal.threads import OnDemand
+from dcrauth._internal.threads import OnDemand, begin_bare
 from dcrauth.engine.job import Job, State, Wait
 from dcrauth.engine.pool_state import PoolState, Worker
 from dcrauth.errors import ConfigurationError
+from dcrauth.transports._pool_size import POOL_SIZE
 
 T = TypeVar("T")
 
@@ -70,13 +71,24 @@ class Workers:
         job.asked = self.clock()
         self._look_after_forks()
         is_scarce = job.asked < self._scarce_until and not self.state.idle
-        if is_scarce or not self._starter.ensure():
+        if is_scarce:
             return False
-        self._asked.put(partial(self.state.add, job))
         if self._starter.ensure():
-            return True
-        job.state = State.ENDED
+            self._asked.put(partial(self.state.add, job))
+            if self._starter.ensure():
+                return True
+            job.state = State.ENDED
+        self._do_left_behind()
         return False
+
+    def _do_left_behind(self) -> None:
+        """Do what others have asked for meanwhile, who rely on a thread that could not be had."""
+        with contextlib.suppress(Empty):
+            while True:
+                act = self._asked.get_nowait()
+                self._locked(act)
+        while (job := self._locked(self.state.left_over)) is not None:
+            self._do(job)
 
     def hurry(self, job: Job) -> None:
         """Do *job* before those that nobody waits for, and at once if what it waits for has come by its own clock."""
@@ -197,7 +209,7 @@ class Workers:
 
     def _start(self, worker: Worker) -> bool:
         try:
-            threading.Thread(target=self._work, args=(worker,), name="dcrauth-worker", daemon=True).start()
+            begin_bare(threading.Thread(target=self._work, args=(worker,), name="dcrauth-worker", daemon=True))
         except BaseException:  # there may be too many threads, or no memory: those that are there go on
             self._locked(partial(self.state.leave, worker))
             return False
@@ -276,7 +288,7 @@ def set_workers(most: int) -> None:
     """Have at most so many workers in this process, which renew tokens; 64 unless this says otherwise.
 
     Each renews one token at a time. What has to wait for longer than a second needs none meanwhile. Transports keep as
-    many connections as the usual number of workers.
+    many connections as there are workers.
 
     Parameters:
         most: how many, at least 1.
@@ -289,3 +301,4 @@ def set_workers(most: int) -> None:
     if most < 1:
         raise ConfigurationError(f"most must be at least 1, not {most}")
     WORKERS.set_most(most)
+    POOL_SIZE.most = most

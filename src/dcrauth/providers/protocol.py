@@ -1,8 +1,8 @@
-"""What an authorization server looks like to a renewal: two requests, two answers, and what a 401 means."""
+"""What an authorization server looks like to a renewal: two flows of requests and answers, and what a 401 means."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from dcrauth._internal.arguments import check_methods
 from dcrauth._internal.confidential import Confidential, confidential
@@ -10,12 +10,27 @@ from dcrauth._internal.verdict import Verdict
 from dcrauth.credentials import ClientCredentials
 from dcrauth.providers.origins import Origin
 
-__all__ = ["PerRequest", "Problem", "Provider", "Request", "Response", "TokenGrant", "Verdict", "check_provider"]
+__all__ = [
+    "Flow",
+    "FlowResult",
+    "Moment",
+    "PerRequest",
+    "Problem",
+    "Provider",
+    "Request",
+    "Response",
+    "TokenGrant",
+    "Verdict",
+    "asked",
+    "check_provider",
+]
+
+T = TypeVar("T")
 
 
 @confidential
 class Request(Confidential):
-    """One POST to an endpoint of the provider.
+    """One call of an endpoint of the provider.
 
     Parameters:
         url: where it goes; may hold a secret in its query.
@@ -24,6 +39,8 @@ class Request(Confidential):
         endpoint: the same URL without a query, for messages.
         repeatable: whether a transport may send it again over a new connection, once, where it has gone over one that
             was kept, and that has ended without a byte of an answer. A registration is not: each makes a client.
+        method: its method; a GET has no body.
+        registers: whether it makes a client: that any answer with a status of success has done, whatever is in it.
     """
 
     url: str = field(repr=False)
@@ -31,6 +48,8 @@ class Request(Confidential):
     body: bytes = field(repr=False)
     endpoint: str
     repeatable: bool = False
+    method: str = "POST"
+    registers: bool = False
 
 
 @confidential
@@ -92,21 +111,95 @@ class Problem:
     rate_limit_reset: str | None = None
 
 
-class Provider(Protocol):
-    """An authorization server and the APIs that it protects; every method is pure.
+@confidential
+class Moment(Confidential):
+    """When one attempt of a flow is made, with the chance that it needs: a flow reads no clock of its own.
 
-    A provider may have a text more, ``throttle_key``: what the server counts calls by when it limits them, such as the
-    address of a device. After a 429 answer the calls with the same key are made one at a time, until one is answered.
+    Parameters:
+        wall: the wall clock of this machine, in seconds since the epoch.
+        skew: by how many seconds that is ahead of the server's, as far as its ``Date`` has told.
+        random: 32 bytes that no other attempt has.
+        kept: what an earlier flow of the same identity has asked to be kept, such as discovered endpoints.
+    """
+
+    wall: float
+    skew: float = 0.0
+    random: bytes = field(default=b"", repr=False)
+    kept: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def servers(self) -> float:
+        """The server's time, as far as it is known, in seconds since the epoch."""
+        return self.wall - self.skew
+
+
+@confidential
+class FlowResult(Confidential, Generic[T]):
+    """What a flow has come to.
+
+    Parameters:
+        value: what was asked for, or what was wrong with an answer.
+        kept: what later flows want to find in their `Moment`; None leaves that as it was. It can be written as JSON, is
+            kept in memory and in the disposable part of the store, and may be lost.
+    """
+
+    value: "T | Problem" = field(repr=False)
+    kept: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+Flow: TypeAlias = Generator[Request, Response, FlowResult[T]]
+"""Yields requests, each of which is sent, and is sent the answer to each; ends in a result."""
+
+
+def asked(request: Request, understand: "Callable[[Response], T | Problem]") -> Flow[T]:
+    """Ask for something by one request, and understand the answer to it."""
+    return FlowResult(understand((yield request)))
+
+
+def run(flow: Flow[T], send: Callable[[Request], Response]) -> "tuple[FlowResult[T], Request | None]":
+    """Send what *flow* asks for by *send*; return its result, and the last request."""
+    request: Request | None = None
+    response: Response | None = None
+    while True:
+        try:
+            request = next(flow) if response is None else flow.send(response)
+        except StopIteration as end:
+            return end.value, request
+        response = send(request)
+
+
+class Provider(Protocol):
+    """An authorization server and the APIs that it protects; everything in it is pure.
+
+    Each attempt is a new flow, so that nothing that was signed is sent twice. What a provider may have beside what is
+    here, with what counts where it has not:
+
+    - ``throttle_key``, a text: what the server counts calls by when it limits them, such as the address of a device;
+      else the token endpoint. After a 429 answer the calls with the same key are made one at a time, until one is
+      answered.
+    - ``token_key``, a text that can be in a file's name: what tells tokens of one client apart; else there is one.
+    - ``given``, a function that returns `ClientCredentials`: those of a client that is neither registered nor stored;
+      it is asked again after ``invalid_client``.
+    - ``condemns``, False where ``invalid_client`` proves little, as for a client that signs: then nothing is registered
+      in the place of such a client.
+    - ``repeats``, "refused" or "updates" where a second registration of the same is refused, or changes the first one;
+      else it makes another client. Where it is refused, one whose answer was lost is not sent again.
+    - ``keeps``, True where flows keep something that is worth a place in the store.
     """
 
     @property
     def register_url(self) -> str:
-        """The registration endpoint."""
+        """The registration endpoint, or what names the server as long as that is not known."""
         ...
 
     @property
     def token_url(self) -> str:
-        """The token endpoint."""
+        """The token endpoint, or what names the server as long as that is not known."""
+        ...
+
+    @property
+    def anchor(self) -> tuple[str, ...]:
+        """What tells the client of this application from all others, but its instance: an issuer, or endpoints."""
         ...
 
     @property
@@ -129,24 +222,22 @@ class Provider(Protocol):
         """Header fields to add to requests to the protected APIs, where the caller has not set them."""
         ...
 
-    def registration_request(self) -> Request:
-        """Return the request that registers the application (RFC 7591 §3.1)."""
+    def register(self, moment: Moment) -> Flow[ClientCredentials]:
+        """Register the application (RFC 7591 §3)."""
         ...
 
-    def read_registration(self, response: Response) -> ClientCredentials | Problem:
-        """Return the client credentials in the answer, or what is wrong with it."""
+    def fetch_token(self, credentials: ClientCredentials, moment: Moment) -> Flow[TokenGrant]:
+        """Trade client credentials for an access token (RFC 6749 §4.4)."""
         ...
 
-    def token_request(self, credentials: ClientCredentials) -> Request:
-        """Return the request for an access token (RFC 6749 §4.4.2)."""
-        ...
+    def verdict(self, status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
+        """Return what a refusal of a protected API says about the token that was sent.
 
-    def read_token(self, response: Response) -> TokenGrant | Problem:
-        """Return the token in the answer, or what is wrong with it."""
-        ...
-
-    def verdict(self, body: bytes) -> Verdict:
-        """Return what a 401 answer with *body* says about the token that was sent."""
+        Parameters:
+            status: of the answer, 401.
+            headers: its header fields, names in lower case.
+            body: its beginning.
+        """
         ...
 
 
@@ -178,6 +269,12 @@ class PerRequest(Protocol):
 def throttle_key(provider: Provider) -> str:
     """Return what the server of *provider* counts calls by when it limits them; the token endpoint if nobody says."""
     found: str = getattr(provider, "throttle_key", provider.token_url)
+    return found
+
+
+def token_key(provider: Provider) -> str:
+    """Return what tells tokens of the client of *provider* apart; "" where there is one."""
+    found: str = getattr(provider, "token_key", "")
     return found
 
 

@@ -1,69 +1,93 @@
-"""The simulator's controls over HTTP, for programs that run it with ``dcrauth simulate``, and for its page.
+"""A simulator's controls over HTTP, for programs that run it with ``dcrauth simulate``, and for its page.
 
 What the Python object can do has an order here: ``POST /control/NAME`` with a JSON table of its arguments; what it
-tells can be asked for with ``GET /control/NAME``. docs/testing.md has the table of them.
+tells can be asked for with ``GET /control/NAME``. docs/simulator.md has the tables of them.
 """
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs
 
 from dcrauth.errors import ConfigurationError
-from dcrauth.simulator import live, openapi
-from dcrauth.simulator.behaviour import Behaviour
+from dcrauth.simulator import live
 from dcrauth.simulator.fields import checked, made
 from dcrauth.simulator.http import Stream
 from dcrauth.simulator.messages import JSON, Call, Reply
-from dcrauth.simulator.orders import ORDERS, Where
+from dcrauth.simulator.orders import Order
 from dcrauth.simulator.service import Service
-from dcrauth.simulator.world import World
 
 Asking = dict[str, str]
+Simulated = Service[Any, Any, Any]
+PRIVATE = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+"""Header fields of what is nobody else's business."""
 
 
-def answer(call: Call, simulator: Service) -> Reply | Stream:
+def _as_given(call: Call, order: type, fields: Any) -> None:
+    """Nothing is added to what was sent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Controls:
+    """What one kind of simulator has.
+
+    Parameters:
+        orders: its orders, by name.
+        told: what it tells, beside what all tell.
+        kinds: values of it of which what is named changes, by the names of its attributes.
+        complete: adds to the fields of an order what the call says otherwise.
+    """
+
+    orders: Mapping[str, Order]
+    told: Mapping[str, Callable[[Any, Asking], Reply]]
+    kinds: Mapping[str, type]
+    complete: Callable[[Call, type, Any], None] = field(default=_as_given)
+
+
+def answer(call: Call, simulator: Simulated, controls: Controls) -> Reply | Stream:
     """Do what *call* asks for; answer 200 with what came of it, or 400 with what is wrong with the call."""
     if not call.path:  # the links of the page are relative
-        return Reply(308, headers=(("Location", f"{simulator.environment(call.environment).url}/"),))
+        return Reply(308, headers=(("Location", f"{simulator.url}{_below(call)}/"),))
     name = _BY_PATH.get(call.path) or call.path.removeprefix("/control/")
     try:
         if call.method in {"GET", "HEAD"}:
-            return _tell(name, call, simulator)
+            return _tell(name, call, simulator, controls)
         if (call.method, name) == ("POST", "stop"):
             return Stream(_last_words(simulator), (("Content-Type", JSON),))
-        return Reply.json(200, _do(name, call, simulator) or asdict(simulator.counts))
+        return Reply.json(200, _do(name, call, simulator, controls) or asdict(simulator.counts))
     except (ValueError, ConfigurationError) as reason:
         return Reply.json(400, {"error": str(reason)}, why=str(reason))
 
 
-def _tell(name: str, call: Call, simulator: Service) -> Reply | Stream:
+def _below(call: Call) -> str:
+    return f"/{call.environment}" if call.environment else ""
+
+
+def _tell(name: str, call: Call, simulator: Simulated, controls: Controls) -> Reply | Stream:
     if (found := live.page(name)) is not None:
         return found
     if name == "events":
         return live.stream(simulator)
-    if name not in _TOLD:
-        raise ValueError(f"there is no control {name!r} to GET; there is events, {', '.join(_TOLD)}")
+    told = {**_TOLD, **controls.told}
+    if name not in told:
+        raise ValueError(f"there is no control {name!r} to GET; there is events, {', '.join(sorted(told))}")
     asking = {each: values[-1] for each, values in parse_qs(call.query).items()}
-    return _TOLD[name](simulator, asking)
+    return told[name](simulator, asking)
 
 
-def _do(name: str, call: Call, simulator: Service) -> dict[str, Any] | None:
-    if call.method != "POST" or name not in _NAMES:
-        raise ValueError(f"there is no control {name!r} to {call.method}; to POST there is {', '.join(sorted(_NAMES))}")
+def _do(name: str, call: Call, simulator: Simulated, controls: Controls) -> dict[str, Any] | None:
+    names = {*controls.orders, *controls.kinds, "stop"}
+    if call.method != "POST" or name not in names:
+        raise ValueError(f"there is no control {name!r} to {call.method}; to POST there is {', '.join(sorted(names))}")
     fields = _table(call.body)
     where = f"The control {name}"
-    if name == "behaviour":
-        simulator.behaviour = replace(simulator.behaviour, **checked(Behaviour, fields, where))
+    if (kind := controls.kinds.get(name)) is not None:
+        setattr(simulator, name, replace(getattr(simulator, name), **checked(kind, fields, where)))
         return None
-    if name == "world":
-        simulator.world = replace(simulator.world, **checked(World, fields, where))
-        return None
-    order = ORDERS[name]
-    if issubclass(order.arguments, Where) and isinstance(fields, dict):
-        fields.setdefault("environment", call.environment)
+    order = controls.orders[name]
+    controls.complete(call, order.arguments, fields)
     return order.act(simulator, made(order.arguments, fields, where))
 
 
@@ -76,19 +100,19 @@ def _table(body: bytes) -> Any:
         raise ValueError("the body of a control is JSON, nested less deeply") from None
 
 
-def _last_words(simulator: Service) -> Iterator[bytes]:
+def _last_words(simulator: Simulated) -> Iterator[bytes]:
     """Answer, and then stop."""
     yield json.dumps(asdict(simulator.counts)).encode()
     threading.Thread(target=simulator.stop, name="simulator stops", daemon=True).start()
 
 
-def _calls(simulator: Service, asking: Asking) -> Reply:
+def _calls(simulator: Simulated, asking: Asking) -> Reply:
     """Return the calls: all, those after a number, or one."""
     number, after = _number(asking, "number"), _number(asking, "after") or 0
     found = [call for call in simulator.calls if call.number > after and number in {None, call.number}]
     show = asking.get("secrets") == "shown"
     told = [live.detail(call, simulator._run, show_secrets=show) for call in found]
-    return Reply.json(200, {"calls": told}, *_PRIVATE)
+    return Reply.json(200, {"calls": told}, *PRIVATE)
 
 
 def _number(asking: Asking, name: str) -> int | None:
@@ -99,22 +123,29 @@ def _number(asking: Asking, name: str) -> int | None:
     return int(asking[name])
 
 
-def _authority(simulator: Service, _: Asking) -> Reply:
+def _authority(simulator: Simulated, _: Asking) -> Reply:
     if simulator.authority is None:
         raise ValueError("there is no certificate authority: the simulator was not started with one")
-    return Reply(200, simulator.authority, (("Content-Type", "application/x-pem-file"), *_PRIVATE))
+    return Reply(200, simulator.authority, (("Content-Type", "application/x-pem-file"), *PRIVATE))
 
 
-_PRIVATE = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+def _behaviour(simulator: Simulated, _: Asking) -> Reply:
+    return Reply.json(200, asdict(simulator.behaviour), *PRIVATE)
+
+
+def _counts(simulator: Simulated, _: Asking) -> Reply:
+    return Reply.json(200, asdict(simulator.counts), *PRIVATE)
+
+
+def _state(simulator: Simulated, _: Asking) -> Reply:
+    return Reply.json(200, live.state(simulator), *PRIVATE)
+
+
 _BY_PATH = {"/": "page.html", "/openapi.json": "openapi"}
-_NAMES = {*ORDERS, "behaviour", "world", "stop"}
-_TOLD: dict[str, Callable[[Service, Asking], Reply]] = {
+_TOLD: Mapping[str, Callable[[Simulated, Asking], Reply]] = {
     "authority": _authority,
-    "behaviour": lambda simulator, _: Reply.json(200, asdict(simulator.behaviour), *_PRIVATE),
+    "behaviour": _behaviour,
     "calls": _calls,
-    "counts": lambda simulator, _: Reply.json(200, asdict(simulator.counts), *_PRIVATE),
-    "openapi": lambda *_: Reply.json(200, openapi.DESCRIPTION),
-    "state": lambda simulator, _: Reply.json(200, live.state(simulator), *_PRIVATE),
-    "world": lambda simulator, _: Reply.json(200, simulator.world.shown(), *_PRIVATE),
-    "statement": lambda simulator, _: Reply.json(200, {"software_statement": simulator.software_statement}, *_PRIVATE),
+    "counts": _counts,
+    "state": _state,
 }

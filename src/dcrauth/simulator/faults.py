@@ -2,12 +2,12 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.behaviour import Fault
 from dcrauth.simulator.messages import Call
-from dcrauth.simulator.scenario import Scenario, Step, check_endpoint, concerns
+from dcrauth.simulator.scenario import Scenario, Step, check_endpoint, check_possible, concerns
 
 _RIGHT = Fault()
 
@@ -18,11 +18,21 @@ class Faults:
     Parameters:
         clock: returns seconds; scenarios go by it.
         act: does what a step says that is to be done.
+        endpoints: what can go wrong, beside any path.
+        actions: what *act* knows.
     """
 
-    def __init__(self, clock: Callable[[], float], act: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        act: Callable[[str], None],
+        endpoints: Collection[str],
+        actions: Collection[str],
+    ) -> None:
         self._clock = clock
         self._act = act
+        self._endpoints = endpoints
+        self._actions = actions
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[tuple[Fault, int | None]]] = {}
         self._scenario: Scenario | None = None
@@ -38,7 +48,7 @@ class Faults:
     def inject(self, endpoint: str, fault: Fault, times: int | None) -> None:
         """Let the next so many calls of *endpoint* go wrong; None for all."""
         try:
-            check_endpoint(endpoint)
+            check_endpoint(endpoint, self._endpoints)
         except ConfigurationError as reason:
             raise ValueError(str(reason)) from None
         if times is not None and times < 1:
@@ -47,7 +57,12 @@ class Faults:
             self._waiting.setdefault(endpoint, deque()).append((fault, times))
 
     def play(self, scenario: Scenario) -> None:
-        """Begin a scenario, in the place of the one that is played, if any."""
+        """Begin a scenario, in the place of the one that is played, if any.
+
+        Raises:
+            ConfigurationError: it has a step that is another simulator's.
+        """
+        check_possible(scenario, self._endpoints, self._actions)
         with self._lock:
             self._scenario, self._began = scenario, self._clock()
             self._seen.clear()

@@ -177,7 +177,20 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self._body(headers)
-        return Call(self.command, parts.path, parts.query, headers, body, self.client_address[0])
+        return Call(
+            self.command,
+            parts.path,
+            parts.query,
+            headers,
+            body,
+            self.client_address[0],
+            certificate=self._certificate(),
+        )
+
+    def _certificate(self) -> bytes:
+        """Return the client's certificate in DER; empty where there is none."""
+        secured = isinstance(self.connection, ssl.SSLSocket)
+        return (self.connection.getpeercert(binary_form=True) or b"") if secured else b""
 
     def _body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding", "").lower() != "chunked":
@@ -214,7 +227,9 @@ class Handler(BaseHTTPRequestHandler):
         if any(name.lower() == "connection" and value.lower() == "close" for name, value in headers):
             self.close_connection = True
         phrase = _PHRASES.get(status, "")
-        lines = [f"HTTP/1.1 {status} {phrase}", f"Server: {self.version_string()}", f"Date: {self.date_time_string()}"]
+        lines = [f"HTTP/1.1 {status} {phrase}", f"Server: {self.version_string()}"]
+        if all(name.lower() != "date" for name, _ in headers):
+            lines.append(f"Date: {self.date_time_string()}")
         lines += [f"{name}: {value}" for name, value in headers]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 

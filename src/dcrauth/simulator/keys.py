@@ -45,6 +45,11 @@ def verified(text: str) -> dict[str, Any] | None:
         return None
 
 
+def public_keys() -> dict[str, Any]:
+    """Return the key for others, as a JWK set."""
+    return {"keys": [dict(_key().as_dict(private=False))]}
+
+
 @cache
 def _key() -> RSAKey:
     """Return the key; read once for each process."""

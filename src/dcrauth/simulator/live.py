@@ -43,32 +43,28 @@ def page(name: str) -> Reply | None:
     return Reply(200, body, (("Content-Type", _FILES[name]), *_HEADERS))
 
 
-def stream(service: Service) -> Stream:
+def stream(service: Service[Any, Any, Any]) -> Stream:
     """Return the events, which end when the simulator stops."""
     return Stream(_updates(service), (("Content-Type", "text/event-stream"), *_HEADERS))
 
 
-def state(service: Service) -> dict[str, Any]:
+def state(service: Service[Any, Any, Any]) -> dict[str, Any]:
     """Return what there is beside the calls, as JSON values without secrets."""
     run = service._run
-    things: dict[str, list[dict[str, Any]]] = {}
-    for environment in [*run.environments.values()]:
-        for kind, rows in environment.snapshot().items():
-            of = {"environment": environment.name} if environment.name else {}
-            things.setdefault(kind, []).extend(of | row for row in rows)
-    return {
+    told = {
         "url": service.url,
-        "environments": {each.name: each.url for each in [*run.environments.values()]},
         "clock_ahead": run.clock.ahead,
         "counts": asdict(run.record.counts),
         "behaviour": asdict(run.behaviour),
         "scenario": run.faults.scenario and run.faults.scenario.name,
         "faults": run.faults.waiting(),
-        "things": things,
+        "endpoints": [*run.endpoints],
+        "actions": [*run.actions],
     }
+    return {**told, **run.snapshot()}
 
 
-def summary(call: Call, run: Run) -> dict[str, Any]:
+def summary(call: Call, run: Run[Any, Any]) -> dict[str, Any]:
     """Return a call on one row, as JSON values without secrets."""
     return {
         "number": call.number,
@@ -82,7 +78,7 @@ def summary(call: Call, run: Run) -> dict[str, Any]:
     }
 
 
-def detail(call: Call, run: Run, *, show_secrets: bool = False) -> dict[str, Any]:
+def detail(call: Call, run: Run[Any, Any], *, show_secrets: bool = False) -> dict[str, Any]:
     """Return what of a call was on the wire, as JSON values, without secrets unless asked for."""
     reply = call.reply or Reply(0)
     headers = dict(reply.headers)
@@ -110,7 +106,7 @@ def _shortened(told: dict[str, Any]) -> dict[str, Any]:
     return told | {"body": told["body"][:_MOST_TEXT]}
 
 
-def _updates(service: Service) -> Iterator[bytes]:
+def _updates(service: Service[Any, Any, Any]) -> Iterator[bytes]:
     """Send what is new, at most ten times a second.
 
     Nothing waits for a reader: one who is slow is told less often, and of the latest calls only.
@@ -131,11 +127,11 @@ class _Seen:
     """What one reader was told so far."""
 
     def __init__(self) -> None:
-        self._run: Run | None = None
+        self._run: Run[Any, Any] | None = None
         self._number = 0
         self._state = ""
 
-    def news(self, service: Service) -> dict[str, Any]:
+    def news(self, service: Service[Any, Any, Any]) -> dict[str, Any]:
         """Return what the reader does not know yet; empty where there is nothing."""
         run, found = service._run, dict[str, Any]()
         calls = run.record.calls

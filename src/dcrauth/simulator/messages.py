@@ -50,6 +50,7 @@ class Call:
         number: how many calls came before it, counted from 1.
         at: when it was answered, in seconds since the epoch by the simulator's clock.
         reply: the answer, its body cut after 64 KiB; None where there was none.
+        certificate: the client's certificate in DER, where TLS was told one.
     """
 
     method: str
@@ -64,6 +65,7 @@ class Call:
     number: int = field(repr=False, default=0)
     at: float = field(repr=False, default=0.0)
     reply: Reply | None = field(repr=False, default=None)
+    certificate: bytes = field(repr=False, default=b"")
 
     @property
     def endpoint(self) -> str:

@@ -1,14 +1,12 @@
-"""Each order that the controls take: its arguments, and what it does."""
+"""The orders that the controls of every simulator take: the arguments of each, and what it does."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from dcrauth.errors import ConfigurationError
-from dcrauth.simulator import api
 from dcrauth.simulator.behaviour import Fault
-from dcrauth.simulator.environment import APPLICATION, Environment
-from dcrauth.simulator.messages import Counts, Reply
+from dcrauth.simulator.messages import Reply
 from dcrauth.simulator.routes import Route
 from dcrauth.simulator.scenario import Scenario
 from dcrauth.simulator.service import Service
@@ -25,57 +23,12 @@ class Order(NamedTuple):
     """
 
     arguments: type
-    act: Callable[[Service, Any], dict[str, Any] | None]
+    act: Callable[[Any, Any], dict[str, Any] | None]
 
 
 @dataclass(frozen=True)
 class Nothing:
     """No arguments."""
-
-
-@dataclass(frozen=True)
-class Where:
-    """Which environment is meant."""
-
-    environment: str = ""
-
-    def of(self, simulator: Service) -> Environment:
-        """Return that environment."""
-        return simulator.environment(self.environment)
-
-
-@dataclass(frozen=True)
-class Which(Where):
-    """Which application is meant."""
-
-    sub: str = APPLICATION
-
-
-@dataclass(frozen=True)
-class Application(Where):
-    """An application, as `Simulator.statement` makes it."""
-
-    sub: str = APPLICATION
-    scopes: tuple[str, ...] = (api.SCOPE,)
-    service_providers: tuple[str, ...] | None = None
-    redirect_domains: tuple[str, ...] = ()
-
-    def made(self, simulator: Service) -> str:
-        """Make it, if there is none; return a statement of it."""
-        return self.of(simulator).statement(
-            self.sub,
-            scopes=self.scopes,
-            service_providers=self.service_providers,
-            redirect_domains=self.redirect_domains,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogIn(Where):
-    """What `Simulator.log_in` takes."""
-
-    code: str
-    user: str
 
 
 @dataclass(frozen=True)
@@ -123,22 +76,13 @@ class FixedRoute:
         return Route(self.method, self.path, Reply(self.status, self.body.encode(), self.headers), self.protected)
 
 
-def _statement(simulator: Service, order: Application) -> dict[str, Any]:
-    return {"software_statement": order.made(simulator)}
-
-
-def _environment(simulator: Service, order: Where) -> dict[str, Any]:
-    found = order.of(simulator)
-    return {"url": found.url, "software_statement": found.software_statement}
-
-
-def _route(simulator: Service, order: FixedRoute) -> None:
+def _route(simulator: Service[Any, Any, Any], order: FixedRoute) -> None:
     route = order.made()
     simulator.route(route.method, route.path, route.answer, protected=route.protected)
 
 
-def _wait(simulator: Service, order: Awaited) -> dict[str, Any]:
-    known = asdict(Counts())
+def _wait(simulator: Service[Any, Any, Any], order: Awaited) -> dict[str, Any]:
+    known = asdict(simulator.counts)
     if unknown := order.counts.keys() - known.keys():
         raise ValueError(f"there is no count {min(unknown)!r}; there is {', '.join(known)}")
     if not all(type(least) is int for least in order.counts.values()):
@@ -151,28 +95,13 @@ def _reached(counts: Mapping[str, int], wanted: Mapping[str, int]) -> bool:
     return all(counts[name] >= least for name, least in wanted.items())
 
 
-def _reset(simulator: Service, order: Nothing) -> dict[str, Any]:
-    simulator.reset()
-    return {"url": simulator.url, "software_statement": simulator.software_statement}
-
-
-ORDERS: Mapping[str, Order] = {
-    "expire-tokens": Order(Where, lambda simulator, order: order.of(simulator).expire_tokens()),
-    "revoke-tokens": Order(Where, lambda simulator, order: order.of(simulator).revoke_tokens()),
-    "revoke-clients": Order(Where, lambda simulator, order: order.of(simulator).revoke_clients()),
-    "revoke-statement": Order(Which, lambda simulator, order: order.of(simulator).revoke_statement(order.sub)),
-    "reinstate-statement": Order(Which, lambda simulator, order: order.of(simulator).reinstate_statement(order.sub)),
-    "expire-profiles": Order(Where, lambda simulator, order: order.of(simulator).expire_profiles()),
-    "log-in": Order(LogIn, lambda simulator, order: order.of(simulator).log_in(order.code, order.user)),
+COMMON_ORDERS: Mapping[str, Order] = {
     "reset-counts": Order(Nothing, lambda simulator, _: simulator.reset_counts()),
     "clear-faults": Order(Nothing, lambda simulator, _: simulator.clear_faults()),
     "inject": Order(Injection, lambda simulator, order: simulator.inject(order.endpoint, order.fault, order.times)),
     "play": Order(Scenario, lambda simulator, scenario: simulator.play(scenario)),
     "route": Order(FixedRoute, _route),
     "advance": Order(Forward, lambda simulator, order: simulator.advance(order.seconds)),
-    "statement": Order(Application, _statement),
-    "environment": Order(Where, _environment),
     "wait": Order(Awaited, _wait),
-    "reset": Order(Nothing, _reset),
 }
-"""By name. Apart are "behaviour" and "world", of which what is named changes, and "stop", which ends the answer."""
+"""By name."""

@@ -4,6 +4,7 @@ import threading
 from collections import Counter, deque
 from dataclasses import replace
 from itertools import islice, takewhile
+from typing import Generic, TypeVar
 
 from dcrauth.simulator.calls import Calls
 from dcrauth.simulator.messages import Call, Counts, Reply
@@ -13,24 +14,29 @@ _KEPT_BODY = 1 << 20
 _KEPT_REPLY = 1 << 16
 
 
-class Record:
+C = TypeVar("C", bound=Counts)
+
+
+class Record(Generic[C]):
     """The counts, and the latest calls.
 
     Parameters:
         changed: told of each change.
+        kind: what the counts are told as.
     """
 
-    def __init__(self, changed: threading.Condition) -> None:
+    def __init__(self, changed: threading.Condition, kind: type[C]) -> None:
         self._changed = changed
+        self._kind = kind
         self._counts: Counter[str] = Counter()
         self._calls: deque[Call] = deque(maxlen=_KEPT_CALLS)
         self._number = 0
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> C:
         """How many calls there were so far."""
         with self._changed:
-            return Counts(**self._counts)
+            return self._kind(**self._counts)
 
     @property
     def calls(self) -> Calls:

@@ -1,125 +1,126 @@
-"""One run of the simulated service, until it is reset: environments, faults, routes and the record of calls."""
+"""One run of a simulated service, until it is reset: faults, routes, the clock and the record of calls."""
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from dcrauth.simulator import api, dcr
-from dcrauth.simulator.behaviour import Behaviour, Fault
+from dcrauth.simulator.behaviour import Fault
 from dcrauth.simulator.clock import VirtualClock
-from dcrauth.simulator.environment import Environment
 from dcrauth.simulator.faults import Faults
 from dcrauth.simulator.http import Stream
-from dcrauth.simulator.messages import Call, Reply
+from dcrauth.simulator.messages import Call, Counts, Reply
 from dcrauth.simulator.record import Record
 from dcrauth.simulator.routes import Route
-from dcrauth.simulator.throttle import too_many
-from dcrauth.simulator.world import World
+from dcrauth.simulator.throttle import Throttle, too_many
 
 
-class Run:
+class Switches(Protocol):
+    """What every kind of behaviour has, beside a delay for each endpoint."""
+
+    @property
+    def throttle(self) -> Literal["bucket", "once"] | None:
+        """Which throttle there is."""
+        ...
+
+    @property
+    def retry_after(self) -> str | None:
+        """``Retry-After`` header of a 429."""
+        ...
+
+
+B = TypeVar("B", bound=Switches)
+C = TypeVar("C", bound=Counts)
+
+
+class Run(ABC, Generic[B, C]):
     """All that a reset makes new.
 
     Parameters:
         behaviour: its switches.
-        world: what REST API v2 is about.
-        url: base URL of the environment that is always there.
-        base_path: the path of that URL.
+        counts: what the counts are told as.
+        base_path: the path of the base URL.
         clock: returns seconds since the epoch.
         changed: told of each change.
     """
 
+    endpoints: ClassVar[Collection[str]]
+    """What can go wrong, beside any path."""
+
+    actions: ClassVar[Collection[str]]
+    """What a scenario can have done."""
+
     def __init__(
         self,
-        behaviour: Behaviour,
-        world: World,
-        url: str,
+        behaviour: B,
+        counts: type[C],
         base_path: str,
         clock: Callable[[], float],
         changed: threading.Condition,
     ) -> None:
         self.behaviour = behaviour
         self.clock = VirtualClock(clock)
-        self.record = Record(changed)
-        self.faults = Faults(self.clock, self._act)
+        self.record = Record(changed, counts)
+        self.faults = Faults(self.clock, self._act, self.endpoints, self.actions)
         self.routes: list[Route] = []
-        self.environments: dict[str, Environment] = {}
-        self._world = world
-        self._url = url
         self._base_path = base_path
-        self._making = threading.Lock()
-        self.environment("")
 
-    def environment(self, name: str) -> Environment:
-        """Return the environment of that name, which is made if there is none."""
-        with self._making:
-            if name not in self.environments:
-                url = f"{self._url}/{name}" if name else self._url
-                self.environments[name] = Environment(name, url, self.clock, self._world)
-            return self.environments[name]
-
-    @property
-    def world(self) -> World:
-        """What REST API v2 is about, in all environments."""
-        return self._world
-
-    @world.setter
-    def world(self, world: World) -> None:
-        with self._making:
-            self._world = world
-            for environment in self.environments.values():
-                environment._registry.world = world
-
-    def is_secret(self, text: str) -> bool:
-        """Whether *text* is a token or a client's secret of any environment."""
-        return any(each._registry.is_secret(text) for each in [*self.environments.values()])
-
+    @abstractmethod
     def located(self, call: Call) -> Call | None:
-        """Return *call* as its environment sees it; None where it is outside of the base path."""
-        if not self._base_path and len(self.environments) == 1:
-            return call
-        path = call.path.removeprefix(self._base_path)
-        if not call.path.startswith(self._base_path) or path[:1] not in {"", "/"}:
-            return None
-        name, slash, rest = path[1:].partition("/")
-        if name and slash and name in self.environments:
-            return replace(call, path=f"/{rest}", environment=name)
-        return replace(call, path=path)
+        """Return *call* as the service sees it; None where it is outside of the base path."""
+
+    @abstractmethod
+    def is_secret(self, text: str) -> bool:
+        """Whether *text* is a token or a secret that was given out."""
+
+    @abstractmethod
+    def snapshot(self) -> dict[str, Any]:
+        """Return what the page shows of the service alone, as JSON values without secrets."""
 
     def answer(self, call: Call) -> Reply:
         """Return the answer to *call* where nothing goes wrong."""
-        environment, behaviour = self.environments[call.environment], self.behaviour
-        address = call.headers.get("x-forwarded-for", call.address).partition(",")[0].strip()
-        if not environment._throttle.admits(address, behaviour.throttle):
+        throttle, address = self._throttle_of(call)
+        if not throttle.admits(address, self.behaviour.throttle):
             self.record.count("throttled")
-            return too_many(behaviour.retry_after)
+            return too_many(self.behaviour.retry_after)
         for route in self.routes:
             if (segments := route.matches(call)) is not None:
                 return self._by_route(route, segments, call)
-        if call.endpoint == "api":
-            return api.answer(call, environment._registry, behaviour)
-        if call.method != "POST":
-            return Reply(405, why=f"this endpoint takes POST, not {call.method}")
-        endpoint, success = (dcr.register, "registered") if call.endpoint == "register" else (dcr.token, "issued")
-        reply = endpoint(call, environment._registry, behaviour)
-        if reply.status < 300:
-            self.record.count(success)
+        return self._regular(call)
+
+    def stamped(self, reply: Reply) -> Reply:
+        """Return *reply* with what every answer of the service has."""
         return reply
 
+    @abstractmethod
+    def _throttle_of(self, call: Call) -> tuple[Throttle, str]:
+        """Return the throttle that counts *call*, and under which name."""
+
+    @abstractmethod
+    def _regular(self, call: Call) -> Reply:
+        """Return the answer to *call*, which is no route's."""
+
+    @abstractmethod
+    def _token_refusal(self, call: Call) -> Reply | None:
+        """Return the answer to a call whose token is not good, or is missing; None where all is well with it."""
+
+    @abstractmethod
+    def _act(self, action: str) -> None:
+        """Do what a scenario says is to be done."""
+
+    def _below_base_path(self, call: Call) -> str | None:
+        """Return the path of *call* below the base path; None where it is outside."""
+        path = call.path.removeprefix(self._base_path)
+        return None if not call.path.startswith(self._base_path) or path[:1] not in {"", "/"} else path
+
     def _by_route(self, route: Route, segments: dict[str, str], call: Call) -> Reply:
-        if route.protected:
-            refused = api.token_refusal(call, self.environments[call.environment]._registry, self.behaviour)
-            if refused is not None:
-                return refused
+        if route.protected and (refused := self._token_refusal(call)) is not None:
+            return refused
         try:
             return route.reply(call, segments)
         except Exception as error:  # whatever the tester's function raises is an answer, and not lost
             return Reply(500, why=f"the function of the route {route.method} {route.path} raised {error!r}")
-
-    def _act(self, action: str) -> None:
-        for environment in [*self.environments.values()]:
-            getattr(environment, action.replace("-", "_"))()
 
 
 class Answering(Protocol):
@@ -148,11 +149,11 @@ class ServiceVisit:
     """A call of the simulated service; it belongs to the run that it came into, whatever is reset meanwhile.
 
     Parameters:
-        call: the call, as its environment sees it.
+        call: the call, as the service sees it.
         run: that run.
     """
 
-    def __init__(self, call: Call, run: Run) -> None:
+    def __init__(self, call: Call, run: Run[Any, Any]) -> None:
         self._call = call
         self._run = run
         run.record.count(call.endpoint)
@@ -162,7 +163,7 @@ class ServiceVisit:
     def answer(self) -> Reply | None:
         """Return the answer, and keep the record of it."""
         run, call, fault = self._run, self._call, self.fault
-        reply = _faulty(fault) if fault.takes_over else run.answer(call)
+        reply = run.stamped(_faulty(fault) if fault.takes_over else run.answer(call))
         sent = None if fault.reset else reply
         run.record.add(call, sent, run.clock())
         return sent
@@ -180,7 +181,7 @@ class Astray:
     fault = Fault()
     delay = 0.0
 
-    def __init__(self, call: Call, run: Run, url: str) -> None:
+    def __init__(self, call: Call, run: Run[Any, Any], url: str) -> None:
         self._call = call
         self._run = run
         self._url = url

@@ -1,6 +1,7 @@
 """Scenarios: what goes wrong, told beforehand by the number of a call or by time."""
 
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -10,8 +11,18 @@ from dcrauth.simulator.behaviour import Fault
 from dcrauth.simulator.fields import made
 from dcrauth.simulator.messages import ENDPOINTS, Call
 
+_ALL_ENDPOINTS = (*ENDPOINTS, "discovery", "manage")
+
 Action = Literal[
-    "expire-tokens", "revoke-tokens", "revoke-clients", "revoke-statement", "reinstate-statement", "expire-profiles"
+    "expire-tokens",
+    "revoke-tokens",
+    "revoke-clients",
+    "revoke-statement",
+    "reinstate-statement",
+    "expire-profiles",
+    "expire-secrets",
+    "rotate-secrets",
+    "revoke-registration-tokens",
 ]
 
 
@@ -23,7 +34,8 @@ class Step:
     what is to be done is done once, before the first of them is answered.
 
     Parameters:
-        endpoint: "register", "token", "api", or the path of an API; empty for all of these.
+        endpoint: "register", "token", "api" (of an `OAuthSimulator` "discovery" and "manage", too), or a path; empty
+            for all of these.
         fault: what goes wrong with the call.
         do: what is done to the simulator.
         first_call, last_call: from and to which call of the endpoint, counted from 1 since the scenario began; None
@@ -50,7 +62,7 @@ class Step:
             told = ", ".join(get_args(Action))
             raise ConfigurationError(f"There is nothing called {self.do!r} to do in a scenario; there is {told}")
         if self.endpoint:
-            check_endpoint(self.endpoint)
+            check_endpoint(self.endpoint, _ALL_ENDPOINTS)
         if self.first_call < 1 or (self.last_call is not None and self.last_call < self.first_call):
             raise ConfigurationError(
                 f"A step of a scenario goes from call {self.first_call} to call {self.last_call}: "
@@ -111,12 +123,22 @@ def table_of(path: str | Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} is no TOML: {reason}") from None
 
 
-def check_endpoint(endpoint: str) -> None:
-    """Raise `ConfigurationError` unless *endpoint* is one that calls may have, or the path of an API."""
-    if endpoint not in ENDPOINTS and not endpoint.startswith("/"):
-        raise ConfigurationError(
-            f'there is no endpoint {endpoint!r}; it must be "register", "token", "api", or a path that begins with /'
-        )
+def check_endpoint(endpoint: str, known: Collection[str]) -> None:
+    """Raise `ConfigurationError` unless *endpoint* is one of those that are known, or a path."""
+    if endpoint not in known and not endpoint.startswith("/"):
+        told = ", ".join(f'"{each}"' for each in known)
+        raise ConfigurationError(f"there is no endpoint {endpoint!r}; it must be {told}, or a path that begins with /")
+
+
+def check_possible(scenario: Scenario, endpoints: Collection[str], actions: Collection[str]) -> None:
+    """Raise `ConfigurationError` if a step concerns what this simulator has not, or does what it cannot do."""
+    for step in scenario.step:
+        if step.endpoint:
+            check_endpoint(step.endpoint, endpoints)
+        if step.do is not None and step.do not in actions:
+            raise ConfigurationError(
+                f"This simulator has nothing called {step.do!r} to do; it has {', '.join(actions)}"
+            )
 
 
 def concerns(endpoint: str, call: Call) -> bool:

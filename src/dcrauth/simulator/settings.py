@@ -6,9 +6,10 @@ from typing import Any
 
 from dcrauth.simulator.behaviour import Behaviour
 from dcrauth.simulator.fields import made
-from dcrauth.simulator.orders import Application, FixedRoute
+from dcrauth.simulator.orders import FixedRoute
+from dcrauth.simulator.pass_orders import Application
+from dcrauth.simulator.pass_service import PassService
 from dcrauth.simulator.scenario import Scenario, Step, table_of
-from dcrauth.simulator.service import Service
 from dcrauth.simulator.world import World
 
 
@@ -52,7 +53,7 @@ class Settings:
         named = ("behaviour", "host", "port", "base_path", "names", "tls", "environments", "world")
         return {name: getattr(self, name) for name in named} | {"scenario": self.scenario()}
 
-    def furnish(self, simulator: Service) -> None:
+    def furnish(self, simulator: PassService) -> None:
         """Give a simulator the applications and routes."""
         for application in self.application:
             application.made(simulator)

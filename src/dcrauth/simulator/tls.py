@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 class Authority:
-    """A certificate authority, and a certificate of it for a server.
+    """A certificate authority, a certificate of it for a server, and others for clients.
 
     Parameters:
         names: host names and addresses for which the certificate is good.
@@ -20,7 +20,16 @@ class Authority:
         except ImportError as missing:
             raise ImportError("TLS needs trustme; run: pip install dcrauth[simulator]") from missing
 
-        authority = trustme.CA()
+        self._authority = trustme.CA()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(*names).configure_cert(self.context)
-        self.pem = authority.cert_pem.bytes()
+        self._authority.issue_cert(*names).configure_cert(self.context)
+        self.pem = self._authority.cert_pem.bytes()
+
+    def take_clients(self) -> None:
+        """Ask clients for a certificate of this authority, which they need not have."""
+        self.context.verify_mode = ssl.CERT_OPTIONAL
+        self._authority.configure_trust(self.context)
+
+    def client_certificate(self, name: str) -> bytes:
+        """Return a certificate of a client, whose common and DNS name is *name*, and its key, in PEM."""
+        return self._authority.issue_cert(name, common_name=name).private_key_and_cert_chain_pem.bytes()

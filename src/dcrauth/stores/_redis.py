@@ -4,6 +4,8 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,6 +36,13 @@ _REMEDIES: tuple[tuple[type[Exception], str], ...] = (
     (redis.OutOfMemoryError, "; give it more memory (maxmemory)"),
     (redis.ReadOnlyError, "; it is a replica, so name its primary"),
 )
+
+_VERSION: dict[str, Any] = (
+    {"lib_version": redis.__version__}
+    if find_spec("redis.driver_info") is None
+    else {"driver_info": import_module("redis.driver_info").DriverInfo(lib_version=redis.__version__)}
+)
+"""What redis-py would read from the files of its distribution, once more for each connection, an event loop's too."""
 
 _UNREADABLE = (
     "redis-py cannot read the URL of the store. It goes rediss://user:password@host:6379/0?option=value, "
@@ -182,7 +191,7 @@ def _dialled(url: str) -> redis.Redis:
     """
     try:
         pool = redis.BlockingConnectionPool.from_url(
-            url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, retry=Retry(NoBackoff(), 0)
+            url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, retry=Retry(NoBackoff(), 0), **_VERSION
         )
         client = redis.Redis.from_pool(pool)
         _unconnected(client)

@@ -35,7 +35,7 @@ from dcrauth.stores._sentinel import Sentinel, check_mark, make_mark
 _RECORDS, _NEW, _LOCKS, _TRASH, _MARK = "records", "new", "locks", "trash", "store.json"
 _PROBE = "probe"
 _SWAP_WAIT = 10.0
-_VARIABLE = "DCRAUTH_DATA_DIRECTORY"
+DIRECTORY_VARIABLE = "DCRAUTH_DATA_DIRECTORY"
 _NAME = re.compile("[0-9a-f]{64}")
 """What the file of a record is called; anything else among them, such as .DS_Store, somebody else has put there."""
 
@@ -55,6 +55,8 @@ class FileStore(Closing):
     Anybody who can run programs as the same user can read the records. Network file systems do not keep the promises
     that this store builds on; a `dcrauth.StoreWarning` says so. Another one tells of permissions of others on what
     belongs to the store, which are taken away.
+
+    To make one looks where the directory is, which may block; nothing is written or opened before it is used.
 
     Raises:
         ConfigurationError: *directory* is no path, or nobody knows the user's home directory, where one is needed.
@@ -346,8 +348,8 @@ class FileStore(Closing):
 
 
 def _default() -> str:
-    if chosen := os.environ.get(_VARIABLE):
-        return path_of(chosen, _VARIABLE)
+    if chosen := os.environ.get(DIRECTORY_VARIABLE, "").strip():
+        return path_of(chosen, DIRECTORY_VARIABLE)
     from platformdirs import user_data_dir  # noqa: PLC0415  # not every program asks for it
 
     try:

@@ -51,6 +51,8 @@ class SQLiteStore(Closing):
     Anybody who can run programs as the same user can read the records. Permissions of others on what belongs to the
     store are taken away, and a `dcrauth.StoreWarning` tells of them.
 
+    To make one looks where the file is, which may block; it is opened when it is used.
+
     Raises:
         ConfigurationError: the file is on a network file system, where SQLite's locks may not exclude other hosts; or
             nobody knows the user's home directory, where one is needed.

@@ -4,7 +4,7 @@ from dcrauth.engine.incident_breaker import forget_breaker
 from dcrauth.engine.source import TokenSource
 from dcrauth.providers.adobe.adobe_pass import AdobePass
 from dcrauth.providers.adobe.device_info import DeviceInfo
-from dcrauth.simulator import Simulator
+from dcrauth.simulator import OAuthSimulator, Simulator
 from dcrauth.stores.memory import MemoryStore
 from dcrauth.testing.manual_clock import ManualClock
 
@@ -23,10 +23,21 @@ def running(clock: ManualClock) -> Simulator:
     return Simulator(clock=clock.wall)
 
 
+def running_oauth(clock: ManualClock) -> OAuthSimulator:
+    """Return the authorization server of a run, to be used with ``with``; it goes by *clock*."""
+    return OAuthSimulator(clock=clock.wall)
+
+
 def reset(simulator: Simulator) -> None:
     """Make *simulator* as new, and have this process forget what it was told by it."""
     simulator.reset()
     forget_breaker(provider(simulator).token_url)
+
+
+def reset_oauth(simulator: OAuthSimulator) -> None:
+    """Make *simulator* as new, and have this process forget what it was told by it."""
+    simulator.reset()
+    forget_breaker(simulator.token_endpoint)
 
 
 def provider(simulator: Simulator) -> AdobePass:

@@ -36,7 +36,7 @@ else:
 
 
 class FakeAuth(_Auth):
-    """Works as the ``DCRAuth`` of requests, httpx, httpx2 and aiohttp, all at once, with tokens that are made up.
+    """Works as the ``DCRAuth`` of every HTTP library, of all of them at once, with tokens that are made up.
 
     Parameters:
         token: the first token; after ``expire()`` or ``refuse()`` come ``test-2``, ``test-3`` and so on.
@@ -99,8 +99,10 @@ class FakeAuth(_Auth):
         self._tokens.fail(error)
 
     def __call__(self, request: Any, handler: Any = None) -> Any:
-        """Do what an authentication of requests does or, with a *handler*, what a middleware of aiohttp does."""
-        return self._adapter("requests")(request) if handler is None else self._adapter("aiohttp")(request, handler)
+        """Do what an authentication of requests or niquests does or, with a *handler*, a middleware of aiohttp."""
+        if handler is not None:
+            return self._adapter("aiohttp")(request, handler)
+        return self._adapter("niquests" if _library_of(request) == "niquests" else "requests")(request)
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Run around one request of a blocking client of httpx or httpx2."""

@@ -11,7 +11,6 @@ import importlib
 from typing import Any, Protocol, cast
 
 from dcrauth._internal.arguments import check_methods, wrong
-from dcrauth.errors import ConfigurationError
 from dcrauth.providers.protocol import Request, Response
 
 _SHIPPED = {
@@ -19,6 +18,7 @@ _SHIPPED = {
     "httpx": "HttpxTransport",
     "httpx2": "Httpx2Transport",
     "aiohttp": "AiohttpTransport",
+    "http_client": "HttpClientTransport",
 }
 
 _LIBRARIES = {*_SHIPPED, "niquests", "urllib3"}
@@ -52,20 +52,14 @@ def check_proxy(transport: Transport | None, *urls: str) -> None:
 
 
 def default_transport() -> Transport:
-    """Return a transport built on the first HTTP library that is installed, in a fixed order.
-
-    Raises:
-        ConfigurationError: none of them is.
-    """
+    """Return a transport on the first HTTP library that is installed, in a fixed order; at last on Python's own."""
     for library, name in _SHIPPED.items():
         try:
             module = importlib.import_module(f"dcrauth.transports.{library}")
         except ImportError:
             continue
         return cast("Transport", getattr(module, name)())
-    raise ConfigurationError(
-        "No HTTP library is installed; run: pip install dcrauth[requests], or [httpx] or [aiohttp]"
-    )
+    raise AssertionError("http.client comes with Python")
 
 
 def check_transport(transport: object) -> None:

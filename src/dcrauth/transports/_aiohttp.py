@@ -13,11 +13,12 @@ from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from dcrauth.providers.protocol import Request, Response
-from dcrauth.transports._connections import KEPT_FOR, MOST_KEPT
+from dcrauth.transports._connections import KEPT_FOR
 from dcrauth.transports._intake import Intake, is_lost
 from dcrauth.transports._lookups import LOOKUPS, addresses
 from dcrauth.transports._loop import LOOP_THREAD, Loop
 from dcrauth.transports._options import TransportOptions
+from dcrauth.transports._pool_size import POOL_SIZE
 from dcrauth.transports._watch import close_descriptor
 
 
@@ -160,7 +161,7 @@ class Session:
     @property
     def keeps_connections(self) -> bool:
         """Whether the connections that are in use are kept after it."""
-        return len(self.protocols) <= MOST_KEPT and not self.is_mocked
+        return len(self.protocols) <= POOL_SIZE.most and not self.is_mocked
 
     def _new_socket(self, address: Any) -> socket.socket:
         made = socket.socket(*address[:3])

@@ -10,13 +10,11 @@ from dcrauth._internal import fork
 from dcrauth.providers.protocol import Request, Response
 from dcrauth.transports._deadlines import DEADLINES
 from dcrauth.transports._intake import Intake
+from dcrauth.transports._pool_size import POOL_SIZE
 from dcrauth.transports._watch import SocketWatch
 
 KEPT_FOR = 4.0
 """How long a connection is kept that nobody uses, in seconds: less than the shortest that servers usually keep one."""
-
-MOST_KEPT = 64
-"""The most connections that are kept to one place: one for each worker that renews."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -96,7 +94,7 @@ class KeptConnections:
             if connection.watch.is_open and generation == self._generation and not self._is_over:
                 idle = self._idle.setdefault(connection.way, [])
                 idle.append((DEADLINES.clock(), connection))
-                surplus = idle.pop(0)[1] if len(idle) > MOST_KEPT else None
+                surplus = idle.pop(0)[1] if len(idle) > POOL_SIZE.most else None
                 begins, self._is_watched = not self._is_watched, True
         if surplus is not None:
             surplus.close()

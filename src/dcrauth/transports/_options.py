@@ -92,7 +92,7 @@ class TransportOptions:
     def __repr__(self) -> str:
         shown = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
         if self.proxy:
-            shown["proxy"] = _without_user(self.proxy)
+            shown["proxy"] = without_user(self.proxy)
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def proxy_for(self, url: str) -> str | None:
@@ -194,7 +194,7 @@ def _is_proxy(url: str) -> bool:
     return parts.scheme in _PROXIES and bool(parts.hostname)
 
 
-def _without_user(url: str) -> str:
+def without_user(url: str) -> str:
     """Return *url* without a user name and a password."""
     scheme, mark, rest = url.partition("://")
     return f"{scheme}{mark}{rest.rpartition('@')[2]}"

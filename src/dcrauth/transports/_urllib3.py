@@ -1,17 +1,16 @@
-"""The connections of urllib3, with what they lack: a head that has to have an end, a watch, and names found in time."""
+"""The connections of urllib3, with what they lack: a watch, and names found in time."""
 
 import contextlib
 import functools
-import http.client
 import logging
 import re
 import socket
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from urllib3.exceptions import HTTPError
 
+from dcrauth.transports._http_head import HERE, Answer
 from dcrauth.transports._lookups import LOOKUPS
 from dcrauth.transports._watch import SocketWatch
 
@@ -30,60 +29,12 @@ class _WithoutQuery(logging.Filter):
 logging.getLogger("urllib3.connectionpool").addFilter(_WithoutQuery())
 
 
-class _Lines:
-    """The lines of an answer's head, of which the last one is remembered.
-
-    Parameters:
-        file: what they are read from.
-    """
-
-    def __init__(self, file: Any) -> None:
-        self.file = file
-        self.last: bytes | None = None
-
-    def readline(self, *size: int) -> bytes:
-        """Return the next line; nothing where the connection has ended."""
-        line: bytes = self.file.readline(*size)
-        self.last = line
-        return line
-
-    def close(self) -> None:
-        """Close what they are read from."""
-        self.file.close()
-
-
-class _Answer(http.client.HTTPResponse):
-    """An answer whose head has an end: ``http.client`` takes one that breaks off for a whole one without a body."""
-
-    def begin(self) -> None:
-        """Read the head."""
-        self.fp: Any
-        HERE.watch.is_heard = bool(self.fp.peek(1))
-        lines = self.fp = _Lines(self.fp)
-        try:
-            super().begin()
-        finally:
-            if self.fp is lines:
-                self.fp = lines.file
-        if lines.last == b"":
-            raise http.client.RemoteDisconnected("the answer has ended in the middle of its head")
-
-
-class _Here(threading.local):
-    """What is used by the thread at the moment: urllib3 hands nothing on to its connections."""
-
-    watch: SocketWatch
-
-
-HERE = _Here()
-
-
 @functools.lru_cache(maxsize=16)
 def watched(base: Any) -> Any:
     """Return *base*, a class of urllib3's connections, with its sockets watched, and its names looked up in time."""
 
     class Connection(base):  # type: ignore[misc]
-        response_class = _Answer
+        response_class = Answer
         watch: SocketWatch | None = None
 
         def _new_conn(self) -> socket.socket:

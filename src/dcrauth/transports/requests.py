@@ -16,9 +16,10 @@ from urllib3.exceptions import HTTPError
 from dcrauth.providers.protocol import Request, Response
 from dcrauth.transports._blocking import BlockingTransport
 from dcrauth.transports._connections import Way
+from dcrauth.transports._http_head import HERE
 from dcrauth.transports._intake import Intake
 from dcrauth.transports._tls import trusting
-from dcrauth.transports._urllib3 import HERE, watched
+from dcrauth.transports._urllib3 import watched
 from dcrauth.transports._watch import SocketWatch
 
 _PART = 65_536

@@ -20,7 +20,17 @@ from dcrauth.providers.adobe.device_identifier import identifier_header, identif
 from dcrauth.providers.adobe.device_info import DeviceInfo
 from dcrauth.providers.adobe.enhanced_error import EnhancedError, enhanced_error, read_error
 from dcrauth.providers.origins import origin_of, secure_url
-from dcrauth.providers.protocol import Problem, Request, Response, TokenGrant, Verdict
+from dcrauth.providers.protocol import (
+    Flow,
+    Moment,
+    Problem,
+    Request,
+    Response,
+    TokenGrant,
+    Verdict,
+    asked,
+)
+from dcrauth.providers.settings import Settings, read_settings
 from dcrauth.providers.software_statement import SoftwareStatement
 
 __all__ = ["ENVIRONMENTS", "AdobePass", "EnhancedError", "Environment", "enhanced_error"]
@@ -53,7 +63,8 @@ class AdobePass(Confidential):
     """Adobe Pass Authentication as a provider (Adobe Pass documentation: Dynamic Client Registration API).
 
     Parameters:
-        software_statement: a `SoftwareStatement`, its text, the path of its file, or a file object.
+        software_statement: a `SoftwareStatement`, its text, the path of its file, or a file object. A file is read at
+            once, which may block.
         environment: "release-production", "prequal-production", "release-staging" or "prequal-staging".
         base_url: takes the place of the environment's host, for a simulator, a proxy or a spoofed environment; only
             its own origin is protected then. ``http`` is accepted on loopback only.
@@ -78,6 +89,12 @@ class AdobePass(Confidential):
 
     device_headers = ("X-Device-Info", "X-Forwarded-For")
     """What a request says of its device that registrations and token calls want to know as well."""
+
+    default_store: str | None = None
+    """Where a source of tokens keeps what it has if it is not told: what `dcrauth.open_store` takes."""
+
+    default_instance: str | None = None
+    """Which instance a source of tokens is of if it is not told."""
 
     def __init__(
         self,
@@ -108,6 +125,46 @@ class AdobePass(Confidential):
         self.token_url = f"{bases[0]}/o/client/token"
         self.protected_origins = frozenset(origin_of(url) for url in guarded)
         self._describe_device(device_info, forwarded_for, device_identifier)
+
+    @classmethod
+    @discreet
+    def from_environment(cls, profile: str | None = None) -> Self:
+        """Return the provider that variables and profiles describe, for this machine as the streaming device.
+
+        It brings its store and its instance along: what is made of it keeps its credentials where the command
+        ``dcrauth`` has them, unless it is told otherwise.
+
+        Parameters:
+            profile: the name of a profile; by default that in ``DCRAUTH_PROFILE``, else ``default``, if it is there.
+
+        Raises:
+            ConfigurationError: there is no such profile, no statement is named, or a setting is wrong.
+        """
+        return cls.from_settings(read_settings(profile))
+
+    @classmethod
+    @discreet
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the provider that *settings* describe, as `from_environment` does.
+
+        Raises:
+            ConfigurationError: no statement is named, or a setting is wrong.
+        """
+        if (statement := settings["software_statement"]) is None:
+            raise ConfigurationError(
+                "No software statement is named: set DCRAUTH_SOFTWARE_STATEMENT to the path of its file, or "
+                f"software_statement in a profile in {settings.config}"
+            )
+        environment: Any = settings["environment"]
+        made = cls(
+            statement,
+            environment=environment,
+            base_url=settings["base_url"],
+            device_info=DeviceInfo.detect(),
+            device_identifier=settings["device_identifier"],
+        )
+        made.default_store, made.default_instance = settings["store"], settings["instance"]
+        return made
 
     @discreet
     def for_device(
@@ -158,6 +215,11 @@ class AdobePass(Confidential):
         return f"<AdobePass at {self.token_url.removesuffix('/o/client/token')}>"
 
     @property
+    def anchor(self) -> tuple[str, ...]:
+        """The two endpoints and the application."""
+        return self.register_url, self.token_url, self.application
+
+    @property
     def application(self) -> str:
         """What identifies the application: the statement's subject, or its digest."""
         return self._statement.application
@@ -182,7 +244,7 @@ class AdobePass(Confidential):
         fields = {"software_statement": self._statement.text}
         if self._redirect_uri is not None:
             fields["redirect_uri"] = self._redirect_uri
-        return self._post(self.register_url, "application/json;charset=utf-8", json.dumps(fields))
+        return self._post(self.register_url, "application/json;charset=utf-8", json.dumps(fields), registers=True)
 
     def read_registration(self, response: Response) -> ClientCredentials | Problem:
         """Return the client credentials in the answer; any 2xx status will do.
@@ -201,7 +263,7 @@ class AdobePass(Confidential):
             {
                 "grant_type": "client_credentials",
                 "client_id": credentials.client_id,
-                "client_secret": credentials.client_secret,
+                "client_secret": credentials.client_secret or "",
             }
         )
         in_query = self._token_request_form == "query"
@@ -210,7 +272,6 @@ class AdobePass(Confidential):
             "application/x-www-form-urlencoded",
             "" if in_query else parameters,
             query=f"?{parameters}" if in_query else "",
-            repeatable=True,
         )
 
     def read_token(self, response: Response) -> TokenGrant | Problem:
@@ -224,7 +285,15 @@ class AdobePass(Confidential):
             return replace(_problem(response, "a token_type other than bearer"), final=True)
         return TokenGrant(value, fields.get("expires_in"))
 
-    def verdict(self, body: bytes) -> Verdict:
+    def register(self, moment: Moment) -> Flow[ClientCredentials]:  # noqa: ARG002  # there is nothing of a moment in it
+        """Register the application by one call."""
+        return asked(self.registration_request(), self.read_registration)
+
+    def fetch_token(self, credentials: ClientCredentials, moment: Moment) -> Flow[TokenGrant]:  # noqa: ARG002
+        """Fetch a token by one call."""
+        return asked(self.token_request(credentials), self.read_token)
+
+    def verdict(self, status: int, headers: Mapping[str, str], body: bytes) -> Verdict:  # noqa: ARG002
         """Return what a 401 says (Adobe Pass documentation: Enhanced Error Codes).
 
         The action "application-registration" covers renewing the token as well as registering again, so that only
@@ -258,7 +327,7 @@ class AdobePass(Confidential):
             of_requests[self.instance_header] = identifier_header(device_identifier)
         self._api_headers = MappingProxyType(of_requests)
 
-    def _post(self, url: str, content_type: str, body: str, *, query: str = "", repeatable: bool = False) -> Request:
+    def _post(self, url: str, content_type: str, body: str, *, query: str = "", registers: bool = False) -> Request:
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "identity",
@@ -267,7 +336,7 @@ class AdobePass(Confidential):
             "User-Agent": _USER_AGENT,
             **self._device_headers,
         }
-        return Request(url + query, headers, body.encode(), endpoint=url, repeatable=repeatable)
+        return Request(url + query, headers, body.encode(), endpoint=url, repeatable=not registers, registers=registers)
 
 
 def _check_choice(value: str, what: str, choices: Iterable[str]) -> None:

@@ -63,7 +63,8 @@ find("throttle").addEventListener("change", () => {
 
 for (const button of document.querySelectorAll("button[data-order]")) {
   button.addEventListener("click", () => {
-    const fields = "where" in button.dataset ? { environment: find("environment").value } : {};
+    const somewhere = "where" in button.dataset && last?.environments;
+    const fields = somewhere ? { environment: find("environment").value } : {};
     order(button.dataset.order, fields, `Done: ${button.textContent}`);
   });
 }
@@ -181,6 +182,16 @@ function section(kind, rows, now) {
   return made;
 }
 
+function showWhatThereIs(state) {
+  for (const button of document.querySelectorAll("button[data-where]")) {
+    button.hidden = !state.actions.includes(button.dataset.order);
+  }
+  for (const option of document.querySelectorAll("#fault-endpoint option, #filter option")) {
+    option.hidden = Boolean(option.value) && option.value !== "refused" && !state.endpoints.includes(option.value);
+  }
+  find("environment-field").hidden = !state.environments;
+}
+
 function fillEnvironments(environments) {
   const names = Object.keys(environments).filter(Boolean);
   const select = find("environment");
@@ -200,7 +211,8 @@ function showState(state, now) {
   pairs(find("behaviour"), state.behaviour);
   find("clock").textContent = state.clock_ahead ? `The clock is ${Math.round(state.clock_ahead / 60)} minutes ahead.` : "";
   if (document.activeElement !== find("throttle")) find("throttle").value = state.behaviour.throttle || "";
-  fillEnvironments(state.environments);
+  showWhatThereIs(state);
+  fillEnvironments(state.environments ?? {});
   const faults = state.faults.map((each) => `${each.endpoint}: ${each.what}, ${times(each.times)}`);
   if (state.scenario) faults.push(`scenario: ${state.scenario}`);
   find("faults").textContent = faults.length ? `Waiting to go wrong: ${faults.join("; ")}` : "";

@@ -1,0 +1,36 @@
+"""The command, run within this process or in one of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dcrauth.providers.settings import PROFILE, VARIABLES
+from dcrauth.stores.file import DIRECTORY_VARIABLE
+
+COLOURS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "COLUMNS", "TERM")
+NOT_INHERITED = {"PYTHONUNBUFFERED", DIRECTORY_VARIABLE, PROFILE, *VARIABLES.values(), *COLOURS}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+def in_a_process(arguments: Sequence[object], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, whose output is buffered as usual."""
+    command = [sys.executable, "-m", "dcrauth", *map(str, arguments)]
+    given = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "timeout": 60} | options
+    return subprocess.run(command, env=given | options.pop("env", {}), check=False, **options)

@@ -1,0 +1,144 @@
+"""Settings outside of a program: which one wins, where each comes from, and what is wrong with one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dcrauth import ConfigurationError
+from dcrauth.providers.settings import PROFILE, VARIABLES, read_settings
+
+STATEMENT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpYXQiOjF9.canary"
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file with the profiles, which is not there yet."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name in (*VARIABLES.values(), PROFILE):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "dcrauth").mkdir()
+    return tmp_path / "dcrauth" / "config.toml"
+
+
+def test_nothing_is_said_anywhere(config: Path) -> None:
+    """Where nobody says anything the defaults hold, and say that they are."""
+    found = read_settings()
+    assert found.profile is None
+    assert found["environment"] == "release-production"
+    assert found["software_statement"] is None
+    assert {each.origin for each in found.found} == {"default"}
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_what_is_nearer_wins(config: Path, name: str) -> None:
+    """For each setting: what the program gives comes before the variable, and that before the profile."""
+    config.write_text(f'[profiles.default]\n{name} = "/profile"\n')
+    variables = {VARIABLES[name]: "/variable"}
+    assert read_settings(environment={}).setting(name).value == "/profile"
+    assert read_settings(environment={}).setting(name).origin == "profile default"
+    assert read_settings(environment=variables).setting(name).value == "/variable"
+    assert read_settings(environment=variables).setting(name).origin == f"${VARIABLES[name]}"
+    assert read_settings(given={name: "/given"}, environment=variables)[name] == "/given"
+
+
+@pytest.mark.parametrize("value", ["", "  ", "\t"])
+def test_an_empty_variable_is_one_that_is_not_set(config: Path, value: str) -> None:
+    """Empty variables, one by one and all together, change nothing, and it is known that they were seen."""
+    usual = read_settings(environment={})
+    for name in (*VARIABLES.values(), PROFILE):
+        found = read_settings(environment={name: value})
+        assert (found.found, found.profile, found.ignored) == (usual.found, None, (name,))
+    everything = dict.fromkeys((*VARIABLES.values(), PROFILE), value)
+    assert read_settings(environment=everything).found == usual.found
+
+
+def test_blanks_around_a_variable_are_no_part_of_it(config: Path) -> None:
+    """A variable with blanks or a line end around its value, as from a file, is the value."""
+    assert read_settings(environment={"DCRAUTH_INSTANCE": " device-42\n"})["instance"] == "device-42"
+
+
+def test_the_profile_is_chosen_by_argument_then_by_variable(config: Path) -> None:
+    """The profile that is named is used, and one that is not there is an error that names those that are."""
+    config.write_text('[profiles.default]\ninstance = "a"\n[profiles.staging]\ninstance = "b"\n')
+    assert read_settings(environment={})["instance"] == "a"
+    assert read_settings(environment={PROFILE: "staging"})["instance"] == "b"
+    assert read_settings("default", environment={PROFILE: "staging"})["instance"] == "a"
+    with pytest.raises(ConfigurationError, match=r"no profile 'live' in .*config\.toml; it has 'default', 'staging'"):
+        read_settings("live", environment={})
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("statement.txt", "{folder}/statement.txt"),
+        ("/etc/statement.txt", "/etc/statement.txt"),
+        ("~/statement.txt", "~/statement.txt"),
+        (STATEMENT, STATEMENT),
+    ],
+)
+def test_paths_of_a_profile_begin_beside_it(config: Path, value: str, path: str) -> None:
+    """A path in a profile that begins nowhere is one in the folder of the file, wherever a program runs."""
+    config.write_text(f'[profiles.default]\nsoftware_statement = "{value}"\n')
+    assert read_settings(environment={})["software_statement"] == path.format(folder=config.parent)
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("sqlite:devices.db", "sqlite:{folder}/devices.db"),
+        ("file:devices", "file:{folder}/devices"),
+        ("devices", "{folder}/devices"),
+        ("redis://127.0.0.1/0", "redis://127.0.0.1/0"),
+    ],
+)
+def test_stores_of_a_profile_are_beside_it(config: Path, value: str, path: str) -> None:
+    """The same holds for stores in files."""
+    config.write_text(f'[profiles.default]\nstore = "{value}"\n')
+    assert read_settings(environment={})["store"] == path.format(folder=config.parent)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[profiles", "is not TOML"),
+        ("store = 'x'", "'store'"),
+        ("profiles = 1", "nothing else"),
+        ("[profiles]\ndefault = 1", "table of texts"),
+        ("[profiles.default]\ninstance = 1", "table of texts"),
+        ("[profiles.default]\nstroe = 'x'", "'stroe', which is no setting"),
+    ],
+)
+def test_a_file_that_is_none_is_an_error(config: Path, text: str, says: str) -> None:
+    """What is wrong with the file is said with its path; nothing is read from the rest of it."""
+    config.write_text(text)
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        read_settings(environment={})
+    assert str(config) in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_a_file_that_cannot_be_read_is_an_error(config: Path) -> None:
+    """A file that may not be read is not taken for none."""
+    config.write_text("")
+    config.chmod(0)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_settings(environment={})
+
+
+def test_a_folder_in_its_place_is_an_error(config: Path) -> None:
+    """What is no file is not taken for none."""
+    config.mkdir()
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_settings(environment={})
+
+
+def test_no_secret_is_shown() -> None:
+    """Neither a repr nor what may be shown of a setting has a statement, or the password of a store."""
+    given = {"software_statement": STATEMENT, "store": "redis://user:canary@127.0.0.1/0?password=canary"}
+    found = read_settings(given=given, environment={})
+    told = [found.setting(name).told for name in given]
+    assert "canary" not in f"{found!r} {told}"
+    assert told == [f"a statement of {len(STATEMENT)} characters", "redis://…@127.0.0.1/0?…"]

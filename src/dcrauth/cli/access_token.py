@@ -1,0 +1,77 @@
+"""``dcrauth token``: the access token, for programs that cannot renew one themselves."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from dcrauth.cli.exit_codes import ExitCode
+from dcrauth.cli.options import Json
+from dcrauth.cli.output import complain, write_json, write_line
+from dcrauth.cli.settings import CommandSettings
+from dcrauth.credentials import AccessToken
+from dcrauth.engine.source import TokenSource
+from dcrauth.errors import ConfigurationError, Unavailable
+
+_BETWEEN = 1.0
+"""In seconds, how often it is looked for another token; while the one in hand is fresh that costs nothing."""
+
+
+def token(
+    settings: CommandSettings,
+    header: Annotated[bool, typer.Option("--header", help="Print the header: Authorization: Bearer …")] = False,
+    renew: Annotated[bool, typer.Option("--renew", help="The API has refused the present one: get another.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, and print each new one on a line.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Print an access token, which is renewed if it has to be.
+
+    As in curl -H "$(dcrauth token --header)" URL.
+    """
+    if header and as_json:
+        raise ConfigurationError("--header and --json contradict each other: give one of them")
+    source, tell = settings.source(), _as_json if as_json else _as_header if header else _as_text
+    found = source.token()
+    found = source.token(instead_of=found) if renew else found
+    tell(found)
+    if watch:
+        _watch(source, found, tell, threading.Event().wait)
+    return ExitCode.GOOD
+
+
+def _watch(
+    source: TokenSource, found: AccessToken, tell: Callable[[AccessToken], None], wait: Callable[[float], object]
+) -> None:
+    """Tell each token that takes the place of another, until that is interrupted, or what waits raises."""
+    while True:
+        wait(_BETWEEN)
+        try:
+            latest = source.token()
+        except Unavailable as fault:
+            complain(str(fault))
+            wait(max((fault.retry_at or 0.0) - time.time(), 0.0))
+            continue
+        if latest != found:
+            tell(latest)
+            found = latest
+
+
+def _as_text(found: AccessToken) -> None:
+    write_line(found.value)
+
+
+def _as_header(found: AccessToken) -> None:
+    write_line(f"Authorization: {found.authorization}")
+
+
+def _as_json(found: AccessToken) -> None:
+    write_json(
+        {
+            "access_token": found.value,
+            "token_type": "Bearer",
+            "obtained_at": found.obtained_at,
+            "expires_at": found.expires_at,
+        }
+    )

@@ -1,0 +1,45 @@
+"""What the command refuses as an argument: secrets, which all users of the machine can see there, and empty text."""
+
+import re
+from collections.abc import Sequence
+from urllib.parse import parse_qsl
+
+from dcrauth.errors import ConfigurationError
+from dcrauth.stores import keys
+
+EMPTY = "it is empty, as of a variable that is not set"
+
+_STATEMENT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+
+
+def check_no_secrets(arguments: Sequence[str]) -> None:
+    """Raise ConfigurationError if one of *arguments* is what shells remember, and others can see."""
+    for argument in arguments:
+        _check_not_secret(argument)
+
+
+def seconds(argument: str) -> float:
+    """Return *argument* as a number of seconds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not (found := float(argument)) >= 0:
+        raise ValueError
+    return found
+
+
+def _check_not_secret(argument: str) -> None:
+    value = argument.partition("=")[2] if argument.startswith("--") else argument
+    _, is_url, rest = argument.partition("://")
+    names = [name for name, _ in parse_qsl(rest.partition("?")[2], keep_blank_values=True)] if is_url else []
+    if (is_url and "@" in rest) or any(name.lower().endswith("password") for name in names):
+        raise _seen_by_others("password", "the URL into $DCRAUTH_STORE")
+    if _STATEMENT.search(value):
+        raise _seen_by_others("software statement", "it into a file, and name that")
+    if keys._parsed(value) is not None:
+        raise _seen_by_others("key", "it into a file, and name that (with ./ before a name that looks like a key)")
+
+
+def _seen_by_others(secret: str, remedy: str) -> ConfigurationError:
+    return ConfigurationError(f"A {secret} in an argument can be seen by others: put {remedy}")

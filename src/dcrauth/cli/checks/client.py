@@ -1,0 +1,125 @@
+"""The client of the settings: whether its credentials and token are stored, and, if asked, whether they are good.
+
+Nothing is registered unless that is asked for, and never anything in the place of a client that is there.
+"""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dcrauth.cli.findings import Finding, Word, finding_of
+from dcrauth.cli.moments import ago, span
+from dcrauth.cli.stored import Client, StoredIdentity, Token
+from dcrauth.engine import answers
+from dcrauth.engine.identity import Identity
+from dcrauth.engine.instant import Instant
+from dcrauth.engine.records import StoredCredentials, read_credentials
+from dcrauth.engine.source import TokenSource
+from dcrauth.engine.token_life import granted
+from dcrauth.errors import DCRAuthError, StoreUnavailable
+from dcrauth.policy import Policy
+from dcrauth.providers.protocol import Moment, Problem, Provider, run
+from dcrauth.stores import Store
+from dcrauth.transports import Transport
+
+_NOT_ASKED = "none was asked for; --token asks for one with the stored credentials, and keeps it nowhere"
+
+
+@dataclass(frozen=True)
+class ClientSettings:
+    """Whose client is checked, and by what.
+
+    Parameters:
+        provider: the authorization server.
+        store: where the credentials are.
+        instance: what tells this application instance from others.
+        transport: what calls the server.
+    """
+
+    provider: Provider
+    store: Store
+    instance: str
+    transport: Transport
+
+    @property
+    def identity(self) -> Identity:
+        """The key of its records."""
+        provider = self.provider
+        return Identity.of(*provider.anchor, self.instance)
+
+
+def stored_findings(stored: StoredIdentity, now: float) -> Iterator[Finding]:
+    """Yield what the store holds of the client of the settings."""
+    yield _credentials(stored.client, now)
+    yield _token(stored.token, now)
+    if stored.last_error is not None and stored.retry_at is not None:
+        advice = "ask whoever runs the server; no process registers before that moment"
+        yield Finding("last-error", Word.WARNING, f"{stored.last_error}; until {ago(stored.retry_at, now)}", advice)
+
+
+def registration_finding(settings: ClientSettings, stored: StoredIdentity) -> Finding:
+    """Register, as the first request would, unless a client is there or that cannot be told."""
+    if stored.client.word == Word.OK:
+        return Finding("registration", Word.OK, "registered already; nothing was sent")
+    if stored.client.word == Word.NOT_READABLE:
+        return Finding("registration", Word.NOT_TRIED, "there may be a client that cannot be read; nothing was sent")
+    # A client that another process registers meanwhile is used, and never replaced.
+    policy = Policy(reregister="never")
+    provider, store, instance, transport = settings.provider, settings.store, settings.instance, settings.transport
+    try:
+        TokenSource(provider, store=store, instance=instance, transport=transport, policy=policy).token()
+    except DCRAuthError as error:
+        return finding_of(error, "registration")
+    return Finding("registration", Word.OK, "registered, and a token was granted; both are stored")
+
+
+def token_call_finding(settings: ClientSettings, stored: StoredIdentity, *, asked: bool, now: float) -> Finding:
+    """Ask for a token with the stored credentials, if that is *asked* for; nothing is stored or replaced by that."""
+    if not asked:
+        return Finding("token-call", Word.NOT_TRIED, _NOT_ASKED)
+    if stored.client.word != Word.OK:
+        return Finding("token-call", Word.NOT_TRIED, "no credentials are stored that could be used")
+    try:
+        life = _life_of_a_new_token(settings, now)
+    except DCRAuthError as error:
+        return finding_of(error, "token-call")
+    return Finding("token-call", Word.OK, f"granted for {span(life)}; it was not kept")
+
+
+def _life_of_a_new_token(settings: ClientSettings, now: float) -> float:
+    key, provider = settings.identity.credentials, settings.provider
+    record = read_credentials(key, settings.store.get(key) or b"")
+    if not isinstance(record, StoredCredentials):
+        raise StoreUnavailable("The credentials were deleted while they were looked at")
+    moment = Moment(now, random=secrets.token_bytes(32))
+    result, request = run(provider.fetch_token(record.credentials, moment), settings.transport.send)
+    found = result.value
+    if not isinstance(found, Problem):
+        return granted(found, Instant(now, 0.0), Policy()).life
+    wait = answers.told_to_wait(found, now)
+    problem = found if request is None else answers.without_secrets(found, request)
+    endpoint = provider.token_url if request is None else request.endpoint
+    raise answers.error_of(problem, endpoint, False, None if wait is None else now + wait)
+
+
+def _credentials(client: Client, now: float) -> Finding:
+    if client.word == Word.OK and client.registered_at is not None:
+        told = f"stored, registered {ago(client.registered_at, now)}"
+        if client.expires_at is None or not client.is_ending(now):
+            return Finding("credentials", Word.OK, told)
+        advice = "ask whoever runs the server what comes after that"
+        return Finding("credentials", Word.WARNING, f"{told}; the secret ends {ago(client.expires_at, now)}", advice)
+    if client.problem is not None:
+        advice = "see the finding about the store; nothing is lost, and no process registers anew for that"
+        return Finding("credentials", Word.NOT_READABLE, client.problem, advice)
+    told = "deleted on purpose" if client.word == "forgotten" else "none are stored yet"
+    return Finding("credentials", Word.ABSENT, f"{told}; the first request registers, and so does --register")
+
+
+def _token(token: Token, now: float) -> Finding:
+    if token.problem is not None:
+        return Finding("token", Word.NOT_READABLE, token.problem, "nothing: the next renewal puts another in its place")
+    if token.expires_at is None:
+        return Finding("token", Word.ABSENT, "none is stored; the next request asks for one")
+    told = "expired" if token.word == "expired" else "good, and ends"
+    return Finding("token", Word.OK, f"{told} {ago(token.expires_at, now)}")

@@ -1,0 +1,43 @@
+"""``dcrauth forget`` and ``dcrauth restore``: giving up the client, and taking the one before it."""
+
+from dcrauth.cli.exit_codes import ExitCode
+from dcrauth.cli.options import Json, Yes
+from dcrauth.cli.output import say, visible, write_json
+from dcrauth.cli.settings import CommandSettings
+from dcrauth.cli.standard_input import check_agreed
+from dcrauth.errors import ConfigurationError
+
+
+def forget(settings: CommandSettings, yes: Yes = False, as_json: Json = False) -> int:
+    """Delete the client of one identity, and its token.
+
+    Its viewers are logged out for good, and the next request registers anew.
+    """
+    source = settings.source()
+    check_agreed(
+        f"Delete the client of instance {visible(source.instance)!r}, and log its viewers out for good?", yes=yes
+    )
+    found = source.forget()
+    if as_json:
+        write_json({"forgotten": found})
+    else:
+        say("The client is deleted; the next request registers anew" if found else "There was no client to delete")
+    return ExitCode.GOOD
+
+
+def restore(settings: CommandSettings, yes: Yes = False, as_json: Json = False) -> int:
+    """Put the client back in use that was replaced last.
+
+    The present one is kept aside, so that nothing is lost.
+    """
+    source = settings.source()
+    check_agreed(
+        f"Put the client before the present one of instance {visible(source.instance)!r} back in use?", yes=yes
+    )
+    if not source.restore():
+        raise ConfigurationError("No client was replaced here, and nothing was changed: look at --store and --instance")
+    if as_json:
+        write_json({"restored": True})
+    else:
+        say("The client that was replaced last is in use again; the other one is kept aside")
+    return ExitCode.GOOD

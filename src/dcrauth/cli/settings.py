@@ -1,0 +1,94 @@
+"""The settings of a command: what its options say, then variables, then a profile; and what is made of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from dcrauth.engine.source import TokenSource
+from dcrauth.errors import ConfigurationError
+from dcrauth.events import Event
+from dcrauth.policy import Policy
+from dcrauth.providers.adobe.adobe_pass import AdobePass
+from dcrauth.providers.settings import Settings, read_settings
+from dcrauth.stores import Store, keys
+from dcrauth.stores.by_url import open_store
+from dcrauth.stores.file import FileStore
+
+
+@dataclass(frozen=True)
+class CommandSettings:
+    """What the options of a command say of its settings.
+
+    Parameters:
+        profile: the name of a profile.
+        given: values of single settings, by the names in `dcrauth.providers.settings.VARIABLES`; None for open ones.
+        prefix: what the keys in a Redis begin with.
+        key_files: files that hold keys of an encrypted store.
+        key_variables: variables that hold such keys.
+        key_services: under which the keyring of the system holds such keys.
+    """
+
+    profile: str | None = None
+    given: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    prefix: str | None = None
+    key_files: tuple[str, ...] = ()
+    key_variables: tuple[str, ...] = ()
+    key_services: tuple[str, ...] = ()
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the store is said to be an encrypted one."""
+        return bool(self.key_files or self.key_variables or self.key_services)
+
+    def read(self) -> Settings:
+        """Return all settings, each with its origin.
+
+        Raises:
+            ConfigurationError: there is no such profile, or the file with the profiles is none.
+        """
+        return read_settings(self.profile, self.given)
+
+    def store(self) -> Store:
+        """Return the store, which is made but not looked into.
+
+        Raises:
+            ConfigurationError: nothing is a store that is called so, or a key cannot be read.
+        """
+        store = store_at(self.read()["store"], self.prefix)
+        if not self.is_encrypted:
+            return store
+        from dcrauth.stores.encrypted import EncryptedStore  # noqa: PLC0415  # needs an extra
+
+        # Read at once: where the store is the wrong one, its lack of a record would hide the lack of a key.
+        return EncryptedStore(store, keys=[read() for read in self._keys()])
+
+    def _keys(self) -> list[Callable[[], bytes]]:
+        return [
+            *map(keys.key_from_file, self.key_files),
+            *map(keys.key_from_environment, self.key_variables),
+            *map(keys.key_from_keyring, self.key_services),
+        ]
+
+    def provider(self) -> AdobePass:
+        """Return the provider.
+
+        Raises:
+            ConfigurationError: no statement is named, or a setting is wrong.
+        """
+        return AdobePass.from_settings(self.read())
+
+    def source(self, *, policy: Policy | None = None, on_event: Callable[[Event], None] | None = None) -> TokenSource:
+        """Return the source of tokens that a program with the same settings has.
+
+        Raises:
+            ConfigurationError: a setting is wrong, or no HTTP library is installed.
+        """
+        return TokenSource(self.provider(), store=self.store(), policy=policy, on_event=on_event)
+
+
+def store_at(where: str | None, prefix: str | None = None) -> Store:
+    """Return the store that *where* names, else the one in the user's data directory."""
+    if where:
+        return open_store(where, prefix=prefix)
+    if prefix is not None:
+        raise ConfigurationError("A prefix is for a Redis: leave it out, or give the URL of one with --store")
+    return FileStore()

@@ -1,0 +1,106 @@
+"""``dcrauth simulate``: the simulator of Adobe Pass, or of an OAuth server, on its own."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from dcrauth.cli.exit_codes import ExitCode
+from dcrauth.cli.output import say, write_json
+
+if TYPE_CHECKING:
+    from dcrauth.simulator import OAuthSimulator, Simulator
+
+_FACTS = {
+    "Simulator": ("url", "software_statement"),
+    "OAuthSimulator": (
+        "issuer",
+        "token_endpoint",
+        "registration_endpoint",
+        "api_url",
+        "initial_access_token",
+        "software_statement",
+    ),
+}
+"""What is printed of each simulator: names of its attributes."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the simulator is started with, as `dcrauth.simulator.Simulator` takes it.
+
+    Parameters:
+        port: 0 for any that is free.
+        seconds: after how many it stops by itself.
+        settings: path of a TOML file.
+        scenario: path of a TOML file.
+        base_path: what all its paths begin with.
+        oauth: whether it is an OAuth authorization server, and not Adobe Pass.
+        authority: path of the file to write the certificate to that is to be trusted; with it, it speaks HTTPS.
+    """
+
+    port: int = 0
+    seconds: float | None = None
+    settings: str | None = None
+    scenario: str | None = None
+    base_path: str | None = None
+    authority: str | None = None
+    oauth: bool = False
+
+
+def simulate(wanted: Wanted, *, as_json: bool = False) -> int:
+    """Run the simulator until it is told to stop; print what a client needs to know of it."""
+    with _ending_at_sigterm(), _simulator(wanted) as simulator:
+        if wanted.authority is not None:
+            with open(wanted.authority, "wb") as file:
+                file.write(simulator.authority or b"")
+        _tell(_facts(simulator), as_json=as_json)
+        simulator.wait(wanted.seconds)
+    return ExitCode.GOOD
+
+
+def _facts(simulator: "Simulator | OAuthSimulator") -> dict[str, str]:
+    """Return what a client needs to know of *simulator*."""
+    names = _FACTS[type(simulator).__name__]
+    facts = {"base_url" if name == "url" else name: str(getattr(simulator, name)) for name in names}
+    return {**facts, "page": f"{simulator.url}/"}
+
+
+def _tell(facts: dict[str, str], *, as_json: bool) -> None:
+    if as_json:
+        write_json(facts)
+        return
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        say(f"{name:<{width}}  {value}")
+
+
+def _simulator(wanted: Wanted) -> "Simulator | OAuthSimulator":
+    from dcrauth.simulator import OAuthSimulator, Scenario, Simulator  # noqa: PLC0415  # needs an extra that other commands do not
+
+    named = {"port": wanted.port, "base_path": wanted.base_path, "tls": wanted.authority is not None}
+    given: dict[str, object] = {name: value for name, value in named.items() if value}
+    if wanted.scenario is not None:
+        given["scenario"] = Scenario.from_toml(wanted.scenario)
+    kind: type[Simulator | OAuthSimulator] = OAuthSimulator if wanted.oauth else Simulator
+    make = kind if wanted.settings is None else kind.from_toml
+    return make(*filter(None, [wanted.settings]), **given)  # type: ignore[arg-type]  # each is what its name says
+
+
+@contextmanager
+def _ending_at_sigterm() -> Iterator[None]:
+    """Have SIGTERM end the command as Ctrl-C does, with 143."""
+
+    def end(*_: object) -> NoReturn:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    if threading.current_thread() is not threading.main_thread():  # signals are told to that one alone
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

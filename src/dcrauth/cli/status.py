@@ -1,0 +1,131 @@
+"""``dcrauth status``: what the store holds, for people or for programs, once or again and again."""
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from dcrauth.cli.findings import Word
+from dcrauth.cli.lines import WIDTH, Line, Style, entry, heading
+from dcrauth.cli.moments import ago
+from dcrauth.cli.stored import Client, StoredIdentity, StoredReport, Token, shown_id
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a report is shown.
+
+    Parameters:
+        as_json: whether for programs: one object on one line.
+        reveal: whether client ids are whole.
+        every: seconds between one and the next; None for one only.
+        times: how many; None for as many as there is time for.
+    """
+
+    as_json: bool = False
+    reveal: bool = False
+    every: float | None = None
+    times: int | None = None
+
+
+_SHORT = 8
+_LABEL_WIDTH = 12
+
+
+def run(
+    read: Callable[[], StoredReport],
+    shown: Shown,
+    show: Callable[[Iterable[Line]], object],
+    write: Callable[[str], object],
+    sleep: Callable[[float], object] = time.sleep,
+) -> int:
+    """Show what *read* returns, once or again and again; return the exit status of the last one.
+
+    Parameters:
+        read: reads the store anew.
+        shown: how it is shown.
+        show: shows lines to people.
+        write: writes a line for programs.
+        sleep: waits for so many seconds.
+    """
+    times = shown.times if shown.every is not None else 1
+    status = 0
+    for number in itertools.count() if times is None else range(times):
+        if number:
+            sleep(shown.every or 0.0)
+        report = read()
+        status = report.exit_status
+        if shown.as_json:
+            write(json.dumps(report.to_dict(reveal=shown.reveal)))
+        else:
+            show(itertools.chain([((" ", Style.PLAIN),)] * bool(number), lines_of(report, reveal=shown.reveal)))
+    return status
+
+
+def lines_of(report: StoredReport, *, reveal: bool = False, width: int = WIDTH) -> Iterator[Line]:
+    """Yield *report* as lines for people.
+
+    Parameters:
+        reveal: whether client ids are shown whole.
+        width: in columns.
+    """
+    yield from entry((("Store  ", Style.HEADING),), report.store, width)
+    yield from entry((("       ", Style.PLAIN),), _count(report), width, Style.FAINT)
+    if report.problem is not None:
+        yield from _line("not readable", report.problem, Style.BAD, width=width)
+    for identity in report.identities:
+        yield ((" ", Style.PLAIN),)
+        yield from _identity(identity, report.at, reveal, width)
+
+
+def _count(report: StoredReport) -> str:
+    count = len(report.identities)
+    told = "1 identity" if count == 1 else f"{count} identities"
+    unread = sum(bool(each.problems) for each in report.identities)
+    return f"{told}, {unread} of them not readable as a whole" if unread else told
+
+
+def _identity(stored: StoredIdentity, now: float, reveal: bool, width: int) -> Iterator[Line]:
+    key = stored.identity[:_SHORT]
+    if stored.configured:
+        yield heading(f"{key}  the one of these settings")
+        yield from _line("application", stored.application or "", width=width)
+        yield from _line("instance", stored.instance or "", width=width)
+    else:
+        yield heading(key)
+    yield from _line("client", *_told_client(stored.client, now, reveal), width=width)
+    yield from _line("token", *_told_token(stored.token, now), width=width)
+    if stored.last_error is not None and stored.last_error_at is not None and stored.retry_at is not None:
+        yield from _line("last error", f"{stored.last_error}, {ago(stored.last_error_at, now)}", Style.BAD, width=width)
+        yield from _line("next try", ago(stored.retry_at, now), width=width)
+    for client in stored.kept_aside:
+        yield from _line("kept aside", *_told_client(client, now, reveal), width=width)
+
+
+def _told_client(client: Client, now: float, reveal: bool) -> tuple[str, Style]:
+    if client.problem is not None:
+        return f"{client.word}: {client.problem}", Style.BAD
+    if client.client_id is None or client.registered_at is None:
+        return ("deleted on purpose" if client.word == "forgotten" else "not registered yet"), Style.FAINT
+    told = f"{shown_id(client.client_id, reveal=reveal)}, registered {ago(client.registered_at, now)}"
+    if client.replaced_at is not None:
+        told += f", in the place of another one since {ago(client.replaced_at, now)}"
+    if client.expires_at is None:
+        return told, Style.PLAIN
+    told += f"; its secret ends {ago(client.expires_at, now)}"
+    return told, Style.DOUBTFUL if client.is_ending(now) else Style.PLAIN
+
+
+def _told_token(token: Token, now: float) -> tuple[str, Style]:
+    if token.problem is not None:
+        return f"{token.word}: {token.problem}", Style.BAD
+    if token.expires_at is None:
+        return "none stored", Style.FAINT
+    if token.word == Word.OK:
+        return f"ends {ago(token.expires_at, now)}", Style.GOOD
+    return f"expired {ago(token.expires_at, now)}; the next request renews it", Style.FAINT
+
+
+def _line(label: str, text: str, style: Style = Style.PLAIN, *, width: int) -> Iterator[Line]:
+    return entry(((f"  {label:<{_LABEL_WIDTH}} ", Style.FAINT),), text, width, style)

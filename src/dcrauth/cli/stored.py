@@ -1,0 +1,151 @@
+"""What a store holds, as values: whose credentials and tokens, since when, until when, and what cannot be read.
+
+A store says nothing of names: its keys are digests. Only the identity that the caller names is told by name.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from dcrauth.cli.exit_codes import ExitCode
+from dcrauth.cli.findings import Word
+from dcrauth.engine.identity import Identity
+from dcrauth.engine.rules import NOTICE
+
+_BEGINNING = 8
+MASKED = "…"
+
+
+@dataclass(frozen=True)
+class Named:
+    """An identity whose names are known: that of the settings.
+
+    Parameters:
+        identity: the key of its records.
+        application: the application's identifier, out of its statement.
+        instance: what tells it from others of the same application.
+        statement_digest: of what it would show in a registration.
+    """
+
+    identity: Identity
+    application: str
+    instance: str
+    statement_digest: str
+
+
+@dataclass(frozen=True)
+class Client:
+    """A pair of client credentials, in use or kept aside; the secret is not in it.
+
+    Parameters:
+        key: the kind of its record: ``credentials``, or ``replaced-`` and a number.
+        word: ``ok``, ``absent``, ``forgotten`` (deleted on purpose) or ``not readable``.
+        client_id: the client id.
+        registered_at: when it was registered, in seconds since the epoch, as are the others.
+        replaced_at: when it took the place of another one.
+        expires_at: when the server will stop to accept its secret.
+        problem: why it is not readable.
+    """
+
+    key: str
+    word: str
+    client_id: str | None = field(default=None, repr=False)
+    registered_at: float | None = None
+    replaced_at: float | None = None
+    expires_at: float | None = None
+    problem: str | None = None
+
+    def is_ending(self, now: float) -> bool:
+        """Return whether the secret ends soon, or has ended."""
+        return self.expires_at is not None and self.expires_at - now < NOTICE
+
+
+@dataclass(frozen=True)
+class Token:
+    """A stored access token, without its value.
+
+    Parameters:
+        word: ``ok``, ``expired``, ``absent`` or ``not readable``.
+        obtained_at: when it was asked for, in seconds since the epoch.
+        expires_at: when it ends.
+        problem: why it is not readable.
+    """
+
+    word: str
+    obtained_at: float | None = None
+    expires_at: float | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class StoredIdentity:
+    """What a store holds of one identity.
+
+    Parameters:
+        identity: the key under which its records are kept, 64 hexadecimal digits.
+        configured: whether it is that of the settings; only then are its names known.
+        application: the application's identifier.
+        instance: what tells it from others of the same application.
+        client: the credentials in use.
+        token: the token.
+        kept_aside: credentials that were replaced.
+        last_error: what stands against a registration, if a note in the store says so.
+        last_error_at: when that was.
+        retry_at: until when it stands.
+    """
+
+    identity: str
+    configured: bool
+    application: str | None
+    instance: str | None
+    client: Client
+    token: Token
+    kept_aside: tuple[Client, ...] = ()
+    last_error: str | None = None
+    last_error_at: float | None = None
+    retry_at: float | None = None
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What of it cannot be read."""
+        found = (self.client.problem, self.token.problem, *(each.problem for each in self.kept_aside))
+        return tuple(each for each in found if each is not None)
+
+
+@dataclass(frozen=True)
+class StoredReport:
+    """What a store holds.
+
+    Parameters:
+        store: the store, as text without a password.
+        at: the moment of the report, in seconds since the epoch.
+        word: ``ok``, or ``not readable`` if something is not.
+        identities: that of the settings first, the others by their keys.
+        problem: what cannot be read of the store as a whole.
+    """
+
+    store: str
+    at: float
+    word: str
+    identities: tuple[StoredIdentity, ...]
+    problem: str | None = None
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status that it comes to."""
+        return ExitCode.STORE if self.word == Word.NOT_READABLE else ExitCode.GOOD
+
+    def to_dict(self, *, reveal: bool = False) -> dict[str, Any]:
+        """Return it as JSON has it; client ids only begin unless they are to be *revealed*."""
+        found: dict[str, Any] = {"schema": 1, **asdict(self)}
+        for identity in found["identities"]:
+            for client in (identity["client"], *identity["kept_aside"]):
+                client["client_id"] = shown_id(client["client_id"], reveal=reveal)
+        found["identities"] = [{**each, "kept_aside": list(each["kept_aside"])} for each in found["identities"]]
+        return found
+
+
+def shown_id(client_id: str | None, *, reveal: bool) -> str | None:
+    """Return a client id as it is shown."""
+    if client_id is None or reveal:
+        return client_id
+    return client_id[: min(_BEGINNING, len(client_id) // 2)] + MASKED

@@ -1,0 +1,101 @@
+"""The life of a client that the server lets be managed (RFC 7592): renewed ahead of its end, and asked about.
+
+The token that manages it is as precious as the secret, and each answer may bring new ones of both. So an answer is
+stored before anything in it is used, and the pair that it replaces is kept aside.
+"""
+
+from collections.abc import Callable
+
+from dcrauth import events
+from dcrauth._internal.confidential import replaced
+from dcrauth.credentials import ClientCredentials
+from dcrauth.engine import answers
+from dcrauth.engine.effects import Emit, Now, RenewalContext, Replace, Steps
+from dcrauth.engine.endpoint_calls import attempted, moment_of
+from dcrauth.engine.instant import Instant
+from dcrauth.engine.records import StoredCredentials, storable, write_credentials
+from dcrauth.engine.store_repair import forgotten, kept_aside, stored
+from dcrauth.errors import DCRAuthError, StoreError
+from dcrauth.providers.protocol import Flow, Moment, Problem
+
+EARLY, SHARE = 7 * 86_400.0, 0.2
+"""A secret is renewed from so many seconds before its end, or from that part of its life, whichever is later."""
+
+GONE = 401
+"""What is answered where the client, or the token that manages it, is not known any more (RFC 7592 §2)."""
+
+
+def is_due(credentials: ClientCredentials, now: Instant) -> bool:
+    """Return whether a secret ends so soon that another one is to be had."""
+    end = credentials.expires_at
+    if end is None:
+        return False
+    life = max(0.0, end - credentials.registered_at)
+    return now.wall >= end - min(EARLY, SHARE * life)
+
+
+def kept_alive(context: RenewalContext, client: StoredCredentials) -> Steps[StoredCredentials]:
+    """Have the server renew a secret that is about to end; whatever comes of it, the present one is used on."""
+    if client.credentials.expires_at is None or not hasattr(context.provider, "update"):
+        return client
+    if not is_due(client.credentials, (yield Now())):
+        return client
+    try:
+        return (yield from updated(context, client)) or client
+    except DCRAuthError as problem:
+        if isinstance(problem, StoreError):
+            yield Emit(events.StoreProblem(context.name, problem))
+        return client
+
+
+def updated(context: RenewalContext, client: StoredCredentials) -> Steps[StoredCredentials | None]:
+    """Have the server renew the client, and put what it answers in the place of *client*; None if it did not.
+
+    Raises:
+        StoreError: the store has failed; what was answered may be lost, and the former token is tried next time.
+    """
+    outcome = yield from managed(context, client, "update")
+    if isinstance(outcome, Problem):
+        return None
+    yield from kept_aside(context, client)
+    successor = replaced(outcome, registered_at=(yield Now()).wall, replaced_at=client.credentials.replaced_at)
+    fresh = write_credentials(context.identity.credentials, successor, client.generation + 1)
+    won = yield Replace(context.identity.credentials, fresh.data, client.data)
+    found = yield from stored(context)
+    if won:
+        yield Emit(events.CredentialsUpdated(context.name, successor.expires_at))
+    return found if isinstance(found, StoredCredentials) else None
+
+
+def is_gone(context: RenewalContext, client: StoredCredentials) -> Steps[bool | None]:
+    """Ask the server whether it knows the client; None where that cannot be asked, or is not answered."""
+    outcome = yield from managed(context, client, "confirm")
+    if not isinstance(outcome, Problem):
+        return False
+    return True if outcome.status == GONE else None
+
+
+def managed(context: RenewalContext, client: StoredCredentials, what: str) -> Steps[ClientCredentials | Problem]:
+    """Make one call that manages a client, by the flow of the provider that is called *what*."""
+    flow: Callable[[ClientCredentials, Moment], Flow[ClientCredentials] | None] | None
+    flow = getattr(context.provider, what, None)
+    begun = None if flow is None else flow(client.credentials, moment_of(context, (yield Now())))
+    if begun is None:
+        return Problem("this client cannot be managed")
+    key = context.identity.credentials
+    outcome, _ = yield from attempted(context, begun, False, lambda found: storable(key, found))
+    return outcome
+
+
+def unregistered(context: RenewalContext) -> Steps[bool]:
+    """Have the server delete the client (RFC 7592 §2.3), and then forget it; return whether there was one.
+
+    Raises:
+        DCRAuthError: the server has not, and the client stays as it is.
+    """
+    client = yield from stored(context)
+    if isinstance(client, StoredCredentials):
+        outcome = yield from managed(context, client, "unregister")
+        if isinstance(outcome, Problem) and outcome.status != GONE:
+            raise answers.error_of(outcome, context.provider.register_url, True, None)
+    return (yield from forgotten(context))
