@@ -4,11 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-try:
-    import sqlalchemy as sa
-except ImportError as missing:
-    raise ImportError("SQLStore needs SQLAlchemy; run: pip install dcrauth[sql]") from missing
-
+import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import URL, Dialect, Engine, make_url

@@ -17,14 +17,17 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
+try:
+    import sqlalchemy as sa
+except ImportError as missing:
+    raise ImportError("SQLStore needs SQLAlchemy; run: pip install dcrauth[sql]") from missing
 
 from dcrauth._internal import fork
 from dcrauth._internal.arguments import check_text
 from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, unfailing
 from dcrauth._internal.steady import now
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable
-from dcrauth.stores import Closing, Reading, _sql, reading  # first _sql, which says what to install
+from dcrauth.stores import Closing, Reading, _sql, reading
 from dcrauth.stores._leases import LEASE, LEASES
 from dcrauth.stores._listing import Unread
 
@@ -187,7 +190,7 @@ class SQLStore(Confidential, Closing):
                 )
             time.sleep(min(_POLL, left))
         try:
-            with LEASES.extended(lambda: self._extend(key, owner)):
+            with LEASES.extended(lambda: self._extend(key, owner), LEASE):
                 yield
         finally:
             # One that has ended meanwhile is no error, nor is a database that cannot be told: it ends by itself.
