@@ -35,6 +35,7 @@ from dcrauth import (
     StoreWarning,
     TokenSource,
 )
+from dcrauth.stores._leases import Leases
 from dcrauth.stores._redis import reason
 from dcrauth.stores.redis import RedisStore
 
@@ -659,8 +660,9 @@ def test_a_fork_shares_no_connection(store: RedisStore) -> None:
     "the lease of a lock in Redis ends before its work does",
     "the next one gets the lock, and a late release leaves it to them",
 )
-def test_a_lease_ends(server: RedisServer) -> None:
+def test_a_lease_ends(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock outlives its lease for nobody: the next one gets it, and the first one's release leaves it to them."""
+    monkeypatch.setattr(Leases, "look", lambda self: 1.0)  # as where the holder stands still
     first, second = RedisStore(server.url, lease=0.2), RedisStore(server.url)
     with first.lock("key", wait=0):
         held = second.lock("key", wait=PATIENCE)
@@ -669,6 +671,15 @@ def test_a_lease_ends(server: RedisServer) -> None:
         pass
     held.__exit__(None, None, None)
     with first.lock("key", wait=0):
+        pass
+
+
+def test_a_lease_is_extended(server: RedisServer) -> None:
+    """A lock lasts for as long as its holder works, however much shorter its lease is."""
+    first, second = RedisStore(server.url, lease=0.3), RedisStore(server.url)
+    with first.lock("key", wait=0), pytest.raises(StoreUnavailable), second.lock("key", wait=1.0):
+        pass
+    with second.lock("key", wait=0):
         pass
 
 
