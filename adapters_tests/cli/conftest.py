@@ -10,6 +10,7 @@ import pytest
 
 from adapters_tests.cli.running import NOT_INHERITED, Ended, Run
 from dcrauth.cli.commands import main
+from dcrauth.simulator import Simulator
 
 
 @pytest.fixture
@@ -26,4 +27,14 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         status = main([str(each) for each in arguments])
         return Ended(status, *capsys.readouterr())
 
+    return run
+
+
+@pytest.fixture
+def client(run: Run, adobe: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command with a simulator in its environment, each run as a process that knows nothing yet."""
+    (tmp_path / "statement.txt").write_text(adobe.software_statement)
+    monkeypatch.setenv("DCRAUTH_SOFTWARE_STATEMENT", str(tmp_path / "statement.txt"))
+    monkeypatch.setenv("DCRAUTH_BASE_URL", adobe.url)
+    monkeypatch.setenv("DCRAUTH_STORE", str(tmp_path / "store"))
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from email.utils import formatdate
 
@@ -29,6 +30,7 @@ from dcrauth._internal.confidential import replaced
 from dcrauth.engine.effects import Add, Check, Get, GetMany, Put, Replace, Send, Sleep, Suspicion
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.records import (
+    StoredCredentials,
     UnusableRegistration,
     read_credentials,
     read_token,
@@ -839,3 +841,14 @@ def test_an_unsaved_pair_that_was_deleted_since_is_given_up(world: World, proces
     world.records[key] = write_forgotten(key, 2, world.now).data
     process.run()
     assert (process.error, world.used, world.registrations) == (None, ["client-2"], 2)
+
+
+def test_a_client_without_a_secret_is_a_client() -> None:
+    """It is stored and read again, by a schema that a version which does not know of such clients leaves alone."""
+    key = Identity("a" * 64).credentials
+    stored = write_credentials(key, ClientCredentials("a", None))
+    found = read_credentials(key, stored.data)
+    assert isinstance(found, StoredCredentials)
+    assert found.credentials.client_secret is None
+    assert json.loads(stored.data)["schema"] == 2
+    assert json.loads(write_credentials(key, ClientCredentials("a", "b")).data)["schema"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import Context
 from typing import Any, NoReturn
 
 from adapters_tests.simulation.server import PROVIDER
@@ -35,7 +36,7 @@ class SimulatedSource(TokenSource):
         super().__init__(PROVIDER, store=MemoryStore(), transport=UnusedTransport(), policy=policy, clock=clock)
         self.process = process
 
-    def _start(self, flight: Flight, held: Any, after_refusal: bool, is_urgent: bool) -> bool:
+    def _start(self, flight: Flight, held: Any, after_refusal: bool, is_urgent: bool, caller: Context) -> bool:
         self.process.asked(Task(self._context(held.token if held else None, after_refusal), flight))
         return True
 

@@ -131,6 +131,7 @@ TABLE = [
     Taking(adobe, "token_request"),
     Taking(for_device, "device_info", ("none",)),
     Taking(for_device, "forwarded_for", ("none", "text")),
+    Taking(AdobePass.from_environment, "profile", ("none",)),
     Taking(SoftwareStatement, "text"),
     Taking(SoftwareStatement.of, "source"),
     Taking(DeviceInfo, "extra", ("mapping",)),
@@ -138,7 +139,7 @@ TABLE = [
     Taking(DeviceInfo.from_header, "text"),
     Taking(source, "provider"),
     Taking(source, "store", ("none",)),
-    Taking(source, "instance", ("text",)),
+    Taking(source, "instance", ("none", "text")),
     Taking(source, "transport", ("none",)),
     Taking(source, "policy", ("none",)),
     Taking(source, "on_event", ("none", "function")),
@@ -276,7 +277,7 @@ async def listen_and_yield(event: events.Event) -> Any:
 )
 def test_a_listener_that_would_never_run(on_event: Any) -> None:
     """No coroutine function is taken for a listener, however it is wrapped."""
-    with pytest.raises(ConfigurationError, match="call_soon_threadsafe"):
+    with pytest.raises(ConfigurationError, match="on_loop"):
         source(on_event=on_event)
 
 

@@ -12,8 +12,20 @@ import pytest
 import dcrauth
 from adapters_tests.common.programs import LIBRARIES, run
 
-OTHERS = ("niquests", "trio", "anyio", "rich", "typer", "joserfc", "redis", "cryptography", "keyring", "sqlite3")
-EXTRAS = (*LIBRARIES, *OTHERS, "pytest")
+OTHERS = (
+    "niquests",
+    "trio",
+    "anyio",
+    "rich",
+    "typer",
+    "joserfc",
+    "redis",
+    "cryptography",
+    "keyring",
+    "sqlite3",
+    "sqlalchemy",
+)
+EXTRAS = (*LIBRARIES, *OTHERS, "pytest", "opentelemetry")
 DEAR = ("importlib.metadata", "asyncio", "concurrent.futures", "filelock", "platformdirs", "platform", "ssl")
 """What takes long to import, and is needed later, if at all."""
 
@@ -82,7 +94,9 @@ logging.getLogger("other").warning("as usual")
     ("module", "blocked", "extra"),
     [
         *((f"dcrauth.{library}", library, library) for library in (*LIBRARIES, "niquests")),
+        ("dcrauth.opentelemetry", "opentelemetry", "opentelemetry"),
         ("dcrauth.stores.redis", "redis", "redis"),
+        ("dcrauth.stores.sql", "sqlalchemy", "sql"),
         ("dcrauth.stores.encrypted", "cryptography", "encryption"),
         ("dcrauth.simulator", "joserfc", "simulator"),
         ("dcrauth.cli.demo", "rich", "demo"),
@@ -94,6 +108,18 @@ def test_a_missing_extra_is_named(module: str, blocked: str, extra: str) -> None
     assert found.returncode != 0
     assert "ImportError" in found.stderr
     assert f"pip install dcrauth[{extra}]" in found.stderr
+
+
+def test_the_command_runs_without_its_extra() -> None:
+    """Without the extra a command that needs it names it in a sentence, and those that do not need it run."""
+    code = "from dcrauth.cli.commands import main; sys.exit(main({}))"
+    lacking = run(code.format(["token", "--header"]), "typer")
+    assert (lacking.returncode, lacking.stdout) == (2, "")
+    assert lacking.stderr == "dcrauth: dcrauth token needs an extra; run: pip install 'dcrauth[cli]'\n"
+    running = run(code.format(["import", "/nowhere/export"]), "typer")
+    assert (running.returncode, running.stdout) == (2, "")
+    assert running.stderr == "dcrauth: /nowhere/export cannot be read: No such file or directory\n"
+    assert "pip install 'dcrauth[cli]'" in run(code.format(["--help"]), "typer").stdout
 
 
 def test_the_command_says_what_it_lacks() -> None:

@@ -21,13 +21,19 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+APART = [ROOT / "docs" / "observability.md"]
+"""What sets up logging, tracing and error reports for a whole process, as programs do; see `test_observability`."""
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in APART], ids=lambda page: page.name)
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a reader copies from a page works, from its first block to its last."""
     (tmp_path / "statement.txt").write_text(STATEMENT)
     filled(FileStore(tmp_path / "credentials"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("DCRAUTH_SOFTWARE_STATEMENT", "statement.txt")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # examples leave sessions open, as programs do
         for example in Sybil([PythonCodeBlockParser()]).parse(page).examples():

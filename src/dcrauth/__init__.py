@@ -13,6 +13,7 @@ from dcrauth import events
 from dcrauth._internal.version import __version__ as __version__
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.engine.clock import Clock
+from dcrauth.engine.listener_on_loop import on_loop
 from dcrauth.engine.source import TokenSource
 from dcrauth.engine.sources import TokenSources
 from dcrauth.engine.status import Status
@@ -101,6 +102,7 @@ __all__ = [
     "Transport",
     "Unavailable",
     "events",
+    "on_loop",
     "open_store",
     "set_workers",
 ]
@@ -115,6 +117,7 @@ _LATER = {
     "OAuthServer": "dcrauth.providers.oauth.oauth_server",
     "PrivateKeyJWT": _AUTHENTICATION,
     "RedisStore": "dcrauth.stores.redis",
+    "SQLStore": "dcrauth.stores.sql",
     "SQLiteStore": "dcrauth.stores.sqlite",
     "open_store": "dcrauth.stores.by_url",
 }

@@ -3,7 +3,9 @@
 No event holds a secret; *identity* is the first part of the key under which the identity's records are kept.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from math import isfinite
+from typing import Any
 
 from dcrauth._internal.verdict import Verdict
 from dcrauth.errors import DCRAuthError
@@ -14,6 +16,13 @@ class Event:
     """Base of all events."""
 
     identity: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as a dict of what JSON has: ``event`` is its name, the others are its fields; none holds a secret.
+
+        An error is a dict of ``type``, ``message``, ``status``, ``error``, ``description``, ``trace`` and ``retry_at``.
+        """
+        return {"event": type(self).__name__, **{each.name: _plain(getattr(self, each.name)) for each in fields(self)}}
 
 
 @dataclass(frozen=True)
@@ -150,3 +159,15 @@ class StoreProblem(Event):
     """The store failed in a way that could be passed over: *error*."""
 
     error: DCRAuthError
+
+
+def _plain(value: Any) -> Any:
+    """Return *value* as JSON has it."""
+    if isinstance(value, DCRAuthError):
+        told = {"type": type(value).__name__, "message": value.message, **value.evidence}
+        return {name: _plain(each) for name, each in told.items()}
+    if isinstance(value, Verdict):
+        return value.name.lower()
+    if isinstance(value, float) and not isfinite(value):  # which JSON has no word for
+        return None
+    return value

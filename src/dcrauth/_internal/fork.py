@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
+from dcrauth._internal.log import log
+
 _T = TypeVar("_T")
 
 
@@ -64,8 +66,6 @@ _PATIENCE = 5.0
 _SHORT_PATIENCE = 2.0
 """How long such a thing waits for a fork that is under way, in seconds."""
 
-logger = logging.getLogger("dcrauth")
-
 
 @contextmanager
 def undivided() -> Iterator[None]:
@@ -114,7 +114,9 @@ def _those(references: "set[weakref.ref[_T]]") -> list[_T]:
 def _before_fork() -> None:
     # An exception from here would be printed, and the fork would go on: so is whatever can be suspended.
     if not _has_its_turn():
-        logger.warning("A fork does not wait any longer for one in another thread, which has taken %g s", _LONGEST)
+        log(
+            logging.WARNING, "A fork does not wait any longer for one in another thread, which has taken %g s", _LONGEST
+        )
         return
     with _logged("What no fork should come in the middle of could not be waited for"):
         _await_undivided()
@@ -146,7 +148,7 @@ def _after_fork_in_parent() -> None:
             try:
                 _here.suspended[-1].resume(in_child=False)
             except Exception:
-                logger.exception("Something could not go on after a fork")
+                log(logging.ERROR, "Something could not go on after a fork", exc_info=True)
             _here.suspended.pop()
         with suppress(RuntimeError):
             while True:  # as often as it was taken: an interrupt may have come right after the first time
@@ -171,7 +173,7 @@ def _logged(what: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        logger.exception("%s", what)
+        log(logging.ERROR, "%s", what, exc_info=True)
 
 
 class _Hooks:

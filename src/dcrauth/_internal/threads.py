@@ -3,9 +3,20 @@
 import _thread
 import threading
 from collections.abc import Callable
+from contextvars import Context, copy_context
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def begin_bare(thread: threading.Thread) -> None:
+    """Start *thread* in an empty context, not in that of whoever happens to need it first.
+
+    Threads inherit that of their starter where Python is told so (``thread_inherit_context``, the usual thing from 3.14
+    on without a GIL), and where OpenTelemetry's instrumentation of them is in use. They would hold it while they live.
+    """
+    Context().run(thread.start)
 
 
 def start_thread(work: Callable[[], object], *, name: str, daemon: bool) -> bool:
@@ -85,7 +96,7 @@ class OnDemand:
 
 
 def to_the_end(work: Callable[[], T]) -> T:
-    """Do *work* on a thread of its own, and return or raise what it does.
+    """Do *work* on a thread of its own, in the caller's context, and return or raise what it does.
 
     If the caller is interrupted, the work goes on: it is not left half done, and no lock that it needs is left taken.
     Where no thread can be had, the caller does it.
@@ -101,7 +112,7 @@ def to_the_end(work: Callable[[], T]) -> T:
             gate.release()
 
     gate.acquire()
-    if not start_thread(act, name="dcrauth-to-the-end", daemon=False):
+    if not start_thread(partial(copy_context().run, act), name="dcrauth-to-the-end", daemon=False):
         return work()
     gate.acquire()
     if faults:
@@ -116,7 +127,7 @@ def _is_from_within(reason: BaseException) -> bool:
 
 def _start(work: Callable[[], object], name: str, daemon: bool) -> None:
     try:
-        threading.Thread(target=work, name=name, daemon=daemon).start()
+        begin_bare(threading.Thread(target=work, name=name, daemon=daemon))
     except BaseException:  # whatever keeps a second thread from being had, the first one is there
         work()
 

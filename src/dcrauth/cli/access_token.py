@@ -34,7 +34,8 @@ def token(
         raise ConfigurationError("--header and --json contradict each other: give one of them")
     source, tell = settings.source(), _as_json if as_json else _as_header if header else _as_text
     found = source.token()
-    tell(source.token(instead_of=found) if renew else found)
+    found = source.token(instead_of=found) if renew else found
+    tell(found)
     if watch:
         _watch(source, found, tell, threading.Event().wait)
     return ExitCode.GOOD

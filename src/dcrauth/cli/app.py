@@ -1,8 +1,9 @@
 """The command with the extra: all commands, declared with Typer, one module each for their work."""
 
+import functools
 import os
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -11,8 +12,8 @@ from dcrauth.cli import access_token, arguments, client, completion, configurati
 from dcrauth.cli import device_info as device
 from dcrauth.cli import statement as software_statement
 from dcrauth.cli.exit_codes import ExitCode
-from dcrauth.cli.options import Json, filled, text_option, with_settings
-from dcrauth.cli.output import output, write_line
+from dcrauth.cli.options import OF_STORE, Json, filled, text_option, with_options, with_settings
+from dcrauth.cli.output import write_line
 from dcrauth.cli.settings import CommandSettings
 from dcrauth.errors import ConfigurationError
 from dcrauth.providers.adobe.adobe_pass import Environment
@@ -36,13 +37,11 @@ _Refused: type[Exception] = typer.BadParameter.__mro__[2]
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command that *arguments* ask for, and return its exit status."""
-    command = typer.main.get_command(app)
+    command = _command()
     if os.environ.get(completion.VARIABLE):
         completion.answer(command, arguments)
     try:
-        with output():  # a help is printed while the arguments are read
-            context = command.make_context("dcrauth", list(arguments))
-        with context:
+        with command.make_context("dcrauth", list(arguments)) as context:
             return int(command.invoke(context))
     except typer.Exit as end:
         return end.exit_code
@@ -52,10 +51,16 @@ def run(arguments: Sequence[str]) -> int:
         return ExitCode.INTERRUPTED
 
 
+@functools.cache
+def _command() -> Any:
+    return typer.main.get_command(app)
+
+
 def _usage_error(wrong: BaseException) -> ConfigurationError:
     """Return *wrong*, an error of Typer's, as a sentence of ours."""
     where = getattr(getattr(wrong, "ctx", None), "command_path", "dcrauth")
     text = getattr(wrong, "format_message", wrong.__str__)().strip().rstrip(".")
+    text = text.replace("Value error, ", "")  # which pydantic puts before ours
     return ConfigurationError(f"{' '.join(text.split())}; see {where} --help")
 
 
@@ -86,12 +91,14 @@ app.command("check")(with_settings(operating.run_check))
 
 
 @app.command("export")
-@with_settings
+@with_options(OF_STORE)
 def _export(
     settings: CommandSettings,
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", callback=filled, help="A new file; it will hold secrets in plain text."),
+        typer.Argument(
+            metavar="FILE", callback=filled, help="A new file, which will hold secrets in plain text; - for a pipe."
+        ),
     ],
     as_json: Json = False,
 ) -> int:
@@ -104,7 +111,8 @@ def _export(
 def _import(
     settings: CommandSettings,
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", callback=filled, help="What dcrauth export wrote.")
+        str | None,
+        typer.Argument(metavar="FILE", callback=filled, help="What dcrauth export wrote; - for standard input."),
     ] = None,
     client_id: Annotated[
         str | None, text_option("client-id", "One client; its secret is read from standard input.", "ID")
@@ -127,7 +135,8 @@ def _demo(
         str | None, text_option("software-statement", "Run the safe part against the real service.", "FILE")
     ] = None,
     environment: Annotated[
-        Environment | None, typer.Option("--environment", help="Default: release-production.")
+        Environment | None,
+        typer.Option("--environment", metavar="NAME", help="Which one; default: release-production."),
     ] = None,
     service_provider: Annotated[
         str | None, text_option("service-provider", "Whose configuration to ask for.", "ID")

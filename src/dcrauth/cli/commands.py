@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 from dcrauth.cli.arguments import check_no_secrets
 from dcrauth.cli.exit_codes import ExitCode, exit_code
-from dcrauth.cli.output import complain, complain_at_length, output, show_any_character
-from dcrauth.errors import DCRAuthError
+from dcrauth.cli.output import complain, complain_at_length, flush, show_any_character
+from dcrauth.errors import ConfigurationError, DCRAuthError
 
 _DEBUG = "--debug"
 
@@ -36,18 +36,32 @@ def _ended(arguments: Sequence[str], debug: bool) -> int:
     """Run the command and return its status; nothing that is raised gets past here, and so no traceback."""
     try:
         check_no_secrets(arguments)
-        code = _front()(arguments)
-        with output():  # what was asked for, such as the version, may still be in the buffer
-            print(end="", flush=True)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else ExitCode.GOOD
+        code = _code(arguments)
+        flush()  # what was asked for, such as the version, may still be in the buffer
     except BaseException as reason:
+        told = _of_output(reason) if isinstance(reason, OSError) else reason
         if debug:
             complain_at_length("".join(traceback.format_exception(reason)).splitlines())
-        if not isinstance(reason, KeyboardInterrupt):
-            complain(_sentence(reason))
-        return exit_code(reason)
+        if not isinstance(told, KeyboardInterrupt):
+            complain(_sentence(told))
+        return exit_code(told)
     return code
+
+
+def _of_output(reason: BaseException) -> BaseException:
+    """Return *reason*, or that the output cannot be written if this is behind it, as where a help was printed."""
+    try:
+        flush()
+    except ConfigurationError as told:
+        return told
+    return reason
+
+
+def _code(arguments: Sequence[str]) -> int:
+    try:
+        return _front()(arguments)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else ExitCode.GOOD
 
 
 def _front() -> Callable[[Sequence[str]], int]:

@@ -1,29 +1,42 @@
 """``dcrauth config``: which settings hold here, and where each comes from."""
 
 import os
+from dataclasses import replace
 
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.cli.options import Json, Reveal
 from dcrauth.cli.output import say, visible, write_json
 from dcrauth.cli.settings import CommandSettings
+from dcrauth.errors import ConfigurationError
 from dcrauth.providers.settings import Setting, Settings
-from dcrauth.stores.file import DIRECTORY_VARIABLE
+from dcrauth.stores.file import DIRECTORY_VARIABLE, FileStore
 
 
 def config(settings: CommandSettings, reveal: Reveal = False, as_json: Json = False) -> int:
     """Show the settings that hold here, and where each comes from."""
-    found = settings.read()
+    found = _with_default_store(settings.read())
     if as_json:
         write_json(_facts(found, reveal))
         return ExitCode.GOOD
-    rows = [(each.name, _shown(each, reveal), each.origin) for each in found.found]
-    for name, value, origin in rows:
-        say(f"{name:<18}  {_padded(value, [row[1] for row in rows])}  {origin}")
-    say(f"{'profile':<18}  {found.profile or '(none)'}")
-    say(f"{'file':<18}  {found.config}")
-    for variable in _ignored(found):
-        say(f"{'ignored':<18}  ${variable}, which is empty")
+    lines = [(each.name, each.origin, _shown(each, reveal)) for each in found.found]
+    lines += [("profile", "", found.profile or "-"), ("file", "", found.config)]
+    lines += [("ignored", f"${variable}", "it is empty") for variable in _ignored(found)]
+    for name, origin, value in lines:
+        say(f"{name:<18}  {visible(origin):<27}  {value}")
     return ExitCode.GOOD
+
+
+def _with_default_store(found: Settings) -> Settings:
+    """Return the settings with the store named that is used where none of them says which."""
+    if found["store"] is not None:
+        return found
+    try:
+        path = FileStore().place[1]
+    except ConfigurationError:  # there is no home directory; whatever needs a store says so
+        return found
+    is_set = (os.environ.get(DIRECTORY_VARIABLE) or "").strip()
+    store = Setting("store", path, f"${DIRECTORY_VARIABLE}" if is_set else "default")
+    return replace(found, found=tuple(store if each.name == "store" else each for each in found.found))
 
 
 def _facts(found: Settings, reveal: bool) -> dict[str, object]:
@@ -45,8 +58,3 @@ def _ignored(found: Settings) -> list[str]:
 def _shown(each: Setting, reveal: bool) -> str:
     value = each.value if reveal else each.told
     return "-" if value is None else value
-
-
-def _padded(value: str, values: list[str]) -> str:
-    """Return *value* as wide as the widest of *values*, as far as that leaves room for what follows."""
-    return f"{visible(value):<{min(max(len(visible(each)) for each in values), 36)}}"

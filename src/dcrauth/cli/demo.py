@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ except ImportError as missing:
     raise ImportError(f"dcrauth demo needs {missing.name}; run: pip install dcrauth[demo]") from missing
 
 from dcrauth import events
-from dcrauth.cli.output import output
+from dcrauth.cli.output import is_coloured, output
 from dcrauth.cli.settings import store_at
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.source import TokenSource
@@ -316,6 +317,10 @@ def _kept_in(store: Store | None) -> Iterator[Store]:
 
 class _Console(Console):
     """A terminal, or a file, which may be full, or have no reader any more."""
+
+    def __init__(self) -> None:
+        coloured = is_coloured(sys.stdout)
+        super().__init__(force_terminal=coloured, color_system="auto" if coloured else None)
 
     def show(self, what: str | Table) -> None:
         """Print lines, or a table, as they are."""

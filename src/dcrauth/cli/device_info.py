@@ -22,21 +22,25 @@ Header = Annotated[
 ]
 Values = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", callback=all_filled, help="Adobe's names, such as model=TV."),
+    typer.Argument(metavar="KEY=VALUE", callback=all_filled, help="Adobe's names, such as model=TV."),
 ]
 Detect = Annotated[bool, typer.Option("--detect", help="Begin with what this machine is.")]
 
 
 @app.command("show")
 def show(as_json: Json = False) -> int:
-    """Show this machine as the streaming device, as settings without a program have it."""
+    """Show this machine as the streaming device.
+
+    So do the other commands describe it, and AdobePass.from_environment().
+    """
     return _tell(DeviceInfo.detect(), as_json)
 
 
 @app.command("build")
 def build(values: Values = None, detect: Detect = False, as_json: Json = False) -> int:
     """Print the header of a device that Adobe accepts."""
-    device = _quiet({**(this_machine_json() if detect else {}), **_parsed(values or [])}).check()
+    device = _quiet({**(_this_machine() if detect else {}), **_parsed(values or [])})
+    _check(_problems(device))
     if as_json:
         write_json({"header": device.header, "device": device.to_json()})
     else:
@@ -54,16 +58,26 @@ def decode(header: Header, as_json: Json = False) -> int:
 def validate(header: Header, as_json: Json = False) -> int:
     """Say whether Adobe accepts the device that a header describes."""
     device = _read(header)
-    problems = [str(each) for each in device.problems()]
+    problems = _problems(device)
     if as_json:
         write_json({"valid": not problems, "problems": problems})
         return ExitCode.USAGE if problems else ExitCode.GOOD
-    device.check()
+    _check(problems)
     say("The device information is what Adobe Pass asks for")
     return ExitCode.GOOD
 
 
-def this_machine_json() -> dict[str, Any]:
+def _problems(device: DeviceInfo) -> list[str]:
+    """Return what Adobe may object to, in Adobe's words."""
+    return [f"{each.key} is missing" if each.value is None else str(each) for each in device.problems()]
+
+
+def _check(problems: list[str]) -> None:
+    if problems:
+        raise ConfigurationError(f"The device information is not what Adobe Pass asks for: {'; '.join(problems)}")
+
+
+def _this_machine() -> dict[str, Any]:
     """Return this machine under Adobe's names."""
     found = this_machine()
     return {key.adobe: found[key.name] for key in KEYS if key.name in found}

@@ -40,9 +40,11 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 _PROFILE = text_option("profile", "Which profile of config.toml to use [$DCRAUTH_PROFILE].", "NAME")
 _STORE = text_option("store", f"Where credentials are: {KINDS} [$DCRAUTH_STORE].", "WHERE")
 _PREFIX = text_option("prefix", "What the keys in a Redis begin with, if it is not dcrauth:")
-_KEYS = typer.Option(
-    "--key-file", metavar="FILE", callback=all_filled, help="The key of an encrypted store; may be repeated."
-)
+_KEYS = {
+    "key_file": ("FILE", "The key of an encrypted store; may be repeated."),
+    "key_variable": ("NAME", "The same, from an environment variable."),
+    "key_service": ("SERVICE", "The same, from the system's keyring, of user dcrauth."),
+}
 _OF_PROVIDER = {
     "software_statement": ("FILE", "The software statement's file [$DCRAUTH_SOFTWARE_STATEMENT]."),
     "environment": ("NAME", "Which of Adobe's environments [$DCRAUTH_ENVIRONMENT]."),
@@ -59,26 +61,53 @@ _ALL: dict[str, Any] = {
     },
     "store": Annotated[str | None, _STORE],
     "prefix": Annotated[str | None, _PREFIX],
-    "key_file": Annotated[list[str] | None, _KEYS],
+    **{
+        name: Annotated[
+            list[str] | None,
+            typer.Option(f"--{name.replace('_', '-')}", metavar=metavar, help=told, callback=all_filled),
+        ]
+        for name, (metavar, told) in _KEYS.items()
+    },
 }
+
+
+OF_STATEMENT = ("profile", "software_statement")
+"""The options of commands that need the statement only."""
+
+OF_STORE = ("profile", "store", "prefix", *_KEYS)
+"""The options of commands that need the store only."""
 
 
 def with_settings(command: Callable[Concatenate[CommandSettings, P], int]) -> Callable[..., int]:
     """Give *command* the options of all settings, which come to it as its first argument."""
+    return with_options(tuple(_ALL))(command)
 
-    @functools.wraps(command)
-    def run(*args: P.args, **options: P.kwargs) -> int:
-        named: dict[str, Any] = {name: options.pop(name) for name in _ALL}
-        profile, prefix, files = (named.pop(name) for name in ("profile", "prefix", "key_file"))
-        return command(CommandSettings(profile, named, prefix, tuple(files or ())), *args, **options)
 
-    own = list(inspect.signature(command).parameters.values())[1:]
-    shared = [inspect.Parameter(name, _KEYWORD, default=None, annotation=kind) for name, kind in _ALL.items()]
-    signature = inspect.Signature([each.replace(kind=_KEYWORD) for each in own] + shared)
-    run.__signature__ = signature  # type: ignore[attr-defined]  # which is what Typer reads, along with annotations
-    run.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
-    del run.__wrapped__  # it has another signature
-    return run
+def with_options(
+    names: tuple[str, ...],
+) -> Callable[[Callable[Concatenate[CommandSettings, P], int]], Callable[..., int]]:
+    """Return what gives a command those options of settings that are named."""
+
+    def decorate(command: Callable[Concatenate[CommandSettings, P], int]) -> Callable[..., int]:
+        @functools.wraps(command)
+        def run(*args: P.args, **options: P.kwargs) -> int:
+            return command(_settings({name: options.pop(name) for name in names}), *args, **options)
+
+        own = list(inspect.signature(command).parameters.values())[1:]
+        shared = [inspect.Parameter(name, _KEYWORD, default=None, annotation=_ALL[name]) for name in names]
+        signature = inspect.Signature([each.replace(kind=_KEYWORD) for each in own] + shared)
+        run.__signature__ = signature  # type: ignore[attr-defined]  # which is what Typer reads, along with annotations
+        run.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
+        del run.__wrapped__  # it has another signature
+        return run
+
+    return decorate
+
+
+def _settings(named: dict[str, Any]) -> CommandSettings:
+    profile, prefix = named.pop("profile"), named.pop("prefix", None)
+    sources = [tuple(named.pop(name, None) or ()) for name in _KEYS]
+    return CommandSettings(profile, named, prefix, *sources)
 
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY

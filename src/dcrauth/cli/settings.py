@@ -23,12 +23,21 @@ class CommandSettings:
         given: values of single settings, by the names in `dcrauth.providers.settings.VARIABLES`; None for open ones.
         prefix: what the keys in a Redis begin with.
         key_files: files that hold keys of an encrypted store.
+        key_variables: variables that hold such keys.
+        key_services: under which the keyring of the system holds such keys.
     """
 
     profile: str | None = None
     given: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     prefix: str | None = None
     key_files: tuple[str, ...] = ()
+    key_variables: tuple[str, ...] = ()
+    key_services: tuple[str, ...] = ()
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the store is said to be an encrypted one."""
+        return bool(self.key_files or self.key_variables or self.key_services)
 
     def read(self) -> Settings:
         """Return all settings, each with its origin.
@@ -45,12 +54,19 @@ class CommandSettings:
             ConfigurationError: nothing is a store that is called so, or a key cannot be read.
         """
         store = store_at(self.read()["store"], self.prefix)
-        if not self.key_files:
+        if not self.is_encrypted:
             return store
         from dcrauth.stores.encrypted import EncryptedStore  # noqa: PLC0415  # needs an extra
 
         # Read at once: where the store is the wrong one, its lack of a record would hide the lack of a key.
-        return EncryptedStore(store, keys=[keys.key_from_file(path)() for path in self.key_files])
+        return EncryptedStore(store, keys=[read() for read in self._keys()])
+
+    def _keys(self) -> list[Callable[[], bytes]]:
+        return [
+            *map(keys.key_from_file, self.key_files),
+            *map(keys.key_from_environment, self.key_variables),
+            *map(keys.key_from_keyring, self.key_services),
+        ]
 
     def provider(self) -> AdobePass:
         """Return the provider.

@@ -14,12 +14,7 @@ def read_secret(what: str) -> str:
     Raises:
         ConfigurationError: there is none.
     """
-    if _is_terminal():
-        from getpass import getpass  # noqa: PLC0415  # needs a terminal
-
-        text = getpass(f"{what}: ")
-    else:
-        text = read_text(what)
+    text = _asked(what) if _is_terminal() else read_text(what)
     if not text.strip():
         raise ConfigurationError(
             f"There is no {what} on standard input: pipe it in, as from a file that only you can read"
@@ -59,8 +54,17 @@ def check_agreed(question: str, *, yes: bool) -> None:
         raise ConfigurationError("Nothing was done, since the answer was not yes")
 
 
+def _asked(what: str) -> str:
+    from getpass import getpass  # noqa: PLC0415  # needs a terminal
+
+    try:
+        return getpass(f"{what}: ")
+    except EOFError:
+        return ""
+
+
 def _is_terminal() -> bool:
     try:
-        return sys.stdin is not None and sys.stdin.isatty()
+        return None not in {sys.stdin, sys.stderr} and sys.stdin.isatty()
     except ValueError:  # it is closed
         return False

@@ -11,7 +11,7 @@ import typer
 
 from dcrauth._internal.strict_json import number
 from dcrauth.cli.exit_codes import ExitCode
-from dcrauth.cli.options import Json, Reveal, filled, with_settings
+from dcrauth.cli.options import OF_STATEMENT, Json, Reveal, filled, with_options
 from dcrauth.cli.output import say, write_json, write_line
 from dcrauth.cli.settings import CommandSettings
 from dcrauth.cli.standard_input import read_text
@@ -25,14 +25,14 @@ _AHEAD = 300.0
 
 File = Annotated[
     str | None,
-    typer.Argument(metavar="[FILE]", callback=filled, help="- for standard input; default: that of the settings."),
+    typer.Argument(metavar="FILE", callback=filled, help="- for standard input; default: that of the settings."),
 ]
 
 
 @app.command("show")
-@with_settings
+@with_options(OF_STATEMENT)
 def show(settings: CommandSettings, file: File = None, reveal: Reveal = False, as_json: Json = False) -> int:
-    """Show of which application a statement is, from whom, and since when."""
+    """Show of which application it is, and from whom."""
     statement = _statement(settings, file)
     facts = {
         "application": statement.application,
@@ -49,9 +49,12 @@ def show(settings: CommandSettings, file: File = None, reveal: Reveal = False, a
 
 
 @app.command("decode")
-@with_settings
+@with_options(OF_STATEMENT)
 def decode(settings: CommandSettings, file: File = None, as_json: Json = False) -> int:
-    """Print header and claims of a statement; its signature is not checked, which the server does."""
+    """Print its header and claims.
+
+    Its signature is not checked: only the server can do that.
+    """
     statement = _statement(settings, file)
     found = {"header": _header(statement.text), "claims": dict(statement.claims)}
     if as_json:
@@ -62,9 +65,12 @@ def decode(settings: CommandSettings, file: File = None, as_json: Json = False) 
 
 
 @app.command("validate")
-@with_settings
+@with_options(OF_STATEMENT)
 def validate(settings: CommandSettings, file: File = None, as_json: Json = False) -> int:
-    """Say whether a statement can be one that a server takes; no server is asked."""
+    """Say whether it is whole and of the present.
+
+    No server is asked.
+    """
     problems = _problems(_statement(settings, file).claims, time.time())
     if as_json:
         write_json({"valid": not problems, "problems": problems})

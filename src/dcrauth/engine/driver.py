@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from dcrauth._internal.confidential import chain_of
 from dcrauth.credentials import AccessToken
+from dcrauth.engine import observer
 from dcrauth.engine.calls import CALLS, Calls
 from dcrauth.engine.client_updated import unregistered
 from dcrauth.engine.clock import Clock
@@ -220,7 +221,9 @@ class Driver:
 
     def sent(self, request: Request) -> Response:
         """Return the answer to *request*."""
-        return _guarded(ServerUnavailable, "transport", lambda: self.transport.send(request))
+        return observer.call(
+            request, lambda: _guarded(ServerUnavailable, "transport", lambda: self.transport.send(request))
+        )
 
     def _among_identities(self, effect: ReportOutcome | Claim | Release, now: float) -> Any:
         """Ask for, or note, what the identities of this process know of their server."""

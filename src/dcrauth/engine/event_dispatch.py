@@ -5,17 +5,18 @@ import inspect
 import logging
 import threading
 import time
-import traceback
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any
 
 from dcrauth import events
 from dcrauth._internal import fork
 from dcrauth._internal.arguments import is_asynchronous, wrong
+from dcrauth._internal.log import log as _log
+from dcrauth._internal.log import logger
 from dcrauth._internal.threads import OnDemand
 from dcrauth.errors import ConfigurationError
 
@@ -23,9 +24,6 @@ _IDLE = 1.0
 _LAST_WORDS = 1.0
 _MOST = 1_000
 """How many events may wait for a slow listener; what comes after them is only logged."""
-
-logger = logging.getLogger("dcrauth")
-logger.addHandler(logging.NullHandler())  # a program that has set up no logging is told nothing on stderr
 
 _LEVELS = {
     events.Registered: logging.INFO,
@@ -44,15 +42,10 @@ _LEVELS = {
 
 
 def log(event: events.Event) -> None:
-    """Say to those who read the log ``dcrauth`` what `on_event` is told."""
-    _log(_LEVELS.get(type(event), logging.DEBUG), "%r", event)
-
-
-def _log(level: int, text: str, *words: object, **more: Any) -> None:
-    try:
-        logger.log(level, text, *words, **more)
-    except Exception:  # a handler that the application has got wrong is no reason for a request to fail
-        traceback.print_exc()
+    """Say to those who read the log ``dcrauth`` what `on_event` is told, with the same fields beside the text."""
+    level = _LEVELS.get(type(event), logging.DEBUG)
+    if logger.isEnabledFor(level):
+        _log(level, "%r", event, extra={f"dcrauth_{name}": value for name, value in event.to_dict().items()})
 
 
 class Listener:
@@ -85,7 +78,8 @@ class Listener:
         if self._waiting.qsize() >= _MOST:
             _log(logging.WARNING, "on_event is too slow: it is not called for %s", type(event).__name__)
             return
-        self._waiting.put(partial(self._call, event))
+        # In the context in which it has happened, with the trace and the ids of the request that it is about.
+        self._waiting.put(partial(copy_context().run, partial(self._call, event)))
         # Where no thread can be had, the event waits for the next one, or for a flush, as at the interpreter's end.
         _TELLERS.tell(self)
 
@@ -183,8 +177,8 @@ class Tellers:
 
 
 _TO_BE_AWAITED = (
-    "on_event is called on a thread where no event loop runs, and so a coroutine would never run: give a plain "
-    "function that hands the event over, such as lambda event: loop.call_soon_threadsafe(queue.put_nowait, event)"
+    "on_event is called on a thread where no event loop runs, and so a coroutine would never run: name the loop that "
+    "is to await it, as in on_event=dcrauth.on_loop(listener, loop); without a second argument it is the running one"
 )
 
 

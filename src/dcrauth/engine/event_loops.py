@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 from dcrauth._internal.arguments import LONGEST_WAIT
@@ -18,7 +20,7 @@ async def wait_async(flight: Flight, seconds: float) -> None:
     is_aside = WORKERS.step_aside(flight.job)
     try:
         # Trio first: in guest mode an asyncio loop is running underneath, but the task belongs to trio.
-        if _in_trio():
+        if in_trio():
             await _wait_trio(flight, seconds)
         else:
             await _wait_asyncio(flight, seconds)
@@ -27,7 +29,8 @@ async def wait_async(flight: Flight, seconds: float) -> None:
             WORKERS.step_back()
 
 
-def _in_trio() -> bool:
+def in_trio() -> bool:
+    """Return whether a task of trio's runs here."""
     # What another thread is only importing is there as well, with some of its names; nobody runs it yet.
     in_task: Any = getattr(sys.modules.get("trio.lowlevel"), "in_trio_task", None)
     return in_task is not None and bool(in_task())
@@ -71,7 +74,7 @@ async def _wait_trio(flight: Flight, seconds: float) -> None:
 
 
 async def to_the_end_async(work: Callable[[], T]) -> T:
-    """Do *work* on a thread of its own, and return or raise what it does, in an asyncio or trio task.
+    """Do *work* on a thread of its own, in the task's context, and return or raise what it does; for asyncio and trio.
 
     If the task is cancelled the work goes on. Where no thread can be had, it is done here.
     """
@@ -85,7 +88,7 @@ async def to_the_end_async(work: Callable[[], T]) -> T:
         finally:
             ended.finish(DCRAuthError("it has ended"))
 
-    if not start_thread(act, name="dcrauth-to-the-end", daemon=False):
+    if not start_thread(partial(copy_context().run, act), name="dcrauth-to-the-end", daemon=False):
         return work()
     await wait_async(ended, LONGEST_WAIT)
     if faults:

@@ -8,6 +8,7 @@ import threading
 from contextlib import suppress
 
 from dcrauth._internal import fork, steady
+from dcrauth._internal.threads import begin_bare
 
 LONGEST = 20.0
 """How long the end of a process is held up, in seconds."""
@@ -39,7 +40,7 @@ class Registrations:
             is_guarded, self._is_guarded = self._is_guarded, True
         if not is_guarded:
             try:
-                threading.Thread(target=self._guard, name="dcrauth-exit", daemon=False).start()
+                begin_bare(threading.Thread(target=self._guard, name="dcrauth-exit", daemon=False))
             except BaseException:  # there is no thread to be had: all the same it is begun
                 self._is_guarded = False
 

@@ -38,10 +38,12 @@ class Known(Memory):
     Parameters:
         key: which.
         failure: how the last renewals ended.
+        expires_at: when the token ends that was taken in hand last, in seconds since the epoch; None if there is none.
     """
 
     key: Key = field(kw_only=True, repr=False)
     failure: Failure | None = None
+    expires_at: float | None = None
 
     def let_go(self) -> None:
         """Have what no store holds kept, as a source that knew of it comes to its end."""
@@ -100,6 +102,12 @@ class KnownIdentities:
             for _ in range(min(_LOOKS, len(self._kept))):
                 self._look_at_one()
         return known
+
+    def in_use(self) -> list[Known]:
+        """Return what is known of the identities that there are sources of."""
+        with self._lock:
+            found = [each() for each in self._in_use.valuerefs()]
+        return [known for known in found if known is not None]
 
     def let_go(self, known: Known) -> None:
         """Keep what no store holds of what a source knows that comes to its end.

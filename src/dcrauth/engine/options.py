@@ -9,11 +9,12 @@ from dcrauth.engine.event_dispatch import Listener, log
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.incident_breaker import breaker_of
 from dcrauth.engine.known import KNOWN, Known
+from dcrauth.engine.observer import OBSERVING
 from dcrauth.engine.refused_statements import REFUSALS, Refusals
 from dcrauth.events import Event
 from dcrauth.policy import Policy
 from dcrauth.providers.protocol import Provider
-from dcrauth.stores import Store, place_of
+from dcrauth.stores import Store, place_of, watch_forks
 from dcrauth.transports import Transport, check_proxy, default_transport
 
 
@@ -47,6 +48,7 @@ class SourceOptions:
         refusals: Refusals = REFUSALS,
     ) -> "SourceOptions":
         """Return the options that these settings come to; nothing but a proxy is checked here."""
+        watch_forks(store)
         check_proxy(transport, provider.register_url, provider.token_url)
         time = default_clock() if clock is None else clock
         listener = None if on_event is None else Listener(on_event)
@@ -67,7 +69,7 @@ class SourceOptions:
 
 @dataclass(frozen=True, slots=True)
 class Emitter:
-    """Tells the log and a listener of events; it holds no source, so that one which nobody holds is gone at once."""
+    """Tells all that listen of events; it holds no source, so that one which nobody holds is gone at once."""
 
     listener: Listener | None
 
@@ -76,3 +78,4 @@ class Emitter:
         log(event)
         if self.listener is not None:
             self.listener.emit(event)
+        OBSERVING.told(event)

@@ -1,8 +1,11 @@
 """The job of renewing the token of one source."""
 
 from collections.abc import Callable
+from functools import partial
 
 from dcrauth.credentials import AccessToken
+from dcrauth.engine import observer
+from dcrauth.engine.callers_context import CallersContext
 from dcrauth.engine.driver import Driver
 from dcrauth.engine.effects import RenewalContext
 from dcrauth.engine.job import Job, Wait
@@ -21,10 +24,11 @@ class Renewing(Job):
         begin: returns what it is about, as it begins.
         finish: called with the token that it has brought.
         fail: called with how it has failed, and the monotonic time at which it had begun.
+        caller: what it is done in.
         is_urgent: whether somebody waits for it.
     """
 
-    __slots__ = ("_begin", "_begun", "_context", "_driver", "_fail", "_finish", "_flight")
+    __slots__ = ("_begin", "_begun", "_caller", "_context", "_driver", "_fail", "_finish", "_flight")
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class Renewing(Job):
         begin: Callable[[], RenewalContext],
         finish: Callable[[Flight, AccessToken], None],
         fail: Callable[[Flight, DCRAuthError, float], None],
+        caller: CallersContext,
         *,
         is_urgent: bool,
     ) -> None:
@@ -41,11 +46,15 @@ class Renewing(Job):
         )
         self._driver, self._flight, self._begin = driver, flight, begin
         self._finish, self._fail = finish, fail
+        self._caller = caller
         self._context: RenewalContext | None = None
         self._begun = 0.0
 
     def take(self) -> Wait | None:
         """Take a turn, and tell those who wait if it was the last one."""
+        return self._caller.run(partial(observer.turn, self._flight.observation, self._taken))
+
+    def _taken(self) -> Wait | None:
         try:
             if self._context is None:
                 self._begun = self.clock.monotonic()

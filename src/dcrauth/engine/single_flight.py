@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dcrauth._internal.threads import need_room
 from dcrauth.credentials import AccessToken
 from dcrauth.engine.job import Job
+from dcrauth.engine.observer import Observation
 from dcrauth.engine.workers import WORKERS
 from dcrauth.errors import DCRAuthError
 
@@ -32,12 +33,14 @@ class Flight:
     Attributes:
         outdated: whether the credentials are gone that the renewal began with, so that its token is not to be kept.
         job: what the workers do about it, if they do.
+        observation: what looks on, if anything does.
     """
 
-    __slots__ = ("__weakref__", "_lock", "_outcome", "_wakers", "job", "outdated")
+    __slots__ = ("__weakref__", "_lock", "_outcome", "_wakers", "job", "observation", "outdated")
 
     def __init__(self) -> None:
         self.job: Job | None = None
+        self.observation: Observation | None = None
         self.outdated = False
         self._lock = threading.Lock()
         self._wakers: list[Callable[[], None]] = []
@@ -45,6 +48,9 @@ class Flight:
 
     def finish(self, outcome: AccessToken | DCRAuthError) -> None:
         """Let all waiters know how it ended; what they were told first stays."""
+        observation, self.observation = self.observation, None
+        if observation is not None:  # it ends before what it is a part of, which goes on now
+            observation.end(outcome)
         with self._lock:
             self._outcome = self._outcome or outcome
         self.job = None  # which knows this, and the source: nobody need wait for the collector

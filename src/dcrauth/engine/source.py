@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -12,7 +13,8 @@ from dcrauth._internal.arguments import check_methods, check_text, wrong
 from dcrauth._internal.confidential import Confidential, discreet_constructor, unfailing
 from dcrauth._internal.threads import to_the_end
 from dcrauth.credentials import AccessToken
-from dcrauth.engine import rules, token_life, token_refused
+from dcrauth.engine import observer, rules, token_life, token_refused
+from dcrauth.engine.callers_context import CallersContext
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.event_loops import to_the_end_async, wait_async
 from dcrauth.engine.identity import Identity
@@ -135,7 +137,8 @@ class TokenSource(Confidential):
         """
         if instead_of is None and (token := self.fresh()) is not None:
             return token
-        found = self._token_or_flight(instead_of)
+        caller = copy_context()  # it lasts as long as this waits, or a part of the renewal that it has asked for
+        found = self._token_or_flight(instead_of, caller)
         if isinstance(found, AccessToken):
             return found
         wait(found, self._policy.timeout)
@@ -145,7 +148,8 @@ class TokenSource(Confidential):
         """Return an access token as `token` does, from an asyncio or trio task."""
         if instead_of is None and (token := self.fresh()) is not None:
             return token
-        found = self._token_or_flight(instead_of)
+        caller = copy_context()
+        found = self._token_or_flight(instead_of, caller)
         if isinstance(found, AccessToken):
             return found
         await wait_async(found, self._policy.timeout)
@@ -272,6 +276,7 @@ class TokenSource(Confidential):
         """Drop the token in hand and the renewals before and under way: they are about credentials that are gone."""
         with self._lock:
             self._hold(None)
+            self._memory.expires_at = None
             self._failure = None
             if self._flight is not None:
                 self._flight.outdated = True
@@ -286,11 +291,19 @@ class TokenSource(Confidential):
         if self._held is not None:
             self._remember(self._held.token)
         self._held = held
+        if held is not None:  # else another source of the identity may have one
+            self._memory.expires_at = held.token.expires_at
         # What the hot path reads, in one piece, so that no reader sees half of a change.
         self._snapshot = (held.token, *held.due) if held else (None, 0.0, 0.0)
 
-    def _token_or_flight(self, refused: AccessToken | None) -> AccessToken | Flight:
-        """Decide under the lock, act outside it: return a token to use or a renewal to wait for."""
+    def _token_or_flight(self, refused: AccessToken | None, caller: Context | None = None) -> AccessToken | Flight:
+        """Decide under the lock, act outside it: return a token to use or a renewal to wait for.
+
+        Parameters:
+            refused: a token that a protected API has refused.
+            caller: the context that a renewal is done in for as long as who waits for it holds this.
+        """
+        caller = Context() if caller is None else caller
         with self._lock:
             now, held, failure = self._clock.now(), self._held, self._failure
             blocked = failure is not None and not failure.until.reached(now)
@@ -298,7 +311,7 @@ class TokenSource(Confidential):
             after_refusal = token_refused.is_in_hand(refused, held)
             renewing = course in {Course.WAIT, Course.USE_AND_RENEW}
             is_urgent = course is Course.WAIT
-            flight, work = self._join_or_start(held, after_refusal, is_urgent) if renewing else (None, None)
+            flight, work = self._join_or_start(held, after_refusal, is_urgent, caller) if renewing else (None, None)
         if flight is not None and course is Course.WAIT:
             flight.hurry() if work is None else do_here(flight, work)
         if course is Course.FAIL and failure is not None:
@@ -309,25 +322,30 @@ class TokenSource(Confidential):
         return held.token
 
     def _join_or_start(
-        self, held: HeldToken | None, after_refusal: bool, is_urgent: bool
+        self, held: HeldToken | None, after_refusal: bool, is_urgent: bool, caller: Context
     ) -> tuple[Flight, Callable[[], None] | None]:
         """Return the renewal under way, or a new one, together with its work if no thread could be had for that."""
         if self._flight is not None:
             return self._flight, None
         flight = Flight()
-        if not self._start(flight, held, after_refusal, is_urgent):
+        flight.observation = observer.OBSERVING.begin(self._name, is_awaited=is_urgent)
+        if not self._start(flight, held, after_refusal, is_urgent, caller):
             # Nobody else waits for that: the caller may be interrupted in the middle of it.
             return flight, partial(self._renew, flight, held, after_refusal)
         # Known to others only once it is asked for: if this thread is interrupted, nobody waits for what never comes.
         self._flight = flight
         return flight, None
 
-    def _start(self, flight: Flight, held: HeldToken | None, after_refusal: bool, is_urgent: bool) -> bool:
+    def _start(
+        self, flight: Flight, held: HeldToken | None, after_refusal: bool, is_urgent: bool, caller: Context
+    ) -> bool:
         """Have the workers renew; return False where no thread can be had."""
         from dcrauth.engine.renewing import Renewing  # noqa: PLC0415  # imported by the constructor
 
         begin = partial(self._context, held.token if held else None, after_refusal)
-        flight.job = Renewing(self._driver, flight, begin, self._finish, self._end_badly, is_urgent=is_urgent)
+        done_in = CallersContext(caller, is_waiting=is_urgent)
+        ends = self._finish, self._end_badly
+        flight.job = Renewing(self._driver, flight, begin, *ends, done_in, is_urgent=is_urgent)
         return WORKERS.submit(flight.job)
 
     def _end_badly(self, flight: Flight, error: DCRAuthError, begun: float) -> None:
@@ -342,6 +360,9 @@ class TokenSource(Confidential):
 
     def _renew(self, flight: Flight, held: HeldToken | None, after_refusal: bool) -> None:
         """Renew on the caller's thread, whose business is what else is raised than an error of ours."""
+        observer.turn(flight.observation, partial(self._renew_here, flight, held, after_refusal))
+
+    def _renew_here(self, flight: Flight, held: HeldToken | None, after_refusal: bool) -> None:
         begun = self._monotonic()
         try:
             context = self._context(held.token if held else None, after_refusal)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from dcrauth._internal import fork, steady
 from dcrauth._internal.arguments import wrong
-from dcrauth._internal.threads import OnDemand
+from dcrauth._internal.threads import OnDemand, begin_bare
 from dcrauth.engine.job import Job, State, Wait
 from dcrauth.engine.pool_state import PoolState, Worker
 from dcrauth.errors import ConfigurationError
@@ -209,7 +209,7 @@ class Workers:
 
     def _start(self, worker: Worker) -> bool:
         try:
-            threading.Thread(target=self._work, args=(worker,), name="dcrauth-worker", daemon=True).start()
+            begin_bare(threading.Thread(target=self._work, args=(worker,), name="dcrauth-worker", daemon=True))
         except BaseException:  # there may be too many threads, or no memory: those that are there go on
             self._locked(partial(self.state.leave, worker))
             return False

@@ -156,6 +156,18 @@ def asked(request: Request, understand: "Callable[[Response], T | Problem]") -> 
     return FlowResult(understand((yield request)))
 
 
+def run(flow: Flow[T], send: Callable[[Request], Response]) -> "tuple[FlowResult[T], Request | None]":
+    """Send what *flow* asks for by *send*; return its result, and the last request."""
+    request: Request | None = None
+    response: Response | None = None
+    while True:
+        try:
+            request = next(flow) if response is None else flow.send(response)
+        except StopIteration as end:
+            return end.value, request
+        response = send(request)
+
+
 class Provider(Protocol):
     """An authorization server and the APIs that it protects; everything in it is pure.
 

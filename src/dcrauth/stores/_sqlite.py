@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+from dcrauth._internal.log import log
 from dcrauth.errors import InsecureStore, StoreCorrupt, StoreTooNew, StoreUnavailable
 from dcrauth.stores._disk import Disk
 from dcrauth.stores._ownership import OPEN_TO_OTHERS, check_owner
@@ -33,8 +34,6 @@ _SETTINGS = ("trusted_schema = OFF", "fullfsync = ON", "checkpoint_fullfsync = O
 
 _MENDED = ((3, 44, 6), (3, 50, 7))
 """Versions of SQLite before 3.51.3 that have got its mended write-ahead log."""
-
-_logger = logging.getLogger("dcrauth")
 
 
 @contextmanager
@@ -138,7 +137,8 @@ def _note_version(version: tuple[int, ...]) -> None:
     """
     line = version[:2]
     if version < (3, 51, 3) and not any(line == mended[:2] and version >= mended for mended in _MENDED):
-        _logger.info(
+        log(
+            logging.INFO,
             "SQLite %s may damage a database when two connections write and checkpoint at the same time. SQLiteStore "
             "keeps its own from doing that; let no other program write to its file, or upgrade SQLite to 3.51.3",
             ".".join(map(str, version)),

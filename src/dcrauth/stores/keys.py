@@ -18,6 +18,7 @@ from typing import Any
 from dcrauth._internal import fork
 from dcrauth._internal.arguments import check_seconds, check_text, path_of, shown
 from dcrauth._internal.confidential import discreet
+from dcrauth._internal.threads import begin_bare
 from dcrauth.errors import (
     ConfigurationError,
     DCRAuthError,
@@ -227,7 +228,7 @@ class _FromKeyring:
     def _ask(self) -> Future[bytes]:
         answer: Future[bytes] = Future()
         ask = partial(_answer, answer, self._service, self._user)
-        threading.Thread(target=ask, name="dcrauth-keyring", daemon=True).start()
+        begin_bare(threading.Thread(target=ask, name="dcrauth-keyring", daemon=True))
         return answer
 
 

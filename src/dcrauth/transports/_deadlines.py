@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 
 from dcrauth._internal import fork
+from dcrauth._internal.log import log
 from dcrauth._internal.threads import start_thread
-
-logger = logging.getLogger("dcrauth")
 
 
 def now() -> float:
@@ -95,7 +94,7 @@ class Deadlines:
             try:
                 each.come()
             except Exception:  # nothing else may be left to last for that
-                logger.exception("What a deadline is about could not be ended")
+                log(logging.ERROR, "What a deadline is about could not be ended", exc_info=True)
         with self._lock:
             self._waiting = bool(self._set)
             self._next = min((each.moment for each in self._set), default=math.inf)

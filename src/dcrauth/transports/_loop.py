@@ -7,18 +7,18 @@ import logging
 import selectors
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextvars import Context
-from typing import Any, Protocol, TypeVar
+from contextvars import Context, copy_context
+from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
 from dcrauth._internal import fork
+from dcrauth._internal.log import log
 from dcrauth._internal.threads import start_thread
 from dcrauth.transports._connections import KEPT_FOR
 from dcrauth.transports._deadlines import now
 from dcrauth.transports._watch import close_descriptor
 
 T = TypeVar("T")
-
-logger = logging.getLogger("dcrauth")
+Ts = TypeVarTuple("Ts")
 
 _PATIENCE = 2.0
 """How long whoever closes something waits for the loop to have done it, in seconds."""
@@ -50,6 +50,22 @@ class Loop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Return the time in seconds."""
         return now()
+
+    # What lasts longer than a call has an empty context, not that of the call in which it is made: timers, which stay
+    # until their moment though they are called off, and the readers and writers of connections that are kept.
+
+    def call_at(
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Have *callback* called at a moment."""
+        context = Context() if context is None else context
+        return super().call_at(when, callback, *args, context=context)
+
+    def _add_reader(self, *given: Any) -> Any:
+        return Context().run(super()._add_reader, *given)  # type: ignore[misc]
+
+    def _add_writer(self, *given: Any) -> Any:
+        return Context().run(super()._add_writer, *given)  # type: ignore[misc]
 
     def close_thing(self, key: object) -> None:
         """Begin to close what was made under *key*."""
@@ -137,8 +153,8 @@ class LoopThread:
             return _run_here(work)
         call = _Call(loop, work)
         try:
-            # In no context of the caller's, which connections that are kept would keep as well.
-            loop.call_soon_threadsafe(call.begin, context=Context())
+            # In the caller's context, so that what instruments aiohttp knows what the call is part of.
+            loop.call_soon_threadsafe(call.begin, context=copy_context())
             found: T = call.outcome(seconds)
             return found
         finally:
@@ -259,7 +275,7 @@ def _outside_of_loops() -> Iterator[None]:
 
 def _mention(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what asyncio would as an error: the connection that it is about is lost, which its call is told of."""
-    logger.debug("On the event loop of the transport: %s", context.get("message"))
+    log(logging.DEBUG, "On the event loop of the transport: %s", context.get("message"))
 
 
 LOOP_THREAD = LoopThread()

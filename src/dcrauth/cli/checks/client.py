@@ -3,6 +3,7 @@
 Nothing is registered unless that is asked for, and never anything in the place of a client that is there.
 """
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from dcrauth.engine.token_life import granted
 from dcrauth.errors import DCRAuthError, StoreUnavailable
 from dcrauth.policy import Policy
 from dcrauth.providers.adobe.adobe_pass import AdobePass
-from dcrauth.providers.protocol import Problem
+from dcrauth.providers.protocol import Moment, Problem, run
 from dcrauth.stores import Store
 from dcrauth.transports import Transport
 
@@ -90,13 +91,15 @@ def _life_of_a_new_token(settings: ClientSettings, now: float) -> float:
     record = read_credentials(key, settings.store.get(key) or b"")
     if not isinstance(record, StoredCredentials):
         raise StoreUnavailable("The credentials were deleted while they were looked at")
-    request = provider.token_request(record.credentials)
-    found = provider.read_token(settings.transport.send(request))
-    if isinstance(found, Problem):
-        wait = answers.told_to_wait(found, now)
-        problem = answers.without_secrets(found, request)
-        raise answers.error_of(problem, request.endpoint, False, None if wait is None else now + wait)
-    return granted(found, Instant(now, 0.0), Policy()).life
+    moment = Moment(now, random=secrets.token_bytes(32))
+    result, request = run(provider.fetch_token(record.credentials, moment), settings.transport.send)
+    found = result.value
+    if not isinstance(found, Problem):
+        return granted(found, Instant(now, 0.0), Policy()).life
+    wait = answers.told_to_wait(found, now)
+    problem = found if request is None else answers.without_secrets(found, request)
+    endpoint = provider.token_url if request is None else request.endpoint
+    raise answers.error_of(problem, endpoint, False, None if wait is None else now + wait)
 
 
 def _credentials(client: Client, now: float) -> Finding:

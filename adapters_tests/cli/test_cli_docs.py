@@ -1,0 +1,111 @@
+"""docs/cli.md: its commands run as they stand there, and its tables are what the command has."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from shutil import which
+
+import pytest
+
+from adapters_tests.cli.running import Run, inherited
+from dcrauth.cli.app import app
+from dcrauth.cli.exit_codes import ExitCode
+from dcrauth.providers.settings import DEFAULTS, PROFILE, VARIABLES
+from dcrauth.simulator import Simulator
+
+PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+BLOCKS = [each for each in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if not each.startswith("pip ")]
+API = "https://sp.auth.adobe.com"
+
+
+def rows(heading: str) -> dict[str, list[str]]:
+    """Return the rows of the table that begins with a heading, by their first cell."""
+    table = PAGE.partition(f"| {heading} |")[2].partition("\n\n")[0]
+    cells = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in table.splitlines()[2:]]
+    return {first.strip("`"): rest for first, *rest in cells}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (which("bash") and which("curl")), reason="the page is about a shell with curl")
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_the_commands_of_the_page_run(number: int, tmp_path: Path) -> None:
+    """What a reader copies into a shell works, with a statement in a file, against the simulator."""
+    program = tmp_path / "bin" / "dcrauth"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m dcrauth "$@"\n')
+    program.chmod(0o755)
+    with Simulator() as adobe:
+        (tmp_path / "statement.txt").write_text(adobe.software_statement)
+        (tmp_path / "secret.txt").write_text("a secret\n")
+        given = inherited() | {
+            "PATH": f"{program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "DCRAUTH_BASE_URL": adobe.url,
+            "DCRAUTH_SOFTWARE_STATEMENT": "statement.txt",
+            "XDG_DATA_HOME": str(tmp_path / "data"),
+            "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        }
+        pipes = {"capture_output": True, "text": True, "timeout": 50, "cwd": tmp_path, "env": given}
+        subprocess.run([program, "token"], check=True, **pipes)  # so that there is a client to be exported
+        block = BLOCKS[number].replace(API, adobe.url)
+        found = subprocess.run(["bash", "-euo", "pipefail", "-c", block], check=False, **pipes)  # noqa: S607
+    assert (found.returncode, found.stderr) == (0, "")
+    if "echo" in block:
+        assert found.stdout == "200\n"
+    assert adobe.counts.refused == 0
+
+
+def test_every_command_is_on_the_page() -> None:
+    """The table of commands has all of them, and none that is not there."""
+    groups = [each.name for each in app.registered_groups]
+    named = {name for cell in rows("command") for name in re.findall(r"[a-z-]+", cell.split(" ")[0])}
+    assert named == {*groups, *(each.name for each in app.registered_commands)}
+
+
+def test_every_setting_is_on_the_page() -> None:
+    """The table of settings has each option, variable, name and default."""
+    found = rows("option")
+    assert {row[0].strip("`") for row in found.values()} == {PROFILE, *VARIABLES.values()}
+    for name, variable in VARIABLES.items():
+        option, row = next((option, row) for option, row in found.items() if row[0] == f"`{variable}`")
+        assert option.startswith(f"--{name.replace('_', '-')} ")
+        assert row[1] == f"`{name}`"
+        assert name not in DEFAULTS or row[2] == f"`{DEFAULTS[name]}`"
+
+
+def test_every_exit_code_is_on_the_page() -> None:
+    """The table of exit codes has all of them."""
+    assert set(rows("code")) == {str(int(code)) for code in ExitCode} | {"143"}
+
+
+@pytest.mark.slow
+def test_the_keys_of_the_page_are_those_of_the_command(client: Run, tmp_path: Path) -> None:
+    """What each command prints with --json has the keys that the page promises, no more and no less."""
+    table = PAGE.partition("## JSON")[2]
+    promised = {
+        command: set(re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", keys)))
+        for command, keys in re.findall(r"^\| `([a-z -]+)` \| (.*) \|$", table, re.MULTILINE)
+    }
+    header = client("device-info", "build", "--detect").out.strip()
+    more: dict[str, list[object]] = {
+        "device-info build": ["--detect"],
+        "device-info decode": [header],
+        "device-info validate": [header],
+        "forget": ["--yes"],
+        "restore": ["--yes"],
+        "export": [tmp_path / "export"],
+        "import": [tmp_path / "export"],
+        "simulate": ["--seconds", "0"],
+    }
+    client("token")
+    client("import", "--client-id", "by-hand", "--overwrite", stdin=b"secret")
+    order = sorted(promised, key=["restore", "export", "import", "forget"].__contains__)
+    found = {
+        command: set(json.loads(client(*command.split(), *more.get(command, []), "--json").out))
+        for command in [*(each for each in order if each != "forget"), "forget"]
+    }
+    assert found == promised

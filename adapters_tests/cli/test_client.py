@@ -1,0 +1,128 @@
+"""dcrauth forget, restore, export and import: what becomes of a client."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from adapters_tests.cli.running import Run
+from dcrauth import AdobePass, TokenSource
+from dcrauth.cli.commands import main
+from dcrauth.cli.exit_codes import ExitCode
+from dcrauth.simulator import Simulator
+from dcrauth.stores.by_url import open_store
+
+
+def client_id(tmp_path: Path) -> str:
+    """Return the client id in use, as a program with the same settings has it."""
+    source = TokenSource(AdobePass.from_environment(), store=open_store(str(tmp_path / "store")))
+    source.token()
+    return source.status().client_id or ""
+
+
+def test_forgetting_and_restoring(client: Run, adobe: Simulator, tmp_path: Path) -> None:
+    """A client that is forgotten is registered anew; one that gave way comes back; nothing is lost."""
+    client("token")
+    assert adobe.counts.register == 1
+    ended = client("forget", "--yes")
+    assert (ended.status, ended.out) == (0, "The client is deleted; the next request registers anew\n")
+    assert client("forget", "--yes").out == "There was no client to delete\n"
+    client("token")
+    assert adobe.counts.register == 2
+    first = client_id(tmp_path)
+    replaced = client("import", "--client-id", "by-hand", "--overwrite", "--json", stdin=b"the secret\n")
+    assert json.loads(replaced.out) == {"written": 1, "present": 0, "kept": 0}
+    assert json.loads(client("restore", "--yes", "--json").out) == {"restored": True}
+    client("token")
+    assert (client_id(tmp_path), adobe.counts.register) == (first, 2)
+
+
+def test_a_client_made_by_hand_is_used(client: Run, adobe: Simulator, tmp_path: Path) -> None:
+    """A pair whose secret comes from standard input is what programs use: nothing is registered; twice does no harm."""
+    client("token")
+    client("export", tmp_path / "export")
+    record = json.loads((tmp_path / "export").read_text().splitlines()[1])["record"]
+    pair = json.loads(record)["payload"]
+    client("forget", "--yes")
+    arguments = ["import", "--client-id", pair["client_id"], "--store", tmp_path / "other"]
+    secret = f"{pair['client_secret']}\r\n".encode()
+    assert client(*arguments, stdin=secret).out.startswith("1 written, 0 already there")
+    assert client(*arguments, stdin=secret).out.startswith("0 written, 1 already there")
+    assert client(*arguments, stdin=b"another").out.startswith("0 written, 0 already there, 1 different")
+    before = adobe.counts.register
+    assert client("token", "--store", tmp_path / "other").status == 0
+    assert adobe.counts.register == before
+
+
+def test_moving_with_json(client: Run, tmp_path: Path) -> None:
+    """Export and import tell in JSON what they did."""
+    client("token")
+    found = json.loads(client("export", tmp_path / "export", "--json").out)
+    assert found == {"exported": 1, "file": str(tmp_path / "export")}
+    moved = client("import", tmp_path / "export", "--store", f"sqlite:{tmp_path}/new.db", "--json")
+    assert json.loads(moved.out) == {"written": 1, "present": 0, "kept": 0}
+
+
+def test_moving_through_a_pipe(client: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What export writes to a pipe is what it writes to a file, import reads it, and no terminal shows it."""
+    client("token")
+    client("export", tmp_path / "export")
+    piped = client("export", "-")
+    assert (piped.out, piped.err) == ((tmp_path / "export").read_text(), "")
+    moved = client("import", "-", "--store", tmp_path / "new", stdin=piped.out.encode())
+    assert moved.out.startswith("1 written")
+    cut = client("import", "-", "--store", tmp_path / "other", stdin=piped.out.encode()[:-3])
+    assert (cut.status, cut.err.count("\n")) == (ExitCode.USAGE, 1)
+    assert client("export", "-", "--json").status == ExitCode.USAGE
+    assert client("import", "-").status == ExitCode.USAGE
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert main(["export", "-"]) == ExitCode.USAGE
+    assert screen.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "done"), [("y\n", True), ("YES\n", True), ("n\n", False), ("\n", False), ("", False)], ids=range(5)
+)
+@pytest.mark.parametrize("command", ["forget", "restore"])
+def test_they_ask_first(
+    command: str,
+    answer: str,
+    done: bool,
+    client: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """On a terminal both ask, on stderr; anything but yes changes nothing and is not a success."""
+    called: list[str] = []
+    monkeypatch.setattr(TokenSource, command, lambda self: called.append(command) or True)
+    stdin = io.StringIO(answer)
+    monkeypatch.setattr(stdin, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert main([command, "--instance", "\x1b[1m"]) == (ExitCode.GOOD if done else ExitCode.USAGE)
+    told = capsys.readouterr()
+    assert "[y/N]" in told.err
+    assert r"\x1b[1m" in told.err
+    assert called == [command] * done
+    assert bool(told.out) == done
+    assert ("Nothing was done" in told.err) != done
+
+
+def test_a_secret_is_asked_for_unseen(client: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal the secret of a client is asked for without being shown; to give none is an error."""
+    stdin = io.StringIO()
+    monkeypatch.setattr(stdin, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: f"secret for {prompt}")
+    assert main(["import", "--client-id", "by-hand"]) == ExitCode.GOOD
+
+    def nothing(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", nothing)
+    assert main(["import", "--client-id", "by-hand"]) == ExitCode.USAGE

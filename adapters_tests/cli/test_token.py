@@ -1,0 +1,165 @@
+"""dcrauth token: which token it prints, how, and with whom it shares it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adapters_tests.cli.running import Run, inherited
+from adapters_tests.common.clock import ManualClock
+from dcrauth import AccessToken, AdobePass, MemoryStore, ServerUnavailable, TokenSource
+from dcrauth.cli import access_token
+from dcrauth.cli.commands import main
+from dcrauth.cli.exit_codes import ExitCode
+from dcrauth.simulator import Fault, Simulator
+
+
+def test_the_token_is_all_that_is_printed(client: Run, adobe: Simulator) -> None:
+    """A token, its header or its JSON is one line on stdout, nothing is on stderr, and one client serves them all."""
+    plain = client("token")
+    assert (plain.status, plain.err) == (0, "")
+    assert re.fullmatch(r"[!-~]+\n", plain.out)
+    assert client("token", "--header").out == f"Authorization: Bearer {plain.out}"
+    found = json.loads(client("token", "--json").out)
+    assert found["access_token"] == plain.out.rstrip("\n")
+    assert (found["token_type"], found["expires_at"] > found["obtained_at"]) == ("Bearer", True)
+    assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+
+
+def test_a_refused_token_is_renewed(client: Run, adobe: Simulator) -> None:
+    """--renew brings another token in the place of one that the API has refused, and the others see it."""
+    before = client("token").out
+    after = client("token", "--renew").out
+    assert before != after == client("token").out
+    assert (adobe.counts.register, adobe.counts.token) == (1, 2)
+
+
+def test_watching_tells_each_token_once(provider: AdobePass, time: ManualClock, adobe: Simulator) -> None:
+    """--watch tells a token that takes the place of another once, whatever number of times it looks."""
+    source = TokenSource(provider, store=MemoryStore(), clock=time.clock)
+    told: list[AccessToken] = []
+    steps = iter([0.0, 0.0, 7 * 3600.0, 0.0])
+
+    def wait(_: float) -> None:
+        step = next(steps, None)
+        if step is None:
+            raise KeyboardInterrupt
+        time.advance(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        access_token._watch(source, source.token(), told.append, wait)
+    assert [each.value for each in told] == [source.token().value]
+    assert adobe.counts.token == 2
+
+
+def test_watching_waits_for_a_server_that_is_away(
+    provider: AdobePass, time: ManualClock, adobe: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server that does not answer is a sentence on stderr while --watch goes on, until the moment of the next try."""
+    told: list[AccessToken] = []
+    waits: list[float] = []
+
+    class Away:
+        def token(self) -> AccessToken:
+            if len(waits) < 2:
+                raise ServerUnavailable("no answer", retry_at=9e9)
+            return AccessToken("new", 0.0, 1.0)
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if told:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        access_token._watch(Away(), AccessToken("old", 0.0, 1.0), told.append, wait)  # type: ignore[arg-type]
+    assert waits[1] > 1e9
+    assert [each.value for each in told] == ["new"]
+    assert capsys.readouterr().err.startswith("dcrauth: no answer; the next request after ")
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "word"),
+    [
+        ("refused", ExitCode.REFUSED, "software statement"),
+        pytest.param("no answer", ExitCode.UNAVAILABLE, "could not be called", marks=pytest.mark.slow),
+        pytest.param("throttled", ExitCode.UNAVAILABLE, "429", marks=pytest.mark.slow),
+        pytest.param("failing", ExitCode.UNAVAILABLE, "503", marks=pytest.mark.slow),
+        ("store", ExitCode.STORE, "is not a directory"),
+    ],
+    ids=["refused", "no answer", "throttled", "failing", "store"],
+)
+def test_the_exit_code_says_who_has_to_act(
+    what: str, code: ExitCode, word: str, client: Run, adobe: Simulator, tmp_path: Path
+) -> None:
+    """A refusal, a server that is away or throttles, and a store that fails are told apart by the exit code."""
+    more = []
+    if what == "refused":
+        adobe.revoke_statement()
+    elif what == "no answer":
+        adobe.inject("register", Fault(reset=True), times=None)
+    elif what == "store":
+        (tmp_path / "file").touch()
+        more = ["--store", tmp_path / "file"]
+    else:
+        adobe.inject("register", Fault(status=429 if what == "throttled" else 503), times=None)
+    ended = client("token", *more)
+    assert (ended.status, ended.out) == (code, "")
+    assert ended.err.count("\n") == 1
+    assert word in ended.err
+
+
+PROGRAM = """
+import sys, requests
+import dcrauth.requests
+from dcrauth import AdobePass
+
+session = requests.Session()
+session.auth = dcrauth.requests.DCRAuth(AdobePass.from_environment())
+url = sys.argv[1]
+print(session.get(url, timeout=30).request.headers["Authorization"], flush=True)
+sys.stdin.readline()
+print(session.get(url, timeout=30).request.headers["Authorization"], flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_two_shells_and_a_program_share_one_client_and_one_token(tmp_path: Path) -> None:
+    """Two shells that ask at once and a program that runs have one registration and one token, and go on so."""
+    with Simulator() as adobe:
+        (tmp_path / "statement.txt").write_text(adobe.software_statement)
+        given = inherited() | {
+            "DCRAUTH_SOFTWARE_STATEMENT": str(tmp_path / "statement.txt"),
+            "DCRAUTH_BASE_URL": adobe.url,
+            "DCRAUTH_STORE": f"sqlite:{tmp_path}/client.db",
+            "DCRAUTH_INSTANCE": "shared",
+        }
+        url = f"{adobe.url}/api/v2/REF30/configuration"
+        shell = [sys.executable, "-m", "dcrauth", "token", "--header"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": given}
+        started = [subprocess.Popen(each, **pipes) for each in (shell, shell, [sys.executable, "-c", PROGRAM, url])]
+        *shells, program = started
+        found = {each.communicate(timeout=50)[0].removeprefix("Authorization: ") for each in shells}
+        assert program.stdout is not None
+        found.add(program.stdout.readline())
+        assert len(found) == 1
+        assert (adobe.counts.register, adobe.counts.token) == (1, 1)
+        adobe.revoke_tokens()
+        renewed = program.communicate("\n", timeout=50)[0]
+        later = subprocess.run(shell, capture_output=True, text=True, env=given, timeout=50, check=True).stdout
+    assert later == f"Authorization: {renewed}"
+    assert renewed not in found
+    assert (adobe.counts.register, adobe.counts.token) == (1, 2)
+
+
+def test_the_command_keeps_the_token_out_of_a_closed_output(
+    client: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token that nobody could read is an error, not a success."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["token"]) == ExitCode.USAGE
+    assert "There is no standard output" in capsys.readouterr().err
