@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from dcrauth import (
     ClientSecretJWT,
     CredentialsRejected,
     MemoryStore,
+    MutualTLS,
     OAuthServer,
     Policy,
     PrivateKeyJWT,
@@ -30,6 +32,7 @@ from dcrauth import (
     events,
 )
 from dcrauth.simulator import Fault, OAuthBehaviour, OAuthSimulator
+from dcrauth.transports.requests import RequestsTransport
 
 DAY = 86_400.0
 MakeSource = Callable[..., TokenSource]
@@ -63,7 +66,10 @@ def endpoints(oauth: OAuthSimulator) -> list[str]:
 
 @pytest.mark.parametrize(
     "transport",
-    [pytest.param(kind, id=kind.__name__, marks=[pytest.mark.slow] * (kind is TRANSPORTS[-1])) for kind in TRANSPORTS],
+    [
+        pytest.param(kind, id=kind.__name__, marks=[pytest.mark.slow] * (kind is not TRANSPORTS[0]))
+        for kind in TRANSPORTS
+    ],
 )
 def test_a_whole_life(oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock, transport: Any) -> None:
     """A client is found a server for, registered, used, renewed ahead of its end and deleted, with any transport."""
@@ -148,12 +154,12 @@ def test_an_insufficient_scope_is_passed_on(oauth: OAuthSimulator, make_source: 
 @pytest.mark.parametrize(
     ("like", "secret_life"),
     [
-        ("oidc-provider", None),
+        pytest.param("oidc-provider", None, marks=pytest.mark.slow),
         ("django-oauth-toolkit", None),
-        ("hydra", None),
-        ("keycloak", 30 * DAY),
+        pytest.param("hydra", None, marks=pytest.mark.slow),
+        pytest.param("keycloak", 30 * DAY, marks=pytest.mark.slow),
         ("curity", 30 * DAY),
-        ("canaille", 30 * DAY),
+        pytest.param("canaille", 30 * DAY, marks=pytest.mark.slow),
     ],
 )
 def test_known_servers(
@@ -240,8 +246,15 @@ def test_a_client_that_the_server_has_forgotten(oauth: OAuthSimulator, make_sour
     assert oauth.counts.register == 2
 
 
-@pytest.mark.parametrize("by", [signing, ClientSecretJWT, lambda: signing(audience="token_endpoint")])
-@pytest.mark.parametrize("ahead", [1.0, 9.0, 600.0, -600.0])
+@pytest.mark.parametrize(
+    "by",
+    [
+        pytest.param(signing, id="key"),
+        pytest.param(ClientSecretJWT, id="secret", marks=pytest.mark.slow),
+        pytest.param(lambda: signing(audience="token_endpoint"), id="endpoint", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("ahead", [pytest.param(1.0, marks=pytest.mark.slow), 9.0, 600.0, -600.0])
 def test_a_clock_that_is_wrong(
     oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock, ahead: float, by: Callable[[], Any]
 ) -> None:
@@ -377,6 +390,18 @@ def test_endpoints_that_have_moved(oauth: OAuthSimulator, make_source: MakeSourc
     assert (oauth.counts.discovery, oauth.counts.register) == (2, 1)
 
 
+def test_an_endpoint_that_does_not_answer(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """The issuer is asked whether it has moved before it is called again; a client is not registered for that."""
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.revoke_tokens()
+    oauth.inject("token", Fault(reset=True))
+    scope_of(source, oauth)
+    assert endpoints(oauth)[4:] == ["api", "token", "discovery", "token", "api"]
+    assert oauth.counts.register == 1
+
+
+@pytest.mark.slow
 def test_an_issuer_that_is_down_stops_no_program_that_knows_the_endpoints(
     oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
 ) -> None:
@@ -390,7 +415,14 @@ def test_an_issuer_that_is_down_stops_no_program_that_knows_the_endpoints(
     assert oauth.counts.register == 1
 
 
-@pytest.mark.parametrize("document", ["empty", "missing", "html", "cut", "list", "huge", "redirect"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "empty",
+        "cut",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("missing", "html", "list", "huge", "redirect")),
+    ],
+)
 def test_a_bad_document_is_not_kept(oauth: OAuthSimulator, make_source: MakeSource, document: str) -> None:
     """It is one clear error, nothing is registered, and with a good one the next request succeeds."""
     oauth.behaviour = OAuthBehaviour(document=document)
@@ -459,6 +491,33 @@ def test_the_method_that_the_server_wants(oauth: OAuthSimulator, make_source: Ma
     oauth.behaviour = OAuthBehaviour(methods=(method,), enforce_method=True, client_ids="special")
     scope_of(make_source(provider=served_by(oauth)), oauth)
     assert [call.authentication for call in oauth.calls.only("token")] == [method]
+
+
+def test_a_certificate(time: ManualClock, make_source: MakeSource, tmp_path: Path) -> None:
+    """A client that proves itself by its certificate has no secret, and is kept as any other client."""
+    with OAuthSimulator(tls=True, clock=time.wall) as oauth:
+        certificate, authority = tmp_path / "client.pem", tmp_path / "authority.pem"
+        certificate.write_bytes(oauth.client_certificate("client.example"))
+        authority.write_bytes(oauth.authority)
+        by = MutualTLS(metadata={"tls_client_auth_san_dns": "client.example"})
+        transport = RequestsTransport(client_certificate=certificate, ca_certificates=authority)
+        store = MemoryStore()
+        for _ in range(2):
+            server = served_by(oauth, client_authentication=by)
+            assert make_source(provider=server, transport=transport, store=store).token()
+            time.advance(2 * 3600)
+        assert (oauth.counts.register, oauth.counts.token) == (1, 2)
+        assert oauth.clients[0].secret is None
+
+
+def test_a_management_url_of_another_origin(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """The token that manages a client goes to its server and nowhere else: then there is nothing to manage it by."""
+    oauth.behaviour = OAuthBehaviour(management_uri="foreign")
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    with pytest.raises(ServerUnavailable, match="cannot be managed"):
+        source.forget(unregister=True)
+    assert oauth.counts.manage == 0
 
 
 def test_a_server_that_does_not_decode(oauth: OAuthSimulator, make_source: MakeSource) -> None:
