@@ -75,7 +75,7 @@ def test_a_dropped_table_is_no_empty_one(store: SQLStore, server: Server) -> Non
 
 def test_tables_are_not_made_by_themselves(url: str) -> None:
     """A database without the tables is an error that says how they are made."""
-    with SQLStore(url) as store, pytest.raises(StoreUnavailable, match="dcrauth store ddl"):
+    with SQLStore(url) as store, pytest.raises(StoreUnavailable, match="create_tables"):
         store.healthcheck()
 
 
