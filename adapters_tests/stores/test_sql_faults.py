@@ -75,7 +75,7 @@ def test_a_dropped_table_is_no_empty_one(store: SQLStore, server: Server) -> Non
 
 def test_tables_are_not_made_by_themselves(url: str) -> None:
     """A database without the tables is an error that says how they are made."""
-    with SQLStore(url) as store, pytest.raises(StoreUnavailable, match="dcrauth store ddl"):
+    with SQLStore(url) as store, pytest.raises(StoreUnavailable, match="create_tables"):
         store.healthcheck()
 
 
@@ -383,6 +383,41 @@ def test_forks_share_no_connection(kind: str, whose: str, request: pytest.Fixtur
     with store._engine.connect() as connection:
         assert connection.execute(asked).scalar() == before
     store._engine.dispose()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.fault(
+    "a program forks while it writes to an SQLite file by SQLAlchemy", "each side goes on, by its own locks"
+)
+@pytest.mark.parametrize("whose", ["ours", "the user's"])
+def test_forks_come_between_writes_to_sqlite(url: str, whose: str, store: SQLStore) -> None:
+    """No fork comes in the middle of a call, and none inherits what SQLite has noted of an open file."""
+    engine = sa.create_engine(url)
+    with closing_engine(engine), ThreadPoolExecutor(2) as pool:
+        shared, over = store if whose == "ours" else SQLStore(engine), threading.Event()
+
+        def write(name: str) -> None:
+            while not over.is_set():
+                shared.put(name, b"value")
+                assert shared.get(name) == b"value"
+
+        writing = [pool.submit(write, name) for name in ("one", "another")]
+        try:
+            codes = [_code_of_a_child(shared, number) for number in range(10)]
+        finally:
+            over.set()
+        assert [each.result(30) for each in writing] == [None] * 2
+    assert codes == [0] * 10
+
+
+def _code_of_a_child(store: SQLStore, number: int) -> int | None:
+    child = multiprocessing.get_context("fork").Process(target=_in_child, args=(store, number))
+    child.start()
+    child.join(20)
+    child.kill()
+    child.join(20)
+    return child.exitcode
 
 
 @pytest.mark.fault("a database is restarted while an identity is renewed", "the renewal goes on, or the next one does")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +18,9 @@ from adapters_tests.stores import kinds_of_stores as kinds
 from adapters_tests.stores.kinds_of_stores import Kind
 from adapters_tests.stores.test_stores import Contract
 from dcrauth import Store
+from dcrauth.testing.store_contract import StoreContract
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "postgres_store.py"
 
 
 def at(url: str, line: Line) -> str:
@@ -77,3 +83,26 @@ class TestEncryptedPostgres(Contract):
     @pytest.fixture
     def kind(self, postgres: PostgresServer) -> Kind:
         return kinds.encrypted(kinds.in_sql(postgres.url))
+
+
+def store_of_the_example(url: str) -> Store:
+    """The store of the documentation."""
+    made: Any = runpy.run_path(str(EXAMPLE))["PostgresStore"](url)
+    return cast("Store", made)
+
+
+class TestPostgresOfTheExample(StoreContract):
+    """The store that docs/writing-a-store.md shows, in PostgreSQL."""
+
+    @pytest.fixture
+    def factory(self, postgres: PostgresServer) -> kinds.Factory:
+        url = postgres.database().replace("+psycopg", "")
+        for statement in runpy.run_path(str(EXAMPLE))["TABLES"].split(";"):
+            postgres.execute(statement, url=url.replace("postgresql:", "postgresql+psycopg:"))
+        return partial(store_of_the_example, url)
+
+    def test_it_is_short(self) -> None:
+        """The class has at most 60 lines."""
+        whole = EXAMPLE.read_text(encoding="utf-8")
+        shown = whole[whole.index("class ") : whole.index("def _id")].splitlines()
+        assert len([line for line in shown if line.strip()]) <= 60

@@ -261,8 +261,8 @@ class _Remedy:
 
 _REMEDIES = (
     _Remedy(
-        "a table of the store is not there. Where it never was, make it: dcrauth store ddl prints how. Where it was "
-        "dropped, restore it from a backup: the client credentials were in it",
+        "a table of the store is not there. Where it never was, make it: SQLStore.create_tables() does, or what its "
+        "ddl() returns. Where it was dropped, restore it from a backup: the client credentials were in it",
         ("42P01", "3F000"),
         (1146, 1051),
         ("no such table",),

@@ -13,7 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -82,6 +82,11 @@ class SQLStore(Confidential, Closing):
         self._at_once, self._together = _sql.levels(self._engine, is_users=self._is_users)
         self._faults = (sa.exc.SQLAlchemyError, self._engine.dialect.dbapi.Error)  # type: ignore[union-attr]
         self._process = os.getpid()
+        self._whole: Callable[[], AbstractContextManager[None]] = nullcontext
+        if self._dialect == "sqlite":
+            # SQLite has its locks noted for the whole process, and a child that inherits them would go by them.
+            self._whole = fork.undivided
+            fork.suspend(self)
         fork.watch(self)
 
     def __del__(self) -> None:
@@ -102,6 +107,13 @@ class SQLStore(Confidential, Closing):
         """Close the connections, unless the Engine is yours; the next call opens them again."""
         if not self._is_users:
             self._engine.dispose()
+
+    def suspend(self) -> None:
+        """Close the connections to an SQLite file before a fork; also of an Engine of yours, as far as it is idle."""
+        self._engine.dispose()
+
+    def resume(self, *, in_child: bool) -> None:
+        """Go on after a fork: the next call opens a connection."""
 
     def after_fork(self) -> None:
         """Forget the connections of the parent without a word to the database, also those of an Engine of yours."""
@@ -333,7 +345,8 @@ class SQLStore(Confidential, Closing):
         """
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return act()
+                with self._whole():
+                    return act()
             except self._faults as fault:
                 failure = _kind_of(fault)(self._told(doing, fault))
                 is_over = attempt == _ATTEMPTS or not _sql.is_not_done(fault)
