@@ -15,7 +15,7 @@ import dcrauth
 from adapters_tests.common.world import STATEMENT
 from adapters_tests.engine.test_transfer import filled
 from adapters_tests.whole import fault_table, flow_picture, house_picture
-from dcrauth import FileStore, events
+from dcrauth import FileStore, errors, events
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -57,6 +57,15 @@ def test_the_reference_knows_every_name() -> None:
         *(name for name, value in classes.items() if issubclass(value, events.Event)),
     }
     assert not {name for name in names if f"`{name}" not in text and f".{name}`" not in text}
+
+
+def test_the_reference_knows_every_error() -> None:
+    """Each error and warning that users can meet is in the reference."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
+    names = {each.__name__ for each in classes if each.__module__ == errors.__name__}
+    assert len(names) > 10
+    assert not {name for name in names if f"`{name}`" not in text}
 
 
 def test_the_table_of_faults_is_up_to_date() -> None:
