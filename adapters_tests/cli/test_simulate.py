@@ -30,9 +30,10 @@ def test_it_is_told_to_stop_and_has_its_settings(tmp_path: Path, capsys: pytest.
     ended: list[int] = []
     running = threading.Thread(target=lambda: ended.append(main(["simulate", *arguments, "--seconds", "30"])))
     running.start()
-    lines: dict[str, str] = {}
-    while "page" not in lines:
-        lines |= dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    said = ""
+    while not re.search(r"^page .*\n", said, re.MULTILINE):
+        said += capsys.readouterr().out
+    lines = dict(line.split(maxsplit=1) for line in said.splitlines())
     url, trusted = lines["base_url"], str(authority)
     assert requests.get(f"{url}/staging/api/v2/REF30/profiles", timeout=20, verify=trusted).status_code == 418
     assert requests.post(f"{url}/control/stop", timeout=20, verify=trusted).status_code == 200

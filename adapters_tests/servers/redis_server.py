@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 import pytest
 import redis
@@ -205,6 +205,12 @@ def free_port() -> int:
 Moment = Literal["before", "after"]
 
 
+class HasPort(Protocol):
+    """A server on this machine."""
+
+    port: int
+
+
 class Line:
     """What forwards connections to a server, and cuts them around chosen commands.
 
@@ -212,7 +218,7 @@ class Line:
         server: where to.
     """
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: HasPort) -> None:
         self.server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -231,7 +237,10 @@ class Line:
             times: how many times that is done.
             then: what to do before the client can notice.
         """
-        pattern = b"$%d\r\n%s\r\n" % (len(command), command.encode())
+        self.cut_at(b"$%d\r\n%s\r\n" % (len(command), command.encode()), moment, times, then)
+
+    def cut_at(self, pattern: bytes, moment: Moment, times: int = 1, then: Callable[[], object] = lambda: None) -> None:
+        """Cut the connection on which *pattern* comes next: for servers that are no Redis."""
         self._cuts.extend([(pattern, moment, then)] * times)
 
     @property

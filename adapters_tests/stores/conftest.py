@@ -3,11 +3,65 @@
 from __future__ import annotations
 
 import gc
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from adapters_tests.servers.database_servers import MariaDBServer, Pooler, PostgresServer
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have new processes started for one store only where it has to be quick: that takes longest of all."""
+    for item in items:
+        if "one_of_many_processes_wins[spawn]" in item.name and "TestFile::" not in item.nodeid:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _tidy() -> None:
     """Let go of what tests of other rooms have left: each of the many forks here goes through all of it."""
     gc.collect()
+
+
+@pytest.fixture(scope="session")
+def database_folder() -> Iterator[Path]:
+    """A folder that the users of the servers may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="dcrauth-databases-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(database_folder: Path) -> Iterator[PostgresServer]:
+    """A PostgreSQL."""
+    with PostgresServer(database_folder / "postgres") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: PostgresServer) -> str:
+    """A database."""
+    return postgres.url
+
+
+@pytest.fixture(scope="session")
+def mariadb(database_folder: Path) -> Iterator[MariaDBServer]:
+    """A MariaDB, and a database in it."""
+    with MariaDBServer(database_folder / "mariadb") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pooler(database_folder: Path, postgres: PostgresServer) -> Iterator[Pooler]:
+    """A PgBouncer in front of the PostgreSQL."""
+    with Pooler(database_folder / "pooler", postgres) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb_url(mariadb: MariaDBServer) -> str:
+    """A database with the collation that it has unless told otherwise."""
+    return mariadb.database()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import sqlite3
@@ -17,6 +18,7 @@ from dcrauth.stores._disk import Disk
 from dcrauth.stores._locks import digest
 from dcrauth.stores.encrypted import EncryptedStore
 from dcrauth.stores.redis import RedisStore
+from dcrauth.stores.sql import SQLStore
 from dcrauth.stores.sqlite import SQLiteStore
 
 KEY = bytes(range(32))
@@ -62,6 +64,14 @@ def in_redis(url: str) -> Kind:
     return Kind(partial(RedisStore, url, prefix=prefix), partial(_damage_redis, url, prefix))
 
 
+def in_sql(url: str) -> Kind:
+    """A store in tables of its own, which are made."""
+    table = f"records_{secrets.token_hex(8)}"
+    with SQLStore(url, table=table) as store:
+        store.create_tables()
+    return Kind(partial(SQLStore, url, table=table), partial(_damage_sql, url, table))
+
+
 def encrypted(inner: Kind) -> Kind:
     return Kind(partial(_encrypted_store, inner.open), inner.damage)
 
@@ -89,6 +99,14 @@ def _damage_sqlite(path: Path, key: str, content: bytes) -> None:
             assert changed.rowcount == 1
     finally:
         connection.close()
+
+
+def _damage_sql(url: str, table: str, key: str, content: bytes) -> None:
+    """Put *content* in the place of a record's name, as a hand at the table might."""
+    with SQLStore(url, table=table) as store, store._together.begin() as connection:
+        records = store.tables[0]
+        of_key = records.c.id == hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+        connection.execute(records.update().where(of_key).values(name=content))
 
 
 def _damage_redis(url: str, prefix: str, key: str, content: bytes) -> None:

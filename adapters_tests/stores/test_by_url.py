@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dcrauth import ConfigurationError, FileStore, RedisStore, SQLiteStore, open_store
+from dcrauth import ConfigurationError, FileStore, RedisStore, SQLiteStore, SQLStore, open_store
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,9 @@ from dcrauth import ConfigurationError, FileStore, RedisStore, SQLiteStore, open
         ("redis://127.0.0.1:1/0", RedisStore),
         ("rediss://:secret@127.0.0.1:1/0", RedisStore),
         ("unix:///nowhere.sock", RedisStore),
+        ("postgresql+psycopg://user:secret@127.0.0.1:1/clients", SQLStore),
+        ("mariadb+pymysql://127.0.0.1:1/clients", SQLStore),
+        ("sqlite+pysqlite:///file.db", SQLStore),
     ],
 )
 def test_a_text_names_a_store(url: str, kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,7 @@ from dcrauth import (
     StoreWarning,
     TokenSource,
 )
+from dcrauth.stores._leases import Leases
 from dcrauth.stores._redis import reason
 from dcrauth.stores.redis import RedisStore
 
@@ -618,6 +619,7 @@ def _add_all(url: str, number: int, barrier: Any, results: Any) -> None:
         os.chdir("/")
 
 
+@pytest.mark.slow
 def test_two_hosts_agree(server: RedisServer) -> None:
     """Of two processes that share nothing but the server exactly one adds each record, and both read the same."""
     context = multiprocessing.get_context("spawn")
@@ -658,8 +660,9 @@ def test_a_fork_shares_no_connection(store: RedisStore) -> None:
     "the lease of a lock in Redis ends before its work does",
     "the next one gets the lock, and a late release leaves it to them",
 )
-def test_a_lease_ends(server: RedisServer) -> None:
+def test_a_lease_ends(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock outlives its lease for nobody: the next one gets it, and the first one's release leaves it to them."""
+    monkeypatch.setattr(Leases, "look", lambda self: 1.0)  # as where the holder stands still
     first, second = RedisStore(server.url, lease=0.2), RedisStore(server.url)
     with first.lock("key", wait=0):
         held = second.lock("key", wait=PATIENCE)
@@ -668,6 +671,15 @@ def test_a_lease_ends(server: RedisServer) -> None:
         pass
     held.__exit__(None, None, None)
     with first.lock("key", wait=0):
+        pass
+
+
+def test_a_lease_is_extended(server: RedisServer) -> None:
+    """A lock lasts for as long as its holder works, however much shorter its lease is."""
+    first, second = RedisStore(server.url, lease=0.3), RedisStore(server.url)
+    with first.lock("key", wait=0), pytest.raises(StoreUnavailable), second.lock("key", wait=1.0):
+        pass
+    with second.lock("key", wait=0):
         pass
 
 
@@ -689,6 +701,7 @@ def test_a_claim_is_mistaken_for_no_other(server: RedisServer, monkeypatch: pyte
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.fault("the holder of a lock in Redis is killed", "the lock is free when its lease ends")
 def test_a_killed_holder_is_outlived(server: RedisServer) -> None:
     """The lock of a process that was killed is free when its lease ends."""
@@ -810,6 +823,7 @@ def test_a_user_without_scripts_is_unhealthy(server: RedisServer) -> None:
         RedisStore(f"redis://limited:secret@127.0.0.1:{server.port}").healthcheck()
 
 
+@pytest.mark.slow
 def test_replicas_are_waited_for(server: RedisServer, tmp_path: Path) -> None:
     """With replicas=1 a write counts once a replica has it; without one it is kept, and an error says so."""
     with RedisServer(tmp_path / "replica", replica_of=server) as replica:

@@ -212,14 +212,19 @@ def _close(store: Store) -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("sealed", [False, True], ids=["plain", "encrypted"])
-@pytest.mark.parametrize("name", ["memory", "file", "file_by_path", "sqlite", "redis"])
-def test_a_store_behaves_like_a_dictionary(name: str, sealed: bool, redis_server: RedisServer) -> None:
+@pytest.mark.parametrize("name", ["memory", "file", "file_by_path", "sqlite", "redis", "postgres", "mariadb"])
+def test_a_store_behaves_like_a_dictionary(
+    name: str, sealed: bool, redis_server: RedisServer, request: pytest.FixtureRequest
+) -> None:
     """Whatever happens to a store, it holds what was written to it, and says so or raises."""
+    url = request.getfixturevalue(f"{name}_url") if name in {"postgres", "mariadb"} else ""
 
     def open_kind(folder: Path) -> Kind:
         plain = {
             "memory": kinds.memory,
             "redis": lambda: kinds.in_redis(redis_server.url),
+            "postgres": lambda: kinds.in_sql(url),
+            "mariadb": lambda: kinds.in_sql(url),
         }.get(name) or (lambda: getattr(kinds, name)(folder))
         return kinds.encrypted(plain()) if sealed else plain()
 

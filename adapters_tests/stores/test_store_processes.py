@@ -30,22 +30,27 @@ LONGEST_PAUSE = 0.5
 STATES = (None, b"first", b"second")
 """What is under a key before the first write, after it, and after the second one."""
 
-SHARED = ["file", "sqlite", "redis", "encrypted file", "encrypted sqlite", "encrypted redis"]
+DATABASES = ["postgres", "mariadb"]
+SHARED = ["file", "sqlite", "redis", "encrypted file", "encrypted sqlite", "encrypted redis", *DATABASES]
 
 
 @pytest.fixture
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     """Storage for the store that the test is parametrized with."""
     *wrapped, name = request.param.split()
-    server: Any = request.getfixturevalue("redis_server") if name == "redis" else None
-    found = kinds.in_redis(server.url) if name == "redis" else getattr(kinds, name)(tmp_path)
+    if name == "redis":
+        found = kinds.in_redis(request.getfixturevalue("redis_server").url)
+    elif name in DATABASES:
+        found = kinds.in_sql(request.getfixturevalue(f"{name}_url"))
+    else:
+        found = getattr(kinds, name)(tmp_path)
     return kinds.encrypted(found) if wrapped else found
 
 
 @pytest.mark.slow
 @pytest.mark.fault("64 processes register one new identity at once", "one record is stored and all use it")
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("kind", ["file", "sqlite", "redis"], indirect=True)
+@pytest.mark.parametrize("kind", ["file", "sqlite", "redis", *DATABASES], indirect=True)
 def test_sixty_four_processes_agree(kind: Kind) -> None:
     """Of 64 processes that add one identity at once exactly one succeeds, and all use its record."""
     found = race("fork", add_and_read, kind.open, PROCESSES)

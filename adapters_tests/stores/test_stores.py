@@ -23,7 +23,16 @@ from adapters_tests.common.world import STATEMENT, World
 from adapters_tests.servers.redis_server import RedisServer
 from adapters_tests.stores import kinds_of_stores as kinds
 from adapters_tests.stores.kinds_of_stores import Kind
-from dcrauth import AdobePass, DCRAuthError, FileStore, MemoryStore, Store, StoreUnavailable, TokenSource
+from dcrauth import (
+    AdobePass,
+    ConfigurationError,
+    DCRAuthError,
+    FileStore,
+    MemoryStore,
+    Store,
+    StoreUnavailable,
+    TokenSource,
+)
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.incident_breaker import breaker_of
 from dcrauth.stores import _locks
@@ -374,6 +383,7 @@ def test_a_child_that_leaves_an_inherited_lock_frees_nothing(kind: Any, tmp_path
     assert is_free_elsewhere(store, "key")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["of", "taken"])
 @ON_DISK
 def test_an_interrupt_leaves_no_lock_taken(
@@ -432,3 +442,41 @@ def test_a_thousand_identities_at_once(opened: Store) -> None:
         thread.join()
     assert failures == []
     assert len(list(opened.keys())) == 2000
+
+
+class _Noting(MemoryStore):
+    """A store of somebody else's that notes where it was told of a fork."""
+
+    def after_fork(self) -> None:
+        super().after_fork()
+        self.told = os.getpid()
+
+
+class _Unhashable(FileStore):
+    __hash__ = None  # type: ignore[assignment]
+
+    def after_fork(self) -> None:
+        """There is nothing to forget."""
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_store_is_told_of_forks(sealed: bool) -> None:
+    """In a child ``after_fork`` of any store that a source uses is called, of one within another as well."""
+    store = _Noting()
+    used: Any = kinds.EncryptedStore(store, keys=[kinds.KEY]) if sealed else store
+    source = TokenSource(AdobePass(STATEMENT), store=used)
+
+    here = os.getpid()
+
+    def see() -> None:
+        assert store.told == os.getpid() != here
+
+    with forked(see):
+        assert store.told == here, "the constructor's call is the only one here"
+    del source
+
+
+def test_a_store_that_cannot_be_told_of_forks(tmp_path: Path) -> None:
+    """One that cannot be found again in a child is an error where it is given."""
+    with pytest.raises(ConfigurationError, match="has to be hashable and take weak references"):
+        TokenSource(AdobePass(STATEMENT), store=_Unhashable(tmp_path))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import sqlalchemy as sa
 
 from adapters_tests.common.clock import EAGER, ManualClock
 from adapters_tests.common.direct import Server
@@ -23,12 +24,13 @@ from dcrauth.engine import store_health
 from dcrauth.engine.store_health import TRUSTED_FOR, health_of
 from dcrauth.stores import reads_many
 from dcrauth.stores.redis import RedisStore
+from dcrauth.stores.sql import SQLStore
 
 COLD = ["get", "lock", "get_many", "healthcheck", "add", "get", "put"]
 KEY = World.identity
 
 
-@pytest.fixture(params=["memory", "file", "sqlite", "redis", "encrypted"])
+@pytest.fixture(params=["memory", "file", "sqlite", "redis", "sql", "encrypted"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, redis_server: RedisServer) -> CountedStore:
     """Each of the stores, empty, with its calls counted."""
     made = {
@@ -36,6 +38,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, redis_server: RedisSer
         "file": lambda: kinds.file(tmp_path),
         "sqlite": lambda: kinds.sqlite(tmp_path),
         "redis": lambda: kinds.in_redis(redis_server.url),
+        "sql": lambda: kinds.in_sql(f"sqlite:///{tmp_path}/records.db"),
         "encrypted": lambda: kinds.encrypted(kinds.memory()),
     }[request.param]()
     return CountedStore(made.open())
@@ -121,6 +124,29 @@ def test_a_warm_restart_asks_redis_once_for_each_identity(redis_server: RedisSer
     assert ours == {"cmdstat_get": len(names), "cmdstat_info": ours["cmdstat_info"]}
     assert ours["cmdstat_info"] <= 2
     assert (server.world.registrations, server.world.token_calls) == (0, 0)
+
+
+def test_statements_of_a_renewal(tmp_path: Path, time: ManualClock) -> None:
+    """A first token takes eleven statements in a SQL database, seven later, a renewal five, and a stored one one."""
+    url = f"sqlite:///{tmp_path}/records.db"
+    server, settings, made = Server(), {"policy": EAGER, "clock": time.clock}, list[str]()
+    with SQLStore(url) as store:
+        store.create_tables()
+        sa.event.listen(store._engine, "before_cursor_execute", lambda *given: made.append(given[2].split()[0]))
+
+        def statements(act: Callable[[], object]) -> list[str]:
+            made.clear()
+            act()
+            return list(made)
+
+        source = server.source_here(store, **settings)
+        renewing, keeping = ["SELECT", "INSERT", "SELECT"], ["INSERT", "SELECT", "INSERT", "DELETE"]
+        check = ["INSERT", "DELETE", "INSERT", "DELETE"]
+        assert statements(source.token) == [*renewing, *check, *keeping]
+        assert statements(server.source_here(store, instance="second", **settings).token) == renewing + keeping
+        token = source.token()
+        assert statements(lambda: source.token(instead_of=token)) == [*renewing, "INSERT", "DELETE"]
+        assert statements(server.source_here(store, **settings).token) == ["SELECT"]
 
 
 def test_replicas_are_awaited_in_the_same_round_trip(redis_server: RedisServer, tmp_path: Path) -> None:

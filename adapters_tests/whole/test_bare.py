@@ -12,7 +12,19 @@ import pytest
 import dcrauth
 from adapters_tests.common.programs import LIBRARIES, run
 
-OTHERS = ("niquests", "trio", "anyio", "rich", "typer", "joserfc", "redis", "cryptography", "keyring", "sqlite3")
+OTHERS = (
+    "niquests",
+    "trio",
+    "anyio",
+    "rich",
+    "typer",
+    "joserfc",
+    "redis",
+    "cryptography",
+    "keyring",
+    "sqlite3",
+    "sqlalchemy",
+)
 EXTRAS = (*LIBRARIES, *OTHERS, "pytest", "opentelemetry")
 DEAR = ("importlib.metadata", "asyncio", "concurrent.futures", "filelock", "platformdirs", "platform", "ssl")
 """What takes long to import, and is needed later, if at all."""
@@ -84,6 +96,7 @@ logging.getLogger("other").warning("as usual")
         *((f"dcrauth.{library}", library, library) for library in (*LIBRARIES, "niquests")),
         ("dcrauth.opentelemetry", "opentelemetry", "opentelemetry"),
         ("dcrauth.stores.redis", "redis", "redis"),
+        ("dcrauth.stores.sql", "sqlalchemy", "sql"),
         ("dcrauth.stores.encrypted", "cryptography", "encryption"),
         ("dcrauth.simulator", "joserfc", "simulator"),
         ("dcrauth.cli.demo", "rich", "demo"),

@@ -80,6 +80,19 @@ def test_the_pictures_of_the_house_are_up_to_date() -> None:
     assert {path: path.read_text(encoding="utf-8") for path in drawn} == drawn
 
 
+def test_what_goes_wrong_elsewhere_has_its_tests() -> None:
+    """Each row of the table in docs/oauth-servers.md names a test that there is."""
+    page = (ROOT / "docs" / "oauth-servers.md").read_text(encoding="utf-8")
+    named = re.findall(r"\| `(test_\w+)` \|$", page, re.MULTILINE)
+    there = {
+        name
+        for path in (ROOT / "adapters_tests").rglob("test_*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    assert len(named) == 18
+    assert not set(named) - there
+
+
 def test_the_picture_of_the_flow_is_up_to_date() -> None:
     """The picture of docs/flow.md is what a renewal does; if not: python -m adapters_tests.whole.flow_picture."""
     assert flow_picture.PICTURE.read_text(encoding="utf-8") == flow_picture.svg()

@@ -117,6 +117,7 @@ _LATER = {
     "OAuthServer": "dcrauth.providers.oauth.oauth_server",
     "PrivateKeyJWT": _AUTHENTICATION,
     "RedisStore": "dcrauth.stores.redis",
+    "SQLStore": "dcrauth.stores.sql",
     "SQLiteStore": "dcrauth.stores.sqlite",
     "open_store": "dcrauth.stores.by_url",
 }

@@ -282,6 +282,20 @@ def unsettled(refusal: CredentialsRejected) -> ServerUnavailable:
     )
 
 
+def is_no_answer(problem: Problem) -> bool:
+    """Return whether a server has said nothing: it may do so later."""
+    return problem.status is None or problem.status >= 500 or problem.status == 429
+
+
+def unexamined(refusal: CredentialsRejected) -> ServerUnavailable:
+    """Return the error that says that a refused client may only have another secret by now."""
+    return ServerUnavailable(
+        f"{refusal.message}. They may have been renewed: where the client is managed there is no answer now, and it is "
+        "asked again",
+        **refusal.evidence,
+    )
+
+
 def not_condemned(refusal: CredentialsRejected, skew: float) -> CredentialsRejected:
     """Return the error that says why the client of a server that refuses it is kept.
 

@@ -14,7 +14,7 @@ from dcrauth.engine.refused_statements import REFUSALS, Refusals
 from dcrauth.events import Event
 from dcrauth.policy import Policy
 from dcrauth.providers.protocol import Provider
-from dcrauth.stores import Store, place_of
+from dcrauth.stores import Store, place_of, watch_forks
 from dcrauth.transports import Transport, check_proxy, default_transport
 
 
@@ -48,6 +48,7 @@ class SourceOptions:
         refusals: Refusals = REFUSALS,
     ) -> "SourceOptions":
         """Return the options that these settings come to; nothing but a proxy is checked here."""
+        watch_forks(store)
         check_proxy(transport, provider.register_url, provider.token_url)
         time = default_clock() if clock is None else clock
         listener = None if on_event is None else Listener(on_event)

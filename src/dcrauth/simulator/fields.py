@@ -88,14 +88,14 @@ def check_ranges(value: Any, names: Iterable[str], least: float, most: float = m
 
 
 def is_header(value: str) -> bool:
-    """Whether *value* can be that of a header field; RFC 9110 §5.5 would have no more in new ones."""
-    return value.isascii() and value.isprintable()
+    """Whether *value* can be that of a header field: odd servers send more than ASCII, which goes out as Latin-1."""
+    return all(each.isprintable() and each <= "\xff" for each in value)
 
 
 def check_header(value: str | None, name: str) -> None:
     """Raise `ConfigurationError` unless *value*, if there is one, can be that of a header field."""
     if value is not None and not is_header(value):
-        raise ConfigurationError(f"{name} is no value of a header: {_shown(value)}; it is printable ASCII on one line")
+        raise ConfigurationError(f"{name} is no value of a header: {_shown(value)}; it is Latin-1 on one line")
 
 
 def check_json(value: Any, name: str) -> None:

@@ -8,10 +8,12 @@ then reads `memory`, the shortest.
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, runtime_checkable
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
 
+from dcrauth._internal import fork
 from dcrauth._internal.arguments import check_methods
-from dcrauth.errors import StoreError
+from dcrauth.errors import ConfigurationError, StoreError
 
 Reading = bytes | StoreError | None
 """What there is under a key, None if there certainly is nothing, or why that cannot be told."""
@@ -23,8 +25,11 @@ class Store(Protocol):
 
     Every method raises `dcrauth.StoreError` when it cannot do its work; it never takes "unreadable" for "absent".
 
-    A store may have one more, ``get_many(keys)``, where several records are read sooner at once than one by one. It
-    returns a dictionary that has for each of the *keys* what `get` returns, or in its place the error that it raises.
+    A store may have ``get_many(keys)``, where several records are read sooner at once than one by one. It returns a
+    dictionary that has for each of the *keys* what `get` returns, or in its place the error that it raises.
+
+    It may have ``after_fork()``, which is called in each forked child as long as the store lives, before anything else
+    is done with it there: connections and locks that it finds are the parent's. It may have ``close()``, for programs.
     """
 
     def get(self, key: str) -> bytes | None:
@@ -89,6 +94,42 @@ def reading(get: Callable[[str], bytes | None], key: str) -> Reading:
 def check_store(store: object, what: str = "store") -> None:
     """Raise ConfigurationError unless *store*, the argument called *what*, is one."""
     check_methods(store, what, Store, "an object such as FileStore(directory) or RedisStore(url)")
+
+
+def watch_forks(store: Store) -> None:
+    """See to it that ``store.after_fork()`` is called in every forked child, where there is such a method.
+
+    Raises:
+        ConfigurationError: *store* cannot be found again without being kept alive.
+    """
+    if not callable(getattr(store, "after_fork", None)):
+        return
+    try:
+        fork.watch(store)  # type: ignore[arg-type]  # it has the method
+    except TypeError:
+        failure = ConfigurationError(
+            f"A store with after_fork() has to be hashable and take weak references: {type(store).__name__} is not so"
+        )
+    else:
+        return
+    raise failure
+
+
+class Closing:
+    """Mixin of stores that are closed at the end of a ``with``."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what is open; the next use opens it again."""
 
 
 def place_of(store: Store) -> Hashable:

@@ -68,6 +68,11 @@ class Lease(Lock):
         _, holder = granted(answers(self.redis, claim, ("GET", self.name)))
         return bool(holder == token)
 
+    def extend_ours(self, token: Any) -> None:
+        """Have the lock last as long as at first from now on, if it is still ours."""
+        seconds: Any = self.timeout
+        self.redis.eval(self.LUA_REACQUIRE_SCRIPT, 1, self.name, token, int(1000 * seconds))
+
     def do_release(self, expected_token: Any) -> None:
         """Give the lock back if it is still ours, without asking first whether the server knows the script."""
         self.redis.eval(self.LUA_RELEASE_SCRIPT, 1, self.name, expected_token)

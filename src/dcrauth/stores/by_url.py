@@ -7,12 +7,17 @@ from dcrauth._internal.confidential import discreet
 from dcrauth.errors import ConfigurationError
 from dcrauth.stores import Store
 
-KINDS = "a directory, sqlite:FILE, or the URL of a Redis, as redis://HOST:PORT/DATABASE"
+KINDS = (
+    "a directory, sqlite:FILE, the URL of a Redis, as redis://HOST:PORT/DATABASE, or that of a SQL database, as "
+    "postgresql+psycopg://HOST/DATABASE"
+)
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 """Of two letters or more: one letter before a colon is a drive of Windows."""
 
 _REDIS = ("redis", "rediss", "unix")
+_SQL = re.compile(r"(postgresql|mysql|mariadb)(\+[a-z0-9_]+)?|sqlite\+[a-z0-9_]+")
+"""Databases as SQLAlchemy names them; ``sqlite:`` alone is a store that needs no SQLAlchemy."""
 
 
 @discreet
@@ -21,7 +26,8 @@ def open_store(url: str, *, prefix: str | None = None) -> Store:
 
     Parameters:
         url: ``redis://``, ``rediss://`` or ``unix://`` for a `RedisStore`, ``sqlite:FILE`` for an `SQLiteStore`,
-            ``file:DIRECTORY`` or a plain path for a `FileStore`.
+            ``file:DIRECTORY`` or a plain path for a `FileStore`; ``postgresql+psycopg://``, ``mysql+pymysql://``,
+            ``mariadb+pymysql://`` or ``sqlite+pysqlite:///`` for a `SQLStore`.
         prefix: what the keys in a Redis begin with, if it is not ``dcrauth:``.
 
     Raises:
@@ -35,6 +41,10 @@ def open_store(url: str, *, prefix: str | None = None) -> Store:
         return _redis(f"{scheme}:{rest}", prefix)
     if prefix is not None:
         raise ConfigurationError("A prefix is for a Redis: leave it out, or give the URL of one")
+    if _SQL.fullmatch(scheme):
+        from dcrauth.stores.sql import SQLStore  # noqa: PLC0415  # needs an extra
+
+        return SQLStore(f"{scheme}:{rest}")
     if not rest or (scheme and rest.startswith("//")):
         raise _no_store()
     if scheme == "sqlite":

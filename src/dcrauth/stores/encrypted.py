@@ -35,7 +35,7 @@ from dcrauth.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
-from dcrauth.stores import Reading, Store, check_store, get_many, place_of, reading
+from dcrauth.stores import Closing, Reading, Store, check_store, get_many, place_of, reading, watch_forks
 
 __all__ = ["EncryptedStore"]
 
@@ -66,7 +66,7 @@ class _Key(Confidential):
 
 
 @discreet_constructor
-class EncryptedStore(Confidential):
+class EncryptedStore(Confidential, Closing):
     """A store that keeps its records in another one, encrypted; what is there in plain text it refuses.
 
     Parameters:
@@ -83,6 +83,7 @@ class EncryptedStore(Confidential):
 
     def __init__(self, inner: Store, *, keys: Sequence[KeySource]) -> None:
         check_store(inner, "inner")
+        watch_forks(inner)
         self._inner = inner
         self._sources = _checked(keys)
         self._loaded: tuple[_Key, ...] = ()
@@ -96,6 +97,10 @@ class EncryptedStore(Confidential):
     @unfailing
     def __repr__(self) -> str:
         return f"<EncryptedStore with {len(self._sources)} keys over {self._inner!r}>"
+
+    def close(self) -> None:
+        """Close the other store, if it can be."""
+        getattr(self._inner, "close", lambda: None)()
 
     @property
     def single_writer(self) -> bool:

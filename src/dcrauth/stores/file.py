@@ -23,7 +23,7 @@ from functools import partial
 from dcrauth._internal.arguments import path_of
 from dcrauth._internal.confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreWarning
-from dcrauth.stores import Reading, reading
+from dcrauth.stores import Closing, Reading, reading
 from dcrauth.stores._disk import LARGEST, Disk, Folder, told
 from dcrauth.stores._listing import Unread
 from dcrauth.stores._locks import digest, locked, stripe
@@ -41,7 +41,7 @@ _NAME = re.compile("[0-9a-f]{64}")
 
 
 @discreet_constructor
-class FileStore:
+class FileStore(Closing):
     """A store in a directory of a local file system, readable by its owner only.
 
     Parameters:

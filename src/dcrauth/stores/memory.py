@@ -8,10 +8,10 @@ from weakref import WeakValueDictionary
 from dcrauth._internal import fork
 from dcrauth._internal.confidential import Confidential, unfailing
 from dcrauth.errors import StoreUnavailable
-from dcrauth.stores import Reading
+from dcrauth.stores import Closing, Reading
 
 
-class MemoryStore(Confidential):
+class MemoryStore(Confidential, Closing):
     """A store that ends with the process: each start registers anew, which logs end users out. For tests and trials."""
 
     single_writer = True

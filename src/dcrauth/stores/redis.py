@@ -1,7 +1,7 @@
 """Records in Redis or Valkey, for any number of hosts.
 
     PREFIX record:KEY   a record: 32 hexadecimal digits drawn for this writing, a newline, then its bytes
-    PREFIX lock:KEY     stands while an identity is renewed, for as long as a lease lasts
+    PREFIX lock:KEY     stands while an identity is renewed, and for as long as a lease lasts after a kill
     PREFIX scratch      written to see whether the server takes writes, and whether its replicas follow; soon gone
 
 An answer may be lost after its command was carried out, and a client may send a command twice. So only a plain yes is
@@ -25,7 +25,8 @@ except ImportError as missing:
 from dcrauth._internal.arguments import check_seconds, check_text, wrong
 from dcrauth._internal.confidential import Confidential, discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable, StoreWarning
-from dcrauth.stores import Reading, reading
+from dcrauth.stores import Closing, Reading, reading
+from dcrauth.stores._leases import LEASE, LEASES
 from dcrauth.stores._listing import Unread
 from dcrauth.stores._redis import (
     FAULTS,
@@ -90,7 +91,7 @@ class _Record:
 
 
 @discreet_constructor
-class RedisStore(Confidential):
+class RedisStore(Confidential, Closing):
     """A store in a Redis (6 or later) or Valkey server, for all hosts that can reach it.
 
     Parameters:
@@ -100,8 +101,8 @@ class RedisStore(Confidential):
             otherwise (``socket_timeout``, ``max_connections``, ``timeout``).
         prefix: what the names of all keys begin with. Applications share nothing if none has a prefix that begins with
             another one's: what is below ``dcrauth:record:`` are records to ``dcrauth:`` as well.
-        lease: after how long a lock ends by itself, in seconds. It should be longer than a renewal takes: of two that
-            register at once only the first is ever used, but the other one was in vain.
+        lease: after how long a lock ends by itself when its holder was killed, in seconds; while that lives, the lock
+            is extended. Of two that register at once only the first is ever used, but the other one was in vain.
         replicas: how many replicas must have a record of client credentials before it counts as written.
 
     Anybody who can read the server's memory, its files or its traffic can read the records. None ever expires.
@@ -111,7 +112,7 @@ class RedisStore(Confidential):
     """
 
     def __init__(
-        self, server: str | redis.Redis, *, prefix: str = "dcrauth:", lease: float = 60.0, replicas: int = 0
+        self, server: str | redis.Redis, *, prefix: str = "dcrauth:", lease: float = LEASE, replicas: int = 0
     ) -> None:
         check_text(prefix, "prefix")
         check_seconds(lease, "lease")
@@ -122,6 +123,7 @@ class RedisStore(Confidential):
                 f"The lease of a RedisStore is {_SHORTEST_LEASE} s or more, and replicas are 0 to {_MOST_REPLICAS}"
             )
         self._client: Any = client_of(server)
+        self._is_users = not isinstance(server, str)
         self._where = address_of(self._client)
         self._prefix = prefix
         self._records, self._locks, self._scratch = (
@@ -142,6 +144,12 @@ class RedisStore(Confidential):
     def place(self) -> tuple[str, ...]:
         """Where the records are, however many objects lead there."""
         return "redis", self._where, str(self._client.connection_pool.connection_kwargs.get("db") or 0), self._prefix
+
+    def close(self) -> None:
+        """Close the connections, unless the client is yours; the next call opens them again."""
+        if not self._is_users:
+            self._client.close()
+            self._client.connection_pool.disconnect()
 
     def get(self, key: str) -> bytes | None:
         """Return the record under *key*, or None if the server has none."""
@@ -201,15 +209,17 @@ class RedisStore(Confidential):
         name: Any = self._locks + _encoded(key)
         self._check_server()
         lease = Lease(self._client, name, self._lease, _POLL, blocking_timeout=wait, thread_local=False)
+        token = secrets.token_hex(16)
         with self._told("lock an identity"):
             # A token of our own: redis-py's is made of the time and what forked processes share, so two may be equal.
-            held = lease.acquire(token=secrets.token_hex(16))
+            held = lease.acquire(token=token)
         if not held:
             raise StoreUnavailable(
                 f"Another process or thread has been renewing this identity for {wait:g} s; try again"
             )
         try:
-            yield
+            with LEASES.extended(lambda: lease.extend_ours(token), self._lease):
+                yield
         finally:
             # A lease that has ended meanwhile is no error: locks save calls only, `add` and `replace` decide. Nor is a
             # server that cannot be told: the lease ends by itself.

@@ -15,7 +15,7 @@ from functools import partial
 from dcrauth._internal.arguments import path_of
 from dcrauth._internal.confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt
-from dcrauth.stores import Reading, reading
+from dcrauth.stores import Closing, Reading, reading
 from dcrauth.stores._database import Database
 from dcrauth.stores._disk import Disk, told
 from dcrauth.stores._listing import Unread
@@ -42,7 +42,7 @@ _KEYS = "SELECT number, key FROM records WHERE number > ? ORDER BY number LIMIT 
 
 
 @discreet_constructor
-class SQLiteStore:
+class SQLiteStore(Closing):
     """A store in a SQLite file on a local disk, readable by its owner only.
 
     Parameters:

@@ -339,6 +339,19 @@ class StoreContract:
         assert isinstance(found["key"], bytes | StoreError)
         assert (found["absent"], found["other"]) == (None, b"value")
 
+    def test_it_works_again_after_it_was_closed(self, store: Store) -> None:
+        """Where a store can be closed, at the end of a ``with`` as well, its next use opens it again."""
+        close = getattr(store, "close", None)
+        if close is None:
+            pytest.skip("the store has no close(): nothing of it stays open")
+        store.add("key", b"value")
+        close()
+        close()
+        assert store.get("key") == b"value"
+        with store:  # type: ignore[attr-defined]  # what can be closed is a context as well
+            assert store.add("another", b"value")
+        assert store.get("another") == b"value"
+
     def test_a_lost_answer_is_resolved(self, store: Store) -> None:
         """When a write was carried out but not confirmed, the caller hears that it was, or of an error; never "no"."""
         with self.losing_the_answer(store):

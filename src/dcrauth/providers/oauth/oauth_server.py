@@ -82,25 +82,14 @@ class OAuthServer(Confidential):
         self.protected_origins = arguments.protected(protects)
         self._by = arguments.authentication(client_authentication)
         self._wanted = arguments.wanted(scope, resource, audience, token_parameters)
-        self._request = RegistrationRequest(
-            arguments.metadata(client_metadata),
-            self._wanted.scopes,
-            self._by,
-            arguments.statement(software_statement),
-            arguments.initial_token(initial_access_token),
-        )
+        self._request = self._registration(client_metadata, software_statement, initial_access_token)
         named = arguments.application_name(application)
-        self._client = arguments.given_client(
-            client,
-            self._by,
-            named,
-            {
-                "registration_endpoint": registration_endpoint,
-                "software_statement": software_statement,
-                "initial_access_token": initial_access_token,
-                "client_metadata": client_metadata,
-            },
-        )
+        unused: dict[str, object] = {
+            "registration_endpoint": registration_endpoint,
+            "software_statement": software_statement,
+        }
+        unused |= {"initial_access_token": initial_access_token, "client_metadata": client_metadata}
+        self._client = arguments.given_client(client, self._by, named, unused)
         self._search = self._places(issuer, registration_endpoint, token_endpoint)
         self.application: str = named or self.given_id or self._request.application
         self.statement_digest: str = self._request.digest
@@ -237,6 +226,15 @@ class OAuthServer(Confidential):
         kept = {name: getattr(wanted, name) for name in ("scopes", "resources", "audience", "parameters")}
         twin._wanted = Wanted(**{**kept, **changes})
         return twin
+
+    def _registration(self, metadata: object, statement: object, initial_token: object) -> RegistrationRequest:
+        return RegistrationRequest(
+            arguments.metadata(metadata),
+            self._wanted.scopes,
+            self._by,
+            arguments.statement(statement),
+            arguments.initial_token(initial_token),
+        )
 
     def _places(self, issuer: str | None, registers_at: str | None, token_endpoint: str | None) -> EndpointSearch:
         name = arguments.issuer_name(issuer)
