@@ -23,7 +23,7 @@ OLDEST = ("pytest==8.4.0", "pytest-asyncio==0.24.0", "httpx==0.28.1", "aiohttp==
 NEWEST = ("pytest-asyncio", "httpx", "aiohttp", "anyio", "trio", "pytest-xdist", "pytest-cov", "pytest-socket")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-once = pytest.mark.skipif(sys.version_info >= (3, 12), reason="other plugins of pytest are tried on one Python")
+once = pytest.mark.skipif(sys.version_info[:2] != (3, 12), reason="other plugins of pytest are tried on one Python")
 
 
 def _run(*command: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
