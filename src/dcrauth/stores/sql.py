@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 try:
     import sqlalchemy as sa
-from sqlalchemy import exc
+    from sqlalchemy import exc
 except ImportError as missing:
     raise ImportError("SQLStore needs SQLAlchemy; run: pip install dcrauth[sql]") from missing
 
