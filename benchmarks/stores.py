@@ -13,9 +13,11 @@ import argparse
 import json
 import multiprocessing
 import os
+import pwd
 import random
 import secrets
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -25,6 +27,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +183,53 @@ class InRedis(Contestant):
             return int(client.info("memory")["used_memory"])
 
 
+class InSQLiteBySQL(Contestant):
+    """Our records in an SQLite file, by SQLAlchemy."""
+
+    name = "SQLStore, SQLite"
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.folder}/records.db"
+
+    def prepare(self) -> None:
+        import dcrauth.stores.sql  # noqa: F401
+
+    def fill(self, count: int) -> None:
+        from dcrauth.stores.sql import _row
+
+        with self.open() as store:
+            store.create_tables()
+            rows = (_row(key_of(number), value_of(number)) for number in range(count))
+            with store._together.begin() as connection:
+                while some := list(islice(rows, 10_000)):
+                    connection.execute(store.tables[0].insert(), some)
+
+    def open(self) -> Any:
+        from dcrauth import SQLStore
+
+        return SQLStore(self.url)
+
+    def close(self, store: Any) -> None:
+        store.close()
+
+
+class InPostgres(InSQLiteBySQL):
+    """Our records in a PostgreSQL on a loopback port, which keeps its usual promises to the disk."""
+
+    name = "SQLStore, PostgreSQL"
+
+    @property
+    def url(self) -> str:
+        return (self.folder / "url").read_text()
+
+    def size(self) -> int:
+        import sqlalchemy as sa
+
+        with self.open() as store, store._together.connect() as connection:
+            return int(connection.execute(sa.text("SELECT pg_total_relation_size('dcrauth_records')")).scalar())
+
+
 class Encrypted(InFiles):
     """Our files, encrypted."""
 
@@ -258,7 +308,11 @@ class MsalExtensions(Contestant):
         store.modify("AccessToken", entry, entry)
 
 
-CONTESTANTS = {each.name: each for each in (InFiles, InSQLite, InRedis, Encrypted, HttpxAuth, MsalExtensions)}
+POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+"""Where PostgreSQL's programs are, if it is there."""
+
+_OURS = (InFiles, InSQLite, InRedis, InSQLiteBySQL, *([InPostgres] if POSTGRES else []), Encrypted)
+CONTESTANTS = {each.name: each for each in (*_OURS, HttpxAuth, MsalExtensions)}
 
 
 def median_of(act: Callable[[int], Any], count: int) -> float:
@@ -325,6 +379,8 @@ def folder_of(contestant: type[Contestant]) -> Iterator[Path]:
     try:
         if contestant is InRedis:
             server = started_redis(folder)
+        elif contestant is InPostgres:
+            server = started_postgres(folder)
         yield folder
     finally:
         if server is not None:
@@ -353,6 +409,31 @@ def started_redis(folder: Path) -> subprocess.Popen[bytes]:
     while not (folder / "redis.sock").exists():
         assert time.monotonic() < deadline, "redis-server does not start"
         time.sleep(0.05)
+    return server
+
+
+def started_postgres(folder: Path) -> subprocess.Popen[bytes]:
+    """A PostgreSQL on a port of loopback, with the settings it comes with, until its standard input is closed."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    as_postgres: list[str] = []
+    if os.getuid() == 0:  # as which it does not run
+        user = pwd.getpwnam("postgres")
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        as_postgres = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    data = folder / "data"
+    made = [f"{POSTGRES}/initdb", "-D", str(data), "-A", "trust", "-U", "postgres", "--no-locale", "-E", "UTF8"]
+    subprocess.run([*as_postgres, *made], check=True, stdout=subprocess.DEVNULL, cwd=folder)
+    options = [f"-c{each}" for each in ("unix_socket_directories=", "log_min_messages=fatal", "max_connections=200")]
+    command = [f"{POSTGRES}/postgres", "-D", str(data), "-h", "127.0.0.1", "-p", str(port), *options]
+    kept = [sys.executable, "-I", "-S", "-c", _KEEPER, *as_postgres, *command]
+    server = subprocess.Popen(kept, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    (folder / "url").write_text(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres")
+    deadline = time.monotonic() + 60
+    ready = [f"{POSTGRES}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+    while subprocess.run(ready, check=False).returncode:
+        assert time.monotonic() < deadline, "PostgreSQL does not start"
+        time.sleep(0.1)
     return server
 
 

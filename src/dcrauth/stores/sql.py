@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 try:
     import sqlalchemy as sa
-from sqlalchemy import exc
+    from sqlalchemy import exc
 except ImportError as missing:
     raise ImportError("SQLStore needs SQLAlchemy; run: pip install dcrauth[sql]") from missing
 
@@ -52,7 +52,7 @@ class SQLStore(Confidential, Closing):
 
     Parameters:
         database: a URL, such as ``postgresql+psycopg://user:password@host/name``, or an `sqlalchemy.Engine` of yours.
-            One that is made from a URL has at most 20 connections, waits for 5 s for each, and pings it before its use.
+            One that is made from a URL has at most 20 connections, waits for a free one for 20 s, and pings it first.
         table: the name of the table of records; that of leases is the same with ``_leases`` behind it.
         schema: the schema that both are in; None for the one that the database takes.
 
