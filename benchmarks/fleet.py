@@ -38,9 +38,10 @@ from typing import Any
 import fleet_runs as runs
 from apart import Found, apart
 from fleet_endpoints import counts, servers
-from fleet_page import AT, DOCS, TABLES, shown, summary, written
+from fleet_page import AT, TABLES, shown, summary, written
 from identities import BY_HAND, DEFAULT, KINDS, Fleet
 from machine import described
+from pages import DOCS
 from stores import CONTESTANTS, InSQLite, folder_of
 
 DELAY, CAPACITY, SLOW_FOR = 0.05, 500.0, 8.0

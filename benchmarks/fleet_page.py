@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from identities import BY_HAND
+from pages import place
 from plot import Panel, svg
 
-DOCS = Path(__file__).parents[1] / "docs"
-BEGIN, END = "<!-- figures of benchmarks/fleet.py -->", "<!-- end of these figures -->"
 AT = 2_000
 """So many identities at once are what the first table is about."""
 Record = Mapping[str, Any]
@@ -223,15 +222,6 @@ def for_servers(results: Results) -> str:
     return "\n\n".join(parts)
 
 
-def page(text: str, inside: str) -> str:
-    """Return the page *text* with *inside* in the place that is meant for figures."""
-    before, found, rest = text.partition(BEGIN)
-    _, ends, after = rest.partition(END)
-    if not (found and ends):
-        raise ValueError(f"The page has no place for figures, between {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{inside}\n\n{END}{after}"
-
-
 def written(machine: str, results: Results, folder: Path) -> None:
     """Write the figures into benchmarks.md and servers.md in *folder*, and the plot beside them."""
     measured_on = machine.replace("\n", "; ") + "."
@@ -244,5 +234,4 @@ def written(machine: str, results: Results, folder: Path) -> None:
         "servers.md": "\n\n".join([measured_on, for_servers(results)]),
     }
     for name, inside in pages.items():
-        text = page((folder / name).read_text(encoding="utf-8"), inside)
-        (folder / name).write_text(text, encoding="utf-8")
+        place(folder / name, inside, "fleet.py")

@@ -2,13 +2,17 @@
 
 The simulator is a process of its own on one core, and its client, which sends bytes that were made beforehand, on
 another, so that what is measured is the simulator. Its processor time is shown too, which tells what it could do where
-other programs share the core. Run:
+other programs share the core. The goal is 2 000 calls a second, and a start within 50 ms. Run:
 
     python benchmarks/simulator.py
+
+`--docs` writes the figures into docs/benchmarks.md, with the machine, the versions and the date; `--quick` makes few
+calls.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 import os
@@ -19,14 +23,16 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from machine import described
+from pages import DOCS, place
 
 DEVICE = {"model": "Box", "version": "1", "osName": "Linux", "osVersion": "6.1", "connectionType": "LAN"}
 INFO = base64.b64encode(json.dumps(DEVICE).encode()).decode()
-CALLS, ROUNDS, STARTS = 2_000, 7, 15
 SERVER = """
 import os, sys, time
 if hasattr(os, "sched_setaffinity"):
@@ -45,6 +51,15 @@ for _ in range(2):
     adobe = Simulator().start()
     print((time.perf_counter() - began) * 1e3)
 """
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured: calls in a round, rounds, and processes that start simulators."""
+
+    calls: int = 2_000
+    rounds: int = 7
+    starts: int = 15
 
 
 def token(url: str, statement: str) -> str:
@@ -87,24 +102,26 @@ def exchange(connection: socket.socket, sent: bytes) -> bytes:
     return head.partition(b"\r\n")[0]
 
 
-def rounds(host: str, sent: bytes, wanted: bytes, processor: Callable[[], float]) -> list[tuple[float, float]]:
+def rounds(
+    plan: Plan, host: str, sent: bytes, wanted: bytes, processor: Callable[[], float]
+) -> list[tuple[float, float]]:
     """Seconds, and seconds of the server's processor, for a call on one connection, in each round."""
     name, _, port = host.partition(":")
     with socket.create_connection((name, int(port)), timeout=30) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         found = []
-        for _ in range(ROUNDS):
+        for _ in range(plan.rounds):
             before, began = processor(), time.perf_counter()
-            for _ in range(CALLS):
+            for _ in range(plan.calls):
                 status = exchange(connection, sent)
                 assert wanted in status, status
             seconds = time.perf_counter() - began
-            found.append((seconds / CALLS, (processor() - before) / CALLS))
+            found.append((seconds / plan.calls, (processor() - before) / plan.calls))
         return found
 
 
-def throughput() -> None:
-    """Print the calls a second of three kinds."""
+def throughput(plan: Plan) -> list[str]:
+    """Return the calls a second of three kinds, as the lines of a table."""
     command = [sys.executable, "-c", SERVER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
         to, of = process.stdin, process.stdout
@@ -118,15 +135,19 @@ def throughput() -> None:
         url, statement = of.readline().split()
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-        print("| call | a second, best round | a second, median | processor time, µs |\n| --- | ---: | ---: | ---: |")
+        lines = [
+            "| call | a second, best round | a second, median | processor time, µs |",
+            "| --- | ---: | ---: | ---: |",
+        ]
         for kind, (sent, wanted) in kinds(url, statement).items():
-            found = rounds(url.removeprefix("http://"), sent, wanted, processor)
+            found = rounds(plan, url.removeprefix("http://"), sent, wanted, processor)
             seconds, used = zip(*found, strict=True)
-            print(
+            lines.append(
                 f"| {kind} | {1 / min(seconds):,.0f} | {1 / statistics.median(seconds):,.0f} "
                 f"| {statistics.median(used) * 1e6:,.0f} |"
             )
         process.communicate(timeout=30)
+        return lines
 
 
 def kinds(url: str, statement: str) -> dict[str, tuple[bytes, bytes]]:
@@ -140,18 +161,31 @@ def kinds(url: str, statement: str) -> dict[str, tuple[bytes, bytes]]:
     }
 
 
-def starts() -> None:
-    """Print how long the first and the second simulator of a process take to start."""
+def starts(plan: Plan) -> list[str]:
+    """Return how long the first and the second simulator of a process take to start, as the lines of a table."""
     times = []
-    for _ in range(STARTS):
+    for _ in range(plan.starts):
         found = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True, check=True, timeout=60)
         times.append([float(line) for line in found.stdout.split()])
-    print("| start | best, ms | median, ms |\n| --- | ---: | ---: |")
+    lines = ["| start | best, ms | median, ms |", "| --- | ---: | ---: |"]
     for name, each in zip(("the first of a process", "one more"), zip(*times, strict=True), strict=True):
-        print(f"| {name} | {min(each):.1f} | {statistics.median(each):.1f} |")
+        lines.append(f"| {name} | {min(each):.1f} | {statistics.median(each):.1f} |")
+    return lines
+
+
+def main() -> None:
+    """Measure and print everything."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="few calls: to see that it runs")
+    parser.add_argument("--docs", type=Path, nargs="?", const=DOCS, help="write the figures into the page there")
+    given = parser.parse_args()
+    plan = Plan(calls=50, rounds=2, starts=1) if given.quick else Plan()
+    machine = described("dcrauth", "joserfc").replace("\n", "; ")
+    figures = "\n".join([f"{machine}.", "", *throughput(plan), "", *starts(plan)])
+    print(figures)
+    if given.docs:
+        place(given.docs / "benchmarks.md", figures, "simulator.py")
 
 
 if __name__ == "__main__":
-    print(described("dcrauth", "joserfc"))
-    throughput()
-    starts()
+    main()

@@ -8,15 +8,19 @@ or ``dcrauth_isolated = true`` stands in pytest's settings.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
+
+try:
+    import fcntl
+except ImportError:  # Windows, where nobody can delete a file that another process has open
+    fcntl = None  # type: ignore[assignment]  # a module, on all other systems
 
 if TYPE_CHECKING:
     from dcrauth import TokenSource
@@ -26,10 +30,11 @@ if TYPE_CHECKING:
 _SETTING = _FIXTURE = "dcrauth_isolated"
 _VARIABLES = ("DCRAUTH_DATA_DIRECTORY", "DCRAUTH_STORE")
 """What says where the default store of this process and of its children is, whoever made the provider."""
+_PREFIX, _LOCK = "dcrauth-pytest-", "lock"
 
 
 class _Isolation:
-    """The folders that the default store has in one run of pytest; none is made before a store makes it.
+    """The folders that the default store has in one run of pytest; none is made before the first test that needs one.
 
     Parameters:
         always: whether every test gets one, or only those that use a fixture of ours.
@@ -37,13 +42,18 @@ class _Isolation:
 
     def __init__(self, *, always: bool) -> None:
         self.always = always
-        self._root = Path(tempfile.gettempdir(), f"dcrauth-pytest-{secrets.token_hex(8)}")
+        self._root: Path | None = None
+        self._lock: IO[bytes] | None = None
         self._count = 0
         self._folder: Path | None = None
 
     @contextmanager
     def new_folder(self) -> Iterator[Path]:
         """Have the default store use a folder of its own meanwhile."""
+        if self._root is None:
+            _tidy()
+            self._root = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            self._lock = _locked(self._root)
         before, variables = self._folder, {name: os.environ.get(name) for name in _VARIABLES}
         self._count += 1
         self._folder = self._root / str(self._count)
@@ -65,7 +75,39 @@ class _Isolation:
 
     def remove(self) -> None:
         """Remove all that was kept in the folders."""
-        shutil.rmtree(self._root, ignore_errors=True)
+        if self._lock is not None:
+            self._lock.close()
+        if self._root is not None:
+            shutil.rmtree(self._root, ignore_errors=True)
+
+
+def _locked(folder: Path) -> IO[bytes]:
+    """Lock a file in *folder* for as long as this process lives, however it ends."""
+    file = (folder / "new").open("xb")
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        os.rename(folder / "new", folder / _LOCK)  # so that nobody finds it before it is locked
+    return file
+
+
+def _tidy() -> None:
+    """Remove what runs of this user that were killed have left; what cannot be looked at is another user's."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if _is_dead(folder):
+                shutil.rmtree(folder)
+
+
+def _is_dead(folder: Path) -> bool:
+    """Whether the run that has made this folder is over."""
+    if fcntl is None:
+        (folder / "new").unlink()  # which fails while it is open
+        return True
+    with open(os.open(folder / _LOCK, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        if os.fstat(file.fileno()).st_uid != os.getuid():
+            return False
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which fails while it is locked
+        return True
 
 
 def _set(variables: Mapping[str, str | None]) -> None:

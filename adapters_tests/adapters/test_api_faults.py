@@ -20,6 +20,7 @@ from dcrauth.simulator import Behaviour, Fault, Simulator
 Make = Callable[..., TokenSource]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "the token is refused to hundreds of requests at once", "one token call, and each request is sent twice at most"
 )

@@ -22,8 +22,10 @@ from adapters_tests.common.clients import KINDS, App, Kind
 from adapters_tests.common.clock import ManualClock
 from dcrauth import (
     AdobePass,
+    ClientSecret,
     DCRAuthError,
     FileStore,
+    OAuthServer,
     Policy,
     RegistrationRejected,
     Rejected,
@@ -36,6 +38,24 @@ from dcrauth.simulator.http import Visit
 
 HOUR = 3600.0
 PATIENCE = 20.0
+
+
+@pytest.fixture(params=["AdobePass", pytest.param("OAuthServer", marks=pytest.mark.slow)])
+def provider(request: pytest.FixtureRequest, adobe: Simulator) -> AdobePass | OAuthServer:
+    """Each of the providers, at the same server."""
+    if request.param == "AdobePass":
+        return AdobePass(adobe.software_statement, base_url=adobe.url)
+    return OAuthServer(
+        registration_endpoint=f"{adobe.url}/o/client/register",
+        token_endpoint=f"{adobe.url}/o/client/token",
+        protects=[adobe.url],
+        software_statement=adobe.software_statement,
+        client_authentication=ClientSecret("post"),
+    )
+
+
+of_adobe_alone = pytest.mark.parametrize("provider", ["AdobePass"], indirect=True)
+"""What is the same for all providers, or only Adobe's."""
 
 
 def tokens_seen(simulator: Simulator) -> list[str | None]:
@@ -132,6 +152,7 @@ def test_renews_a_new_token_that_is_refused(
 
 
 @pytest.mark.fault("a 401 says that the end user has to log in", "the caller gets it as it is; no token call")
+@of_adobe_alone
 def test_passes_on_what_concerns_the_user(app: App, adobe: Simulator, api: str) -> None:
     """A 401 whose action is the user's authentication is handed over as it is, without a token call."""
     assert app.get(api).status == 200
@@ -205,6 +226,7 @@ def test_a_header_of_the_callers_wins(app: App, adobe: Simulator, api: str) -> N
     "its body is sent again byte for byte, or, as a stream, not at all: then the caller gets the 401",
 )
 @pytest.mark.parametrize(("kind", "body"), CASES, ids=lambda case: case.name)
+@of_adobe_alone
 def test_bodies_are_replayed_exactly_or_not_at_all(
     kind: Kind, body: Body, source: TokenSource, adobe: Simulator, api: str
 ) -> None:
@@ -375,6 +397,7 @@ def test_the_callers_cookies_survive_a_renewal(kind: Kind, source: TokenSource, 
     assert set(second.split("; ")) == {"mine=1", "AWSALB=one"}
 
 
+@of_adobe_alone
 def test_device_headers_go_where_they_belong(
     kind: Kind,
     make_source: Callable[..., TokenSource],

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import dcrauth
 from dcrauth.providers.settings import PROFILE, VARIABLES
 from dcrauth.stores.file import DIRECTORY_VARIABLE
 
@@ -28,9 +30,14 @@ class Ended:
 Run = Callable[..., Ended]
 
 
+def inherited() -> dict[str, str]:
+    """Return the environment for a command of this very package, wherever it is run, without settings."""
+    given = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    return given | {"PYTHONPATH": str(Path(dcrauth.__file__).parents[1])}
+
+
 def in_a_process(arguments: Sequence[object], **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, whose output is buffered as usual."""
     command = [sys.executable, "-m", "dcrauth", *map(str, arguments)]
-    given = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "timeout": 60} | options
-    return subprocess.run(command, env=given | options.pop("env", {}), check=False, **options)
+    return subprocess.run(command, env=inherited() | options.pop("env", {}), check=False, **options)

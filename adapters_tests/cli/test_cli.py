@@ -248,6 +248,7 @@ def test_a_folder_that_is_gone_is_a_sentence(run: Run, tmp_path: Path, monkeypat
     assert ended.err == "dcrauth: The system refuses what this takes: [Errno 2] No such file or directory\n"
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "the output of a command cannot be written: its disk is full, or nobody reads it any more",
     "a sentence on stderr, and a status that is not 0; what was written before, as an export, stays",

@@ -12,7 +12,7 @@ from shutil import which
 
 import pytest
 
-from adapters_tests.cli.running import NOT_INHERITED, Run
+from adapters_tests.cli.running import Run, inherited
 from dcrauth.cli.app import app
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.providers.settings import DEFAULTS, PROFILE, VARIABLES
@@ -42,7 +42,7 @@ def test_the_commands_of_the_page_run(number: int, tmp_path: Path) -> None:
     with Simulator() as adobe:
         (tmp_path / "statement.txt").write_text(adobe.software_statement)
         (tmp_path / "secret.txt").write_text("a secret\n")
-        given = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED} | {
+        given = inherited() | {
             "PATH": f"{program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "DCRAUTH_BASE_URL": adobe.url,
             "DCRAUTH_SOFTWARE_STATEMENT": "statement.txt",

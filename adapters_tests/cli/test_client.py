@@ -67,6 +67,25 @@ def test_moving_with_json(client: Run, tmp_path: Path) -> None:
     assert json.loads(moved.out) == {"written": 1, "present": 0, "kept": 0}
 
 
+def test_moving_through_a_pipe(client: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What export writes to a pipe is what it writes to a file, import reads it, and no terminal shows it."""
+    client("token")
+    client("export", tmp_path / "export")
+    piped = client("export", "-")
+    assert (piped.out, piped.err) == ((tmp_path / "export").read_text(), "")
+    moved = client("import", "-", "--store", tmp_path / "new", stdin=piped.out.encode())
+    assert moved.out.startswith("1 written")
+    cut = client("import", "-", "--store", tmp_path / "other", stdin=piped.out.encode()[:-3])
+    assert (cut.status, cut.err.count("\n")) == (ExitCode.USAGE, 1)
+    assert client("export", "-", "--json").status == ExitCode.USAGE
+    assert client("import", "-").status == ExitCode.USAGE
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert main(["export", "-"]) == ExitCode.USAGE
+    assert screen.getvalue() == ""
+
+
 @pytest.mark.parametrize(
     ("answer", "done"), [("y\n", True), ("YES\n", True), ("n\n", False), ("\n", False), ("", False)], ids=range(5)
 )

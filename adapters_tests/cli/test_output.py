@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from rich.text import Text
 
 from adapters_tests.cli.running import Run, in_a_process
 from adapters_tests.cli.test_cli import failing_output
@@ -143,11 +142,6 @@ def test_colours_are_for_terminals_and_those_who_ask(
     output.complain("it [red]went[/red] \x1b[1mwrong")
     begin = "\x1b[1;31mdcrauth:\x1b[0m" if coloured else "dcrauth:"
     assert stream.getvalue() == f"{begin} it [red]went[/red] \\x1b[1mwrong\n"
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
-    output.show(Text("good", "bold green"), "[red]data[/red]")
-    assert ("\x1b[" in sys.stdout.getvalue()) == coloured  # type: ignore[attr-defined]
-    assert "[red]data[/red]" in sys.stdout.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

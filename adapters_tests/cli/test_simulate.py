@@ -30,9 +30,10 @@ def test_it_is_told_to_stop_and_has_its_settings(tmp_path: Path, capsys: pytest.
     ended: list[int] = []
     running = threading.Thread(target=lambda: ended.append(main(["simulate", *arguments, "--seconds", "30"])))
     running.start()
-    lines: dict[str, str] = {}
-    while "page" not in lines:
-        lines |= dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    said = ""
+    while not re.search(r"^page .*\n", said, re.MULTILINE):
+        said += capsys.readouterr().out
+    lines = dict(line.split(maxsplit=1) for line in said.splitlines())
     url, trusted = lines["base_url"], str(authority)
     assert requests.get(f"{url}/staging/api/v2/REF30/profiles", timeout=20, verify=trusted).status_code == 418
     assert requests.post(f"{url}/control/stop", timeout=20, verify=trusted).status_code == 200
@@ -46,9 +47,10 @@ def test_it_is_told_to_stop_and_has_its_settings(tmp_path: Path, capsys: pytest.
         (["--settings", "no.toml"], "no.toml cannot be read: No such file or directory; name a TOML file"),
         (["--scenario", "no.toml"], "no.toml cannot be read"),
         (["--base-path", "x"], "'x' is no base path: it is empty, or begins with / and has no query"),
+        (["--port", "70000"], "a port is a number from 0 to 65535; take another one, or 0 for any that is free"),
         (["--authority", "no/where.pem"], "No such file or directory: 'no/where.pem'"),
     ],
-    ids=range(4),
+    ids=range(5),
 )
 def test_what_it_cannot_start_with_is_a_sentence(
     arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters_tests.cli.running import NOT_INHERITED, Run
+from adapters_tests.cli.running import Run, inherited
 from adapters_tests.common.clock import ManualClock
 from dcrauth import AccessToken, AdobePass, MemoryStore, ServerUnavailable, TokenSource
 from dcrauth.cli import access_token
@@ -133,8 +132,7 @@ def test_two_shells_and_a_program_share_one_client_and_one_token(tmp_path: Path)
     """Two shells that ask at once and a program that runs have one registration and one token, and go on so."""
     with Simulator() as adobe:
         (tmp_path / "statement.txt").write_text(adobe.software_statement)
-        given = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-        given |= {
+        given = inherited() | {
             "DCRAUTH_SOFTWARE_STATEMENT": str(tmp_path / "statement.txt"),
             "DCRAUTH_BASE_URL": adobe.url,
             "DCRAUTH_STORE": f"sqlite:{tmp_path}/client.db",

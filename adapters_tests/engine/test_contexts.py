@@ -273,14 +273,14 @@ def test_aiohttps_calls_are_made_in_the_callers_context(provider: AdobePass) -> 
     import aiohttp
 
     seen = list[tuple[str, str]]()
-    before = aiohttp.ClientSession.post
+    before = aiohttp.ClientSession.request
 
     def post(session: Any, *given: Any, **named: Any) -> Any:
         seen.append((request_id.get(), threading.current_thread().name))
         return before(session, *given, **named)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aiohttp.ClientSession, "post", post)
+        patch.setattr(aiohttp.ClientSession, "request", post)
         as_caller("a request", lambda: AiohttpTransport().send(provider.registration_request()))
     assert seen == [("a request", "dcrauth-aiohttp")]
 

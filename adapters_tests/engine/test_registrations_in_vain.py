@@ -389,7 +389,7 @@ def test_extras_that_are_too_much(make: Make, adobe: Simulator, tmp_path: Path, 
 
 
 BROKEN_PAIRS: dict[str, Any] = {
-    "an empty secret": {"client_secret": ""},
+    "a secret that is a number": {"client_secret": 5},
     "an empty id": {"client_id": ""},
     "a line break": {"client_secret": "b\n"},
     "half a character": {"client_id": "\ud800"},
@@ -415,10 +415,10 @@ def test_extras_that_are_no_json_are_left_out() -> None:
 
 
 class Generous(AdobePass):
-    """A provider that takes a client with an empty secret for credentials."""
+    """A provider that takes a client without an id for credentials."""
 
     def read_registration(self, response: Response) -> ClientCredentials | Problem:
-        return ClientCredentials(json.loads(response.body)["client_id"], "")
+        return ClientCredentials("", json.loads(response.body)["client_secret"])
 
 
 def test_a_provider_that_accepts_what_cannot_be_stored(make: Make, adobe: Simulator, time: ManualClock) -> None:

@@ -79,6 +79,7 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
         secure_url(f"https://{host}", "base_url")
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_a_prefix_never_matches_another_origin(rest: str) -> None:
     """Whatever follows the prefix of an origin, the URL is of that origin."""

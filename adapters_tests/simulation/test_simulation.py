@@ -47,7 +47,7 @@ def test_every_invariant_holds(first: int) -> None:
             pytest.fail(f"{report}\nreplay with: python -m adapters_tests.simulation {seed}", pytrace=False)
 
 
-@pytest.mark.parametrize("seed", [1, 8, 16, 50])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(each, marks=pytest.mark.slow) for each in (8, 16, 50))])
 def test_a_seed_is_replayed_exactly(seed: int) -> None:
     """The same seed gives the same trace again, in this process and in others, however those hash strings."""
     folder = Path(__file__).parents[2]

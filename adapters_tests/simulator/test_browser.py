@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +16,18 @@ from adapters_tests.simulator.browser import busy, chromium, running
 from adapters_tests.simulator.calling import call, control, token
 from adapters_tests.simulator.described import Caller
 from adapters_tests.simulator.oauth_calling import registered
-from dcrauth.simulator import Behaviour, Fault, OAuthSimulator, Scenario, Simulator, Step
+from dcrauth.simulator import (
+    Behaviour,
+    Fault,
+    Mvpd,
+    OAuthSimulator,
+    Scenario,
+    ServiceProvider,
+    Simulator,
+    Step,
+    User,
+    World,
+)
 
 if "DCRAUTH_BROWSER" not in os.environ:  # where it is set, what is missing is a failure
     pytest.importorskip("playwright", reason="the browser's client is not installed: pip install playwright")
@@ -137,26 +149,32 @@ NASTY = (
     "\"'><script>alert(2)</script>",
     "javascript:alert(3)",
     "</pre><svg onload=alert(4)>",
+    "one\n\ndata: {}\r\ntwo <b>three</b>",
 )
 
 
-def test_what_a_client_sends_is_text(page: Any, adobe: Simulator) -> None:
-    """Markup in paths, queries, headers, bodies, names of applications and scenarios is shown as it came."""
+def test_what_a_client_sends_is_text(page: Any, adobe: Simulator, caller: Caller) -> None:
+    """Markup and line ends in paths, headers, bodies and names of applications, MVPDs, scenarios are shown as text."""
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     before = page.locator("img, svg, script").count()
     for text in NASTY:
         requests.get(
             f"{adobe.url}/api/v2/{text}/profiles/line%0aend?{quote(text)}",
-            headers={"AP-Device-Identifier": text, "X-Device-Info": text, "X-Forwarded-For": text},
+            headers=dict.fromkeys(("AP-Device-Identifier", "X-Device-Info", "X-Forwarded-For"), " ".join(text.split())),
             timeout=20,
         )
         adobe.statement(text)
+        world = World(mvpds=(Mvpd(id=text, display_name=text),), users=(User(name=text),))
+        adobe.world = replace(world, service_providers=(ServiceProvider(id="REF30", mvpds=(text,)),))
+        session = caller.start(mvpd=text)
+        adobe.log_in(session["code"], text)
         adobe.play(Scenario(text, (Step(fault=Fault(status=500, body=text.encode()), last_call=1),)))
         requests.post(f"{adobe.url}/api/v2/REF30/echo", json={text: text}, timeout=20)
         row(page, quote(text, safe="/:;'()=*!")).first.wait_for()
         page.get_by_text(f"scenario: {text}").wait_for()
         page.get_by_role("cell", name=text).first.wait_for()
+        section(page, "Profiles").get_by_role("cell", name=text).first.wait_for()
     for summary in page.locator("#calls summary").all():
         summary.click()
     page.locator(".wire", has_text=f"ap-device-identifier: {NASTY[0]}").first.wait_for()
@@ -196,6 +214,41 @@ def test_every_control_has_a_name_and_is_reached_by_keyboard(page: Any, adobe: S
         page.keyboard.press("Tab")
         reached |= {page.evaluate("() => document.activeElement?.dataset.at ?? ''")}
     assert len(reached - {""}) == wanted
+
+
+def test_everything_is_done_by_keyboard(page: Any, adobe: Simulator) -> None:
+    """A fault is chosen and injected, a button pressed and a call opened with keys alone, while calls come in."""
+    value = token(adobe)
+    adobe.environment("staging")
+    row(page, "/o/client/token").wait_for()
+    page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0); }")
+
+    def go_to(control: Any) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if control.evaluate("(each) => each === document.activeElement"):
+                return
+        raise AssertionError(f"Tab does not reach {control}")
+
+    go_to(page.get_by_label("What happens"))
+    page.keyboard.press("ArrowDown")
+    go_to(page.get_by_label("How often"))
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.get_by_text("Waiting to go wrong: api: 500, 2 times").wait_for()
+    assert [call(adobe, value) for _ in range(3)] == [500, 500, 200]
+    go_to(page.get_by_label("Environment"))
+    page.keyboard.press("s")
+    call(adobe, value)
+    row(page, "200").nth(1).wait_for()
+    assert page.get_by_label("Environment").input_value() == "staging"
+    go_to(page.get_by_role("button", name="Revoke the statement"))
+    page.keyboard.press("Space")
+    page.get_by_text("Done: Revoke the statement").wait_for()
+    assert [each.revoked for each in adobe.environment("staging")._registry._applications.values()] == [True]
+    go_to(row(page, "500").first.locator("summary"))
+    page.keyboard.press("Enter")
+    page.get_by_text("HTTP 500").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -75,6 +76,26 @@ def test_orders_do_what_methods_do() -> None:
         assert told(adobe, "statement") == {"software_statement": adobe.software_statement}
 
 
+def test_calls_are_asked_for_as_in_python() -> None:
+    """The filters of `Calls.only` are the query's: endpoint, method, path with its wildcards, status, environment."""
+    with Simulator(environments=["staging"]) as adobe:
+        token(adobe)
+        call(adobe)
+        call(adobe.environment("staging"), path="/api/v2/REF30/profiles")
+        asked = {
+            "endpoint=api": [3, 4],
+            "status=401&environment=staging": [4],
+            "method=POST&after=1": [2],
+            "path=/api/*/conf?guration": [3],
+            "number=2": [2],
+        }
+        found = {
+            query: [each["number"] for each in told(adobe, f"calls?{quote(query, safe='=&/*')}")["calls"]]
+            for query in asked
+        }
+        assert found == asked
+
+
 @pytest.mark.parametrize(
     ("order", "fields", "told"),
     [
@@ -85,10 +106,10 @@ def test_orders_do_what_methods_do() -> None:
         ("inject", {"endpoint": "api", "fault": {}, "times": 0}, "at least 1"),
         ("behaviour", {"colour": "red"}, "has no 'colour'"),
         ("behaviour", {"token_delay": "long"}, "must be a number"),
-        ("advance", {"seconds": -1}, "0 seconds or more"),
+        ("advance", {"seconds": -1}, "seconds must be from 0 to 1e+10, not -1"),
         ("advance", {"seconds": True}, "must be a number"),
-        ("wait", {"counts": {"apis": 1}}, "no count 'apis'"),
-        ("wait", {"counts": {"api": "1"}}, "whole number"),
+        ("wait", {"counts": {"apis": 1}}, "counts has no 'apis'; there is register, token, api"),
+        ("wait", {"counts": {"api": "1"}}, "api of counts is '1', and must be a whole number"),
         ("revoke-statement", {"sub": "nobody"}, "no application 'nobody'"),
         ("expire-tokens", {"environment": "O O"}, "no name of an environment"),
         ("play", {"name": "none", "step": []}, "at least one step"),
@@ -111,8 +132,10 @@ def test_a_wrong_order_is_a_sentence(order: str, fields: dict[str, Any], told: s
 def test_what_is_asked_for_wrongly_is_a_sentence() -> None:
     """A number that is none, an authority that is not there, a method that is not known: 400, and why."""
     with Simulator() as adobe:
-        assert "is the number of a call, not 'x'" in told(adobe, "calls?number=x")["error"]
-        assert "not started with one" in told(adobe, "authority")["error"]
+        assert "number must be a whole number, such as 200, not 'x'" in told(adobe, "calls?number=x")["error"]
+        assert "by 'endpont'; there is number, after, status, endpoint" in told(adobe, "calls?endpont=api")["error"]
+        assert "endpoint is 'apis', and must be \"register\" or" in told(adobe, "calls?endpoint=apis")["error"]
+        assert "not started with tls" in told(adobe, "authority")["error"]
         assert requests.delete(f"{adobe.url}/control/counts", timeout=20).status_code == 400
         assert requests.post(f"{adobe.url}/control/stop/", timeout=20).status_code == 400
 

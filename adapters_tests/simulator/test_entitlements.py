@@ -12,6 +12,7 @@ import requests
 
 from adapters_tests.common.clock import ManualClock
 from adapters_tests.simulator.described import Caller
+from dcrauth.errors import ConfigurationError
 from dcrauth.simulator import Behaviour, Mvpd, Resource, ServiceProvider, Simulator, User, World
 
 
@@ -87,7 +88,7 @@ def test_a_code_ends(adobe: Simulator, caller: Caller, time: ManualClock) -> Non
     for method, path in (("GET", f"sessions/{code}"), ("POST", f"sessions/{code}"), ("GET", f"profiles/code/{code}")):
         response = caller.send(method, f"REF30/{path}", data={"mvpd": "Dish"} if method == "POST" else None)
         assert (response.status_code, response.json()["code"]) == (400, "invalid_authentication_session")
-    with pytest.raises(ValueError, match="its time is over"):
+    with pytest.raises(ConfigurationError, match="its time is over"):
         adobe.log_in(code, "alice")
 
 

@@ -30,12 +30,18 @@ def updates(adobe: Simulator, answer: requests.Response) -> Iterator[dict[str, A
             assert line in {b"", b":"}
 
 
-def listening(adobe: Simulator) -> socket.socket:
-    """A reader of events that has asked for them."""
+def asking(adobe: Simulator, method: str, name: str, body: str = "") -> socket.socket:
+    """A connection on which a control has been asked for, and no answer is read."""
     address = urlsplit(adobe.url)
     connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=20)
-    connection.sendall(b"GET /control/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    head = f"{method} /control/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection.sendall(f"{head}{body}".encode())
     return connection
+
+
+def listening(adobe: Simulator) -> socket.socket:
+    """A reader of events that has asked for them."""
+    return asking(adobe, "GET", "events")
 
 
 def test_what_happens_is_told() -> None:
@@ -55,6 +61,11 @@ def test_what_happens_is_told() -> None:
         ]
         control(adobe, "behaviour", throttle="once")
         assert next(each for each in told if "state" in each)["state"]["behaviour"]["throttle"] == "once"
+        with adobe._changed:  # nobody looks between the two
+            adobe.reset_counts()
+            adobe._run.record.add(Call("GET", "/later", "", {}, b""), Reply(200), 0.0)
+        fresh = next(each for each in told if each.get("fresh"))
+        assert [each["path"] for each in fresh["calls"]] == ["/later"]
         adobe.reset()
         assert next(each for each in told if each.get("fresh"))["state"]["counts"]["token"] == 0
         assert call(adobe, value) == 401
@@ -75,13 +86,17 @@ def test_no_value_can_forge_an_event() -> None:
 
 @pytest.mark.slow
 def test_readers_keep_nothing_alive() -> None:
-    """20 readers, some of which never read, and 100 000 calls: the simulator stops, no thread or socket is left."""
+    """20 readers, none of which reads, and 100 000 calls: memory is flat, it stops, no thread or socket is left."""
     before = set(threading.enumerate())
     adobe = Simulator().start()
     readers = [listening(adobe) for _ in range(20)]
     record, call_, reply = adobe._run.record, Call("GET", "/x" * 500, "", {}, b""), Reply(200)
-    for _ in range(100_000):
-        record.add(call_, reply, 0.0)
+    first, held = sys.getallocatedblocks(), []
+    for _ in range(5):
+        for _ in range(20_000):
+            record.add(call_, reply, 0.0)
+        held.append(sys.getallocatedblocks() - first)
+    assert max(held) < 1.5 * held[0], held
     assert len(adobe.calls) == 10_000  # that is all that is kept, for all readers together
     server = adobe._server
     adobe.stop()
@@ -95,9 +110,10 @@ def test_readers_keep_nothing_alive() -> None:
 
 
 def test_stopping_does_not_wait_for_what_waits() -> None:
-    """A call that is to be answered in a minute, and a reader of events, do not keep the simulator from stopping."""
+    """A call that is to be answered in a minute, and readers of events and counts, do not keep it from stopping."""
     before = set(threading.enumerate())
     adobe = Simulator().start()
+    counting = asking(adobe, "POST", "wait", '{"counts": {"token": 1}, "timeout": 30}')
     control(adobe, "inject", endpoint="api", fault={"delay": 60})
     reader, waiting = listening(adobe), threading.Thread(target=_fails, args=(adobe,))
     waiting.start()
@@ -106,6 +122,7 @@ def test_stopping_does_not_wait_for_what_waits() -> None:
     waiting.join(20)
     assert set(threading.enumerate()) <= before
     reader.close()
+    counting.close()
 
 
 def test_what_is_being_answered_is_waited_for() -> None:

@@ -118,6 +118,16 @@ def test_orders_do_what_methods_do(oauth: OAuthSimulator) -> None:
     assert oauth.behaviour == OAuthBehaviour()
 
 
+def test_calls_are_asked_for_by_every_endpoint(oauth: OAuthSimulator) -> None:
+    """Calls of documents and of management are found by their endpoint, in Python and over HTTP."""
+    requests.get(f"{oauth.url}/.well-known/openid-configuration", timeout=20)
+    registered(oauth).manage("GET")
+    for endpoint in ("discovery", "manage"):
+        found = told(oauth, f"calls?endpoint={endpoint}")["calls"]
+        assert [each["number"] for each in found] == [oauth.calls.one(endpoint).number]
+    assert "there is number, after, status" in told(oauth, "calls?odd=1")["error"]
+
+
 def test_orders_that_concern_all(oauth: OAuthSimulator) -> None:
     """Tokens, secrets, registration tokens and clients of everybody are ended by an order each."""
     client = registered(oauth)
@@ -152,7 +162,7 @@ def test_orders_that_concern_all(oauth: OAuthSimulator) -> None:
         ("client-certificate", {}, "need OAuthSimulator(tls=True)"),
         ("play", {"name": "x", "step": [{"do": "expire-profiles"}]}, "This simulator has nothing called"),
         ("expire-profiles", {}, "there is no control 'expire-profiles' to POST"),
-        ("wait", {"counts": {"odd": 1}}, "there is no count 'odd'; there is register"),
+        ("wait", {"counts": {"odd": 1}}, "counts has no 'odd'; there is register"),
     ],
     ids=range(12),
 )

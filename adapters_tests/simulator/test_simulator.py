@@ -20,6 +20,7 @@ import trustme
 
 from adapters_tests.common.clock import ManualClock
 from adapters_tests.common.secrets import jwt
+from dcrauth.errors import ConfigurationError
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
 Token = Callable[..., requests.Response]
@@ -327,9 +328,9 @@ def test_faults_are_used_up_in_order(adobe: Simulator) -> None:
     assert [call(adobe, None).status_code for _ in range(3)] == [503] * 3
     adobe.clear_faults()
     assert call(adobe, None).status_code == 401
-    with pytest.raises(ValueError, match="no endpoint 'apis'"):
+    with pytest.raises(ConfigurationError, match="no endpoint 'apis'"):
         adobe.inject("apis", Fault())
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ConfigurationError, match="at least 1"):
         adobe.inject("api", Fault(), times=0)
 
 

@@ -424,6 +424,7 @@ def _rotating_or_counting(store: Store, number: int, directory: Path) -> int:
     return count_up(EncryptedStore(inner, keys=[OLD, NEW] if number == 1 else [NEW, OLD]), number, 50)
 
 
+@pytest.mark.slow
 def test_rotation_loses_no_replacement(tmp_path: Path) -> None:
     """While processes raise a counter, one of them under the old key yet, others rotate back and forth: all counts."""
     inner = FileStore(tmp_path / "store")

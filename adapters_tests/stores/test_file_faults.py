@@ -253,6 +253,7 @@ def faults(bench: Bench, prepare: Callable[[FileStore], object]) -> list[tuple[s
     return list(listed(bench.disk.calls))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "the disk fails before a registration",
     "no registration while credentials cannot be kept; afterwards one client is in use",
@@ -290,6 +291,7 @@ def can_write(store: FileStore) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "the disk fails in a store that holds credentials",
     "no registration; the same credentials are used afterwards",

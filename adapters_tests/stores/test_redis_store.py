@@ -619,6 +619,7 @@ def _add_all(url: str, number: int, barrier: Any, results: Any) -> None:
         os.chdir("/")
 
 
+@pytest.mark.slow
 def test_two_hosts_agree(server: RedisServer) -> None:
     """Of two processes that share nothing but the server exactly one adds each record, and both read the same."""
     context = multiprocessing.get_context("spawn")
@@ -700,6 +701,7 @@ def test_a_claim_is_mistaken_for_no_other(server: RedisServer, monkeypatch: pyte
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.fault("the holder of a lock in Redis is killed", "the lock is free when its lease ends")
 def test_a_killed_holder_is_outlived(server: RedisServer) -> None:
     """The lock of a process that was killed is free when its lease ends."""
@@ -821,6 +823,7 @@ def test_a_user_without_scripts_is_unhealthy(server: RedisServer) -> None:
         RedisStore(f"redis://limited:secret@127.0.0.1:{server.port}").healthcheck()
 
 
+@pytest.mark.slow
 def test_replicas_are_waited_for(server: RedisServer, tmp_path: Path) -> None:
     """With replicas=1 a write counts once a replica has it; without one it is kept, and an error says so."""
     with RedisServer(tmp_path / "replica", replica_of=server) as replica:

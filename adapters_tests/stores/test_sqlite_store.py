@@ -960,6 +960,7 @@ def test_a_store_that_is_dropped_closes_its_file(path: Path) -> None:
     assert not path.with_name("records.db-wal").exists()
 
 
+@pytest.mark.slow
 def test_it_does_not_read_everything(store: SQLiteStore) -> None:
     """Keys are read a page at a time, and the store can be used while somebody reads them."""
     for number in range(2500):

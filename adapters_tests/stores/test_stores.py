@@ -383,6 +383,7 @@ def test_a_child_that_leaves_an_inherited_lock_frees_nothing(kind: Any, tmp_path
     assert is_free_elsewhere(store, "key")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["of", "taken"])
 @ON_DISK
 def test_an_interrupt_leaves_no_lock_taken(

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -309,6 +311,58 @@ def test_all(dcrauth_isolated):
     assert not default_store(Path.home()).exists()
 
 
+KILLED = """
+import time
+from pathlib import Path
+
+def test_it(dcrauth_isolated):
+    dcrauth_isolated.mkdir()
+    (dcrauth_isolated / "kept").touch()
+    Path("{name}.txt").write_text(str(dcrauth_isolated.parent))
+    time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_what_a_killed_run_leaves_is_removed_by_the_next(
+    suite: Suite, pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders of runs that are over go, however they ended; those of runs that live, and what is not ours, stay."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    foreign = tmp_path / "dcrauth-pytest-of-somebody"
+    foreign.mkdir()
+    with _sleeping(pytester, "dead") as dead, _sleeping(pytester, "alive") as alive:
+        left, kept = ((pytester.path / f"{name}.txt").read_text() for name in ("dead", "alive"))
+        dead.kill()
+        dead.wait(20)
+        assert (Path(left) / "1" / "kept").exists()
+        suite("def test_it(dcrauth_isolated): ...", passed=1)
+        assert [each for each in (left, kept, str(foreign)) if Path(each).exists()] == [kept, str(foreign)]
+        suite("def test_it(): ...", passed=1)
+        alive.kill()
+        alive.wait(20)
+        suite("def test_it(): ...", passed=1)
+        assert Path(kept).exists()  # a run without our fixtures looks for nothing
+
+
+@contextmanager
+def _sleeping(pytester: pytest.Pytester, name: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A run whose only test has begun and does not end by itself."""
+    path = pytester.path / f"sleeping_{name}.py"
+    path.write_text(KILLED.replace("{name}", name))
+    command = [sys.executable, "-m", "pytest", "-p", "_dcrauth_pytest", "-p", "no:cacheprovider", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=pytester.path) as process:
+        try:
+            written = path.with_name(f"{name}.txt")
+            while not written.exists() or not written.read_text():
+                assert process.poll() is None
+                time.sleep(0.02)
+            yield process
+        finally:
+            process.kill()
+
+
 def test_a_store_that_the_developer_has_set_is_left_alone(
     suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,9 +387,10 @@ def test_not_isolated():
 def test_a_suite_of_others_is_left_alone(suite: Suite, pytester: pytest.Pytester, tmp_path: Path) -> None:
     """Tests that use nothing of ours get no variable, no folder, no thread and no module of ours."""
     code = """
-import os, sys, tempfile, threading
+import os, pytest, sys, tempfile, threading
 
-def test_it():
+@pytest.mark.parametrize("_", range(200))
+def test_it(_):
     assert "DCRAUTH_DATA_DIRECTORY" not in os.environ
     assert not [name for name in os.listdir(tempfile.gettempdir()) if "dcrauth" in name]
     assert threading.active_count() == 1
@@ -346,7 +401,7 @@ def test_it():
         patch.setenv("TMPDIR", str(temporary))
         pytester.makepyfile(test_application=code)
         alone = pytester.runpytest_subprocess("-p", "_dcrauth_pytest", "-W", "error")  # this process has other threads
-        alone.assert_outcomes(passed=1)
+        alone.assert_outcomes(passed=200)
         planned = pytester.runpytest_inprocess("-p", "_dcrauth_pytest", "--setup-plan")
     assert "dcrauth" not in planned.stdout.str().lower().replace("_dcrauth_pytest", "")
     assert not list(temporary.iterdir())

@@ -103,6 +103,7 @@ def test_more_workers_have_more_connections(make_transport: Any) -> None:
         set_workers(WORKERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["drips", "stalls"])
 def test_calls_that_are_cut_off_take_no_place(make_transport: Any, how: str) -> None:
     """After 500 calls that ran out of time, on connections new and kept, 64 at once have their answers."""

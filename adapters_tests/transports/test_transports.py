@@ -30,7 +30,7 @@ from requests.utils import select_proxy
 
 from dcrauth import AdobePass, ConfigurationError, MemoryStore, ServerUnavailable, TokenSource, Unavailable
 from dcrauth.providers.protocol import Request
-from dcrauth.simulator import Behaviour, Fault, Simulator
+from dcrauth.simulator import Behaviour, Fault, OAuthSimulator, Simulator
 from dcrauth.transports import default_transport
 from dcrauth.transports._tls import KeptContexts
 from dcrauth.transports.aiohttp import AiohttpTransport
@@ -97,6 +97,17 @@ class Raw:
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_a_request_has_its_method(kind: Any, method: str) -> None:
+    """A client is read, changed and deleted with the methods for that; without a body, none is sent."""
+    body = CANARY if method == "PUT" else b""
+    with OAuthSimulator() as server:
+        request = Request(f"{server.url}/x", {"Content-Type": "text/plain"}, body, endpoint=server.url, method=method)
+        kind().send(request)
+        (call,) = server.calls
+    assert (call.method, call.body) == (method, body)
 
 
 def test_request_and_answer_arrive_as_they_are(kind: Any, adobe: Simulator) -> None:

@@ -131,6 +131,7 @@ TABLE = [
     Taking(adobe, "token_request"),
     Taking(for_device, "device_info", ("none",)),
     Taking(for_device, "forwarded_for", ("none", "text")),
+    Taking(AdobePass.from_environment, "profile", ("none",)),
     Taking(SoftwareStatement, "text"),
     Taking(SoftwareStatement.of, "source"),
     Taking(DeviceInfo, "extra", ("mapping",)),

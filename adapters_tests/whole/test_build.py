@@ -127,6 +127,7 @@ def test_the_metadata_say_what_it_is(wheel: zipfile.ZipFile) -> None:
     entries = wheel.read(name.replace("METADATA", "entry_points.txt")).decode()
     assert "dcrauth = dcrauth.cli.commands:main" in entries
     assert "dcrauth = _dcrauth_pytest" in entries
+    assert "dcrauth = _dcrauth_httpie:DCRAuthPlugin" in entries
 
 
 @pytest.mark.parametrize("check", [("twine", "check", "--strict"), ("check_wheel_contents",)], ids=lambda each: each[0])

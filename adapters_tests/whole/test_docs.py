@@ -15,7 +15,7 @@ import dcrauth
 from adapters_tests.common.world import STATEMENT
 from adapters_tests.engine.test_transfer import filled
 from adapters_tests.whole import fault_table, flow_picture, house_picture
-from dcrauth import FileStore, events
+from dcrauth import FileStore, errors, events
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -59,6 +59,15 @@ def test_the_reference_knows_every_name() -> None:
     assert not {name for name in names if f"`{name}" not in text and f".{name}`" not in text}
 
 
+def test_the_reference_knows_every_error() -> None:
+    """Each error and warning that users can meet is in the reference."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
+    names = {each.__name__ for each in classes if each.__module__ == errors.__name__}
+    assert len(names) > 10
+    assert not {name for name in names if f"`{name}`" not in text}
+
+
 def test_the_table_of_faults_is_up_to_date() -> None:
     """The table in docs/reliability.md is what the tests make; if not: python -m adapters_tests.whole.fault_table."""
     text = fault_table.PAGE.read_text(encoding="utf-8")
@@ -69,6 +78,19 @@ def test_the_pictures_of_the_house_are_up_to_date() -> None:
     """The pictures of docs/architecture.md are as imports make them: python -m adapters_tests.whole.house_picture."""
     drawn = house_picture.pictures()
     assert {path: path.read_text(encoding="utf-8") for path in drawn} == drawn
+
+
+def test_what_goes_wrong_elsewhere_has_its_tests() -> None:
+    """Each row of the table in docs/oauth-servers.md names a test that there is."""
+    page = (ROOT / "docs" / "oauth-servers.md").read_text(encoding="utf-8")
+    named = re.findall(r"\| `(test_\w+)` \|$", page, re.MULTILINE)
+    there = {
+        name
+        for path in (ROOT / "adapters_tests").rglob("test_*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    assert len(named) == 18
+    assert not set(named) - there
 
 
 def test_the_picture_of_the_flow_is_up_to_date() -> None:

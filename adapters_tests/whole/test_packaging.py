@@ -35,10 +35,10 @@ def test_each_adapter_exports_one_name(library: str) -> None:
 
 def test_the_version_is_the_packages() -> None:
     """The version is that of the installed distribution, and is sent as part of the user agent."""
-    from dcrauth.providers.adobe.adobe_pass import _USER_AGENT
+    from dcrauth.providers.answer_fields import USER_AGENT
 
     assert version("dcrauth") == dcrauth.__version__
-    assert f"dcrauth/{dcrauth.__version__}" == _USER_AGENT
+    assert f"dcrauth/{dcrauth.__version__}" == USER_AGENT
 
 
 def test_the_version_stands_once() -> None:

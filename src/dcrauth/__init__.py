@@ -2,7 +2,8 @@
 
 The adapters are modules of their own, named after the library they attach to: ``dcrauth.requests``, ``dcrauth.httpx``,
 ``dcrauth.httpx2`` and ``dcrauth.aiohttp``. Each exports ``DCRAuth``. Importing ``dcrauth`` imports none of them.
-Stores are imported when they are first named: some need more than the package itself.
+Stores, and what is for servers other than Adobe's, are imported when they are first named: some need more than the
+package itself.
 """
 
 import importlib
@@ -48,6 +49,11 @@ from dcrauth.stores.memory import MemoryStore
 from dcrauth.transports import Transport
 
 if TYPE_CHECKING:
+    from dcrauth.providers.oauth.client_authentication import ClientSecret as ClientSecret
+    from dcrauth.providers.oauth.client_authentication import ClientSecretJWT as ClientSecretJWT
+    from dcrauth.providers.oauth.client_authentication import MutualTLS as MutualTLS
+    from dcrauth.providers.oauth.client_authentication import PrivateKeyJWT as PrivateKeyJWT
+    from dcrauth.providers.oauth.oauth_server import OAuthServer as OAuthServer
     from dcrauth.stores.by_url import open_store as open_store
     from dcrauth.stores.encrypted import EncryptedStore as EncryptedStore
     from dcrauth.stores.file import FileStore as FileStore
@@ -58,6 +64,8 @@ __all__ = [
     "AccessToken",
     "AdobePass",
     "ClientCredentials",
+    "ClientSecret",
+    "ClientSecretJWT",
     "Clock",
     "ConfigurationError",
     "CredentialsRejected",
@@ -70,7 +78,10 @@ __all__ = [
     "InsecureStore",
     "InstanceRefused",
     "MemoryStore",
+    "MutualTLS",
+    "OAuthServer",
     "Policy",
+    "PrivateKeyJWT",
     "Provider",
     "RegistrationRejected",
     "RegistrationsLimited",
@@ -96,13 +107,19 @@ __all__ = [
     "set_workers",
 ]
 
+_AUTHENTICATION = "dcrauth.providers.oauth.client_authentication"
 _LATER = {
-    "EncryptedStore": "encrypted",
-    "FileStore": "file",
-    "RedisStore": "redis",
-    "SQLStore": "sql",
-    "SQLiteStore": "sqlite",
-    "open_store": "by_url",
+    "ClientSecret": _AUTHENTICATION,
+    "ClientSecretJWT": _AUTHENTICATION,
+    "EncryptedStore": "dcrauth.stores.encrypted",
+    "FileStore": "dcrauth.stores.file",
+    "MutualTLS": _AUTHENTICATION,
+    "OAuthServer": "dcrauth.providers.oauth.oauth_server",
+    "PrivateKeyJWT": _AUTHENTICATION,
+    "RedisStore": "dcrauth.stores.redis",
+    "SQLStore": "dcrauth.stores.sql",
+    "SQLiteStore": "dcrauth.stores.sqlite",
+    "open_store": "dcrauth.stores.by_url",
 }
 """Where names come from that are not imported along; those that need an extra or sqlite3 are not in ``__all__``."""
 
@@ -110,4 +127,4 @@ _LATER = {
 def __getattr__(name: str) -> object:
     if name not in _LATER:
         raise AttributeError(f"module 'dcrauth' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"dcrauth.stores.{_LATER[name]}"), name)
+    return getattr(importlib.import_module(_LATER[name]), name)

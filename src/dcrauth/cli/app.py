@@ -96,7 +96,9 @@ def _export(
     settings: CommandSettings,
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", callback=filled, help="A new file; it will hold secrets in plain text."),
+        typer.Argument(
+            metavar="FILE", callback=filled, help="A new file, which will hold secrets in plain text; - for a pipe."
+        ),
     ],
     as_json: Json = False,
 ) -> int:
@@ -109,7 +111,8 @@ def _export(
 def _import(
     settings: CommandSettings,
     file: Annotated[
-        str | None, typer.Argument(metavar="FILE", callback=filled, help="What dcrauth export wrote.")
+        str | None,
+        typer.Argument(metavar="FILE", callback=filled, help="What dcrauth export wrote; - for standard input."),
     ] = None,
     client_id: Annotated[
         str | None, text_option("client-id", "One client; its secret is read from standard input.", "ID")

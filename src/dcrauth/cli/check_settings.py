@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from dcrauth.errors import ConfigurationError, DCRAuthError
-from dcrauth.providers.adobe.adobe_pass import ENVIRONMENTS, Environment
+from dcrauth.providers.adobe.adobe_pass import ENVIRONMENTS, AdobePass, Environment
 from dcrauth.providers.origins import secure_url
-from dcrauth.providers.protocol import Provider
 from dcrauth.providers.software_statement import SoftwareStatement
 from dcrauth.stores import Store
 from dcrauth.transports import default_transport
@@ -38,7 +37,7 @@ class CheckSettings:
     """
 
     statement: SoftwareStatement | DCRAuthError
-    provider: Provider | DCRAuthError
+    provider: AdobePass | DCRAuthError
     urls: Sequence[str] | DCRAuthError
     store: Store | DCRAuthError
     transport: Any
@@ -50,7 +49,7 @@ class CheckSettings:
 
 def gathered(
     statement: str | None,
-    provider: Callable[[SoftwareStatement], Provider],
+    provider: Callable[[SoftwareStatement], AdobePass],
     store: Callable[[], Store],
     *,
     environment: Environment = "release-production",

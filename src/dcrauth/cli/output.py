@@ -1,6 +1,6 @@
 """What the commands say, on outputs that may be full, closed, or without the characters for it.
 
-Three kinds of output: lines for people (`say`, `show`), what programs read (`write_line`, `write_json`), which goes out
+Three kinds of output: lines for people (`say`), what programs read (`write_line`, `write_json`), which goes out
 byte for byte, and what is wrong (`complain`).
 """
 
@@ -11,12 +11,9 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from dcrauth.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 _LONG = re.compile(r"[^\s/\\]{101,}")
 _BEGINNING = 20
@@ -59,31 +56,6 @@ def write_json(value: Any) -> None:
         ConfigurationError: the standard output cannot be written to.
     """
     write_line(json.dumps(value))
-
-
-def show(*what: "RenderableType") -> None:
-    """Show tables and texts of rich to people; never what comes from elsewhere as a plain `str`, but as a `Text`.
-
-    Raises:
-        ConfigurationError: the standard output cannot be written to.
-    """
-    from rich.console import Console  # noqa: PLC0415  # in an extra
-
-    buffer = io.StringIO()
-    coloured = is_coloured(sys.stdout)
-    console = Console(
-        file=buffer,
-        force_terminal=coloured,
-        color_system="standard" if coloured else None,
-        width=_width(),
-        markup=False,
-        highlight=False,
-        emoji=False,
-        safe_box=not _has_boxes(sys.stdout),
-    )
-    for each in what:
-        console.print(each)
-    write_line("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
 
 
 def complain(text: str) -> None:
@@ -149,20 +121,6 @@ def _tell(line: str) -> None:
 
 def _name(stream: TextIO | None) -> str:
     return f"{_RED}dcrauth:{_PLAIN}" if is_coloured(stream) else "dcrauth:"
-
-
-def _width() -> int:
-    """The columns of the terminal; 80 where nobody knows."""
-    from shutil import get_terminal_size  # noqa: PLC0415  # only tables ask for it
-
-    return max(get_terminal_size((80, 24)).columns, 40)
-
-
-def _has_boxes(stream: TextIO | None) -> bool:
-    with suppress(LookupError, UnicodeEncodeError):
-        "─│…".encode(getattr(stream, "encoding", None) or "ascii")
-        return True
-    return False
 
 
 def _drop_the_rest() -> None:

@@ -76,7 +76,7 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
 def _add_export(parser: argparse.ArgumentParser) -> None:
     _add_store(parser)
     parser.add_argument(
-        "file", metavar="FILE", type=_text, help="a file that does not exist yet; it will hold secrets in plain text"
+        "file", metavar="FILE", type=_text, help="a new file, which will hold secrets in plain text; - for a pipe"
     )
     parser.set_defaults(act=_export)
 
@@ -87,7 +87,9 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--client-id", metavar="ID", type=_text, help="one client; its secret is read from stdin")
     for name in ("software-statement", "environment", "base-url", "instance"):
         parser.add_argument(f"--{name}", type=_text, help="of which identity the client is, with --client-id")
-    parser.add_argument("file", metavar="FILE", nargs="?", type=_text, help="what dcrauth export wrote")
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", type=_text, help="what dcrauth export wrote; - for standard input"
+    )
     parser.set_defaults(act=_import)
 
 

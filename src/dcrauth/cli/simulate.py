@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
@@ -13,17 +13,15 @@ from dcrauth.cli.output import say, write_json
 if TYPE_CHECKING:
     from dcrauth.simulator import OAuthSimulator, Simulator
 
-_FACTS = {
-    "Simulator": ("url", "software_statement"),
-    "OAuthSimulator": (
-        "issuer",
-        "token_endpoint",
-        "registration_endpoint",
-        "api_url",
-        "initial_access_token",
-        "software_statement",
-    ),
-}
+_OF_ADOBE = ("url", "software_statement")
+_OF_OAUTH = (
+    "issuer",
+    "token_endpoint",
+    "registration_endpoint",
+    "api_url",
+    "initial_access_token",
+    "software_statement",
+)
 """What is printed of each simulator: names of its attributes."""
 
 
@@ -56,14 +54,13 @@ def simulate(wanted: Wanted, *, as_json: bool = False) -> int:
         if wanted.authority is not None:
             with open(wanted.authority, "wb") as file:
                 file.write(simulator.authority or b"")
-        _tell(_facts(simulator), as_json=as_json)
+        _tell(_facts(simulator, _OF_OAUTH if wanted.oauth else _OF_ADOBE), as_json=as_json)
         simulator.wait(wanted.seconds)
     return ExitCode.GOOD
 
 
-def _facts(simulator: "Simulator | OAuthSimulator") -> dict[str, str]:
-    """Return what a client needs to know of *simulator*."""
-    names = _FACTS[type(simulator).__name__]
+def _facts(simulator: "Simulator | OAuthSimulator", names: Iterable[str]) -> dict[str, str]:
+    """Return what a client needs to know of *simulator*, and where its page is."""
     facts = {"base_url" if name == "url" else name: str(getattr(simulator, name)) for name in names}
     return {**facts, "page": f"{simulator.url}/"}
 

@@ -1,7 +1,11 @@
-"""``dcrauth export`` and ``dcrauth import``: client credentials, from a store into a file and back."""
+"""``dcrauth export`` and ``dcrauth import``: client credentials, from a store into a file or a pipe, and back."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from dcrauth.cli.exit_codes import ExitCode
-from dcrauth.cli.output import say, write_json
+from dcrauth.cli.output import say, write_json, write_line
 from dcrauth.cli.settings import CommandSettings
 from dcrauth.cli.standard_input import read_secret
 from dcrauth.credentials import ClientCredentials
@@ -9,15 +13,20 @@ from dcrauth.engine.transfer import (
     NoCredentials,
     Transferred,
     export_credentials,
+    export_lines,
     import_client,
     import_credentials,
 )
 from dcrauth.errors import ConfigurationError, StoreCorrupt
+from dcrauth.stores import Store
 
 
 def export_to(settings: CommandSettings, file: str, *, as_json: bool = False) -> int:
-    """Write the client credentials of a store to a new file, and say how many."""
-    count = _exported(settings, file)
+    """Write the client credentials of a store to a new file, and say how many; or to standard output."""
+    if file == "-":
+        return _printed(settings, as_json)
+    with _told(settings) as store:
+        count = export_credentials(store, file)
     if as_json:
         write_json({"exported": count, "file": file})
     else:
@@ -39,7 +48,7 @@ def import_from(
             "Give one of both: FILE, which dcrauth export wrote, or --client-id for a single client"
         )
     if file is not None:
-        done = import_credentials(settings.store(), file, overwrite=overwrite)
+        done = _read(settings.store(), file, overwrite)
     else:
         done = _imported(settings, client_id or "", overwrite)
     if as_json:
@@ -49,10 +58,23 @@ def import_from(
     return ExitCode.GOOD
 
 
-def _exported(settings: CommandSettings, file: str) -> int:
+def _printed(settings: CommandSettings, as_json: bool) -> int:
+    if as_json:
+        raise ConfigurationError("--json and an export to standard output contradict each other: give one of them")
+    if sys.stdout is not None and sys.stdout.isatty():
+        raise ConfigurationError("This would show secrets on the terminal: give FILE, or a pipe such as one to gpg")
+    with _told(settings) as store:
+        lines = list(export_lines(store))  # all or nothing
+    write_line("\n".join(lines))
+    return ExitCode.GOOD
+
+
+@contextmanager
+def _told(settings: CommandSettings) -> Iterator[Store]:
+    """Yield the store, and tell what is probably wrong with the settings where nothing can be read from it."""
     store = settings.store()
     try:
-        return export_credentials(store, file)
+        yield store
     except NoCredentials:
         raise ConfigurationError(
             f"There are no client credentials in {store!r}, and nothing was exported. Name the store that your "
@@ -62,6 +84,14 @@ def _exported(settings: CommandSettings, file: str) -> int:
         if settings.is_encrypted:
             raise
         raise StoreCorrupt(f"{damage}. If the store is encrypted, nothing is damaged: give --key-file") from None
+
+
+def _read(store: Store, file: str, overwrite: bool) -> Transferred:
+    if file != "-":
+        return import_credentials(store, file, overwrite=overwrite)
+    if sys.stdin is None:
+        raise ConfigurationError("There is nothing on standard input: it is closed; pipe an export in, or give FILE")
+    return import_credentials(store, sys.stdin, overwrite=overwrite)
 
 
 def _imported(settings: CommandSettings, client_id: str, overwrite: bool) -> Transferred:

@@ -1,10 +1,11 @@
 """What an unwelcome answer of an endpoint says, and the error that tells the application of it."""
 
+import base64
 import email.utils
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from dcrauth._internal.strict_json import json_object, seconds_in
 from dcrauth.errors import (
@@ -129,16 +130,35 @@ def without_secrets(problem: Problem, request: Request) -> Problem:
     )
 
 
+_NO_SECRETS = frozenset(
+    {
+        *("grant_type", "scope", "resource", "audience", "client_assertion_type"),
+        *("token_endpoint_auth_method", "token_endpoint_auth_signing_alg", "client_name"),
+    }
+)
+"""Fields of calls whose values a message may quote."""
+
+
 def _secrets(request: Request) -> Iterator[str]:
     """Yield what *request* holds beside what every client sends: a statement, a client id, a secret."""
     body = request.body.decode("utf-8", "replace")
     try:
-        values = [value for value in json_object(body).values() if isinstance(value, str)]
+        pairs = [(name, value) for name, value in json_object(body).items() if isinstance(value, str)]
     except ValueError:
-        values = [value for name, value in parse_qsl(f"{body}&{request.url.partition('?')[2]}") if name != "grant_type"]
-    for value in values:
+        pairs = parse_qsl(f"{body}&{request.url.partition('?')[2]}")
+    values = [value for name, value in pairs if name not in _NO_SECRETS]
+    for value in (*values, *_authorization(request)):
         yield value
         yield from value.split(".") if value.count(".") == 2 else ()  # the parts of a JWT
+
+
+def _authorization(request: Request) -> list[str]:
+    """Return what the ``Authorization`` of a call has in it: a token, or id and secret (RFC 7617 §2)."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme != "Basic":
+        return [value] * bool(value)
+    pair = base64.b64decode(value).decode("utf-8", "replace")
+    return [value, *(unquote_plus(part) for part in pair.split(":", 1)), *pair.split(":", 1)]
 
 
 def _tells(code: str, secret: str) -> bool:
@@ -258,6 +278,20 @@ def unsettled(refusal: CredentialsRejected) -> ServerUnavailable:
     """Return the error that says that the server may only not know the client *yet*."""
     return ServerUnavailable(
         f"{refusal.message}. They are new: the server is given time to know them, and is asked again",
+        **refusal.evidence,
+    )
+
+
+def is_no_answer(problem: Problem) -> bool:
+    """Return whether a server has said nothing: it may do so later."""
+    return problem.status is None or problem.status >= 500 or problem.status == 429
+
+
+def unexamined(refusal: CredentialsRejected) -> ServerUnavailable:
+    """Return the error that says that a refused client may only have another secret by now."""
+    return ServerUnavailable(
+        f"{refusal.message}. They may have been renewed: where the client is managed there is no answer now, and it is "
+        "asked again",
         **refusal.evidence,
     )
 

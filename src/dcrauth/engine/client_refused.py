@@ -7,7 +7,7 @@ from dcrauth import events
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.engine import answers, rules
-from dcrauth.engine.client_updated import is_gone, updated
+from dcrauth.engine.client_updated import UNMANAGED, is_gone, renewed
 from dcrauth.engine.effects import (
     Emit,
     Now,
@@ -27,6 +27,7 @@ from dcrauth.errors import (
     RegistrationRejected,
     ServerUnavailable,
 )
+from dcrauth.providers.protocol import Problem
 
 
 def recovered(context: RenewalContext, client: StoredCredentials, refusal: CredentialsRejected) -> Steps[AccessToken]:
@@ -43,8 +44,9 @@ def recovered(context: RenewalContext, client: StoredCredentials, refusal: Crede
         except CredentialsRejected as again:
             refusal = again
     successor = yield from examined(context, client, refusal)
-    if successor is not None:
+    if successor.credentials.client_secret != client.credentials.client_secret:
         return (yield from fetched_by_another(context, successor.credentials))
+    client = successor
     objection = yield from objection_to(context, client, refusal)
     if objection is not None:
         raise objection
@@ -54,21 +56,26 @@ def recovered(context: RenewalContext, client: StoredCredentials, refusal: Crede
 
 def examined(
     context: RenewalContext, client: StoredCredentials, refusal: CredentialsRejected
-) -> Steps[StoredCredentials | None]:
-    """Find out what a refusal is worth, where there are ways to: a secret may have ended, or the server says more.
+) -> Steps[StoredCredentials]:
+    """Find out what a refusal is worth, where there are ways to: the server may say more, or have another secret.
+
+    The secret may have ended, or been renewed by a call whose answer was lost.
 
     Returns:
-        What has come in the place of a secret that has ended; None if the refusal is to be believed.
+        The client with another secret; or as it is, if the refusal is to be believed.
 
     Raises:
         CredentialsRejected: the client lives, or nothing proves that it does not.
+        ServerUnavailable: the server was to say more, and could not.
     """
-    now = yield Now()
     end = client.credentials.expires_at
-    if end is not None and now.wall >= end:
-        return (yield from updated(context, client))
-    if getattr(context.provider, "condemns", True) or (yield from is_gone(context, client)):
-        return None
+    if getattr(context.provider, "condemns", True) or (end is not None and (yield Now()).wall >= end):
+        outcome = yield from renewed(context, client)
+        if isinstance(outcome, Problem) and outcome is not UNMANAGED and answers.is_no_answer(outcome):
+            raise answers.unexamined(refusal)
+        return outcome if isinstance(outcome, StoredCredentials) else client
+    if (yield from is_gone(context, client)):
+        return client
     raise answers.not_condemned(refusal, context.memory.skew)
 
 

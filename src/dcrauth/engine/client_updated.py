@@ -25,6 +25,10 @@ GONE = 401
 """What is answered where the client, or the token that manages it, is not known any more (RFC 7592 §2)."""
 
 
+UNMANAGED = Problem("this client cannot be managed: the server has not said how, when it was registered")
+"""What is wrong with a client whose server, or provider, knows nothing of that."""
+
+
 def is_due(credentials: ClientCredentials, now: Instant) -> bool:
     """Return whether a secret ends so soon that another one is to be had."""
     end = credentials.expires_at
@@ -54,25 +58,44 @@ def updated(context: RenewalContext, client: StoredCredentials) -> Steps[StoredC
     Raises:
         StoreError: the store has failed; what was answered may be lost, and the former token is tried next time.
     """
+    outcome = yield from renewed(context, client)
+    return None if isinstance(outcome, Problem) else outcome
+
+
+def renewed(context: RenewalContext, client: StoredCredentials) -> Steps[StoredCredentials | Problem | None]:
+    """Do what `updated` does, and say what was wrong with the answer where the server has not renewed the client."""
     outcome = yield from managed(context, client, "update")
-    if isinstance(outcome, Problem):
-        return None
+    return outcome if isinstance(outcome, Problem) else (yield from in_place(context, client, outcome))
+
+
+def in_place(
+    context: RenewalContext, client: StoredCredentials, answered: ClientCredentials
+) -> Steps[StoredCredentials | None]:
+    """Put what the server has answered in the place of *client*, which is kept aside, before anything of it is used."""
     yield from kept_aside(context, client)
-    successor = replaced(outcome, registered_at=(yield Now()).wall, replaced_at=client.credentials.replaced_at)
+    former = client.credentials
+    is_new = (answered.client_secret, answered.expires_at) != (former.client_secret, former.expires_at)
+    since = (yield Now()).wall if is_new else former.registered_at
+    successor = replaced(answered, registered_at=since, replaced_at=former.replaced_at)
     fresh = write_credentials(context.identity.credentials, successor, client.generation + 1)
     won = yield Replace(context.identity.credentials, fresh.data, client.data)
     found = yield from stored(context)
-    if won:
+    if won and is_new:
         yield Emit(events.CredentialsUpdated(context.name, successor.expires_at))
     return found if isinstance(found, StoredCredentials) else None
 
 
 def is_gone(context: RenewalContext, client: StoredCredentials) -> Steps[bool | None]:
-    """Ask the server whether it knows the client; None where that cannot be asked, or is not answered."""
+    """Ask the server whether it knows the client; None where that cannot be asked, or is not answered.
+
+    Servers may answer even that with another secret, and another token to manage the client with (RFC 7592 §2.1).
+    """
     outcome = yield from managed(context, client, "confirm")
-    if not isinstance(outcome, Problem):
-        return False
-    return True if outcome.status == GONE else None
+    if isinstance(outcome, Problem):
+        return True if outcome.status == GONE else None
+    if (outcome.client_secret, outcome.metadata) != (client.credentials.client_secret, client.credentials.metadata):
+        yield from in_place(context, client, outcome)
+    return False
 
 
 def managed(context: RenewalContext, client: StoredCredentials, what: str) -> Steps[ClientCredentials | Problem]:
@@ -81,9 +104,9 @@ def managed(context: RenewalContext, client: StoredCredentials, what: str) -> St
     flow = getattr(context.provider, what, None)
     begun = None if flow is None else flow(client.credentials, moment_of(context, (yield Now())))
     if begun is None:
-        return Problem("this client cannot be managed")
+        return UNMANAGED
     key = context.identity.credentials
-    outcome, _ = yield from attempted(context, begun, False, lambda found: storable(key, found))
+    outcome, _ = yield from attempted(context, begun, lambda found: storable(key, found))
     return outcome
 
 

@@ -4,6 +4,7 @@ import itertools
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, TypeVar
 
 from dcrauth import events
@@ -64,7 +65,8 @@ def answered(
     yield from recalled(context)
     for attempt in itertools.count(made + 1):
         sent = yield Now()
-        outcome, endpoint = yield from attempted(context, begin(moment_of(context, sent)), registering, kept_of)
+        outcome, call = yield from attempted(context, begin(moment_of(context, sent)), kept_of)
+        endpoint = _usual_endpoint(context, registering) if call is None else call.endpoint
         now = yield Now()
         if not isinstance(outcome, Problem):
             return Answer(outcome, sent, now.monotonic - begun, attempt)
@@ -72,7 +74,8 @@ def answered(
         if answers.meaning(outcome) is answers.Meaning.THROTTLED:
             yield Emit(events.Throttled(context.name, endpoint, wait))
         if not rules.worth_another(outcome, attempt, now.monotonic + wait, context.deadline, context.policy):
-            raise answers.error_of(outcome, endpoint, registering, now.wall + wait)
+            is_registration = registering and (call is None or call.registers)
+            raise answers.error_of(outcome, endpoint, is_registration, now.wall + wait)
         context.progress.attempts[registering] = (attempt, begun)
         yield Sleep(wait)
         del context.progress.attempts[registering]
@@ -93,52 +96,60 @@ def moment_of(context: RenewalContext, now: Instant) -> Moment:
 
 
 def attempted(
-    context: RenewalContext, flow: Flow[T], registering: bool, kept_of: Callable[[T], T | None]
-) -> Steps[tuple[T | Problem, str]]:
-    """Have *flow* run once; return what it comes to, and the endpoint that was called last.
+    context: RenewalContext, flow: Flow[T], kept_of: Callable[[T], T | None]
+) -> Steps[tuple[T | Problem, Request | None]]:
+    """Have *flow* run once; return what it comes to, and the call that was made last, if any was.
 
     A registration with a status that says so was carried out, whatever there is to read beside the status.
     """
     result, call, response = yield from run(context, flow)
-    endpoint = _usual_endpoint(context, registering) if call is None else call.endpoint
     status = None if response is None else response.status
     outcome = result.value
     if not isinstance(outcome, Problem):
         unusable = Problem(f"HTTP {status} with credentials that no record can hold", status=status)
         outcome = kept_of(outcome) or unusable
     if not isinstance(outcome, Problem):
-        return outcome, endpoint
+        return outcome, call
     if outcome.status is None:
         outcome = replace(outcome, status=status)
     if call is None:
-        return outcome, endpoint
+        return outcome, None
     is_carried_out = call.registers and answers.is_success(outcome.status)
     if call.registers and response is None and getattr(context.provider, "repeats", "new") == "refused":
         outcome = answers.lost(outcome)
-    return answers.without_secrets(replace(outcome, carried_out=is_carried_out), call), endpoint
+    return answers.without_secrets(replace(outcome, carried_out=is_carried_out), call), call
 
 
 def run(context: RenewalContext, flow: Flow[T]) -> Steps[tuple[FlowResult[T], Request | None, Response | None]]:
-    """Send what *flow* asks for; return its result, the last call and the answer to that; no answer is a problem."""
+    """Send what *flow* asks for; return its result, the last call and the answer to that.
+
+    That there is no answer is raised in the flow, which may make something of it; else it is a problem.
+    """
     call: Request | None = None
     response: Response | None = None
+    fault: Unavailable | None = None
+    step: Callable[[], Request] = partial(next, flow)
     while True:
         try:
-            call = next(flow) if response is None else flow.send(response)
+            call = step()
         except StopIteration as end:
             result: FlowResult[T] = end.value
             yield from keep(context, result.kept)
             return result, call, response
+        except Unavailable as reason:
+            if reason is not fault:
+                raise
+            return FlowResult(Problem(reason=reason.message, status=reason.status)), call, None
         try:
             answer: Response | Withheld = yield Send(call)
-        except Unavailable as fault:
-            flow.close()
-            return FlowResult(Problem(reason=fault.message, status=fault.status)), call, None
+        except Unavailable as reason:
+            response, fault, step = None, reason, partial(flow.throw, reason)
+            continue
         if isinstance(answer, Withheld):
             flow.close()
             raise answer.error
-        response = answer
-        learn_the_time(context, response, (yield Now()))
+        response, step = answer, partial(flow.send, answer)
+        learn_the_time(context, answer, (yield Now()))
 
 
 def learn_the_time(context: RenewalContext, response: Response, now: Instant) -> None:

@@ -25,7 +25,7 @@ from dcrauth.engine.token_life import HeldToken
 from dcrauth.engine.workers import WORKERS
 from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours, refusal_behind
 from dcrauth.policy import Policy
-from dcrauth.providers.protocol import Provider, Verdict, check_provider, token_key
+from dcrauth.providers.protocol import Provider, Verdict, check_provider, instance_of, token_key
 from dcrauth.stores import Store, check_store
 from dcrauth.transports import Transport, check_transport
 
@@ -98,7 +98,7 @@ class TokenSource(Confidential):
     def _begin(self, options: "SourceOptions", provider: Provider, instance: str) -> None:
         self.provider = provider
         self.instance = instance
-        self._identity = Identity.of(*provider.anchor, instance, token_key=token_key(provider))
+        self._identity = Identity.of(*provider.anchor, instance_of(provider, instance), token_key=token_key(provider))
         self._policy, self._clock, self._listener = options.policy, options.clock, options.listener
         self._wall, self._monotonic = self._clock.wall, self._clock.monotonic
         self._driver = options.driver

@@ -7,12 +7,13 @@ any is an error: it is rather the wrong one, and what is taken for a backup woul
 An exported file has one JSON object on each line: a heading, the records, and how many of these there are.
 """
 
+import io
 import itertools
 import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TextIO
@@ -83,20 +84,36 @@ def export_credentials(store: Store, path: str | os.PathLike[str]) -> int:
             credentials, nor a note that they were deleted. Then there is no new file.
         StoreError: a record cannot be read; then there is none either.
     """
-    count = 0
+    count = -2  # the first line and the last one are no records
     with _new_file(path_of(path, "path")) as write_line:
-        write_line(_HEADING)
-        for key, data in _credentials_in(store):
-            write_line({"key": key, "record": data.decode()})
+        for line in export_lines(store):
+            write_line(line)
             count += 1
-        write_line({"records": count})
     return count
 
 
-def import_credentials(store: Store, path: str | os.PathLike[str], *, overwrite: bool = False) -> Transferred:
+def export_lines(store: Store) -> Iterator[str]:
+    """Yield the lines of an export of all client credentials of a store, each without its line end, as they are read.
+
+    They hold secrets in plain text. Without the last one an export is not taken for whole.
+
+    Raises:
+        ConfigurationError: the store has no client credentials, nor a note that they were deleted.
+        StoreError: a record cannot be read.
+    """
+    yield json.dumps(_HEADING)
+    count = 0
+    for key, data in _credentials_in(store):
+        yield json.dumps({"key": key, "record": data.decode()})
+        count += 1
+    yield json.dumps({"records": count})
+
+
+def import_credentials(store: Store, path: str | os.PathLike[str] | TextIO, *, overwrite: bool = False) -> Transferred:
     """Read client credentials from a file that `export_credentials` wrote, into a store.
 
     Parameters:
+        path: the file, or one that is open for reading text, such as ``sys.stdin``.
         overwrite: whether credentials of the store that differ give way; they are kept aside.
 
     Raises:
@@ -104,7 +121,7 @@ def import_credentials(store: Store, path: str | os.PathLike[str], *, overwrite:
             written before stays, which is nothing if the file is none of ours from its beginning.
         StoreError: a record is damaged or cannot be written; what was written before stays.
     """
-    records = _credentials_in_file(path_of(path, "path"))
+    records = _credentials_in_file(path if isinstance(path, io.TextIOBase) else path_of(path, "path"))
     first = list(itertools.islice(records, 1))  # a file of another kind is told before anything is made of the store
     return _written(store, itertools.chain(first, records), overwrite)
 
@@ -123,7 +140,7 @@ def import_client(
         ConfigurationError: *client* can be none.
         StoreError: it cannot be written.
     """
-    key = Identity.of(provider.register_url, provider.token_url, provider.application, instance).credentials
+    key = Identity.of(*provider.anchor, instance).credentials
     if storable(key, client) is None:
         raise ConfigurationError("These can be no client credentials: id and secret are text that is not empty")
     return _written(store, [(key, write_credentials(key, client).data)], overwrite)
@@ -185,9 +202,10 @@ def _present(store: Store, key: str) -> StoredCredentials | Forgotten:
     return read_credentials(key, data)
 
 
-def _credentials_in_file(path: str) -> Iterator[tuple[str, bytes]]:
+def _credentials_in_file(source: str | io.TextIOBase) -> Iterator[tuple[str, bytes]]:
+    path = source if isinstance(source, str) else str(getattr(source, "name", "The file"))
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(source, encoding="utf-8") if isinstance(source, str) else nullcontext(source) as file:
             _check_heading(_line(file.readline(_LONGEST_LINE), path, 1), path)
             yield from _records_in(file, path)
     except UnicodeDecodeError:
@@ -196,7 +214,7 @@ def _credentials_in_file(path: str) -> Iterator[tuple[str, bytes]]:
         raise ConfigurationError(f"{path} cannot be read: {_why(reason)}") from None
 
 
-def _records_in(file: TextIO, path: str) -> Iterator[tuple[str, bytes]]:
+def _records_in(file: TextIO | io.TextIOBase, path: str) -> Iterator[tuple[str, bytes]]:
     number = 1
     for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), start=2):
         found = _line(line, path, number)
@@ -229,7 +247,7 @@ def _record(found: dict[str, object], path: str, number: int) -> tuple[str, byte
 
 
 @contextmanager
-def _new_file(path: str) -> Iterator[Callable[[object], None]]:
+def _new_file(path: str) -> Iterator[Callable[[str], None]]:
     """Make a new file and yield what writes a line to it; remove it again if it is not written to its end."""
     with _told(path):
         fd = os.open(path, _NEW, 0o600)
@@ -246,8 +264,8 @@ def _new_file(path: str) -> Iterator[Callable[[object], None]]:
         raise
 
 
-def _write_line(fd: int, path: str, value: object) -> None:
-    line = json.dumps(value).encode() + b"\n"
+def _write_line(fd: int, path: str, text: str) -> None:
+    line = text.encode() + b"\n"
     with _told(path):
         while line:
             line = line[os.write(fd, line) :]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from dcrauth._internal.arguments import check_text
+from dcrauth._internal.arguments import check_text, wrong
 from dcrauth.errors import ConfigurationError
 
 _PORTS = {"http": 80, "https": 443}
@@ -68,6 +68,19 @@ def secure_url(url: str, what: str) -> str:
             "(http is accepted for loopback addresses); use an https:// URL"
         )
     return url.rstrip("/")
+
+
+def url_list(protects: object) -> Iterable[str]:
+    """Return *protects* if it is a list of URLs.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if isinstance(protects, str):
+        raise ConfigurationError("protects must be a list of URLs, not one URL: write [url]")
+    if isinstance(protects, type) or not isinstance(protects, Iterable):
+        raise wrong("protects", "a list of URLs", protects)
+    return protects
 
 
 def usual_spelling(url: str) -> str:

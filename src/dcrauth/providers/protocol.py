@@ -171,7 +171,8 @@ def run(flow: Flow[T], send: Callable[[Request], Response]) -> "tuple[FlowResult
 class Provider(Protocol):
     """An authorization server and the APIs that it protects; everything in it is pure.
 
-    Each attempt is a new flow, so that nothing that was signed is sent twice. What a provider may have beside what is
+    Each attempt is a new flow, so that nothing that was signed is sent twice. Where a request has no answer, the error
+    that says so is raised in the flow, which need not catch it. What a provider may have beside what is
     here, with what counts where it has not:
 
     - ``throttle_key``, a text: what the server counts calls by when it limits them, such as the address of a device;
@@ -180,6 +181,7 @@ class Provider(Protocol):
     - ``token_key``, a text that can be in a file's name: what tells tokens of one client apart; else there is one.
     - ``given``, a function that returns `ClientCredentials`: those of a client that is neither registered nor stored;
       it is asked again after ``invalid_client``.
+    - ``given_id``, a text: the id of a client that is given, which takes the place of the instance in its identity.
     - ``condemns``, False where ``invalid_client`` proves little, as for a client that signs: then nothing is registered
       in the place of such a client.
     - ``repeats``, "refused" or "updates" where a second registration of the same is refused, or changes the first one;
@@ -276,6 +278,12 @@ def token_key(provider: Provider) -> str:
     """Return what tells tokens of the client of *provider* apart; "" where there is one."""
     found: str = getattr(provider, "token_key", "")
     return found
+
+
+def instance_of(provider: Provider, instance: str) -> str:
+    """Return what tells the client of an *instance* apart: the id of a client that is given, else the instance."""
+    found: str | None = getattr(provider, "given_id", None)
+    return instance if found is None else found
 
 
 def check_provider(provider: object) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dcrauth._internal.arguments import shown
+from dcrauth._internal.arguments import check_text, shown
 from dcrauth._internal.confidential import Confidential, confidential, discreet
 from dcrauth.errors import ConfigurationError
 
@@ -103,6 +103,8 @@ def read_settings(
     Raises:
         ConfigurationError: there is no such profile, or the file is none.
     """
+    if profile is not None:
+        check_text(profile, "profile")
     variables = os.environ if environment is None else environment
     path = config_path()
     chosen, values = _profile(path, profile or _variable(variables, PROFILE))

@@ -11,6 +11,7 @@ from dcrauth.simulator.enhanced import CODES, Refusal, enhanced, explained
 from dcrauth.simulator.entitlements import decisions, login, logouts, partners, profiles, sessions
 from dcrauth.simulator.entitlements.asked import Asked
 from dcrauth.simulator.entitlements.device import device_of
+from dcrauth.simulator.fields import is_header
 from dcrauth.simulator.messages import Call, Reply
 from dcrauth.simulator.operations import Operation, at_path
 from dcrauth.simulator.registry import Grant, Registry
@@ -182,6 +183,8 @@ def _redirect(call: Call) -> Reply:
     status = wanted.get("status", "302")
     if "to" not in wanted or status not in {"301", "302", "303", "307", "308"}:
         raise Refusal("invalid_parameter_redirect_url", "The query needs to=, and a status= that redirects if any")
+    if not is_header(wanted["to"]):
+        raise Refusal("invalid_parameter_redirect_url", "The URL in to= must be printable ASCII, as in a header")
     return Reply(int(status), headers=(("Location", wanted["to"]),))
 
 

@@ -3,7 +3,18 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dcrauth.simulator.fields import check_fields
+from dcrauth.simulator.fields import check_fields, check_header, check_json, check_ranges
+
+_STATUSES = ("register_status", "token_status", "invalid_client_status")
+_NOT_NEGATIVE = (
+    "most_preauthorized",
+    "most_authorized",
+    "session_life",
+    "media_token_life",
+    "register_delay",
+    "token_delay",
+    "api_delay",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +57,7 @@ class Behaviour:
         refuse_every_token: whether even new tokens are refused.
         throttle: None, "bucket" (10 more than one call a second, coming back with time) or "once" (10 for good).
         retry_after: ``Retry-After`` header of a 429.
-        register_delay, token_delay, api_delay: seconds before each answer.
+        register_delay, token_delay, api_delay: seconds before each answer; a minute at most is waited.
 
     Raises:
         ConfigurationError: a switch is set to what it cannot be.
@@ -93,6 +104,11 @@ class Behaviour:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_ranges(self, _STATUSES, 200, 599)
+        check_ranges(self, _NOT_NEGATIVE, 0)
+        check_json(self.expires_in, "expires_in of Behaviour")
+        for name in ("www_authenticate", "retry_after"):
+            check_header(getattr(self, name), f"{name} of Behaviour")
 
     @property
     def real_life(self) -> float:
@@ -108,14 +124,17 @@ class Fault:
     """Something that goes wrong with one call.
 
     Parameters:
-        status: answer with this status; None for the status of the regular answer.
-        body: answer with this body.
-        headers: further header fields of the answer.
-        delay: seconds before the answer.
+        status: answer with this status, from 200 to 599; None for the status of the regular answer.
+        body: answer with this body; a text is sent in UTF-8.
+        headers: further header fields of the answer, as pairs or as a table.
+        delay: seconds before the answer; a minute at most is waited.
         drip: seconds before each byte of the body.
         truncate: send only so many bytes of the body that was announced, then close the connection.
         reset: close the connection without an answer.
         after: with *reset*, do what was asked for first, so that only the answer is lost.
+
+    Raises:
+        ConfigurationError: one of these is what it cannot be.
     """
 
     status: int | None = None
@@ -126,6 +145,11 @@ class Fault:
     truncate: int | None = None
     reset: bool = False
     after: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_ranges(self, ["status"], 200, 599)
+        check_ranges(self, ["delay", "drip", "truncate"], 0)
 
     @property
     def takes_over(self) -> bool:

@@ -2,14 +2,16 @@
 
 from fnmatch import fnmatchcase
 
-from dcrauth.simulator.messages import Call
+from dcrauth.simulator.fields import as_said
+from dcrauth.simulator.messages import Call, Endpoint
 
 
 class Calls(tuple[Call, ...]):
     """Calls in the order in which they were answered: a tuple, with questions that a test asks.
 
-    All of these take the same filters: *endpoint* ("register", "token" or "api"), *method*, *path* (``*`` and ``?``
-    stand for any characters), *status*, *environment*.
+    All of these take the same filters: *endpoint* ("register", "token" or "api"; of an `OAuthSimulator`
+    "discovery" or "manage", too), *method*, *path* (``*`` and ``?`` stand for any characters), *status*,
+    *environment*. An endpoint that there is not is a `ConfigurationError`.
     """
 
     __slots__ = ()
@@ -24,6 +26,7 @@ class Calls(tuple[Call, ...]):
         environment: str | None = None,
     ) -> "Calls":
         """Return those that fit."""
+        as_said(endpoint, Endpoint | None, "endpoint")
         wanted = {"endpoint": endpoint, "method": method, "status": status, "environment": environment}
         asked = [(name, value) for name, value in wanted.items() if value is not None]
         return Calls(

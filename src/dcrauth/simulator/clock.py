@@ -3,15 +3,26 @@
 import threading
 from collections.abc import Callable
 
+from dcrauth._internal.arguments import check_function
+from dcrauth.simulator.fields import as_said, check_range
+
+_FARTHEST = 1e10
+"""In seconds, which is three centuries."""
+
 
 class VirtualClock:
     """Seconds since the epoch, of another clock and so many more.
 
     Parameters:
         base: the other clock.
+
+    Raises:
+        ConfigurationError: it is no function, or does not return a number.
     """
 
     def __init__(self, base: Callable[[], float]) -> None:
+        check_function(base, "clock", "a function that returns seconds since the epoch, such as time.time")
+        as_said(base(), float, "What clock() returns")
         self._base = base
         self._ahead = 0.0
         self._lock = threading.Lock()
@@ -29,9 +40,8 @@ class VirtualClock:
         """Put it forward.
 
         Raises:
-            ValueError: *seconds* is below 0, or no number that a clock can be put forward by.
+            ConfigurationError: *seconds* is below 0, or no number that a clock can be put forward by.
         """
-        if not 0 <= seconds < 1e10:
-            raise ValueError(f"a clock is put forward, by 0 seconds or more, not by {seconds!r}")
+        check_range(as_said(seconds, float, "seconds"), "seconds", 0, _FARTHEST)
         with self._lock:
             self._ahead += seconds

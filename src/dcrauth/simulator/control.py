@@ -5,6 +5,7 @@ tells can be asked for with ``GET /control/NAME``. docs/simulator.md has the tab
 """
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -16,7 +17,7 @@ from dcrauth.simulator import live
 from dcrauth.simulator.fields import checked, made
 from dcrauth.simulator.http import Stream
 from dcrauth.simulator.messages import JSON, Call, Reply
-from dcrauth.simulator.orders import Order
+from dcrauth.simulator.orders import Nothing, Order
 from dcrauth.simulator.service import Service
 
 Asking = dict[str, str]
@@ -55,9 +56,10 @@ def answer(call: Call, simulator: Simulated, controls: Controls) -> Reply | Stre
         if call.method in {"GET", "HEAD"}:
             return _tell(name, call, simulator, controls)
         if (call.method, name) == ("POST", "stop"):
+            made(Nothing, _table(call.body), "The control stop")
             return Stream(_last_words(simulator), (("Content-Type", JSON),))
         return Reply.json(200, _do(name, call, simulator, controls) or asdict(simulator.counts))
-    except (ValueError, ConfigurationError) as reason:
+    except ConfigurationError as reason:
         return Reply.json(400, {"error": str(reason)}, why=str(reason))
 
 
@@ -72,7 +74,7 @@ def _tell(name: str, call: Call, simulator: Simulated, controls: Controls) -> Re
         return live.stream(simulator)
     told = {**_TOLD, **controls.told}
     if name not in told:
-        raise ValueError(f"there is no control {name!r} to GET; there is events, {', '.join(sorted(told))}")
+        raise ConfigurationError(f"there is no control {name!r} to GET; there is events, {', '.join(sorted(told))}")
     asking = {each: values[-1] for each, values in parse_qs(call.query).items()}
     return told[name](simulator, asking)
 
@@ -80,7 +82,8 @@ def _tell(name: str, call: Call, simulator: Simulated, controls: Controls) -> Re
 def _do(name: str, call: Call, simulator: Simulated, controls: Controls) -> dict[str, Any] | None:
     names = {*controls.orders, *controls.kinds, "stop"}
     if call.method != "POST" or name not in names:
-        raise ValueError(f"there is no control {name!r} to {call.method}; to POST there is {', '.join(sorted(names))}")
+        told = ", ".join(sorted(names))
+        raise ConfigurationError(f"there is no control {name!r} to {call.method}; to POST there is {told}")
     fields = _table(call.body)
     where = f"The control {name}"
     if (kind := controls.kinds.get(name)) is not None:
@@ -95,9 +98,9 @@ def _table(body: bytes) -> Any:
     try:
         return json.loads(body) if body.strip() else {}
     except ValueError as reason:
-        raise ValueError(f"the body of a control is JSON: {reason}") from None
+        raise ConfigurationError(f"the body of a control must be a table in JSON: {reason}") from None
     except RecursionError:
-        raise ValueError("the body of a control is JSON, nested less deeply") from None
+        raise ConfigurationError("the body of a control must be a table in JSON, nested less deeply") from None
 
 
 def _last_words(simulator: Simulated) -> Iterator[bytes]:
@@ -107,9 +110,14 @@ def _last_words(simulator: Simulated) -> Iterator[bytes]:
 
 
 def _calls(simulator: Simulated, asking: Asking) -> Reply:
-    """Return the calls: all, those after a number, or one."""
-    number, after = _number(asking, "number"), _number(asking, "after") or 0
-    found = [call for call in simulator.calls if call.number > after and number in {None, call.number}]
+    """Return the calls: all, or those that are asked for."""
+    if unknown := asking.keys() - {*_NUMBERS, *_TEXTS}:
+        known = ", ".join([*_NUMBERS, *_TEXTS])
+        raise ConfigurationError(f"calls are not asked for by {min(unknown)!r}; there is {known}")
+    number, after, status = (_number(asking, name) for name in _NUMBERS)
+    filters = {name: asking[name] for name in _TEXTS if name in asking and name != "secrets"}
+    fitting = simulator.calls.only(**filters, status=status)
+    found = [call for call in fitting if call.number > (after or 0) and number in {None, call.number}]
     show = asking.get("secrets") == "shown"
     told = [live.detail(call, simulator._run, show_secrets=show) for call in found]
     return Reply.json(200, {"calls": told}, *PRIVATE)
@@ -118,14 +126,14 @@ def _calls(simulator: Simulated, asking: Asking) -> Reply:
 def _number(asking: Asking, name: str) -> int | None:
     if name not in asking:
         return None
-    if not asking[name].isdecimal():
-        raise ValueError(f"{name} is the number of a call, not {asking[name]!r}")
+    if not re.fullmatch(r"[0-9]{1,15}", asking[name]):
+        raise ConfigurationError(f"{name} must be a whole number, such as 200, not {asking[name][:60]!r}")
     return int(asking[name])
 
 
 def _authority(simulator: Simulated, _: Asking) -> Reply:
     if simulator.authority is None:
-        raise ValueError("there is no certificate authority: the simulator was not started with one")
+        raise ConfigurationError("there is no certificate authority: the simulator was not started with tls")
     return Reply(200, simulator.authority, (("Content-Type", "application/x-pem-file"), *PRIVATE))
 
 
@@ -141,6 +149,7 @@ def _state(simulator: Simulated, _: Asking) -> Reply:
     return Reply.json(200, live.state(simulator), *PRIVATE)
 
 
+_NUMBERS, _TEXTS = ("number", "after", "status"), ("endpoint", "method", "path", "environment", "secrets")
 _BY_PATH = {"/": "page.html", "/openapi.json": "openapi"}
 _TOLD: Mapping[str, Callable[[Simulated, Asking], Reply]] = {
     "authority": _authority,

@@ -7,6 +7,7 @@ from typing import Any
 from dcrauth._internal.confidential import unfailing
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator import api
+from dcrauth.simulator.fields import as_said, texts
 from dcrauth.simulator.registry import Registry
 from dcrauth.simulator.throttle import Throttle
 from dcrauth.simulator.world import World
@@ -32,6 +33,7 @@ class Environment:
     """
 
     def __init__(self, name: str, url: str, clock: Callable[[], float], world: World) -> None:
+        as_said(name, str, "environment")
         if name and (not _NAME.fullmatch(name) or name in _TAKEN):
             raise ConfigurationError(
                 f"{name!r} is no name of an environment: it has small letters, digits and hyphens, begins with a "
@@ -61,8 +63,17 @@ class Environment:
             scopes: what its tokens are good for.
             service_providers: those it is linked to; None for all.
             redirect_domains: hosts that its redirect URI may have; empty for any.
+
+        Raises:
+            ConfigurationError: one of these is of another type.
         """
-        return self._registry.statement(sub, scopes, service_providers, redirect_domains)
+        providers = None if service_providers is None else texts(service_providers, "service_providers")
+        return self._registry.statement(
+            as_said(sub, str, "sub"),
+            texts(scopes, "scopes"),
+            providers,
+            texts(redirect_domains, "redirect_domains"),
+        )
 
     def expire_tokens(self) -> None:
         """Make all tokens expired as of now, although they claim to live longer."""
@@ -80,7 +91,7 @@ class Environment:
         """Refuse the statements of an application, its clients and their tokens.
 
         Raises:
-            ValueError: there is no such application.
+            ConfigurationError: there is no such application.
         """
         self._set_revoked(sub, revoked=True)
 
@@ -92,9 +103,9 @@ class Environment:
         """Log *user* in, as on the page to which the session of *code* leads.
 
         Raises:
-            ValueError: there is no such session, or no such user of its MVPD.
+            ConfigurationError: there is no such session, or no such user of its MVPD.
         """
-        self._registry.log_in(code, user)
+        self._registry.log_in(as_said(code, str, "code"), as_said(user, str, "user"))
 
     def expire_profiles(self) -> None:
         """Make all profiles expired as of now: users have to log in again."""
@@ -107,6 +118,6 @@ class Environment:
 
     def _set_revoked(self, sub: str, *, revoked: bool) -> None:
         try:
-            self._registry.set_revoked(sub, revoked=revoked)
+            self._registry.set_revoked(as_said(sub, str, "sub"), revoked=revoked)
         except KeyError:
-            raise ValueError(f"there is no application {sub!r}; statement({sub!r}) makes one") from None
+            raise ConfigurationError(f"there is no application {sub!r}; statement({sub!r}) makes one") from None

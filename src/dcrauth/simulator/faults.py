@@ -4,8 +4,8 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Collection
 
-from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.behaviour import Fault
+from dcrauth.simulator.fields import as_said, check_kind, check_range
 from dcrauth.simulator.messages import Call
 from dcrauth.simulator.scenario import Scenario, Step, check_endpoint, check_possible, concerns
 
@@ -47,12 +47,9 @@ class Faults:
 
     def inject(self, endpoint: str, fault: Fault, times: int | None) -> None:
         """Let the next so many calls of *endpoint* go wrong; None for all."""
-        try:
-            check_endpoint(endpoint, self._endpoints)
-        except ConfigurationError as reason:
-            raise ValueError(str(reason)) from None
-        if times is not None and times < 1:
-            raise ValueError(f"times must be at least 1, or None for all calls, not {times}")
+        check_endpoint(endpoint, self._endpoints)
+        check_kind(fault, Fault, "fault")
+        check_range(as_said(times, int | None, "times"), "times", 1)
         with self._lock:
             self._waiting.setdefault(endpoint, deque()).append((fault, times))
 
@@ -60,8 +57,9 @@ class Faults:
         """Begin a scenario, in the place of the one that is played, if any.
 
         Raises:
-            ConfigurationError: it has a step that is another simulator's.
+            ConfigurationError: it is none, or it has a step that is another simulator's.
         """
+        check_kind(scenario, Scenario, "scenario")
         check_possible(scenario, self._endpoints, self._actions)
         with self._lock:
             self._scenario, self._began = scenario, self._clock()

@@ -127,16 +127,16 @@ class _Seen:
     """What one reader was told so far."""
 
     def __init__(self) -> None:
-        self._run: Run[Any, Any] | None = None
+        self._beginning: tuple[Run[Any, Any], int] | None = None
         self._number = 0
         self._state = ""
 
     def news(self, service: Service[Any, Any, Any]) -> dict[str, Any]:
         """Return what the reader does not know yet; empty where there is nothing."""
         run, found = service._run, dict[str, Any]()
-        calls = run.record.calls
-        if run is not self._run or (self._number and not calls):
-            self._run, self._number, self._state = run, 0, ""
+        beginning = (run, run.record.cleared)
+        if beginning != self._beginning:
+            self._beginning, self._number, self._state = beginning, 0, ""
             found["fresh"] = True
         if newer := run.record.since(self._number, _MOST_CALLS):
             self._number = newer[-1].number

@@ -25,6 +25,7 @@ _SECRET_HEADERS = frozenset(
     {
         "ad-service-token",
         "adobe-subject-token",
+        "ap-temppass-identity",
         "authorization",
         "cookie",
         "proxy-authorization",
@@ -34,6 +35,17 @@ _SECRET_HEADERS = frozenset(
     }
 )
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+_NAMES = "|".join(sorted(SECRET_FIELDS))
+_NAMED = re.compile(
+    rf"""(?ix)
+    (?P<before> \b(?:{_NAMES})\b
+        (?: ["']?\s{{0,9}}[=:]\s{{0,9}}        # a form or JSON, whole or not, that was sent as something else
+        |   >                              # XML
+        |   [^\r\n]{{0,99}} (?:\r?\n[^\r\n]{{1,99}}){{0,4}} \r?\n\r?\n )  # a part of a multipart form
+    )
+    (?P<value> "(?:[^"\\]|\\.)*"? | [^&<\r\n"]+ )
+    """
+)
 _WORD = re.compile(r"[\w-]{16,}")
 
 IsSecret = Callable[[str], bool]
@@ -45,9 +57,16 @@ def masked(secret: str) -> str:
 
 
 def mask_text(text: str, is_secret: IsSecret) -> str:
-    """Return *text* with every JWT in it, and every word that is known as a secret, masked."""
-    hidden = _JWT.sub(lambda found: masked(found[0]), text)
+    """Return *text* with every JWT in it, what follows the name of a secret, and every word known as one, masked."""
+    hidden = _NAMED.sub(_hidden, text)
+    hidden = _JWT.sub(lambda found: masked(found[0]), hidden)
     return _WORD.sub(lambda found: masked(found[0]) if is_secret(found[0]) else found[0], hidden)
+
+
+def _hidden(found: re.Match[str]) -> str:
+    value = found["value"]
+    quote = '"' if value.startswith('"') else ""
+    return f"{found['before']}{quote}{masked(value.strip(chr(34)))}{quote}"
 
 
 def mask_headers(headers: Mapping[str, str], is_secret: IsSecret) -> dict[str, str]:
@@ -60,7 +79,9 @@ def mask_query(query: str, is_secret: IsSecret) -> str:
     pairs = parse_qsl(query, keep_blank_values=True)
     if not pairs:
         return mask_text(query, is_secret)
-    return urlencode([(name, _value(name, value, is_secret)) for name, value in pairs], safe="[] /:")
+    return urlencode(
+        [(mask_text(name, is_secret), _value(name, value, is_secret)) for name, value in pairs], safe="[] /:"
+    )
 
 
 def mask_body(body: bytes, content_type: str, is_secret: IsSecret) -> str:

@@ -3,12 +3,17 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs
+
+from dcrauth.errors import ConfigurationError
+from dcrauth.simulator.fields import check_fields, check_ranges
 
 JSON = "application/json;charset=UTF-8"
 NEVER_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 ENDPOINTS = ("register", "token", "api")
+Endpoint = Literal["register", "token", "api", "discovery", "manage"]
+"""Those of any simulator."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,14 @@ class Reply:
     def json(cls, status: int, fields: Any, *more: tuple[str, str], why: str = "") -> "Reply":
         """Return an answer in JSON."""
         return cls(status, json.dumps(fields).encode(), (("Content-Type", JSON), *more), why)
+
+
+def check_sendable(reply: Reply) -> None:
+    """Raise `ConfigurationError` unless *reply* can be sent; each one that the simulator makes itself can."""
+    check_fields(reply)
+    check_ranges(reply, ["status"], 200, 599)
+    if reply.status in {204, 304} and reply.body:  # RFC 9110 §6.4.1
+        raise ConfigurationError(f"body of Reply must be empty where its status is {reply.status}")
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """The orders that the controls of every simulator take: the arguments of each, and what it does."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.behaviour import Fault
-from dcrauth.simulator.messages import Reply
+from dcrauth.simulator.fields import checked
+from dcrauth.simulator.messages import Counts, Reply
 from dcrauth.simulator.routes import Route
 from dcrauth.simulator.scenario import Scenario
 from dcrauth.simulator.service import Service
@@ -67,8 +67,6 @@ class FixedRoute:
     protected: bool = True
 
     def __post_init__(self) -> None:
-        if not 200 <= self.status <= 599:
-            raise ConfigurationError(f"The status of a route is from 200 to 599, not {self.status}")
         self.made()
 
     def made(self) -> Route:
@@ -82,17 +80,14 @@ def _route(simulator: Service[Any, Any, Any], order: FixedRoute) -> None:
 
 
 def _wait(simulator: Service[Any, Any, Any], order: Awaited) -> dict[str, Any]:
-    known = asdict(simulator.counts)
-    if unknown := order.counts.keys() - known.keys():
-        raise ValueError(f"there is no count {min(unknown)!r}; there is {', '.join(known)}")
-    if not all(type(least) is int for least in order.counts.values()):
-        raise ValueError("each count to wait for is a whole number")
-    timeout = max(0.0, min(order.timeout, _LONGEST_WAIT))
-    return {"done": simulator.wait_for(lambda counts: _reached(asdict(counts), order.counts), timeout)}
+    checked(type(simulator.counts), order.counts, "counts")
+    timeout, stopped = max(0.0, min(order.timeout, _LONGEST_WAIT)), simulator._stopped
+    simulator.wait_for(lambda counts: stopped.is_set() or _reached(counts, order.counts), timeout)
+    return {"done": _reached(simulator.counts, order.counts)}
 
 
-def _reached(counts: Mapping[str, int], wanted: Mapping[str, int]) -> bool:
-    return all(counts[name] >= least for name, least in wanted.items())
+def _reached(counts: Counts, wanted: Mapping[str, int]) -> bool:
+    return all(getattr(counts, name) >= least for name, least in wanted.items())
 
 
 COMMON_ORDERS: Mapping[str, Order] = {

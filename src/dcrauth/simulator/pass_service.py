@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dcrauth.simulator import api
 from dcrauth.simulator.behaviour import Behaviour
 from dcrauth.simulator.environment import APPLICATION, Environment
-from dcrauth.simulator.fields import check_kind
+from dcrauth.simulator.fields import as_said, check_kind
 from dcrauth.simulator.messages import Counts
 from dcrauth.simulator.pass_run import PassRun
 from dcrauth.simulator.service import Service
@@ -22,7 +22,7 @@ class PassService(Service[Behaviour, Counts, PassRun]):
 
     @software_statement.setter
     def software_statement(self, statement: str) -> None:
-        self.environment().software_statement = statement
+        self.environment().software_statement = as_said(statement, str, "software_statement")
 
     @property
     def world(self) -> World:
@@ -59,6 +59,9 @@ class PassService(Service[Behaviour, Counts, PassRun]):
             scopes: what its tokens are good for.
             service_providers: those it is linked to; None for all.
             redirect_domains: hosts that its redirect URI may have; empty for any.
+
+        Raises:
+            ConfigurationError: one of these is of another type.
         """
         return self.environment().statement(
             sub, scopes=scopes, service_providers=service_providers, redirect_domains=redirect_domains
@@ -77,18 +80,22 @@ class PassService(Service[Behaviour, Counts, PassRun]):
         self.environment().revoke_clients()
 
     def revoke_statement(self, sub: str = APPLICATION) -> None:
-        """Refuse the statements of an application, its clients and their tokens."""
+        """Refuse the statements of an application, its clients and their tokens.
+
+        Raises:
+            ConfigurationError: there is no such application.
+        """
         self.environment().revoke_statement(sub)
 
     def reinstate_statement(self, sub: str = APPLICATION) -> None:
-        """Take back what `revoke_statement` did."""
+        """Take back what `revoke_statement` did; for the rest see there."""
         self.environment().reinstate_statement(sub)
 
     def log_in(self, code: str, user: str) -> None:
         """Log *user* in, as on the page to which the session of *code* leads.
 
         Raises:
-            ValueError: there is no such session, or no such user of its MVPD.
+            ConfigurationError: there is no such session, or no such user of its MVPD.
         """
         self.environment().log_in(code, user)
 

@@ -10,6 +10,7 @@ from dcrauth.simulator.calls import Calls
 from dcrauth.simulator.messages import Call, Counts, Reply
 
 _KEPT_CALLS = 10_000
+_KEPT_BYTES = 1 << 26
 _KEPT_BODY = 1 << 20
 _KEPT_REPLY = 1 << 16
 
@@ -29,8 +30,10 @@ class Record(Generic[C]):
         self._changed = changed
         self._kind = kind
         self._counts: Counter[str] = Counter()
-        self._calls: deque[Call] = deque(maxlen=_KEPT_CALLS)
+        self._calls: deque[Call] = deque()
+        self._size = 0
         self._number = 0
+        self._cleared = 0
 
     @property
     def counts(self) -> C:
@@ -44,6 +47,11 @@ class Record(Generic[C]):
         with self._changed:
             return Calls(self._calls)
 
+    @property
+    def cleared(self) -> int:
+        """How often it was begun anew."""
+        return self._cleared
+
     def count(self, *names: str) -> None:
         """Count one more of each."""
         with self._changed:
@@ -56,7 +64,7 @@ class Record(Generic[C]):
         status, why = (0, "no answer, as a fault demands") if reply is None else (reply.status, reply.why)
         with self._changed:
             self._number += 1
-            self._calls.append(
+            self._keep(
                 replace(
                     call, status=status, why=why, body=call.body[:_KEPT_BODY], number=self._number, at=at, reply=kept
                 )
@@ -64,6 +72,12 @@ class Record(Generic[C]):
             if call.endpoint == "api" and status == 401:
                 self._counts["refused"] += 1
             self._changed.notify_all()
+
+    def _keep(self, call: Call) -> None:
+        self._calls.append(call)
+        self._size += _size(call)
+        while len(self._calls) > _KEPT_CALLS or (self._size > _KEPT_BYTES and len(self._calls) > 1):
+            self._size -= _size(self._calls.popleft())
 
     def since(self, number: int, most: int) -> Calls:
         """Return the calls after the one of that number, at most so many of the latest."""
@@ -76,4 +90,12 @@ class Record(Generic[C]):
         with self._changed:
             self._counts.clear()
             self._calls.clear()
+            self._size = 0
+            self._cleared += 1
             self._changed.notify_all()
+
+
+def _size(call: Call) -> int:
+    """How many bytes that others have chosen are kept of *call*."""
+    reply = b"" if call.reply is None else call.reply.body
+    return len(call.path) + len(call.query) + len(call.body) + len(reply) + sum(map(len, call.headers.values()))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.enhanced import Refusal
 from dcrauth.simulator.entitlements.login import log_in
 from dcrauth.simulator.entitlements.state import State
@@ -142,12 +143,14 @@ class Registry:
         """Log *user* in with the code of a session.
 
         Raises:
-            ValueError: there is no such session, or no such user.
+            ConfigurationError: there is no such session, or no such user.
         """
         try:
             log_in(self.state, self.world, code, user)
         except Refusal as refused:
-            raise ValueError(refused.why) from None
+            names = ", ".join(each.name for each in self.world.users) or "none, since the world has no users"
+            told = f"{refused.why}; code must be that of a session, and user one of its MVPD: {names}"
+            raise ConfigurationError(told) from None
 
     def expire_tokens(self) -> None:
         """Make all tokens expired as of now."""

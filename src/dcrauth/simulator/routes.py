@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from dcrauth._internal.arguments import check_function
 from dcrauth.errors import ConfigurationError
-from dcrauth.simulator.messages import Call, Reply
+from dcrauth.simulator.fields import check_fields, check_json
+from dcrauth.simulator.messages import Call, Reply, check_sendable
 
 Answering = Callable[..., Reply | Any]
 
@@ -28,7 +30,7 @@ class Route:
         protected: whether a token is asked for, as by the APIs of Adobe Pass.
 
     Raises:
-        ConfigurationError: the method or the path cannot be one.
+        ConfigurationError: the method or the path cannot be one, or the answer cannot be sent.
     """
 
     method: str
@@ -37,6 +39,7 @@ class Route:
     protected: bool = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not _METHOD.fullmatch(self.method):
             raise ConfigurationError(f"{self.method!r} is no method of a route: GET, POST, …, or * for any")
         if not re.fullmatch(r"/[^?#\s]*", self.path) or self.path in _OWN or self.path.startswith("/control/"):
@@ -48,6 +51,10 @@ class Route:
             _pattern(self.path)
         except re.error:
             raise ConfigurationError(f"The route {self.path!r} has two segments of one name") from None
+        if callable(self.answer):
+            check_function(self.answer, "answer", "a Reply, a value for JSON, or a function of a call that returns one")
+        else:
+            sendable(self.answer)
 
     def matches(self, call: Call) -> dict[str, str] | None:
         """Return the segments that stand for the names in the path, or None where *call* is another's."""
@@ -56,10 +63,22 @@ class Route:
         found = _pattern(self.path).fullmatch(call.path)
         return None if found is None else found.groupdict()
 
-    def reply(self, call: Call, segments: dict[str, str]) -> Reply:
-        """Return the answer to *call*."""
-        found = self.answer(call, **segments) if callable(self.answer) else self.answer
-        return found if isinstance(found, Reply) else Reply.json(200, found)
+    def answered(self, call: Call, segments: dict[str, str]) -> Any:
+        """Return what it has for *call*: a `Reply`, or a value for JSON."""
+        return self.answer(call, **segments) if callable(self.answer) else self.answer
+
+
+def sendable(answer: Any) -> Reply:
+    """Return what a route has for a call as a reply.
+
+    Raises:
+        ConfigurationError: it cannot be sent.
+    """
+    if isinstance(answer, Reply):
+        check_sendable(answer)
+        return answer
+    check_json(answer, "the answer")
+    return Reply.json(200, answer)
 
 
 @cache

@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
+from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.behaviour import Fault
 from dcrauth.simulator.clock import VirtualClock
 from dcrauth.simulator.faults import Faults
 from dcrauth.simulator.http import Stream
 from dcrauth.simulator.messages import Call, Counts, Reply
 from dcrauth.simulator.record import Record
-from dcrauth.simulator.routes import Route
+from dcrauth.simulator.routes import Route, sendable
 from dcrauth.simulator.throttle import Throttle, too_many
 
 
@@ -118,9 +119,13 @@ class Run(ABC, Generic[B, C]):
         if route.protected and (refused := self._token_refusal(call)) is not None:
             return refused
         try:
-            return route.reply(call, segments)
+            found = route.answered(call, segments)
         except Exception as error:  # whatever the tester's function raises is an answer, and not lost
             return Reply(500, why=f"the function of the route {route.method} {route.path} raised {error!r}")
+        try:
+            return sendable(found)
+        except ConfigurationError as reason:
+            return Reply(500, why=f"what the route {route.method} {route.path} returned cannot be sent: {reason}")
 
 
 class Answering(Protocol):

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from dcrauth._internal.arguments import path_of
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.behaviour import Fault
-from dcrauth.simulator.fields import made
-from dcrauth.simulator.messages import ENDPOINTS, Call
-
-_ALL_ENDPOINTS = (*ENDPOINTS, "discovery", "manage")
+from dcrauth.simulator.fields import as_said, check_fields, made
+from dcrauth.simulator.messages import Call, Endpoint
 
 Action = Literal[
     "expire-tokens",
@@ -44,7 +43,8 @@ class Step:
             no end.
 
     Raises:
-        ConfigurationError: it has no fault and nothing to do, or both; or no call and no moment fits.
+        ConfigurationError: it has no fault and nothing to do, or both; no call or no moment fits; or one of these is of
+            another type.
     """
 
     endpoint: str = ""
@@ -56,13 +56,11 @@ class Step:
     until: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if (self.fault is None) is (self.do is None):
             raise ConfigurationError("A step of a scenario has either a fault or something to do")
-        if self.do is not None and self.do not in get_args(Action):
-            told = ", ".join(get_args(Action))
-            raise ConfigurationError(f"There is nothing called {self.do!r} to do in a scenario; there is {told}")
         if self.endpoint:
-            check_endpoint(self.endpoint, _ALL_ENDPOINTS)
+            check_endpoint(self.endpoint, get_args(Endpoint))
         if self.first_call < 1 or (self.last_call is not None and self.last_call < self.first_call):
             raise ConfigurationError(
                 f"A step of a scenario goes from call {self.first_call} to call {self.last_call}: "
@@ -88,13 +86,14 @@ class Scenario:
         step: its steps; the first that concerns a call has its fault happen to it.
 
     Raises:
-        ConfigurationError: there is no step.
+        ConfigurationError: there is no step, or something else.
     """
 
     name: str
     step: tuple[Step, ...] = field(repr=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.step:
             raise ConfigurationError(f"The scenario {self.name!r} needs at least one step")
 
@@ -114,6 +113,7 @@ def table_of(path: str | Path) -> dict[str, Any]:
     Raises:
         ConfigurationError: it cannot be read, or is no TOML.
     """
+    path = path_of(path, "path")
     try:
         with open(path, "rb") as file:
             return tomllib.load(file)
@@ -121,10 +121,13 @@ def table_of(path: str | Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} cannot be read: {reason.strerror}; name a TOML file") from None
     except ValueError as reason:
         raise ConfigurationError(f"{path} is no TOML: {reason}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path} is nested too deeply; a table in a table in a list is enough") from None
 
 
 def check_endpoint(endpoint: str, known: Collection[str]) -> None:
     """Raise `ConfigurationError` unless *endpoint* is one of those that are known, or a path."""
+    as_said(endpoint, str, "endpoint")
     if endpoint not in known and not endpoint.startswith("/"):
         told = ", ".join(f'"{each}"' for each in known)
         raise ConfigurationError(f"there is no endpoint {endpoint!r}; it must be {told}, or a path that begins with /")

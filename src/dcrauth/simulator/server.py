@@ -3,19 +3,18 @@
 import ssl
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from dcrauth.simulator.behaviour import Behaviour
 from dcrauth.simulator.control import Controls
-from dcrauth.simulator.fields import check_kind
+from dcrauth.simulator.fields import check_kind, texts
 from dcrauth.simulator.messages import Counts
 from dcrauth.simulator.pass_orders import CONTROLS
 from dcrauth.simulator.pass_run import PassRun
 from dcrauth.simulator.pass_service import PassService
 from dcrauth.simulator.scenario import Scenario
-from dcrauth.simulator.serving import Serving, listed
+from dcrauth.simulator.serving import Serving
 from dcrauth.simulator.settings import Settings
 from dcrauth.simulator.world import World
 
@@ -61,7 +60,7 @@ class Simulator(Serving[Behaviour, Counts, PassRun], PassService):
         self._world = World() if world is None else world
         check_kind(self._behaviour, Behaviour, "behaviour")
         check_kind(self._world, World, "world")
-        self._environments = listed(environments, "environments", "names")
+        self._environments = texts(environments, "environments")
         super().__init__(
             host=host,
             port=port,
@@ -84,10 +83,7 @@ class Simulator(Serving[Behaviour, Counts, PassRun], PassService):
             ConfigurationError: there is no such file, or what it says is wrong.
         """
         settings = Settings.from_toml(path)
-        made = cls(**settings.parameters() | changes)
-        made._furnish = partial(settings.furnish, made)
-        made._furnish()
-        return made
+        return cls(**settings.parameters() | changes)._furnished(settings.furnish)
 
     def reset(self) -> None:
         """Make everything as new, at the same URL.

@@ -5,10 +5,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from dcrauth._internal.arguments import check_function
 from dcrauth.simulator.behaviour import Fault
 from dcrauth.simulator.calls import Calls
 from dcrauth.simulator.clock import VirtualClock
-from dcrauth.simulator.fields import check_kind
+from dcrauth.simulator.fields import as_said, check_kind
 from dcrauth.simulator.routes import Route
 from dcrauth.simulator.run import B, C, Run
 from dcrauth.simulator.scenario import Scenario
@@ -71,7 +72,8 @@ class Service(ABC, Generic[B, C, R]):
             protected: whether a token is asked for, as by the APIs that are there.
 
         Raises:
-            ConfigurationError: the method or the path cannot be one.
+            ConfigurationError: the method or the path cannot be one, or the answer cannot be sent. What a function
+                returns is seen to when it has: if it cannot be sent, the answer is a 500, and `Call.why` says why.
         """
         if answer is not None:
             self._run.routes.insert(0, Route(method, path, answer, protected))
@@ -91,7 +93,7 @@ class Service(ABC, Generic[B, C, R]):
 
     @property
     def calls(self) -> Calls:
-        """The latest calls, in the order in which they were answered."""
+        """The latest calls, in the order in which they were answered: 10 000, or as many as have 64 MiB."""
         return self._run.record.calls
 
     def reset_counts(self) -> None:
@@ -100,6 +102,8 @@ class Service(ABC, Generic[B, C, R]):
 
     def wait_for(self, predicate: Callable[[C], bool], timeout: float = 5.0) -> bool:
         """Wait until *predicate* holds for the counts; return whether it does within *timeout* seconds."""
+        check_function(predicate, "predicate", "a function of the counts that returns whether to go on")
+        as_said(timeout, float, "timeout")
         with self._changed:
             return self._changed.wait_for(lambda: predicate(self.counts), timeout)
 
@@ -107,7 +111,7 @@ class Service(ABC, Generic[B, C, R]):
         """Put its clock forward, by which tokens expire and the throttle counts.
 
         Raises:
-            ValueError: *seconds* is below 0.
+            ConfigurationError: *seconds* is no number, or below 0.
         """
         self._run.clock.advance(seconds)
 
@@ -118,17 +122,18 @@ class Service(ABC, Generic[B, C, R]):
             endpoint: "register", "token", "api" (of an `OAuthSimulator` "discovery" and "manage", too), or a path.
             fault: what goes wrong.
             times: with how many calls; None for all until `clear_faults`.
+
+        Raises:
+            ConfigurationError: one of these is what it cannot be.
         """
-        check_kind(fault, Fault, "fault")
         self._run.faults.inject(endpoint, fault, times)
 
     def play(self, scenario: Scenario) -> None:
         """Begin a scenario, in the place of the one that is played, if any.
 
         Raises:
-            ConfigurationError: it has a step that is another simulator's.
+            ConfigurationError: it is none, or it has a step that is another simulator's.
         """
-        check_kind(scenario, Scenario, "scenario")
         self._run.faults.play(scenario)
 
     def clear_faults(self) -> None:

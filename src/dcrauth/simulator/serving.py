@@ -1,26 +1,25 @@
 """A simulator that listens: when it serves, under which names, and which calls are its own."""
 
-import re
 import ssl
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar, Generic, Self
 
-from dcrauth._internal.arguments import wrong
 from dcrauth._internal.confidential import unfailing
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator import control
-from dcrauth.simulator.fields import check_kind
+from dcrauth.simulator.fields import check_kind, texts
 from dcrauth.simulator.guard import is_loopback, refusal
 from dcrauth.simulator.http import Handler, Server, Stream, Visit
+from dcrauth.simulator.listening import Listening
 from dcrauth.simulator.messages import Call, Reply
 from dcrauth.simulator.run import Astray, B, C, OwnVisit, ServiceVisit
 from dcrauth.simulator.scenario import Scenario
 from dcrauth.simulator.service import R, Service
 from dcrauth.simulator.tls import Authority
 
-_BASE_PATH = re.compile(r"(/[\w.~-]+)*")
 _POLL = 0.02
 _PART = 1.0
 
@@ -56,11 +55,13 @@ class Serving(Service[B, C, R], Generic[B, C, R]):
         scenario: Scenario | None,
         clock: Callable[[], float],
     ) -> None:
-        _check_kinds(scenario, port)
+        _check_kinds(scenario, ssl_context)
+        names = texts(names, "names")
+        Listening(host=host, port=port, base_path=base_path, names=names, tls=tls)  # sees to it that they can be
         self._scenario = scenario
         self._furnish: Callable[[], None] | None = None
-        self._base_path = _checked_path(base_path)
-        self._names = frozenset(name.lower() for name in listed(names, "names", "host names"))
+        self._base_path = base_path.rstrip("/")
+        self._names = frozenset(name.lower() for name in names)
         self._time = clock
         self._changed = threading.Condition()
         self._running = threading.RLock()
@@ -72,7 +73,7 @@ class Serving(Service[B, C, R], Generic[B, C, R]):
         self._thread: threading.Thread | None = None
         try:
             self._run = self._new_run()
-        except ConfigurationError:
+        except BaseException:
             self._server.close()
             raise
 
@@ -177,6 +178,16 @@ class Serving(Service[B, C, R], Generic[B, C, R]):
             run.faults.play(self._scenario)
         return run
 
+    def _furnished(self, furnish: Callable[[Self], None]) -> Self:
+        """Have it furnished, now and after each `reset`; return it. One that cannot be leaves nothing."""
+        self._furnish = partial(furnish, self)
+        try:
+            self._furnish()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
     def _listening(self, port: int) -> Server:
         handler = type("BoundHandler", (Handler,), {"site": self})
         wrong = f"The simulator cannot listen on port {port} of {self._host}: "
@@ -189,25 +200,13 @@ class Serving(Service[B, C, R], Generic[B, C, R]):
             raise ConfigurationError(f"{wrong}{why}; take another one, or 0 for any that is free") from None
 
 
-def _check_kinds(scenario: Scenario | None, port: int) -> None:
+def _check_kinds(scenario: Scenario | None, context: ssl.SSLContext | None) -> None:
     if scenario is not None:
         check_kind(scenario, Scenario, "scenario")
-    if type(port) is not int:
-        raise wrong("port", "a whole number", port)
-
-
-def listed(names: Iterable[str], what: str, told: str) -> tuple[str, ...]:
-    """Return *names*; one text would be taken for as many names as it has letters."""
-    if isinstance(names, str):
-        raise wrong(what, f"a list of {told}", names)
-    return tuple(names)
-
-
-def _checked_path(base_path: str) -> str:
-    path = base_path.rstrip("/")
-    if not _BASE_PATH.fullmatch(path):
-        raise ConfigurationError(f"{base_path!r} is no base path: it is empty, or begins with / and has no query")
-    return path
+    if context is not None:
+        check_kind(context, ssl.SSLContext, "ssl_context")
+        if context.protocol == ssl.PROTOCOL_TLS_CLIENT:
+            raise ConfigurationError("ssl_context must be one of a server, such as SSLContext(PROTOCOL_TLS_SERVER)")
 
 
 def _authority(tls: bool, context: ssl.SSLContext | None, names: Iterable[str]) -> Authority | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from dcrauth.simulator.behaviour import Behaviour
 from dcrauth.simulator.fields import made
+from dcrauth.simulator.listening import Listening
 from dcrauth.simulator.orders import FixedRoute
 from dcrauth.simulator.pass_orders import Application
 from dcrauth.simulator.pass_service import PassService
@@ -14,20 +15,18 @@ from dcrauth.simulator.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Listening):
     """All that such a file may say; for the parameters see `Simulator`.
 
     Parameters:
         application: applications beside the usual one, and in which environment.
         route: routes that always give one answer.
         step: steps of a scenario that begins at the start.
+
+    Raises:
+        ConfigurationError: one of these is what it cannot be.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 0
-    base_path: str = ""
-    names: tuple[str, ...] = ()
-    tls: bool = False
     environments: tuple[str, ...] = ()
     behaviour: Behaviour = field(default_factory=Behaviour)
     world: World = field(default_factory=World)

@@ -1,7 +1,15 @@
 """TLS with a certificate authority that lasts as long as the simulator."""
 
+from __future__ import annotations
+
 import ssl
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from dcrauth.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from trustme import LeafCert
 
 
 class Authority:
@@ -12,6 +20,7 @@ class Authority:
 
     Raises:
         ImportError: trustme is not installed.
+        ConfigurationError: there is no certificate for such names.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -22,7 +31,7 @@ class Authority:
 
         self._authority = trustme.CA()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._authority.issue_cert(*names).configure_cert(self.context)
+        self._issued(*names).configure_cert(self.context)
         self.pem = self._authority.cert_pem.bytes()
 
     def take_clients(self) -> None:
@@ -31,5 +40,16 @@ class Authority:
         self._authority.configure_trust(self.context)
 
     def client_certificate(self, name: str) -> bytes:
-        """Return a certificate of a client, whose common and DNS name is *name*, and its key, in PEM."""
-        return self._authority.issue_cert(name, common_name=name).private_key_and_cert_chain_pem.bytes()
+        """Return a certificate of a client, whose common and DNS name is *name*, and its key, in PEM.
+
+        Raises:
+            ConfigurationError: there is no certificate for such a name.
+        """
+        return self._issued(name, common_name=name).private_key_and_cert_chain_pem.bytes()
+
+    def _issued(self, *names: str, common_name: str | None = None) -> LeafCert:
+        try:
+            return self._authority.issue_cert(*names, common_name=common_name)
+        except ValueError as reason:  # of a name that is too long, or has letters that none has
+            told = ", ".join(repr(name[:60]) for name in names)
+            raise ConfigurationError(f"Names of a certificate must be host names, not {told}: {reason}") from None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dcrauth.errors import ConfigurationError
-from dcrauth.simulator.fields import made
+from dcrauth.simulator.fields import check_fields, check_json, check_ranges, made
 from dcrauth.simulator.scenario import table_of
 
 DAY = 86_400.0
@@ -27,6 +27,9 @@ class Mvpd:
         temporary_life: seconds of a temporary pass that needs no login; None for an MVPD proper.
         temporary_resources: how many resources such a pass is good for, which makes it a promotional one, that needs
             ``AP-TempPass-Identity``.
+
+    Raises:
+        ConfigurationError: one of these is what it cannot be.
     """
 
     id: str
@@ -39,6 +42,13 @@ class Mvpd:
     degraded: Literal["authn-all", "authz-all", "authz-none"] | None = None
     temporary_life: float | None = None
     temporary_resources: int | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_ranges(self, ["profile_life", "decision_life", "temporary_life"], 0)
+        check_ranges(self, ["temporary_resources"], 1)
+        if self.temporary_resources is not None and self.temporary_life is None:
+            raise ConfigurationError(f"temporary_resources of Mvpd {self.id!r} needs a temporary_life, in seconds")
 
     @property
     def is_temporary(self) -> bool:
@@ -56,6 +66,9 @@ class User:
         mvpd: whose subscriber it is; empty for all.
         resources: what may be watched; None for all.
         attributes: metadata of the profile, any JSON values.
+
+    Raises:
+        ConfigurationError: one of these is what it cannot be.
     """
 
     name: str
@@ -63,6 +76,10 @@ class User:
     mvpd: str = ""
     resources: tuple[str, ...] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_json(self.attributes, f"attributes of user {self.name!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +89,16 @@ class Resource:
     Parameters:
         id: its identifier.
         error: code of the error that every decision about it has; empty for none.
+
+    Raises:
+        ConfigurationError: one of these is no text.
     """
 
     id: str
     error: str = ""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +110,18 @@ class ServiceProvider:
         name: its name; by default the identifier.
         domains: where its pages are.
         mvpds: identifiers of the MVPDs that it is integrated with; None for all.
+
+    Raises:
+        ConfigurationError: one of these is what it cannot be.
     """
 
     id: str
     name: str = ""
     domains: tuple[str, ...] = ("adobe.com",)
     mvpds: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 _MVPDS = (
@@ -113,6 +142,9 @@ class World:
         users: their subscribers.
         resources: what there is to watch; empty for whatever is asked for.
         partners: partners for single sign-on.
+
+    Raises:
+        ConfigurationError: one of these is what it cannot be, two have one id, or one names another that is not there.
     """
 
     service_providers: tuple[ServiceProvider, ...] = (ServiceProvider(id="REF30"),)
@@ -122,6 +154,7 @@ class World:
     partners: tuple[str, ...] = ("Apple",)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for kind in ("service_providers", "mvpds", "resources"):
             _without_doubles(kind, [each.id for each in getattr(self, kind)])
         known = {each.id for each in self.mvpds}

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dcrauth._internal import fork
+from dcrauth._internal.log import log
 from dcrauth._internal.steady import now
 from dcrauth._internal.threads import OnDemand
 
@@ -22,8 +23,6 @@ SHARE = 4 / 15
 """After which part of its time a lease is extended."""
 
 _IDLE = 10.0
-
-logger = logging.getLogger("dcrauth")
 
 
 @dataclass(eq=False)
@@ -108,7 +107,7 @@ class Leases:
             if held in self._held:
                 held.extend()
         except Exception as reason:
-            logger.debug("A lease could not be extended: %s", type(reason).__name__)
+            log(logging.DEBUG, "A lease could not be extended: %s", type(reason).__name__)
 
 
 LEASES = Leases()

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 try:
     import sqlalchemy as sa
+    from sqlalchemy import exc
 except ImportError as missing:
     raise ImportError("SQLStore needs SQLAlchemy; run: pip install dcrauth[sql]") from missing
 
@@ -80,7 +81,7 @@ class SQLStore(Confidential, Closing):
         self._leases = _sql.leases_table(f"{table}_leases", metadata, schema)
         self._metadata = metadata
         self._at_once, self._together = _sql.levels(self._engine, is_users=self._is_users)
-        self._faults = (sa.exc.SQLAlchemyError, self._engine.dialect.dbapi.Error)  # type: ignore[union-attr]
+        self._faults = (exc.SQLAlchemyError, self._engine.dialect.dbapi.Error)  # type: ignore[union-attr]
         self._process = os.getpid()
         self._whole: Callable[[], AbstractContextManager[None]] = nullcontext
         if self._dialect == "sqlite":
@@ -343,7 +344,8 @@ class SQLStore(Confidential, Closing):
             _Lost: there was no answer.
             StoreUnavailable: it could not be done.
         """
-        for attempt in range(1, _ATTEMPTS + 1):
+        attempt = 1
+        while True:
             try:
                 with self._whole():
                     return act()
@@ -351,8 +353,8 @@ class SQLStore(Confidential, Closing):
                 failure = _kind_of(fault)(self._told(doing, fault))
                 is_over = attempt == _ATTEMPTS or not _sql.is_not_done(fault)
             if is_over:
-                break
-        raise failure
+                raise failure
+            attempt += 1
 
     def _told(self, doing: str, fault: Exception) -> str:
         return f"{self._where} cannot {doing}: {_sql.reason(fault)}"
@@ -367,7 +369,7 @@ class _Lost(StoreUnavailable):
 
 
 def _kind_of(fault: Exception) -> type[StoreUnavailable]:
-    if isinstance(fault, sa.exc.IntegrityError):
+    if isinstance(fault, exc.IntegrityError):
         return _Duplicate
     return _Lost if _sql.is_lost(fault) else StoreUnavailable
 

@@ -263,9 +263,10 @@ class Post:
     async def over(self, session: aiohttp.ClientSession) -> Response:
         """Send it with *session*, and return the answer."""
         intake, request = self._intake, self.request
-        answering = session.post(
+        answering = session.request(
+            request.method,
             URL(request.url, encoded=True),
-            data=request.body,
+            data=request.body or None,
             headers=request.headers,
             allow_redirects=False,
             proxy=self._proxy,

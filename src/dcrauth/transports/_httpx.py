@@ -132,7 +132,7 @@ class _Connection:
     def _request(self, request: Request, connect: float, read: float) -> Any:
         patience = {"connect": connect, "read": read, "write": read, "pool": read}
         return self._library.Request(
-            "POST",
+            request.method,
             request.url,
             headers=dict(request.headers),
             content=request.body,

@@ -40,7 +40,7 @@ class _Connection:
         if self._http.sock is not None and _is_readable(self._http.sock):
             self.close()  # by the server; or more has come than the answer, which is nobody's
         self._connect()
-        self._http.request("POST", self._target(request.url), request.body, self._headers(request))
+        self._http.request(request.method, self._target(request.url), request.body or None, self._headers(request))
         with self._http.getresponse() as answer:
             intake.status = answer.status
             while part := answer.read(_PART):

@@ -105,7 +105,7 @@ class _Connection:
     def _send(self, request: Request, timeouts: tuple[float, float]) -> requests.Response:
         proxy = self.way.proxy
         return _send_of(self._adapter)(
-            requests.Request("POST", request.url, dict(request.headers), data=request.body).prepare(),
+            requests.Request(request.method, request.url, dict(request.headers), data=request.body or None).prepare(),
             stream=True,
             timeout=timeouts,
             proxies={"http": proxy, "https": proxy} if proxy else {},

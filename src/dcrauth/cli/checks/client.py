@@ -18,7 +18,8 @@ from dcrauth.engine.source import TokenSource
 from dcrauth.engine.token_life import granted
 from dcrauth.errors import DCRAuthError, StoreUnavailable
 from dcrauth.policy import Policy
-from dcrauth.providers.protocol import Moment, Problem, Provider, run
+from dcrauth.providers.adobe.adobe_pass import AdobePass
+from dcrauth.providers.protocol import Moment, Problem, run
 from dcrauth.stores import Store
 from dcrauth.transports import Transport
 
@@ -36,7 +37,7 @@ class ClientSettings:
         transport: what calls the server.
     """
 
-    provider: Provider
+    provider: AdobePass
     store: Store
     instance: str
     transport: Transport
@@ -44,8 +45,7 @@ class ClientSettings:
     @property
     def identity(self) -> Identity:
         """The key of its records."""
-        provider = self.provider
-        return Identity.of(*provider.anchor, self.instance)
+        return Identity.of(*self.provider.anchor, self.instance)
 
 
 def stored_findings(stored: StoredIdentity, now: float) -> Iterator[Finding]:

@@ -12,14 +12,14 @@ from urllib.parse import urlencode
 
 from dcrauth._internal.arguments import check_text, shown, wrong
 from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, unfailing
-from dcrauth._internal.strict_json import json_object, printable
-from dcrauth._internal.version import __version__
+from dcrauth._internal.strict_json import printable
 from dcrauth.credentials import ClientCredentials
 from dcrauth.errors import ConfigurationError
 from dcrauth.providers.adobe.device_identifier import identifier_header, identifier_in
 from dcrauth.providers.adobe.device_info import DeviceInfo
 from dcrauth.providers.adobe.enhanced_error import EnhancedError, enhanced_error, read_error
-from dcrauth.providers.origins import origin_of, secure_url
+from dcrauth.providers.answer_fields import USER_AGENT, fields_of, is_bearer, is_client_text, is_success, is_visible
+from dcrauth.providers.origins import origin_of, secure_url, url_list
 from dcrauth.providers.protocol import (
     Flow,
     Moment,
@@ -49,13 +49,8 @@ ENVIRONMENTS: Mapping[Environment, tuple[str, ...]] = MappingProxyType(
 
 _CLIENT_CODES = frozenset({"invalid_access_token_client_application", "invalid_client_id", "invalid_client"})
 _APPLICATION_CODES = frozenset({"unknown_software_statement", "unknown_application"})
-_VISIBLE = re.compile(r"[!-~]+")
-_VSCHAR = re.compile(r"[ -~]+")
 _DEVICE_FIELD = re.compile(r"[!-~][ -~]{0,8191}")
 """What is passed on of a request's device headers: servers refuse longer ones."""
-
-_BEARER = frozenset({"", "bearer", "bearertoken"})
-_USER_AGENT = f"dcrauth/{__version__}"
 
 
 @discreet_constructor
@@ -111,7 +106,7 @@ class AdobePass(Confidential):
         token_request: Literal["form", "query"] = "form",
     ) -> None:
         bases = _bases(environment, base_url)
-        guarded = [*bases, *(secure_url(url, "protects") for url in _urls(protects))]
+        guarded = [*bases, *(secure_url(url, "protects") for url in url_list(protects))]
         _check_choice(token_request, "token_request", ("form", "query"))
         if redirect_uri is not None:
             check_text(redirect_uri, "redirect_uri")
@@ -251,9 +246,9 @@ class AdobePass(Confidential):
 
         Both are text of printable ASCII characters, to which the space belongs (RFC 6749 appendix A.1, A.2).
         """
-        fields = _fields(response)
+        fields = fields_of(response)
         client_id, client_secret = fields.pop("client_id", None), fields.pop("client_secret", None)
-        if not (_matches(_VSCHAR, client_id) and _matches(_VSCHAR, client_secret)):
+        if not (is_client_text(client_id) and is_client_text(client_secret)):
             return _problem(response, "no usable client_id and client_secret")
         return ClientCredentials(client_id, client_secret, metadata=fields)
 
@@ -276,11 +271,11 @@ class AdobePass(Confidential):
 
     def read_token(self, response: Response) -> TokenGrant | Problem:
         """Return the token in the answer; any 2xx status will do."""
-        fields = _fields(response)
+        fields = fields_of(response)
         value: Any = fields.get("access_token")
-        if not _matches(_VISIBLE, value):
+        if not is_visible(value):
             return _problem(response, "no usable access_token")
-        if not _is_bearer(fields.get("token_type")):
+        if not is_bearer(fields.get("token_type")):
             # To ask again would bring another token of the same type.
             return replace(_problem(response, "a token_type other than bearer"), final=True)
         return TokenGrant(value, fields.get("expires_in"))
@@ -333,7 +328,7 @@ class AdobePass(Confidential):
             "Accept-Encoding": "identity",
             "Cache-Control": "no-store",
             "Content-Type": content_type,
-            "User-Agent": _USER_AGENT,
+            "User-Agent": USER_AGENT,
             **self._device_headers,
         }
         return Request(url + query, headers, body.encode(), endpoint=url, repeatable=not registers, registers=registers)
@@ -352,42 +347,15 @@ def _bases(environment: Environment, base_url: str | None) -> list[str]:
     return [f"https://{host}" for host in ENVIRONMENTS[environment]]
 
 
-def _urls(protects: Iterable[str]) -> Iterable[str]:
-    if isinstance(protects, str):
-        raise ConfigurationError("protects must be a list of URLs, not one URL: write [url]")
-    if isinstance(protects, type) or not isinstance(protects, Iterable):
-        raise wrong("protects", "a list of URLs", protects)
-    return protects
-
-
 def _address(forwarded_for: str) -> str:
     check_text(forwarded_for, "forwarded_for")
-    if not _VISIBLE.fullmatch(forwarded_for):
+    if not is_visible(forwarded_for):
         raise ConfigurationError("forwarded_for must be one IP address, such as 203.0.113.7")
     return forwarded_for
 
 
-def _fields(response: Response) -> dict[str, Any]:
-    """The fields of a successful answer; an answer without any reads as one that lacks them all."""
-    if not 200 <= response.status < 300:
-        return {}
-    try:
-        return json_object(response.body)
-    except ValueError:
-        return {}
-
-
-def _matches(pattern: re.Pattern[str], value: object) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
-
-
-def _is_bearer(kind: object) -> bool:
-    """Whether a ``token_type`` is bearer: what says nothing counts as that, and ``BearerToken`` is what Apigee says."""
-    return kind is None or (isinstance(kind, str) and kind.strip().lower() in _BEARER)
-
-
 def _problem(response: Response, lack: str) -> Problem:
-    success = 200 <= response.status < 300
+    success = is_success(response)
     error = read_error(response.body, success=success) or EnhancedError()
     answered = f"HTTP {response.status}" + (f", {error.code}" if error.code else "")
     return Problem(

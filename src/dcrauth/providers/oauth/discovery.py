@@ -14,6 +14,10 @@ OPENID = "openid-configuration"
 WELL_KNOWN = (OAUTH, OPENID)
 
 
+class UnfitMetadata(ValueError):
+    """A whole document says what must not be used: it is another server's, or would have a secret sent in the clear."""
+
+
 @dataclass(frozen=True)
 class Endpoints:
     """What a server says of itself, as far as a client needs it.
@@ -99,7 +103,7 @@ def _check_issuer(found: object, issuer: str) -> None:
     told = f"the metadata is that of {shown}, not of {issuer}"
     if isinstance(found, str) and found.rstrip("/") == issuer.rstrip("/"):
         told += "; they differ by a slash at the end: give the issuer just as the server writes it"
-    raise ValueError(told)
+    raise UnfitMetadata(told) if isinstance(found, str) and found else ValueError(told)
 
 
 def _endpoint(found: Mapping[str, Any], name: str) -> str | None:
@@ -111,7 +115,7 @@ def _endpoint(found: Mapping[str, Any], name: str) -> str | None:
     try:
         secure_url(url.partition("?")[0], name)
     except ConfigurationError as reason:
-        failure = ValueError(f"the metadata's {reason.message}")
+        failure = UnfitMetadata(f"the metadata's {reason.message}")
     else:
         return url
     raise failure

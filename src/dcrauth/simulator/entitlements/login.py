@@ -99,7 +99,8 @@ def log_in(state: State, world: World, code: str, name: str, password: str | Non
         raise Refusal("invalid_authentication_session", "The session names no MVPD that there is")
     user = next((each for each in world.subscribers(mvpd.id) if each.name == name), None)
     if user is None or (password is not None and user.password not in {"", password}):
-        raise Refusal("identity_not_recognized_by_mvpd", f"{mvpd.id} knows no {name[:60]!r} with this password")
+        with_it = "" if user is None else " with this password"
+        raise Refusal("identity_not_recognized_by_mvpd", f"{mvpd.id} knows no {name[:60]!r}{with_it}")
     state.log_in(new_profile(session, mvpd, user, state.clock()))
     return session
 

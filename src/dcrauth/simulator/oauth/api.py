@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from dcrauth.errors import ConfigurationError
+from dcrauth.simulator.fields import check_fields
 from dcrauth.simulator.messages import Reply
 from dcrauth.simulator.oauth.asked import Asked
 from dcrauth.simulator.oauth.behaviour import check_quotable
@@ -22,7 +23,7 @@ class Protection:
         audience: the audience that is needed; empty for any.
 
     Raises:
-        ConfigurationError: *path* cannot be one.
+        ConfigurationError: *path* cannot be one, or one of these is no text that a header can have.
     """
 
     path: str
@@ -30,6 +31,7 @@ class Protection:
     audience: str = ""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.path.startswith("/"):
             raise ConfigurationError(f"{self.path!r} is no path to protect: it begins with /")
         for text in (self.scope, self.audience):

@@ -5,8 +5,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from dcrauth.errors import ConfigurationError
-from dcrauth.simulator.fields import check_fields
+from dcrauth.simulator.fields import as_said, check_fields, check_header, check_json, check_ranges
 from dcrauth.simulator.oauth.known_servers import SERVERS
+
+_NOT_NEGATIVE = (
+    "statement_life",
+    "secret_life",
+    "secret_overlap",
+    "most_resources",
+    "assertion_life",
+    "clock_tolerance",
+    "discovery_delay",
+    "register_delay",
+    "token_delay",
+    "manage_delay",
+    "api_delay",
+)
 
 Rotation = Literal["never", "update", "always"]
 METHODS = (
@@ -96,7 +110,8 @@ class OAuthBehaviour:
         refuse_every_token: whether even new tokens are refused.
         throttle: None, "bucket" (10 more than one call a second, coming back with time) or "once" (10 for good).
         retry_after: ``Retry-After`` header of a 429.
-        discovery_delay, register_delay, token_delay, manage_delay, api_delay: seconds before each answer.
+        discovery_delay, register_delay, token_delay, manage_delay, api_delay: seconds before each answer; a minute at
+            most is waited.
 
     Raises:
         ConfigurationError: a switch is set to what it cannot be.
@@ -174,10 +189,18 @@ class OAuthBehaviour:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_ranges(self, ("register_status", "token_status"), 200, 599)
+        check_ranges(self, _NOT_NEGATIVE, 0)
+        for name in ("metadata", "registration_answer", "expires_in", "token_answer"):
+            check_json(getattr(self, name), f"{name} of OAuthBehaviour")
+        check_header(self.retry_after, "retry_after of OAuthBehaviour")
+        self._check_texts()
+
+    def _check_texts(self) -> None:
         _check_known("methods", self.methods, METHODS)
         _check_known("signing_algorithms", self.signing_algorithms, ALGORITHMS)
         _check_known("registered_method", {self.registered_method} - {""}, METHODS)
-        for text in (self.invalid_client, self.retry_after or "", self.elsewhere):
+        for text in (self.invalid_client, self.elsewhere):
             check_quotable(text, "A switch whose text goes into a header")
         if "/" in self.endpoints_below:
             raise ConfigurationError(f"endpoints_below is one segment of a path, not {self.endpoints_below!r}")
@@ -192,6 +215,7 @@ class OAuthBehaviour:
         Raises:
             ConfigurationError: no such server is known, or a switch is set to what it cannot be.
         """
+        as_said(server, str, "server")
         if server not in SERVERS:
             raise ConfigurationError(f"There is no server called {server!r}; there is {', '.join(sorted(SERVERS))}")
         try:

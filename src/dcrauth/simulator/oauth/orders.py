@@ -10,7 +10,7 @@ from dcrauth.simulator.oauth.api import Protection
 from dcrauth.simulator.oauth.behaviour import OAuthBehaviour
 from dcrauth.simulator.oauth.registration import SOFTWARE
 from dcrauth.simulator.oauth.service import OAuthService
-from dcrauth.simulator.oauth.settings import GivenClient
+from dcrauth.simulator.oauth.settings import GivenClient, check_further
 from dcrauth.simulator.orders import COMMON_ORDERS, Nothing, Order
 
 
@@ -41,6 +41,9 @@ class Statement(Software):
 
     life: float | None = None
     claims: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_further(self.claims, "claims", ("self", "software_id", "life"))
 
 
 @dataclass(frozen=True, kw_only=True)

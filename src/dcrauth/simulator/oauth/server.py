@@ -3,13 +3,12 @@
 import ssl
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.control import Controls
-from dcrauth.simulator.fields import check_kind
+from dcrauth.simulator.fields import as_said, check_kind
 from dcrauth.simulator.oauth.behaviour import OAuthBehaviour
 from dcrauth.simulator.oauth.messages import OAuthCounts
 from dcrauth.simulator.oauth.orders import CONTROLS
@@ -84,10 +83,7 @@ class OAuthSimulator(Serving[OAuthBehaviour, OAuthCounts, OAuthRun], OAuthServic
             ConfigurationError: there is no such file, or what it says is wrong.
         """
         settings = OAuthSettings.from_toml(path)
-        made = cls(**settings.parameters() | changes)
-        made._furnish = partial(settings.furnish, made)
-        made._furnish()
-        return made
+        return cls(**settings.parameters() | changes)._furnished(settings.furnish)
 
     def client_certificate(self, name: str = "client") -> bytes:
         """Return a new certificate of a client, followed by its key, in PEM; each one is another.
@@ -96,8 +92,10 @@ class OAuthSimulator(Serving[OAuthBehaviour, OAuthCounts, OAuthRun], OAuthServic
             name: its subject is ``CN=`` and this, and a DNS name of it is this.
 
         Raises:
-            ConfigurationError: it does not speak HTTPS with certificates of its own (``tls=True``).
+            ConfigurationError: it does not speak HTTPS with certificates of its own (``tls=True``), or there is
+                no certificate for such a name.
         """
+        as_said(name, str, "name")
         if self._authority is None:
             raise ConfigurationError("Certificates of clients need OAuthSimulator(tls=True)")
         return self._authority.client_certificate(name)

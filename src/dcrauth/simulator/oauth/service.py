@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dcrauth.errors import ConfigurationError
+from dcrauth.simulator.fields import as_said, check_json, check_range
 from dcrauth.simulator.keys import signed
 from dcrauth.simulator.oauth.api import Protection
 from dcrauth.simulator.oauth.behaviour import METHODS, OAuthBehaviour
@@ -60,10 +61,12 @@ class OAuthService(Service[OAuthBehaviour, OAuthCounts, OAuthRun]):
         Parameters:
             uses: how many registrations it is good for; None for any number.
             life: how many seconds it is good for; None for ever.
+
+        Raises:
+            ConfigurationError: one of these is what it cannot be.
         """
-        if uses is not None and uses < 1:
-            raise ValueError(f"uses must be at least 1, or None for any number, not {uses}")
-        return self._run.registry.initial_token(uses, life)
+        check_range(as_said(uses, int | None, "uses"), "uses", 1)
+        return self._run.registry.initial_token(uses, as_said(life, float | None, "life"))
 
     def statement(self, software_id: str = SOFTWARE, *, life: float | None = None, **claims: Any) -> str:
         """Return a new software statement, a JWT that this server trusts.
@@ -72,19 +75,29 @@ class OAuthService(Service[OAuthBehaviour, OAuthCounts, OAuthRun]):
             software_id: the software that it is of.
             life: how many seconds it is good for; None for ever.
             claims: what else it says of the client, such as ``client_name``.
+
+        Raises:
+            ConfigurationError: one of these is what it cannot be.
         """
+        as_said(software_id, str, "software_id")
+        as_said(life, float | None, "life")
+        check_json(claims, "claims")
         now = self._run.clock() + self.behaviour.clock_skew
         own: dict[str, Any] = {"iss": self.issuer, "software_id": software_id, "iat": int(now)}
         own |= {"jti": uuid.uuid4().hex} | ({} if life is None else {"exp": int(now + life)})
         return signed(own | claims)
 
     def revoke_statement(self, software_id: str = SOFTWARE) -> None:
-        """Refuse a software's statements, and tokens to its clients."""
-        self._run.registry.revoked_software.add(software_id)
+        """Refuse a software's statements, and tokens to its clients.
+
+        Raises:
+            ConfigurationError: *software_id* is no text.
+        """
+        self._run.registry.revoked_software.add(as_said(software_id, str, "software_id"))
 
     def reinstate_statement(self, software_id: str = SOFTWARE) -> None:
-        """Take back what `revoke_statement` did."""
-        self._run.registry.revoked_software.discard(software_id)
+        """Take back what `revoke_statement` did; for the rest see there."""
+        self._run.registry.revoked_software.discard(as_said(software_id, str, "software_id"))
 
     def add_client(
         self,
@@ -105,8 +118,12 @@ class OAuthService(Service[OAuthBehaviour, OAuthCounts, OAuthRun]):
             metadata: what else would be registered, such as ``jwks``.
 
         Raises:
-            ConfigurationError: there is no such method.
+            ConfigurationError: there is no such method, or one of these is what it cannot be.
         """
+        given = {"client_id": client_id, "method": method, "secret": secret, "scope": scope}
+        for name, value in given.items():
+            as_said(value, str, name)
+        check_json(metadata, "metadata")
         if method not in METHODS:
             raise ConfigurationError(f"method is {method!r}; there is {', '.join(METHODS)}")
         known = metadata | {"token_endpoint_auth_method": method} | ({"scope": scope} if scope else {})
@@ -120,11 +137,11 @@ class OAuthService(Service[OAuthBehaviour, OAuthCounts, OAuthRun]):
         """Return a client.
 
         Raises:
-            ValueError: there is none of this identifier.
+            ConfigurationError: there is none of this identifier.
         """
-        found = self._run.registry.client(client_id)
+        found = self._run.registry.client(as_said(client_id, str, "client_id"))
         if found is None:
-            raise ValueError(f"there is no client {client_id!r}")
+            raise _no_client(client_id)
         return found
 
     def protect(self, path: str, *, scope: str = "", audience: str = "") -> None:
@@ -136,7 +153,7 @@ class OAuthService(Service[OAuthBehaviour, OAuthCounts, OAuthRun]):
             audience: a resource or an audience; a token for another is 401 ``invalid_token``.
 
         Raises:
-            ConfigurationError: *path* cannot be one.
+            ConfigurationError: *path* cannot be one, or one of these is no text that a header can have.
         """
         self._run.protections.insert(0, Protection(path=path, scope=scope, audience=audience))
 
@@ -148,11 +165,11 @@ class OAuthService(Service[OAuthBehaviour, OAuthCounts, OAuthRun]):
         """Refuse one token from now on.
 
         Raises:
-            ValueError: it was not granted here, or is revoked already.
+            ConfigurationError: it was not granted here, or is revoked already.
         """
         with self._run.registry.lock:
-            if self._run.registry.grants.pop(token, None) is None:
-                raise ValueError("there is no such token")
+            if self._run.registry.grants.pop(as_said(token, str, "token"), None) is None:
+                raise ConfigurationError("there is no such token; it must be one that was granted and is not revoked")
 
     def expire_tokens(self) -> None:
         """Make all tokens expired as of now, although they claim to live longer."""
@@ -171,16 +188,16 @@ class OAuthService(Service[OAuthBehaviour, OAuthCounts, OAuthRun]):
         """Forget a client, and refuse its tokens.
 
         Raises:
-            ValueError: there is none of this identifier.
+            ConfigurationError: there is none of this identifier.
         """
-        if not self._run.registry.delete(client_id):
-            raise ValueError(f"there is no client {client_id!r}")
+        if not self._run.registry.delete(as_said(client_id, str, "client_id")):
+            raise _no_client(client_id)
 
     def rotate_secret(self, client_id: str) -> str | None:
         """Give a client a new secret, and return it: None for a client that has none.
 
         Raises:
-            ValueError: there is none of this identifier.
+            ConfigurationError: there is none of this identifier.
         """
         with self._run.registry.lock:
             client = self.client(client_id)
@@ -211,3 +228,7 @@ class OAuthService(Service[OAuthBehaviour, OAuthCounts, OAuthRun]):
 
     def _act(self, action: str) -> None:
         getattr(self, action.replace("-", "_"))()
+
+
+def _no_client(client_id: str) -> ConfigurationError:
+    return ConfigurationError(f"there is no client {client_id!r}; a registration makes one, or add_client")

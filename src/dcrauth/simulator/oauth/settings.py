@@ -1,11 +1,13 @@
 """What an authorization server is made with, as a TOML file tells it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.fields import made
+from dcrauth.simulator.listening import Listening
 from dcrauth.simulator.oauth.api import Protection
 from dcrauth.simulator.oauth.behaviour import OAuthBehaviour
 from dcrauth.simulator.oauth.service import OAuthService
@@ -23,6 +25,9 @@ class GivenClient:
     scope: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_further(self.metadata, "metadata", ("self", "client_id", "method", "secret", "scope"))
+
     def made(self, simulator: OAuthService) -> dict[str, Any]:
         """Make the client; return what it has to know."""
         client = simulator.add_client(
@@ -33,7 +38,7 @@ class GivenClient:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OAuthSettings:
+class OAuthSettings(Listening):
     """All that such a file may say; for the parameters see `OAuthSimulator`.
 
     Parameters:
@@ -41,13 +46,11 @@ class OAuthSettings:
         protect: what APIs ask of a token.
         route: routes that always give one answer.
         step: steps of a scenario that begins at the start.
+
+    Raises:
+        ConfigurationError: one of these is what it cannot be.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 0
-    base_path: str = ""
-    names: tuple[str, ...] = ()
-    tls: bool = False
     behaviour: OAuthBehaviour = field(default_factory=OAuthBehaviour)
     client: tuple[GivenClient, ...] = ()
     protect: tuple[Protection, ...] = ()
@@ -78,3 +81,10 @@ class OAuthSettings:
         for fixed in self.route:
             route = fixed.made()
             simulator.route(route.method, route.path, route.answer, protected=route.protected)
+
+
+def check_further(further: Mapping[str, Any], name: str, arguments: Collection[str]) -> None:
+    """Raise `ConfigurationError` if what is given to a method as further arguments has one of its own."""
+    for each in arguments:
+        if each in further:
+            raise ConfigurationError(f"{name} must be without {each!r}, which is an argument of its own")

@@ -195,6 +195,8 @@ function showWhatThereIs(state) {
 function fillEnvironments(environments) {
   const names = Object.keys(environments).filter(Boolean);
   const select = find("environment");
+  if (select.dataset.names === names.join()) return; // whoever is choosing is not disturbed
+  select.dataset.names = names.join();
   const chosen = select.value;
   select.replaceChildren(...["", ...names].map((name) => {
     const option = element("option", name || "(default)");

@@ -1,0 +1,545 @@
+"""The life of a client of an OAuth server, over real sockets: from discovery to its deletion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+import dcrauth.requests
+from adapters_tests.common.clock import ManualClock
+from adapters_tests.simulator.oauth_calling import KEY
+from adapters_tests.transports.test_transports import TRANSPORTS
+from dcrauth import (
+    ClientCredentials,
+    ClientSecret,
+    ClientSecretJWT,
+    CredentialsRejected,
+    MemoryStore,
+    MutualTLS,
+    OAuthServer,
+    Policy,
+    PrivateKeyJWT,
+    RegistrationRejected,
+    Rejected,
+    ServerUnavailable,
+    TokenSource,
+    events,
+)
+from dcrauth.simulator import Fault, OAuthBehaviour, OAuthSimulator
+from dcrauth.transports.requests import RequestsTransport
+
+DAY = 86_400.0
+SLOW = [pytest.mark.slow]
+RARER = [pytest.param(each, marks=SLOW) for each in ("missing", "html", "list", "huge", "redirect")]
+MakeSource = Callable[..., TokenSource]
+OLD = {"spared_for": 0.0, "least_pause": 0.01, "settling": 0.0}
+
+
+def served_by(oauth: OAuthSimulator, **options: Any) -> OAuthServer:
+    """The simulator as a provider."""
+    return OAuthServer(oauth.issuer, **{"protects": [oauth.api_url], **options})
+
+
+def signing(**options: Any) -> PrivateKeyJWT:
+    return PrivateKeyJWT(json.dumps(KEY.as_dict(private=True)), **options)
+
+
+def get(source: TokenSource, url: str) -> requests.Response:
+    with requests.Session() as session:
+        session.auth = dcrauth.requests.DCRAuth(source)
+        return session.get(url, timeout=20)
+
+
+def scope_of(source: TokenSource, oauth: OAuthSimulator) -> str:
+    answer = get(source, oauth.api_url)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["scope"])
+
+
+def endpoints(oauth: OAuthSimulator) -> list[str]:
+    return [call.endpoint for call in oauth.calls]
+
+
+@pytest.mark.parametrize(
+    "transport",
+    [pytest.param(each, id=each.__name__, marks=SLOW * (each is not TRANSPORTS[0])) for each in TRANSPORTS],
+)
+def test_a_whole_life(oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock, transport: Any) -> None:
+    """A client is found a server for, registered, used, renewed ahead of its end and deleted, with any transport."""
+    oauth.behaviour = OAuthBehaviour(secret_life=30 * DAY)
+    source = make_source(provider=served_by(oauth, scope="read"), transport=transport())
+    assert scope_of(source, oauth) == "read"
+    assert endpoints(oauth) == ["discovery", "register", "token", "api"]
+    oauth.revoke_tokens()
+    assert scope_of(source, oauth) == "read"
+    time.advance(26 * DAY)
+    assert scope_of(source, oauth) == "read"
+    assert (oauth.counts.register, oauth.counts.discovery) == (1, 1)
+    assert [call.method for call in oauth.calls.only("manage")] == ["PUT"]
+    assert source.forget(unregister=True)
+    assert oauth.calls[-1].method == "DELETE"
+    assert oauth.clients == ()
+
+
+def test_a_restart_needs_no_registration_and_no_discovery(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """Another process finds client, token and endpoints in the store."""
+    store = MemoryStore()
+    scope_of(make_source(provider=served_by(oauth), store=store), oauth)
+    oauth.expire_tokens()
+    scope_of(make_source(provider=served_by(oauth), store=store), oauth)
+    assert (oauth.counts.discovery, oauth.counts.register, oauth.counts.token) == (1, 1, 2)
+
+
+def test_a_cold_crowd_makes_one_call_of_each(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """However many ask at once, the issuer is asked, the client registered and a token fetched once, for each scope."""
+    oauth.behaviour = OAuthBehaviour(register_delay=0.02, token_delay=0.02)
+    store, server = MemoryStore(), served_by(oauth, scope="read write")
+    sources = [make_source(provider=server.for_scope(scope), store=store) for scope in ("read", "write")]
+    with ThreadPoolExecutor(20) as pool:
+        tokens = set(pool.map(lambda number: sources[number % 2].token().value, range(40)))
+    assert len(tokens) == 2
+    assert (oauth.counts.register, oauth.counts.token) == (1, 2)
+
+
+def test_two_scopes_are_two_tokens_of_one_client(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """Each scope has its own token, in whatever order it is given, and all belong to one client."""
+    store, server = MemoryStore(), served_by(oauth, scope="read write")
+    for scope in ("read", "write", "read write", "write read"):
+        found = scope_of(make_source(provider=server.for_scope(scope), store=store), oauth)
+        assert sorted(found.split()) == sorted(scope.split())
+    assert (oauth.counts.register, oauth.counts.token) == (1, 3)
+    assert len(oauth.clients) == 1
+
+
+@pytest.mark.parametrize("token_scope", ["always", "different", "never"])
+def test_scopes_that_were_not_granted_cost_no_further_calls(
+    oauth: OAuthSimulator, make_source: MakeSource, token_scope: str
+) -> None:
+    """A token is found again by what was asked for, whatever the server says that it has granted."""
+    oauth.behaviour = OAuthBehaviour(scopes=("a",), unknown_scopes="dropped", token_scope=token_scope)
+    source = make_source(provider=served_by(oauth, scope="b a"))
+    for _ in range(20):
+        assert scope_of(source, oauth) == "a"
+    assert oauth.counts.token == 1
+
+
+@pytest.mark.parametrize("audience", [{"resource": "https://a.example"}, {"audience": "https://a.example"}], ids=str)
+def test_a_token_is_for_what_it_was_asked_for(
+    oauth: OAuthSimulator, make_source: MakeSource, audience: dict[str, Any]
+) -> None:
+    """Resources and audiences are told to the server, and bring tokens of their own."""
+    store, other = MemoryStore(), served_by(oauth, **dict.fromkeys(audience, "https://b.example"))
+    oauth.protect("/api/a", audience="https://a.example")
+    url = f"{oauth.api_url}/a"
+    assert get(make_source(provider=other, store=store), url).status_code == 401
+    assert get(make_source(provider=served_by(oauth, **audience), store=store), url).status_code == 200
+    assert oauth.counts.register == 1
+
+
+def test_an_insufficient_scope_is_passed_on(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """No other token would help against a 403, and none is fetched."""
+    oauth.protect("/api/a", scope="write")
+    source = make_source(provider=served_by(oauth, scope="read"))
+    assert get(source, f"{oauth.api_url}/a").status_code == 403
+    assert oauth.counts.token == 1
+
+
+@pytest.mark.parametrize(
+    ("like", "secret_life"),
+    [
+        pytest.param("oidc-provider", None, marks=pytest.mark.slow),
+        ("django-oauth-toolkit", None),
+        pytest.param("hydra", None, marks=pytest.mark.slow),
+        pytest.param("keycloak", 30 * DAY, marks=pytest.mark.slow),
+        ("curity", 30 * DAY),
+        pytest.param("canaille", 30 * DAY, marks=pytest.mark.slow),
+    ],
+)
+def test_known_servers(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock, like: str, secret_life: float | None
+) -> None:
+    """What servers do in their own ways is no obstacle; a secret is renewed ahead of its end, and used on."""
+    oauth.behave_like(like, secret_life=secret_life, initial_token="required", initial_token_error="challenge")
+    server = served_by(oauth, initial_access_token=lambda: oauth.initial_token(uses=1))
+    source = make_source(provider=server)
+    scope_of(source, oauth)
+    for _ in range(3):
+        time.advance(26 * DAY)
+        scope_of(source, oauth)
+    assert oauth.counts.register == 1
+
+
+def test_a_secret_that_ended_while_nobody_was_there(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """After its end the secret is renewed as well, and nothing is registered for that."""
+    oauth.behaviour = OAuthBehaviour(secret_life=DAY)
+    store = MemoryStore()
+    scope_of(make_source(provider=served_by(oauth), store=store), oauth)
+    time.advance(30 * DAY)
+    scope_of(make_source(provider=served_by(oauth), store=store), oauth)
+    assert oauth.counts.register == 1
+    assert [call.method for call in oauth.calls.only("manage")] == ["PUT"]
+
+
+def test_a_secret_that_was_changed_elsewhere(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """A client whose secret is no longer good is given another one by its server, and stays the same client."""
+    happened: list[events.Event] = []
+    source = make_source(provider=served_by(oauth), on_event=happened.append)
+    scope_of(source, oauth)
+    oauth.rotate_secrets()
+    oauth.revoke_tokens()
+    scope_of(source, oauth)
+    source.flush_events()
+    assert oauth.counts.register == 1
+    assert any(isinstance(each, events.CredentialsUpdated) for each in happened)
+
+
+@pytest.mark.parametrize("management", [(), ("read", "delete"), ("read", "update", "delete")], ids=len)
+def test_a_secret_that_nobody_tells(
+    oauth: OAuthSimulator, make_source: MakeSource, management: tuple[Any, ...]
+) -> None:
+    """Where the server does not tell the secret, the client is registered anew, and no other one after that."""
+    leaves_out = ("client_secret",)
+    oauth.behaviour = OAuthBehaviour(
+        management=management, management_leaves_out=leaves_out, rotates_token="always", rotates_secret="never"
+    )
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.rotate_secrets()
+    oauth.revoke_tokens()
+    scope_of(source, oauth)
+    assert oauth.counts.register == 2
+
+
+def test_nothing_is_registered_while_the_server_cannot_say_more(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """A refused client may have another secret by now: without an answer to that question it is kept."""
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.rotate_secrets()
+    oauth.expire_tokens()
+    time.advance(2 * 3600)
+    oauth.inject("manage", Fault(status=503))
+    with pytest.raises(ServerUnavailable, match="may have been renewed"):
+        source.token()
+    time.advance(3600)
+    scope_of(source, oauth)
+    assert oauth.counts.register == 1
+
+
+def test_a_client_that_the_server_has_forgotten(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """It is registered anew, once."""
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.revoke_clients()
+    oauth.revoke_tokens()
+    scope_of(source, oauth)
+    assert oauth.counts.register == 2
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        pytest.param(signing, id="key"),
+        pytest.param(ClientSecretJWT, id="secret", marks=pytest.mark.slow),
+        pytest.param(lambda: signing(audience="token_endpoint"), id="endpoint", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("ahead", [pytest.param(1.0, marks=pytest.mark.slow), 9.0, 600.0, -600.0])
+def test_a_clock_that_is_wrong(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock, ahead: float, by: Callable[[], Any]
+) -> None:
+    """Some seconds do not matter; more are learnt from the server's Date, and the second attempt succeeds."""
+    store = MemoryStore()
+    scope_of(make_source(provider=served_by(oauth, client_authentication=by()), store=store), oauth)
+    oauth.behaviour = OAuthBehaviour(clock_skew=-ahead)
+    time.advance(2 * 3600)
+    scope_of(make_source(provider=served_by(oauth, client_authentication=by()), store=store), oauth)
+    assert oauth.counts.register == 1
+    assert oauth.counts.token == (2 if abs(ahead) < 10 else 3)
+    assertions = [call.assertion["jti"] for call in oauth.calls.only("token")]
+    assert len(set(assertions)) == len(assertions)
+
+
+def test_a_client_that_signs_is_condemned_by_nobody(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """A wrong audience is answered with invalid_client: the client is kept, and the error says what may be wrong."""
+    oauth.behaviour = OAuthBehaviour(assertion_audience="token endpoint")
+    source = make_source(provider=served_by(oauth, client_authentication=signing()))
+    with pytest.raises(CredentialsRejected, match="wrong audience") as caught:
+        source.token()
+    assert "the client was kept" in caught.value.message
+    assert oauth.counts.register == 1
+    assert [call.method for call in oauth.calls.only("manage")] == ["GET"]
+
+
+def test_a_client_that_signs_and_is_gone(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """Where the server says so when it is asked, the client is registered anew."""
+    source = make_source(provider=served_by(oauth, client_authentication=signing()))
+    scope_of(source, oauth)
+    oauth.revoke_clients()
+    oauth.revoke_tokens()
+    scope_of(source, oauth)
+    assert oauth.counts.register == 2
+
+
+def test_what_a_question_brings_is_stored(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """A server may answer even the question after a client with another token to manage it: that one is used next."""
+    oauth.behaviour = OAuthBehaviour(assertion_audience="token endpoint", rotates_token="always")
+    store = MemoryStore()
+    for _ in range(3):
+        source = make_source(provider=served_by(oauth, client_authentication=signing()), store=store)
+        with pytest.raises(CredentialsRejected, match="wrong audience"):
+            source.token()
+    assert [call.reply.status for call in oauth.calls.only("manage")] == [200] * 3
+    assert oauth.counts.register == 1
+
+
+@pytest.mark.parametrize("rotates", ["never", "update", "always"])
+def test_a_lost_answer_to_an_update_loses_no_client(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock, rotates: str
+) -> None:
+    """The former token is tried again; only if that is refused as well as the secret, another client is registered."""
+    oauth.behaviour = OAuthBehaviour(secret_life=30 * DAY, rotates_token=rotates)
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    time.advance(26 * DAY)
+    oauth.inject("manage", Fault(reset=True, after=True))
+    scope_of(source, oauth)
+    assert oauth.counts.register == (1 if rotates == "never" else 2)
+
+
+def test_a_given_client_is_neither_registered_nor_stored(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """Plain client credentials: nothing but a token call, and the token is shared by the id of the client."""
+    store = MemoryStore()
+    oauth.add_client("mine", secret="very-secret")
+    for instance in ("one", "two"):
+        server = OAuthServer(
+            token_endpoint=oauth.token_endpoint,
+            client=ClientCredentials(client_id="mine", client_secret="very-secret"),
+            protects=[oauth.api_url],
+        )
+        scope_of(make_source(provider=server, store=store, instance=instance), oauth)
+    assert endpoints(oauth) == ["token", "api", "api"]
+    assert not any("credentials" in key or b"very-secret" in (store.get(key) or b"") for key in store.keys())
+
+
+def test_a_secret_from_a_vault_is_used_at_once(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """A function is asked again when the server refuses what it gave."""
+    oauth.add_client("mine", secret="first")
+    vault = ["first"]
+    server = served_by(oauth, client=lambda: ClientCredentials("mine", vault[-1]), application="mine")
+    source = make_source(provider=server)
+    scope_of(source, oauth)
+    fresh = oauth.rotate_secret("mine")
+    oauth.revoke_tokens()
+
+    def rotated() -> ClientCredentials:
+        return ClientCredentials("mine", vault.pop() if len(vault) > 1 else str(fresh))
+
+    vault.append("first")
+    server = served_by(oauth, client=rotated, application="mine")
+    scope_of(make_source(provider=server), oauth)
+    assert [call.reply.status for call in oauth.calls.only("token")] == [200, 401, 200]
+    assert oauth.counts.register == 0
+
+
+def test_a_given_client_that_is_refused(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """It is an error: nothing is registered in its place."""
+    oauth.add_client("mine", secret="right")
+    with pytest.raises(CredentialsRejected):
+        make_source(provider=served_by(oauth, client=ClientCredentials("mine", "wrong"))).token()
+    assert oauth.counts.register == 0
+
+
+def test_a_second_registration_that_is_refused_is_not_sent(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """Where the server refuses a second one, a registration without an answer is the last one, and that is said."""
+    oauth.behaviour = OAuthBehaviour(repeats="refused")
+    oauth.inject("register", Fault(reset=True, after=True))
+    source = make_source(provider=served_by(oauth, repeats="refused"))
+    with pytest.raises(RegistrationRejected, match="may have been carried out"):
+        source.token()
+    with pytest.raises(RegistrationRejected):
+        source.token()
+    assert oauth.counts.register == 1
+
+
+def test_a_second_registration_makes_a_new_client_otherwise(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """Where it does no harm, a registration without an answer is sent again."""
+    oauth.inject("register", Fault(reset=True, after=True))
+    scope_of(make_source(provider=served_by(oauth)), oauth)
+    assert oauth.counts.register == 2
+
+
+def test_endpoints_that_have_moved(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """The issuer is asked again, and the client is the same."""
+    store = MemoryStore()
+    scope_of(make_source(provider=served_by(oauth), store=store), oauth)
+    oauth.behaviour = OAuthBehaviour(endpoints_below="new", gone_status=410)
+    oauth.revoke_tokens()
+    for _ in range(2):
+        scope_of(make_source(provider=served_by(oauth), store=store), oauth)
+    assert (oauth.counts.discovery, oauth.counts.register) == (2, 1)
+
+
+def test_an_endpoint_that_does_not_answer(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """The issuer is asked whether it has moved before it is called again; a client is not registered for that."""
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.revoke_tokens()
+    oauth.inject("token", Fault(reset=True), times=2)  # the first of them over a connection that was kept
+    scope_of(source, oauth)
+    assert endpoints(oauth)[4:] == ["api", "token", "token", "discovery", "token", "api"]
+    assert oauth.counts.register == 1
+
+
+@pytest.mark.slow
+def test_an_issuer_that_is_down_stops_no_program_that_knows_the_endpoints(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """With what is in the store, renewals go on, in a new process too."""
+    store = MemoryStore()
+    scope_of(make_source(provider=served_by(oauth), store=store), oauth)
+    oauth.behaviour = OAuthBehaviour(document="missing")
+    for _ in range(24):
+        time.advance(3600)
+        scope_of(make_source(provider=served_by(oauth), store=store), oauth)
+    assert oauth.counts.register == 1
+
+
+@pytest.mark.parametrize("document", ["empty", "cut", *RARER])
+def test_a_bad_document_is_not_kept(oauth: OAuthSimulator, make_source: MakeSource, document: str) -> None:
+    """It is one clear error, nothing is registered, and with a good one the next request succeeds."""
+    oauth.behaviour = OAuthBehaviour(document=document)
+    store = MemoryStore()
+    source = make_source(provider=served_by(oauth), store=store)
+    with pytest.raises(ServerUnavailable):
+        source.token()
+    assert oauth.counts.register == 0
+    oauth.behaviour = OAuthBehaviour()
+    scope_of(make_source(provider=served_by(oauth), store=store), oauth)
+
+
+def test_the_wrong_issuer(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """An issuer that differs by a slash is a refusal that shows both, and leaves no note that others would heed."""
+    store = MemoryStore()
+    server = OAuthServer(f"{oauth.issuer}/", protects=[oauth.api_url])
+    with pytest.raises(Rejected, match="they differ by a slash") as caught:
+        make_source(provider=server, store=store).token()
+    assert not isinstance(caught.value, RegistrationRejected)
+    assert not list(store.keys())
+    assert oauth.counts.register == 0
+
+
+def test_no_registration(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """A server without a registration endpoint is a refusal that says what to do."""
+    oauth.behaviour = OAuthBehaviour(metadata_leaves_out=("registration_endpoint",))
+    with pytest.raises(Rejected, match=r"give that, or client=ClientCredentials"):
+        make_source(provider=served_by(oauth)).token()
+
+
+@pytest.mark.parametrize("how", ["challenge", "bare", "denied"])
+def test_an_initial_token_that_is_refused(oauth: OAuthSimulator, make_source: MakeSource, how: str) -> None:
+    """It is the last word, whatever form it has; another token is another attempt."""
+    oauth.behaviour = OAuthBehaviour(initial_token="required", initial_token_error=how)
+    store = MemoryStore()
+    source = make_source(provider=served_by(oauth, initial_access_token="not-a-good-one"), store=store)
+    for _ in range(3):
+        with pytest.raises(RegistrationRejected):
+            source.token()
+    assert oauth.counts.register == 1
+    good = served_by(oauth, initial_access_token=oauth.initial_access_token)
+    scope_of(make_source(provider=good, store=store), oauth)
+
+
+def test_a_statement_that_is_made_at_need(oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock) -> None:
+    """A statement of five minutes is made when it is shown, and never again for a client that is there."""
+    oauth.behaviour = OAuthBehaviour(statement="required", statement_life=300)
+    made: list[str] = []
+
+    def statement() -> str:
+        made.append(oauth.statement(life=300))
+        return made[-1]
+
+    server = served_by(oauth, software_statement=statement)
+    time.advance(DAY)
+    source = make_source(provider=server)
+    scope_of(source, oauth)
+    oauth.revoke_tokens()
+    scope_of(source, oauth)
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+def test_the_method_that_the_server_wants(oauth: OAuthSimulator, make_source: MakeSource, method: str) -> None:
+    """A server that has one method only, and ids that Basic has to encode, is used by that method."""
+    oauth.behaviour = OAuthBehaviour(methods=(method,), enforce_method=True, client_ids="special")
+    scope_of(make_source(provider=served_by(oauth)), oauth)
+    assert [call.authentication for call in oauth.calls.only("token")] == [method]
+
+
+def test_a_certificate(time: ManualClock, make_source: MakeSource, tmp_path: Path) -> None:
+    """A client that proves itself by its certificate has no secret, and is kept as any other client."""
+    with OAuthSimulator(tls=True, clock=time.wall) as oauth:
+        certificate, authority = tmp_path / "client.pem", tmp_path / "authority.pem"
+        certificate.write_bytes(oauth.client_certificate("client.example"))
+        authority.write_bytes(oauth.authority)
+        by = MutualTLS(metadata={"tls_client_auth_san_dns": "client.example"})
+        transport = RequestsTransport(client_certificate=certificate, ca_bundle=authority)
+        store = MemoryStore()
+        for _ in range(2):
+            server = served_by(oauth, client_authentication=by)
+            assert make_source(provider=server, transport=transport, store=store).token()
+            time.advance(2 * 3600)
+        assert (oauth.counts.register, oauth.counts.token) == (1, 2)
+        assert oauth.clients[0].secret is None
+
+
+def test_a_management_url_of_another_origin(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """The token that manages a client goes to its server and nowhere else: then there is nothing to manage it by."""
+    oauth.behaviour = OAuthBehaviour(management_uri="foreign")
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    with pytest.raises(ServerUnavailable, match="cannot be managed"):
+        source.forget(unregister=True)
+    assert oauth.counts.manage == 0
+
+
+def test_a_server_that_does_not_decode(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """The exception for servers that take id and secret as they are."""
+    oauth.behaviour = OAuthBehaviour(basic_encoding="raw", client_ids="special")
+    server = served_by(oauth, client_authentication=ClientSecret(raw_basic=True))
+    scope_of(make_source(provider=server), oauth)
+
+
+def test_a_client_that_cannot_be_deleted_stays(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """Where the server does not delete it, nothing is forgotten; one that it does not know any more is."""
+    oauth.behaviour = OAuthBehaviour(management=("read", "update"))
+    store = MemoryStore()
+    source = make_source(provider=served_by(oauth), store=store)
+    scope_of(source, oauth)
+    with pytest.raises((Rejected, ServerUnavailable)):
+        source.forget(unregister=True)
+    scope_of(make_source(provider=served_by(oauth), store=store), oauth)
+    assert oauth.counts.register == 1
+    oauth.behaviour = OAuthBehaviour()
+    oauth.revoke_clients()
+    assert source.forget(unregister=True)
+
+
+def test_never_means_never(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """With ``reregister="never"`` a client that is gone is an error."""
+    source = make_source(provider=served_by(oauth), policy=Policy(reregister="never", **OLD))
+    scope_of(source, oauth)
+    oauth.revoke_clients()
+    oauth.revoke_tokens()
+    with pytest.raises(CredentialsRejected):
+        get(source, oauth.api_url)
+    assert oauth.counts.register == 1

@@ -1,0 +1,137 @@
+"""Every command of README and docs, as a reader pastes it into a shell, with the built wheel in an environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import pytest
+
+from adapters_tests.cli.running import NOT_INHERITED
+from dcrauth.simulator import Simulator
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
+BASH = ("bash", "-euo", "pipefail", "-c")
+API = re.compile(r"https://sp\.auth(-staging)?\.adobe\.com")
+
+NOT_RUN = {
+    "pip": "it asks a package index for what this environment is made of",
+    "tox": "it runs the tests, of which this is one",
+    "python3.11": "it makes an environment to work on the package",
+    ". .venv/bin/activate": "it enters an environment to work on the package",
+    "bash .ci/run": "it runs the tests, of which this is one",
+    "SOFTWARE_STATEMENT=statement.txt locust": "it is a minute of load; its locustfile runs as code of the page",
+    "python dcrauth/docs/examples/entitlements_httpx.py": "it waits for somebody to log in, whom test_examples plays",
+    "python entitlements_httpx.py": "it waits for somebody to log in, whom test_examples plays",
+}
+"""How commands begin that are not run, and why."""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(sys.version_info >= (3, 12), reason="the commands of the documentation are tried on one Python"),
+    pytest.mark.skipif(not (which("bash") and which("curl")), reason="the pages are about a shell with curl"),
+]
+
+
+@dataclass(frozen=True)
+class Block:
+    """What one block of a page has to run, and which of its commands are not run."""
+
+    name: str
+    commands: str
+    left_out: tuple[str, ...]
+
+
+def not_run(command: str) -> str | None:
+    """Return how *command* begins, if it is one of those that are not run."""
+    return next((start for start in NOT_RUN if command.startswith(f"{start} ") or command == start), None)
+
+
+def block(name: str, text: str) -> Block:
+    """Return what is to be run of a block: all lines, but for commands that are not run."""
+    lines: list[str] = []
+    left_out: list[str] = []
+    for line in text.splitlines():
+        rest = line
+        while rest and (start := not_run(rest)):
+            left_out.append(start)
+            rest = rest.partition(" && ")[2]
+        lines.append(rest)
+    return Block(name, "\n".join(lines).strip(), tuple(left_out))
+
+
+BLOCKS = [
+    block(f"{page.name}-{number}", text)
+    for page in PAGES
+    for number, text in enumerate(re.findall(r"```(?:sh|bash|console)\n(.*?)```", page.read_text("utf-8"), re.DOTALL))
+]
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the programs in an environment with the wheel and what it needs for all commands."""
+    folder = tmp_path_factory.mktemp("wheel")
+    given = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+    def pip(*arguments: str) -> None:
+        command = [sys.executable, "-m", "pip", *arguments, "--quiet", "--disable-pip-version-check"]
+        subprocess.run(command, check=True, capture_output=True, timeout=240, env=given)
+
+    pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    (wheel,) = folder.glob("dcrauth-*.whl")
+    venv.create(folder / "env", with_pip=False)
+    pip("--python", str(folder / "env" / "bin" / "python"), "install", f"{wheel}[demo,httpie]")
+    return folder / "env" / "bin"
+
+
+def at_home(folder: Path, programs: Path, adobe: Simulator) -> dict[str, Any]:
+    """Put into *folder* what the pages take for there; return how a shell is run in it, without this source."""
+    profiles = folder / "config" / "dcrauth" / "config.toml"
+    profiles.parent.mkdir(parents=True)
+    profiles.write_text('[profiles.staging]\nenvironment = "release-staging"\n')
+    (folder / "statement.txt").write_text(adobe.software_statement)
+    (folder / "secret.txt").write_text("a secret\n")
+    (folder / "client.json").write_text('{"client_id": "by hand", "client_secret": "a secret"}')
+    (folder / ".curlrc").write_text("silent\nshow-error\n")  # no progress, which curl shows where there is no terminal
+    ignored = {name for name in os.environ if name.startswith("PYTHON")} | NOT_INHERITED
+    inherited = {name: value for name, value in os.environ.items() if name not in ignored}
+    given = {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "XDG_DATA_HOME": str(folder / "data"),
+        "DCRAUTH_BASE_URL": adobe.url,
+        "DCRAUTH_SOFTWARE_STATEMENT": "statement.txt",
+    }
+    pipes = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": 120}
+    return {**pipes, "cwd": folder, "env": inherited | given}
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
+def test_the_commands_of_a_page_run(block: Block, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """What a reader copies from a page into a shell works, where the wheel is installed and a client is stored."""
+    if not block.commands:
+        pytest.skip("; ".join(f"{start}: {NOT_RUN[start]}" for start in dict.fromkeys(block.left_out)))
+    programs: Path = request.getfixturevalue("programs")
+    with Simulator() as adobe:
+        shell = at_home(tmp_path, programs, adobe)
+        before = subprocess.run([*BASH, "dcrauth token; dcrauth token --store credentials"], check=False, **shell)
+        assert (before.returncode, before.stderr) == (0, "")
+        done = subprocess.run([*BASH, API.sub(adobe.url, block.commands)], check=False, **shell)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert adobe.counts.refused == 0
+        assert adobe.counts.api >= len(re.findall(r"^(?:curl|http) ", block.commands, re.MULTILINE))
+
+
+def test_what_is_not_run_is_there() -> None:
+    """Each command that is left out still stands on a page, so that no reason outlives it."""
+    assert {start for block in BLOCKS for start in block.left_out} == set(NOT_RUN)

@@ -1,0 +1,168 @@
+"""Finding the endpoints of a server: given, kept from before, or asked for; and calling them.
+
+Only metadata that is whole and has been checked is kept. It serves until an endpoint is gone or does not answer; then
+the server is asked again, and if it says nothing usable what is kept goes on serving.
+"""
+
+import json
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from dcrauth._internal.strict_json import json_object
+from dcrauth.errors import Unavailable
+from dcrauth.providers.oauth.calls import call
+from dcrauth.providers.oauth.discovery import WELL_KNOWN, Endpoints, UnfitMetadata, endpoints_in, well_known_urls
+from dcrauth.providers.oauth.oauth_error import problem_in
+from dcrauth.providers.protocol import Flow, FlowResult, Moment, Problem, Request, Response
+
+T = TypeVar("T")
+
+_GONE = (404, 410)
+_MEMBERS = (
+    "issuer",
+    "token_endpoint",
+    "registration_endpoint",
+    "token_endpoint_auth_methods_supported",
+    "token_endpoint_auth_signing_alg_values_supported",
+    "scopes_supported",
+    "mtls_endpoint_aliases",
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Endpoints, and what is to be kept of how they were found; None where nothing is."""
+
+    endpoints: Endpoints
+    kept: Mapping[str, Any] | None = None
+
+    @property
+    def confirmed(self) -> Mapping[str, Any] | None:
+        """What is kept where an endpoint has answered."""
+        return None if self.kept is None else {name: self.kept[name] for name in self.kept if name != "doubtful"}
+
+    @property
+    def doubted(self) -> Mapping[str, Any] | None:
+        """What is kept where the endpoints may not be the right ones any more."""
+        return None if self.kept is None else {**self.kept, "doubtful": True}
+
+
+@dataclass(frozen=True)
+class EndpointSearch:
+    """How the endpoints of a server are found.
+
+    Parameters:
+        issuer: the server's own name; None where both endpoints are given.
+        token: the token endpoint, if it is given.
+        registration: the registration endpoint, if it is given.
+        registers: whether one is needed.
+        shows_certificate: whether the client does, for which there may be endpoints of their own (RFC 8705 §5).
+    """
+
+    issuer: str | None
+    token: str | None
+    registration: str | None
+    registers: bool
+    shows_certificate: bool
+
+    @property
+    def asks(self) -> bool:
+        """Whether the server has to be asked."""
+        return self.token is None or (self.registers and self.registration is None)
+
+    def located(self, moment: Moment) -> Generator[Request, Response, "Found | Problem"]:
+        """Return the endpoints, or what is wrong with what the server says of them."""
+        if not self.asks:
+            return Found(Endpoints(self.token or "", self.registration, self.issuer or ""))
+        kept = self._kept(moment.kept)
+        if kept is not None and not moment.kept.get("doubtful"):
+            return kept
+        found = yield from self._asked()
+        return kept if kept is not None and isinstance(found, Problem) else found
+
+    def _kept(self, kept: Mapping[str, Any]) -> Found | None:
+        """Return what an earlier flow has kept, if it was found in the same way and is as good as it was."""
+        metadata = kept.get("metadata")
+        if kept.get("issuer") != self.issuer or kept.get("kinds") != list(WELL_KNOWN) or not isinstance(metadata, dict):
+            return None
+        try:
+            return Found(self._read(metadata), dict(kept))
+        except ValueError:
+            return None
+
+    def _asked(self) -> Generator[Request, Response, "Found | Problem"]:
+        told: list[str] = []
+        problem = Problem("the server says nothing of its endpoints")
+        for url in well_known_urls(self.issuer or ""):
+            try:
+                response = yield call(url, "GET")
+            except Unavailable as fault:
+                if fault.status is None:
+                    return Problem(fault.message)
+                response = Response(fault.status, {}, b"")
+            found = self._understood(url, response)
+            if isinstance(found, Found) or found.final or found.status == 429:
+                return found
+            told, problem = [*told, found.reason], found
+        return replace(problem, reason="; ".join(told))
+
+    def _understood(self, url: str, response: Response) -> Found | Problem:
+        problem = problem_in(response, "no metadata")
+        problem = replace(problem, reason=f"{url}: HTTP {response.status}", error=None, oauth=False, final=False)
+        if response.status != 200:
+            return problem
+        try:
+            endpoints_in(response.body, self.issuer or "")
+            whole = json_object(response.body)
+            metadata = {name: whole[name] for name in _MEMBERS if whole.get(name) is not None}
+            found = self._read(metadata)
+        except ValueError as reason:
+            return replace(problem, reason=f"{url}: {reason}", final=isinstance(reason, UnfitMetadata))
+        return Found(found, {"issuer": self.issuer, "kinds": list(WELL_KNOWN), "metadata": metadata})
+
+    def _read(self, metadata: Mapping[str, Any]) -> Endpoints:
+        """Return the endpoints that *metadata* names, but for those that are given.
+
+        Raises:
+            ValueError: they cannot be used.
+        """
+        found = endpoints_in(json.dumps(metadata).encode(), self.issuer or "")
+        found = found.for_certificate() if self.shows_certificate else found
+        found = replace(found, token=self.token or found.token, registration=self.registration or found.registration)
+        _check_tls(found, self.issuer or "")
+        return found
+
+
+def called(
+    search: EndpointSearch,
+    moment: Moment,
+    asking: Callable[[Endpoints], Request | Problem],
+    understand: Callable[[Response, Endpoints], T | Problem],
+) -> Flow[T]:
+    """Find the endpoints, and make one call.
+
+    Where the endpoint is gone, or does not answer, the next flow asks the server again where it is.
+    """
+    found = yield from search.located(moment)
+    if isinstance(found, Problem):
+        return FlowResult(found)
+    request = asking(found.endpoints)
+    if isinstance(request, Problem):
+        return FlowResult(request, found.kept)
+    try:
+        response = yield request
+    except Unavailable as fault:
+        return FlowResult(Problem(fault.message, fault.status), found.doubted)
+    outcome = understand(response, found.endpoints)
+    return FlowResult(outcome, found.doubted if response.status in _GONE else found.confirmed)
+
+
+def _check_tls(found: Endpoints, issuer: str) -> None:
+    """Refuse what a server elsewhere says of endpoints on this machine: http is for those that are here themselves."""
+    if urlsplit(issuer).scheme != "https":
+        return
+    for url in (found.token, found.registration):
+        if url is not None and urlsplit(url).scheme != "https":
+            raise UnfitMetadata("the metadata names an endpoint without https")

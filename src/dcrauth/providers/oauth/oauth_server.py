@@ -1,0 +1,251 @@
+"""Every OAuth server with client credentials: its client registered by RFC 7591, or given."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import IO, Any, Literal, Self, TypeAlias
+
+from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, replaced, unfailing
+from dcrauth.credentials import ClientCredentials
+from dcrauth.providers.oauth import arguments, client_life
+from dcrauth.providers.oauth.calls import form
+from dcrauth.providers.oauth.challenges import verdict_of
+from dcrauth.providers.oauth.client_authentication import ClientAuthentication, MutualTLS, Occasion
+from dcrauth.providers.oauth.discovery import Endpoints
+from dcrauth.providers.oauth.endpoint_search import EndpointSearch, called
+from dcrauth.providers.oauth.registration import read_client
+from dcrauth.providers.oauth.registration_request import RegistrationRequest, method_for
+from dcrauth.providers.oauth.token_request import Wanted, read_token
+from dcrauth.providers.protocol import Flow, Moment, Problem, Request, Response, TokenGrant, Verdict
+from dcrauth.providers.software_statement import SoftwareStatement
+
+StatementSource: TypeAlias = (
+    SoftwareStatement | str | os.PathLike[str] | IO[str] | IO[bytes] | Callable[[], SoftwareStatement | str]
+)
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@discreet_constructor
+class OAuthServer(Confidential):
+    """An OAuth server as a provider: any with ``client_credentials`` (RFC 6749 §4.4).
+
+    Parameters:
+        issuer: the server's name, letter for letter as it writes it; it says where its endpoints are (RFC 8414, OpenID
+            Connect Discovery). It is asked at need, not here.
+        registration_endpoint: where clients are registered; by default what the issuer says.
+        token_endpoint: where tokens are fetched; by default what the issuer says.
+        protects: URLs of the APIs that the token is for; only their origins see it.
+        scope: what a token is asked for with, and the client is registered for; the order says nothing.
+        resource: absolute URIs of the APIs that a token is for (RFC 8707), where the server wants that.
+        audience: the same as Auth0 and others want it.
+        software_statement: what the registration shows (RFC 7591 §2.3): a `SoftwareStatement`, its text, the path of
+            its file, or a function that returns one of these and is called right before a registration.
+        initial_access_token: what a registration is allowed by: text, or a function that returns it, called then too.
+        client_metadata: what a registration says beside that, such as ``client_name`` or ``contacts`` (RFC 7591 §2); it
+            takes the place of what is sent otherwise, such as ``redirect_uris`` with nothing in it.
+        client: `ClientCredentials` of a client that there is already, or a function that returns them, which is called
+            for each token call and again when they are refused. Such a client is neither registered nor stored.
+        client_authentication: how the client proves itself: `ClientSecret`, which is the default, `PrivateKeyJWT`,
+            `ClientSecretJWT` or `MutualTLS`.
+        token_parameters: further parameters of token requests.
+        repeats: what a second registration of the same software does at this server: it makes a "new" client, is
+            "refused", or "updates" the first one. Where it is refused, one whose answer was lost is not sent again.
+        application: what tells this application from others on the same server, in the identity under which its client
+            is stored; by default ``software_id`` of the metadata, that or ``sub`` of the statement, or else a digest of
+            the metadata and the scope: then other metadata make another client. For a client that is given, its id.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        issuer: str | None = None,
+        *,
+        registration_endpoint: str | None = None,
+        token_endpoint: str | None = None,
+        protects: Iterable[str],
+        scope: str | Iterable[str] = "",
+        resource: str | Iterable[str] = (),
+        audience: str | None = None,
+        software_statement: StatementSource | None = None,
+        initial_access_token: str | Callable[[], str] | None = None,
+        client_metadata: Mapping[str, Any] = _NOTHING,
+        client: ClientCredentials | Callable[[], ClientCredentials] | None = None,
+        client_authentication: ClientAuthentication | None = None,
+        token_parameters: Mapping[str, str] = _NOTHING,
+        repeats: Literal["new", "refused", "updates"] = "new",
+        application: str | None = None,
+    ) -> None:
+        arguments.check_repeats(repeats)
+        self.repeats = repeats
+        self.protected_origins = arguments.protected(protects)
+        self._by = arguments.authentication(client_authentication)
+        self._wanted = arguments.wanted(scope, resource, audience, token_parameters)
+        self._request = self._registration(client_metadata, software_statement, initial_access_token)
+        named = arguments.application_name(application)
+        unused: dict[str, object] = {
+            "registration_endpoint": registration_endpoint,
+            "software_statement": software_statement,
+        }
+        unused |= {"initial_access_token": initial_access_token, "client_metadata": client_metadata}
+        self._client = arguments.given_client(client, self._by, named, unused)
+        self._search = self._places(issuer, registration_endpoint, token_endpoint)
+        self.application: str = named or self.given_id or self._request.application
+        self.statement_digest: str = self._request.digest
+
+    @discreet
+    def for_scope(self, scope: str | Iterable[str]) -> Self:
+        """Return the same client with a token of another scope.
+
+        Parameters:
+            scope: the scopes, which the client has to be registered for: those of the constructor, or the server's own.
+
+        Raises:
+            ConfigurationError: one of them can be none.
+        """
+        return self._with(scopes=arguments.scopes(scope))
+
+    @discreet
+    def for_resource(self, *resources: str) -> Self:
+        """Return the same client with a token for other resources (RFC 8707).
+
+        Parameters:
+            resources: absolute URIs; none of them for a token that names none.
+
+        Raises:
+            ConfigurationError: one of them is no absolute URI.
+        """
+        return self._with(resources=arguments.resources(resources))
+
+    @discreet
+    def for_audience(self, audience: str | None) -> Self:
+        """Return the same client with a token for another audience; None for one that names none.
+
+        Raises:
+            ConfigurationError: it is no text.
+        """
+        return self._with(audience=arguments.audience_name(audience))
+
+    @unfailing
+    def __repr__(self) -> str:
+        return f"<OAuthServer at {self._search.issuer or self.token_url}>"
+
+    @property
+    def register_url(self) -> str:
+        """The registration endpoint if it is given, else the issuer; without either, the token endpoint."""
+        return self._search.registration or self._search.issuer or self.token_url
+
+    @property
+    def token_url(self) -> str:
+        """The token endpoint if it is given, else the issuer."""
+        return (self._search.token or self._search.issuer or "").partition("?")[0]
+
+    @property
+    def anchor(self) -> tuple[str, ...]:
+        """The issuer, or else the endpoints, and the application."""
+        search = self._search
+        places = (search.issuer,) if search.issuer else (search.registration or "", search.token or "")
+        return ("oauth", *places, self.application)
+
+    @property
+    def token_key(self) -> str:
+        """What tells this token from others of the same client: a digest of all that it is asked for with."""
+        return self._wanted.key
+
+    @property
+    def api_headers(self) -> Mapping[str, str]:
+        """Requests to the protected APIs carry nothing but the token."""
+        return {}
+
+    @property
+    def given(self) -> Callable[[], ClientCredentials] | None:
+        """What returns the client if it is given."""
+        client = self._client
+        return (lambda: client) if isinstance(client, ClientCredentials) else client
+
+    @property
+    def given_id(self) -> str | None:
+        """The id of a client that is given by value, which takes the place of the instance."""
+        return self._client.client_id if isinstance(self._client, ClientCredentials) else None
+
+    @property
+    def condemns(self) -> bool:
+        """Whether ``invalid_client`` says that the client is gone: not where it signs (RFC 7523 §3.2)."""
+        return not self._by.signs
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the issuer is asked for endpoints, which are worth a place in the store."""
+        return self._search.asks
+
+    def register(self, moment: Moment) -> Flow[ClientCredentials]:
+        """Register the client (RFC 7591 §3)."""
+
+        def understand(response: Response, endpoints: Endpoints) -> ClientCredentials | Problem:
+            method = method_for(self._by, endpoints)
+            return read_client(response, endpoints.registration or "", method, moment.servers)
+
+        return called(self._search, moment, self._request.to, understand)
+
+    def fetch_token(self, credentials: ClientCredentials, moment: Moment) -> Flow[TokenGrant]:
+        """Trade client credentials for an access token (RFC 6749 §4.4)."""
+
+        def asking(endpoints: Endpoints) -> Request:
+            client = self._as_it_proves_itself(credentials, endpoints)
+            occasion = Occasion(endpoints.issuer, endpoints.token, moment.servers, moment.random.hex())
+            proof = self._by.proof(client, occasion)
+            return form(endpoints.token, [*self._wanted.fields(), *proof.form.items()], proof.headers)
+
+        return called(self._search, moment, asking, lambda response, _: read_token(response))
+
+    def update(self, credentials: ClientCredentials, moment: Moment) -> Flow[ClientCredentials] | None:  # noqa: ARG002
+        """Have a secret renewed by an update, or by a reading where that is refused (RFC 7592 §2.2, §2.1).
+
+        Returns:
+            None where the server has not said how the client is managed.
+        """
+        return client_life.updated(credentials)
+
+    def confirm(self, credentials: ClientCredentials, moment: Moment) -> Flow[ClientCredentials] | None:  # noqa: ARG002
+        """Read the client, to see whether the server knows it (RFC 7592 §2.1); None as of `update`."""
+        return client_life.confirmed(credentials)
+
+    def unregister(self, credentials: ClientCredentials, moment: Moment) -> Flow[ClientCredentials] | None:  # noqa: ARG002
+        """Delete the client (RFC 7592 §2.3); None as of `update`."""
+        return client_life.unregistered(credentials)
+
+    def verdict(self, status: int, headers: Mapping[str, str], body: bytes) -> Verdict:  # noqa: ARG002
+        """Return what the challenge of a refusal says about the token (RFC 6750 §3.1)."""
+        return verdict_of(status, headers.get("www-authenticate", ""))
+
+    def _with(self, **changes: Any) -> Self:
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        wanted = self._wanted
+        kept = {name: getattr(wanted, name) for name in ("scopes", "resources", "audience", "parameters")}
+        twin._wanted = Wanted(**{**kept, **changes})
+        return twin
+
+    def _registration(self, metadata: object, statement: object, initial_token: object) -> RegistrationRequest:
+        return RegistrationRequest(
+            arguments.metadata(metadata),
+            self._wanted.scopes,
+            self._by,
+            arguments.statement(statement),
+            arguments.initial_token(initial_token),
+        )
+
+    def _places(self, issuer: str | None, registers_at: str | None, token_endpoint: str | None) -> EndpointSearch:
+        name = arguments.issuer_name(issuer)
+        place = arguments.endpoint(registers_at, "registration_endpoint")
+        token = arguments.endpoint(token_endpoint, "token_endpoint")
+        arguments.check_places(name, place, token, self._client is not None)
+        return EndpointSearch(name, token, place, self._client is None, isinstance(self._by, MutualTLS))
+
+    def _as_it_proves_itself(self, client: ClientCredentials, endpoints: Endpoints) -> ClientCredentials:
+        """Return *client* with the method that the server knows, where its registration does not say one."""
+        method = method_for(self._by, endpoints)
+        if method is None or client.metadata.get("token_endpoint_auth_method"):
+            return client
+        return replaced(client, metadata={**client.metadata, "token_endpoint_auth_method": method})
