@@ -562,6 +562,22 @@ def test_cancelled_callers_leave_a_parked_renewal(server: Faulty, hands: Hands) 
     assert server.calls == ["register", "token", "token", "token"]
 
 
+def test_a_parked_renewal_is_not_pushed_out(server: Faulty, hands: Hands) -> None:
+    """However many others come meanwhile, a source whose parked renewal is waited for stays, and renews once."""
+    sources = TokenSources(AdobePass(STATEMENT), store=MemoryStore(), transport=server, clock=hands.clock, most=1)
+    sources.get("waited for").token()
+    hands.advance(3_600.0)
+    server.answers = [BUSY]
+    with ThreadPoolExecutor(1) as callers:
+        waiting = callers.submit(lambda: sources.get("waited for").token())
+        eventually(lambda: is_parked(sources.get("waited for")))
+        for number in range(10):
+            sources.get(f"another {number}")
+        hands.advance(25.0)
+        assert sources.get("waited for").token() == waiting.result(PATIENCE)
+    assert server.calls == ["register", "token", "token", "token"]
+
+
 @pytest.mark.slow
 @pytest.mark.fault(
     "Ctrl-C in any line of a caller who waits for a parked renewal", "the next call gets the token of that renewal"
