@@ -128,7 +128,7 @@ def _read_up_to(mark: bytes, reading: int) -> bytes:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", SHARED, indirect=True)
 def test_a_killed_writer_loses_nothing(kind: Kind, request: pytest.FixtureRequest) -> None:
-    """A process is killed 200 times while it writes (50 with a database): what it had been promised is there, and the store works."""
+    """A process is killed 200 times while it writes, 50 with a database: all it was promised is there."""
     chance = random.Random(1)
     kills = KILLS // 4 if request.node.callspec.params["kind"] in DATABASES else KILLS
     watcher = kind.open()
