@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ import dcrauth
 from adapters_tests.common.direct import Server
 from adapters_tests.servers.database_servers import MariaDBServer, Pooler, PostgresServer
 from dcrauth import ConfigurationError, StoreError, StoreUnavailable
+from dcrauth.stores import sql
 from dcrauth.stores.by_url import open_store
 from dcrauth.stores.sql import SQLStore, _row
 
@@ -134,6 +136,28 @@ def failure(act: Any) -> str:
     frames = [frame for each in chain for frame, _ in traceback.walk_tb(each.__traceback__)]
     ours = [repr(frame.f_locals) for frame in frames if SOURCE in frame.f_code.co_filename]
     return "".join([*(f"{each!r} {each}" for each in chain), *ours])
+
+
+@pytest.mark.fault("the disk of a SQL database is full", "`StoreUnavailable` says so; the old record stands")
+def test_a_full_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where there is no room each write is an error that says so, quotes nothing, and leaves what was there."""
+    caplog.set_level(logging.DEBUG)
+    engine = in_sqlite(tmp_path, echo="debug")
+    with closing_engine(engine):
+        store = SQLStore(engine)
+        store.create_tables()
+        store.add("key", b"value")
+        sa.event.listen(engine, "checkout", lambda made, *_: made.execute("PRAGMA max_page_count = 1"))
+        much = CANARY * 10_000
+        acts = [
+            lambda: store.add("new", much),
+            lambda: store.put("key", much),
+            lambda: store.replace("key", much, expected=b"value"),
+        ]
+        told = [failure(each) for each in acts]
+        assert all("no room left" in each for each in told)
+        assert (store.get("key"), store.get("new")) == (b"value", None)
+    assert "canary" not in "".join(told) + caplog.text
 
 
 class closing_engine:  # noqa: N801  # a context, as contextlib names them
@@ -352,6 +376,41 @@ def test_leases_go_by_the_clock_of_the_database(kind: str, request: pytest.Fixtu
                     connection.execute(leases.update().values(until=leases.c.until - 15.0))
                 with other.lock("key", wait=0), pytest.raises(StoreUnavailable), holder.lock("key", wait=0):
                     pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_a_lease_that_was_waited_for_is_none(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement that takes a lease, and stood behind another one for so long that it would be over, takes none."""
+    monkeypatch.setattr(sql, "LEASE", 0.4)
+    url = request.getfixturevalue(f"{kind}_url")
+    with SQLStore(url, table="waited") as store, ThreadPoolExecutor(1) as pool:
+        store.create_tables()
+        leases, over = store.tables[1], {"id": _row("key", b"")["id"], "owner": b"o" * 16, "until": 0.0}
+        with store._together.begin() as connection:
+            connection.execute(leases.insert().values(over))
+        # Who looks whether somebody waits does so by another connection: in a transaction it would always be the same.
+        with store._at_once.connect() as looking, store._together.begin() as connection:
+            connection.execute(leases.update().values(owner=b"p" * 16))
+            claimed = pool.submit(lambda: store.lock("key", wait=0).__enter__())
+            asked = sa.text(WAITING[kind])
+            while not looking.execute(asked).scalar():
+                assert not claimed.done()
+                time.sleep(0.05)
+            time.sleep(0.6)
+        with pytest.raises(StoreUnavailable, match="has been renewing"):
+            claimed.result(20)
+        with store.lock("key", wait=20):
+            """Once nobody stands in the way, it is to be had."""
+
+
+WAITING = {
+    "postgres": "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+    "mariadb": "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+}
+"""Whether a statement stands behind another one."""
 
 
 def _in_child(store: SQLStore, number: int) -> None:
