@@ -117,6 +117,21 @@ def test_two_scopes_are_two_tokens_of_one_client(oauth: OAuthSimulator, make_sou
     assert len(oauth.clients) == 1
 
 
+def test_to_forget_a_client_is_to_forget_all_its_tokens(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """No token of another scope outlives the client, nor what was found out about the server."""
+    store, server = MemoryStore(), served_by(oauth, scope="read write")
+    sources = [make_source(provider=server.for_scope(scope), store=store) for scope in ("read", "write")]
+    other = make_source(provider=server.for_scope("read"), store=store, instance="another")
+    for source in (*sources, other):
+        source.token()
+    kept = len(list(store.keys()))
+    assert sources[0].forget()
+    left = list(store.keys())
+    assert len([key for key in left if ".token" in key]) == 1
+    assert len(left) < kept
+    assert other.token()
+
+
 @pytest.mark.parametrize("token_scope", ["always", "different", "never"])
 def test_scopes_that_were_not_granted_cost_no_further_calls(
     oauth: OAuthSimulator, make_source: MakeSource, token_scope: str

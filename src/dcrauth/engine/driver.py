@@ -157,7 +157,17 @@ class Driver:
 
     def _forget(self, context: RenewalContext, unregister: bool) -> bool:
         with self.locked(context):
-            return self.run(unregistered(context) if unregister else forgotten(context))
+            found = self.run(unregistered(context) if unregister else forgotten(context))
+            if hasattr(context.provider, "token_key"):
+                self._forget_other_tokens(context)
+            return found
+
+    def _forget_other_tokens(self, context: RenewalContext) -> None:
+        """Delete the tokens of the same client for other scopes, which nobody has a list of, and what flows have kept."""
+        beginning = f"{context.identity.key}.token"
+        keys = self._watched(lambda: [each for each in self.store.keys() if each.startswith(beginning)])
+        for key in (*keys, context.identity.kept):
+            self.perform(Delete(key))
 
     def restore(self, context: RenewalContext) -> bool:
         """Put the credentials of *context* that were kept aside last back in use; return whether there were any."""
