@@ -108,6 +108,16 @@ def test_what_is_overwritten_is_kept_aside() -> None:
     assert read_credentials(key, target.get(key) or b"").generation == 2
 
 
+def test_the_tokens_of_a_replaced_client_go_with_it() -> None:
+    """A client that is replaced leaves no token that would be used on in its successor's place."""
+    source, target = filled(MemoryStore()), filled(MemoryStore(), 1, "other")
+    of_all_scopes = [f"{identity(number).key}.token{scope}" for number in (0, 1) for scope in ("", "-a scope")]
+    for key in of_all_scopes:
+        target.put(key, b"a token of the client that was here")
+    copy_credentials(source, target, overwrite=True)
+    assert [target.get(key) is None for key in of_all_scopes] == [True, True, False, False]
+
+
 @pytest.mark.fault(
     "credentials are copied or exported from a store that is not there: a misspelled directory, another Redis prefix",
     "an error that says so; no empty backup is written, nothing is made in its place",

@@ -235,7 +235,8 @@ def _credentials_of(key: str, record: bytes) -> None:
     if isinstance(found, Forgotten):
         return
     pair = found.credentials
-    for text in (pair.client_id, pair.client_secret):
+    # A client that proves itself otherwise has no secret; an empty one is none.
+    for text in (pair.client_id, *([] if pair.client_secret is None else [pair.client_secret])):
         assert isinstance(text, str)
         assert text
         assert text.isprintable()

@@ -10,7 +10,7 @@ from dcrauth import events
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import ClientCredentials
 from dcrauth.engine import answers
-from dcrauth.engine.effects import Emit, Now, RenewalContext, Replace, Steps
+from dcrauth.engine.effects import Check, Emit, Now, RenewalContext, Replace, Steps, Unsaved
 from dcrauth.engine.endpoint_calls import attempted, moment_of
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import StoredCredentials, storable, write_credentials
@@ -20,6 +20,9 @@ from dcrauth.providers.protocol import Flow, Moment, Problem
 
 EARLY, SHARE = 7 * 86_400.0, 0.2
 """A secret is renewed from so many seconds before its end, or from that part of its life, whichever is later."""
+
+LEAST_PAUSE, PAUSE = 300.0, 0.1
+"""After so many seconds, or that part of what is left, an update that has renewed nothing is asked for again."""
 
 GONE = 401
 """What is answered where the client, or the token that manages it, is not known any more (RFC 7592 §2)."""
@@ -42,8 +45,11 @@ def kept_alive(context: RenewalContext, client: StoredCredentials) -> Steps[Stor
     """Have the server renew a secret that is about to end; whatever comes of it, the present one is used on."""
     if client.credentials.expires_at is None or not hasattr(context.provider, "update"):
         return client
-    if not is_due(client.credentials, (yield Now())):
+    now = yield Now()
+    if not is_due(client.credentials, now) or now.monotonic < context.memory.next_update:
         return client
+    left = max(0.0, client.credentials.expires_at - now.wall)
+    context.memory.next_update = now.monotonic + max(LEAST_PAUSE, PAUSE * left)
     try:
         return (yield from updated(context, client)) or client
     except DCRAuthError as problem:
@@ -64,6 +70,9 @@ def updated(context: RenewalContext, client: StoredCredentials) -> Steps[StoredC
 
 def renewed(context: RenewalContext, client: StoredCredentials) -> Steps[StoredCredentials | Problem | None]:
     """Do what `updated` does, and say what was wrong with the answer where the server has not renewed the client."""
+    answered = context.memory.answered
+    if answered is not None and answered.over == client.data:
+        return (yield from in_place(context, client, answered.credentials))  # the store failed the last time
     outcome = yield from managed(context, client, "update")
     return outcome if isinstance(outcome, Problem) else (yield from in_place(context, client, outcome))
 
@@ -72,13 +81,16 @@ def in_place(
     context: RenewalContext, client: StoredCredentials, answered: ClientCredentials
 ) -> Steps[StoredCredentials | None]:
     """Put what the server has answered in the place of *client*, which is kept aside, before anything of it is used."""
-    yield from kept_aside(context, client)
+    context.memory.answered = Unsaved(answered, client.data)
     former = client.credentials
     is_new = (answered.client_secret, answered.expires_at) != (former.client_secret, former.expires_at)
     since = (yield Now()).wall if is_new else former.registered_at
     successor = replaced(answered, registered_at=since, replaced_at=former.replaced_at)
     fresh = write_credentials(context.identity.credentials, successor, client.generation + 1)
+    if is_new:
+        yield from kept_aside(context, client)
     won = yield Replace(context.identity.credentials, fresh.data, client.data)
+    context.memory.answered = None
     found = yield from stored(context)
     if won and is_new:
         yield Emit(events.CredentialsUpdated(context.name, successor.expires_at))
@@ -92,7 +104,9 @@ def is_gone(context: RenewalContext, client: StoredCredentials) -> Steps[bool | 
     """
     outcome = yield from managed(context, client, "confirm")
     if isinstance(outcome, Problem):
-        return True if outcome.status == GONE else None
+        # After a call without an answer the token may be another one by now, and a refusal of the old one says nothing.
+        is_known = outcome.status == GONE and context.memory.unanswered != client.data
+        return True if is_known else None
     if (outcome.client_secret, outcome.metadata) != (client.credentials.client_secret, client.credentials.metadata):
         yield from in_place(context, client, outcome)
     return False
@@ -105,8 +119,13 @@ def managed(context: RenewalContext, client: StoredCredentials, what: str) -> St
     begun = None if flow is None else flow(client.credentials, moment_of(context, (yield Now())))
     if begun is None:
         return UNMANAGED
+    yield Check()  # what is answered may be another secret, and has to be stored
     key = context.identity.credentials
     outcome, _ = yield from attempted(context, begun, lambda found: storable(key, found))
+    if not isinstance(outcome, Problem):
+        context.memory.unanswered = None
+    elif outcome.status is None:
+        context.memory.unanswered = client.data
     return outcome
 
 
@@ -119,6 +138,7 @@ def unregistered(context: RenewalContext) -> Steps[bool]:
     client = yield from stored(context)
     if isinstance(client, StoredCredentials):
         outcome = yield from managed(context, client, "unregister")
-        if isinstance(outcome, Problem) and outcome.status != GONE:
+        is_lost = context.memory.unanswered == client.data
+        if isinstance(outcome, Problem) and (outcome.status != GONE or is_lost):
             raise answers.error_of(outcome, context.provider.register_url, True, None)
     return (yield from forgotten(context))

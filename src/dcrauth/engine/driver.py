@@ -163,9 +163,9 @@ class Driver:
             return found
 
     def _forget_other_tokens(self, context: RenewalContext) -> None:
-        """Delete the tokens of the same client for other scopes, which nobody has a list of, and what flows have kept."""
+        """Delete the tokens of the same client for other scopes, listed nowhere else, and what flows have kept."""
         beginning = f"{context.identity.key}.token"
-        keys = self._watched(lambda: [each for each in self.store.keys() if each.startswith(beginning)])
+        keys = self._watched(lambda: [key for key in self.store.keys() if key.startswith(beginning)])
         for key in (*keys, context.identity.kept):
             self.perform(Delete(key))
 

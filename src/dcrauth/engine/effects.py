@@ -202,6 +202,9 @@ class Memory:
         bar: what a registration has left that has brought nothing usable.
         kept: what flows want to find again; None as long as the store was not asked.
         skew: by how many seconds this machine's clock is ahead of the server's.
+        answered: what the management of the client has answered, until the store has taken it.
+        unanswered: the record of the client whose management has not answered a call.
+        next_update: the monotonic time, in seconds, before which no update is asked for again.
     """
 
     client: StoredCredentials | None = None
@@ -211,6 +214,9 @@ class Memory:
     bar: Bar | None = None
     kept: Mapping[str, Any] | None = None
     skew: float = 0.0
+    answered: Unsaved | None = None
+    unanswered: bytes | None = None
+    next_update: float = 0.0
 
 
 @dataclass

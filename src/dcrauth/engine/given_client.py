@@ -12,6 +12,9 @@ from dcrauth.engine.token_call import fetched
 from dcrauth.errors import CredentialsRejected, DCRAuthError, ServerUnavailable
 from dcrauth.providers.protocol import Provider
 
+_GIVEN = b"given"
+"""Stands where another client has its record, as that which was refused once."""
+
 
 def given_by(provider: Provider) -> Callable[[], ClientCredentials] | None:
     """Return what gives the client of *provider*; None if one has to be registered."""
@@ -28,7 +31,10 @@ def fetched_for_given(context: RenewalContext, give: Callable[[], ClientCredenti
     try:
         return (yield from fetched(context, asked_for(give)))
     except CredentialsRejected:
-        """Another secret may be in force by now."""
+        # The renewal may have waited since the first refusal, and been begun anew: then this was the second one.
+        if context.progress.refused is not None:
+            raise
+    context.progress.refused = _GIVEN
     yield Sleep(context.policy.least_pause * (1.0 + context.chance()))
     return (yield from fetched(context, asked_for(give)))
 

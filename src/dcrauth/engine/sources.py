@@ -239,14 +239,14 @@ class TokenSources(Confidential):
         """Make sure that *provider* differs from ours in its device only: else it would be another identity."""
         if type(provider) is not type(self.provider):
             check_provider(provider)
-        if any(getattr(provider, name) != getattr(self.provider, name) for name in _SAME):
+        if any(getattr(provider, name, None) != getattr(self.provider, name, None) for name in _SAME):
             raise ConfigurationError(
                 "provider must be the same server and application as that of these TokenSources, such as "
                 "adobe.for_device(…); make one TokenSources for each"
             )
 
 
-_SAME = ("register_url", "token_url", "application", "protected_origins")
+_SAME = ("register_url", "token_url", "anchor", "application", "protected_origins", "token_key", "given_id")
 
 
 def _check_of_no_device(provider: Provider) -> None:

@@ -162,8 +162,15 @@ def _credentials_in(store: Store) -> Iterator[tuple[str, bytes]]:
 
 def _written(store: Store, records: Records, overwrite: bool) -> Transferred:
     store.healthcheck()
-    outcomes = Counter(_write(store, key, data, overwrite) for key, data in records)
-    return Transferred(outcomes["written"], outcomes["present"], outcomes["kept"])
+    outcomes, replaced = Counter[str](), set[str]()
+    for key, data in records:
+        outcome = _write(store, key, data, overwrite)
+        outcomes[outcome] += 1
+        if outcome == "replaced":
+            replaced.add(key.removesuffix(".credentials"))
+    if replaced:
+        _delete_scoped_tokens(store, replaced)
+    return Transferred(outcomes["written"] + outcomes["replaced"], outcomes["present"], outcomes["kept"])
 
 
 def _write(store: Store, key: str, data: bytes, overwrite: bool) -> str:
@@ -183,7 +190,14 @@ def _write(store: Store, key: str, data: bytes, overwrite: bool) -> str:
     successor = write_credentials(key, arriving.credentials, found.generation + 1)
     if not store.replace(key, successor.data, expected=found.data):
         raise StoreUnavailable("Client credentials were replaced by another process meanwhile; run the transfer again")
-    return "written"
+    store.delete(identity.token)
+    return "replaced"
+
+
+def _delete_scoped_tokens(store: Store, replaced: set[str]) -> None:
+    """Delete the tokens that clients which were replaced had for other scopes: they would be used on until they end."""
+    for key in [key for key in store.keys() if key.partition(".token-")[0] in replaced]:
+        store.delete(key)
 
 
 def _keep_aside(store: Store, identity: Identity, client: StoredCredentials) -> None:

@@ -95,12 +95,12 @@ class Leases:
         """Extend what is due; return the seconds until something is again."""
         moment = self._clock()
         with self._guard:
-            due = [each for each in self._held if each.due <= moment]
+            due = [each for each in tuple(self._held) if each.due <= moment]
         for each in due:
             each.due = moment + each.every
             self._extend(each)
         with self._guard:
-            return max(0.0, min((each.due for each in self._held), default=moment + _IDLE) - self._clock())
+            return max(0.0, min((each.due for each in tuple(self._held)), default=moment + _IDLE) - self._clock())
 
     def _extend(self, held: _Held) -> None:
         try:

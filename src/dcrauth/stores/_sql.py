@@ -1,5 +1,6 @@
 """Databases as SQLAlchemy knows them: tables, statements that differ by dialect, and errors that quote nothing."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from dcrauth.errors import ConfigurationError
 DIALECTS = {"postgresql", "mysql", "mariadb", "sqlite"}
 KINDS = "postgresql+psycopg://, mysql+pymysql://, mariadb+pymysql:// or sqlite:///"
 
+_IN_MEMORY = {None, "", ":memory:"}
 _TIMEOUT = 5
 _READ_TIMEOUT = 10
 _CONNECTIONS = 20
@@ -159,6 +161,10 @@ def _url(database: object) -> URL:
 def _made(url: URL) -> Engine:
     if url.get_backend_name() not in DIALECTS:
         raise ConfigurationError(f"SQLStore knows {KINDS}, not {url.drivername:.40}://")
+    if url.get_backend_name() == "sqlite" and (url.database in _IN_MEMORY or url.query.get("mode") == "memory"):
+        raise ConfigurationError(
+            "SQLite in memory is another database for each thread: name a file, or take MemoryStore"
+        )
     try:
         return sa.create_engine(
             url, hide_parameters=True, isolation_level="AUTOCOMMIT", connect_args=_arguments(url), **_pool(url)
@@ -215,6 +221,11 @@ def address_of(url: URL) -> str:
         return f"sqlite:{url.database or ':memory:'}"
     port = f":{url.port}" if url.port else ""
     return f"{url.get_backend_name()}://{url.host or 'localhost'}{port}/{url.database or ''}"
+
+
+def digest_of(url: URL) -> str:
+    """Return what tells the databases of URLs apart, without the password."""
+    return hashlib.sha256(url.set(password=None).render_as_string().encode()).hexdigest()
 
 
 def is_lost(fault: Exception) -> bool:

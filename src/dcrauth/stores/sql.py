@@ -12,7 +12,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ from dcrauth._internal.arguments import check_text
 from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, unfailing
 from dcrauth._internal.steady import now
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable
-from dcrauth.stores import Closing, Reading, _sql, reading
+from dcrauth.stores import Closing, OneObject, Reading, _sql, reading
 from dcrauth.stores._leases import LEASE, LEASES
 from dcrauth.stores._listing import Unread
 
@@ -76,6 +76,8 @@ class SQLStore(Confidential, Closing):
         self._engine, self._is_users = _sql.engine_of(database)
         self._dialect = "mysql" if self._engine.dialect.name == "mariadb" else self._engine.dialect.name
         self._where = _sql.address_of(self._engine.url)
+        # Options of a URL, and users, may lead to other hosts and other schemas.
+        self._source: Hashable = OneObject(self._engine) if self._is_users else _sql.digest_of(self._engine.url)
         metadata = sa.MetaData()
         self._records = _sql.records_table(table, metadata, schema)
         self._leases = _sql.leases_table(f"{table}_leases", metadata, schema)
@@ -100,9 +102,9 @@ class SQLStore(Confidential, Closing):
         return f"<SQLStore in {self._records.fullname} of {self._where}>"
 
     @property
-    def place(self) -> tuple[str, ...]:
-        """Where the records are, however many objects lead there."""
-        return "sql", self._where, self._records.fullname
+    def place(self) -> tuple[Hashable, ...]:
+        """Where the records are, however many objects lead there by the same URL, or by the same Engine of yours."""
+        return "sql", self._source, self._records.fullname
 
     def close(self) -> None:
         """Close the connections, unless the Engine is yours; the next call opens them again."""

@@ -86,7 +86,18 @@ def read_managed(response: Response, client: ClientCredentials) -> ClientCredent
 def management_of(client: ClientCredentials) -> tuple[str, str] | None:
     """Return the URL that manages *client*, and the token for that; None if there is none."""
     uri, token = (client.metadata.get(name) for name in ("registration_client_uri", "registration_access_token"))
-    return (uri, token) if isinstance(uri, str) and isinstance(token, str) and is_visible(token) else None
+    if isinstance(uri, str) and isinstance(token, str) and is_visible(token) and _is_secure(uri):
+        return uri, token
+    return None
+
+
+def _is_secure(uri: str) -> bool:
+    """Whether a secret may go to *uri*, which may have been imported."""
+    try:
+        secure_url(uri.partition("?")[0], "registration_client_uri")
+    except ConfigurationError:
+        return False
+    return True
 
 
 def _told(response: Response, base: str) -> dict[str, Any]:
