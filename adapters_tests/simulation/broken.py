@@ -289,4 +289,4 @@ BROKEN = (
     Broken("is poisoned by a failure", (Invariant.RECOVERY,), _fail, _never_lands),
     Broken("never registers again", (Invariant.RECOVERY,), rules.may_register_again, _no),
 )
-"""Each has to be caught, by one of its invariants, within a thousand seeds."""
+"""Each has to be caught, by one of its invariants, within two thousand seeds."""
