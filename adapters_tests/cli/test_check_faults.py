@@ -228,7 +228,12 @@ def cut_off(faults: Faults) -> Case:
 
 
 def elsewhere(faults: Faults) -> Case:
-    return Case(faults.answering("404 Not Found", "<html>", "text/html"), "answer", Word.WARNING, "base_url", 0)
+    return Case(faults.answering("404 Not Found", "<html>", "text/html"), "answer", Word.NOT_USABLE, "base_url", 2)
+
+
+def of_another_kind(faults: Faults) -> Case:
+    settings = faults.answering("501 Unsupported method ('POST')", "<html>", "text/html")
+    return Case(settings, "answer", Word.NOT_USABLE, "base_url", 2)
 
 
 def late_clock(faults: Faults) -> Case:
@@ -340,7 +345,7 @@ def refused_client(faults: Faults) -> Case:
     text = '{"error": "invalid_client"}'
     url = faults.server(says(f"{GOOD}Content-Length: {len(text)}\r\n\r\n{text}".encode())).url
     settings = replace(faults.at(url, stored(MemoryStore(), url)), token=True)
-    return Case(settings, "token-call", Word.REFUSED, "environment", 1)
+    return Case(settings, "token-call", Word.REFUSED, "registers another one", 1)
 
 
 def refused_statement(faults: Faults) -> Case:
@@ -381,6 +386,7 @@ TABLE: list[Made] = [
     portal,
     cut_off,
     elsewhere,
+    of_another_kind,
     late_clock,
     early_clock,
     hanging_keyring,

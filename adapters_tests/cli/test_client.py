@@ -52,7 +52,13 @@ def test_a_client_made_by_hand_is_used(client: Run, adobe: Simulator, tmp_path: 
     secret = f"{pair['client_secret']}\r\n".encode()
     assert client(*arguments, stdin=secret).out.startswith("1 written, 0 already there")
     assert client(*arguments, stdin=secret).out.startswith("0 written, 1 already there")
-    assert client(*arguments, stdin=b"another").out.startswith("0 written, 0 already there, 1 different")
+    refused = client(*arguments, stdin=b"another")
+    assert refused.out.startswith("0 written, 0 already there, 1 different")
+    assert refused.status == 2
+    assert "--overwrite" in refused.err
+    shown = client("status", "--store", tmp_path / "other").out
+    assert "imported" in shown
+    assert "1970" not in shown
     before = adobe.counts.register
     assert client("token", "--store", tmp_path / "other").status == 0
     assert adobe.counts.register == before

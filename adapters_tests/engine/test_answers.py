@@ -129,9 +129,18 @@ REFUSAL = CredentialsRejected("The client is unknown", status=400, error="invali
 
 def test_a_refusal_that_is_not_believed_yet_keeps_its_evidence() -> None:
     """While a client is new, its refusal is a passing failure that still says what the server has answered."""
-    error = answers.unsettled(REFUSAL)
+    error = answers.unsettled(REFUSAL, 60.0)
     assert error.evidence == REFUSAL.evidence
     assert str(error).startswith(f"{REFUSAL}. They are new: ")
+    assert "before 1970-01-01 00:01:00 UTC no other client is registered" in str(error)
+
+
+@pytest.mark.parametrize("status", [404, 405, 410, 501])
+def test_an_address_without_an_endpoint_is_told(status: int) -> None:
+    """A server that knows no such endpoint is told from one that is down: the address is to be looked at."""
+    error = answers.error_of(Problem("not_found", status), "/token", registering=False, retry_at=5.0)
+    assert "check base_url" in error.message
+    assert isinstance(error, ServerUnavailable)
 
 
 def test_a_refusal_of_many_keeps_its_evidence() -> None:

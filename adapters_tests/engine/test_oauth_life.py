@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from dcrauth import (
     RegistrationRejected,
     Rejected,
     ServerUnavailable,
+    StoreUnavailable,
     TokenSource,
     events,
 )
@@ -372,6 +374,82 @@ def test_a_given_client_that_is_refused(oauth: OAuthSimulator, make_source: Make
     with pytest.raises(CredentialsRejected):
         make_source(provider=served_by(oauth, client=ClientCredentials("mine", "wrong"))).token()
     assert oauth.counts.register == 0
+
+
+def test_a_given_client_that_is_refused_is_asked_for_twice(oauth: OAuthSimulator) -> None:
+    """With the usual pauses as well, in which a renewal is parked, the second refusal is told and the last call."""
+    oauth.add_client("mine", secret="right")
+    source = TokenSource(served_by(oauth, client=ClientCredentials("mine", "wrong")), store=MemoryStore())
+    with pytest.raises(CredentialsRejected):
+        source.token()
+    assert oauth.counts.token == 2
+
+
+class _FailingOnce(MemoryStore):
+    """It does not take the next client that is to replace another one."""
+
+    fails = False
+
+    def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
+        if self.fails and key.endswith(".credentials"):
+            self.fails = False
+            raise StoreUnavailable("The disk is full")
+        return super().replace(key, value, expected=expected)
+
+
+def test_a_new_secret_that_no_store_has_taken_is_stored_later(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """The server has told it once, and takes the former one no longer: it stays in memory until the store is well."""
+    oauth.behaviour = OAuthBehaviour(secret_life=30 * DAY)
+    store = _FailingOnce()
+    source = make_source(provider=served_by(oauth), store=store)
+    scope_of(source, oauth)
+    time.advance(26 * DAY)
+    store.fails = True
+    with suppress(StoreUnavailable):
+        scope_of(source, oauth)
+    assert not store.fails
+    time.advance(2 * DAY)
+    scope_of(source, oauth)
+    oauth.expire_tokens()
+    assert scope_of(make_source(provider=served_by(oauth), store=store), oauth) is not None
+    assert (oauth.counts.manage, oauth.counts.register) == (1, 1)
+
+
+def test_an_update_that_renews_nothing_is_not_repeated_at_each_renewal(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """A server that keeps the secret is asked again after a part of what is left, and keeps one copy of the client."""
+    oauth.behaviour = OAuthBehaviour(secret_life=30 * DAY, rotates_secret="never")
+    store = MemoryStore()
+    source = make_source(provider=served_by(oauth), store=store)
+    scope_of(source, oauth)
+    time.advance(26 * DAY)
+    for _ in range(5):
+        time.advance(2 * 3600)
+        scope_of(source, oauth)
+    assert (oauth.counts.manage, oauth.counts.token) == (1, 6)
+    assert not any(".replaced-" in key for key in store.keys())
+    time.advance(DAY)
+    scope_of(source, oauth)
+    assert oauth.counts.manage == 2
+
+
+def test_a_refusal_after_an_unanswered_question_condemns_nobody(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """The lost answer may have had another token to manage the client: a refusal of the old one says nothing."""
+    oauth.behaviour = OAuthBehaviour(assertion_audience="token endpoint", rotates_token="always")
+    store = MemoryStore()
+    source = make_source(provider=served_by(oauth, client_authentication=signing()), store=store)
+    oauth.inject("manage", Fault(reset=True, after=True))
+    for _ in range(2):
+        with pytest.raises((CredentialsRejected, ServerUnavailable)):
+            source.token()
+        time.advance(3600)
+    assert [call.reply and call.reply.status for call in oauth.calls.only("manage")] == [None, 401]
+    assert oauth.counts.register == 1
 
 
 def test_a_second_registration_that_is_refused_is_not_sent(oauth: OAuthSimulator, make_source: MakeSource) -> None:

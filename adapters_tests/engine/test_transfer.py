@@ -108,6 +108,18 @@ def test_what_is_overwritten_is_kept_aside() -> None:
     assert read_credentials(key, target.get(key) or b"").generation == 2
 
 
+def test_what_ends_a_transfer_leaves_no_token_of_a_replaced_client(tmp_path: Path) -> None:
+    """A file that breaks off has replaced clients before that, and their tokens are gone as well."""
+    target = filled(MemoryStore(), 1, "other")
+    export_credentials(filled(MemoryStore(), 1), tmp_path / "export")
+    lines = (tmp_path / "export").read_text().splitlines()
+    (tmp_path / "export").write_text("\n".join(lines[:2]))
+    with pytest.raises(ConfigurationError, match="cut short"):
+        import_credentials(target, tmp_path / "export", overwrite=True)
+    assert clients(target)[identity(0).credentials] == "client-0"
+    assert target.get(identity(0).token) is None
+
+
 def test_the_tokens_of_a_replaced_client_go_with_it() -> None:
     """A client that is replaced leaves no token that would be used on in its successor's place."""
     source, target = filled(MemoryStore()), filled(MemoryStore(), 1, "other")

@@ -181,6 +181,9 @@ class closing_engine:  # noqa: N801  # a context, as contextlib names them
         ("oracle://user:s3cret@host/db", "SQLStore knows"),
         ("postgresql+nodriver://user:s3cret@host/db", "which is not installed"),
         (5, "takes the URL of a database"),
+        ("sqlite://", "take MemoryStore"),
+        ("sqlite:///:memory:", "take MemoryStore"),
+        ("sqlite:///file:shared?mode=memory&uri=true", "take MemoryStore"),
         (None, "takes the URL of a database"),
     ],
 )

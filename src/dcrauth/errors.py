@@ -60,7 +60,9 @@ class DCRAuthError(Exception):
         self.trace = trace
 
     def __str__(self) -> str:
-        return self.message if self.retry_at is None else f"{self.message}; {_next_try(self.retry_at)}"
+        if self.retry_at is None:
+            return self.message
+        return f"{self.message}; the next request after {told_moment(self.retry_at)} tries again"
 
     @property
     def evidence(self) -> dict[str, Any]:
@@ -140,12 +142,12 @@ class StoreWarning(UserWarning):
     """The store works, but the way it is set up may lose what it keeps."""
 
 
-def _next_try(moment: float) -> str:
+def told_moment(moment: float) -> str:
+    """Return a *moment*, in seconds since the epoch, as text in UTC."""
     try:
-        time = dt.datetime.fromtimestamp(moment, dt.UTC)
+        return f"{dt.datetime.fromtimestamp(moment, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (ValueError, OverflowError, OSError):  # a clock of one's own may tell any time
-        return f"the next request after {moment:g} s since the epoch tries again"
-    return f"the next request after {time:%Y-%m-%d %H:%M:%S} UTC tries again"
+        return f"{moment:g} s since the epoch"
 
 
 def another(error: DCRAuthError) -> DCRAuthError:

@@ -14,6 +14,7 @@ from dcrauth.cli.settings import CommandSettings
 from dcrauth.credentials import AccessToken
 from dcrauth.engine.source import TokenSource
 from dcrauth.errors import ConfigurationError, Unavailable
+from dcrauth.events import CredentialsReplaced, Event
 
 _BETWEEN = 1.0
 """In seconds, how often it is looked for another token; while the one in hand is fresh that costs nothing."""
@@ -32,13 +33,22 @@ def token(
     """
     if header and as_json:
         raise ConfigurationError("--header and --json contradict each other: give one of them")
-    source, tell = settings.source(), _as_json if as_json else _as_header if header else _as_text
+    source = settings.source(on_event=_say_if_replaced)
+    tell = _as_json if as_json else _as_header if header else _as_text
     found = source.token()
     found = source.token(instead_of=found) if renew else found
     tell(found)
     if watch:
         _watch(source, found, tell, threading.Event().wait)
     return ExitCode.GOOD
+
+
+def _say_if_replaced(event: Event) -> None:
+    if isinstance(event, CredentialsReplaced):
+        complain(
+            "The server knows the stored client no longer, or its secret is wrong: another one was registered in its "
+            "place, and its end users log in again. The former one is kept aside; dcrauth restore takes it back"
+        )
 
 
 def _watch(

@@ -8,6 +8,7 @@ from typing import Any
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.errors import (
     ConfigurationError,
+    CredentialsRejected,
     DCRAuthError,
     DecryptionFailed,
     InsecureStore,
@@ -119,6 +120,10 @@ ADVICE = {
     Word.THROTTLED: "wait, and make fewer calls; what is stored stays good",
 }
 
+_OF_CLIENT = (
+    "if the client was imported or given, check its secret; else do nothing: the next renewal registers another one in "
+    "its place, at most once a day, and its end users log in again"
+)
 _OF_STORES: tuple[tuple[type[DCRAuthError], str], ...] = (
     (DecryptionFailed, "give the key that the records were encrypted with; nothing is lost"),
     (InsecureStore, "take the permissions of others away, or choose another place; nothing is lost"),
@@ -131,4 +136,6 @@ _OF_STORES: tuple[tuple[type[DCRAuthError], str], ...] = (
 
 def _advice(error: DCRAuthError, word: Word) -> str:
     of_store = next((advice for kind, advice in _OF_STORES if isinstance(error, kind)), "")
+    if isinstance(error, CredentialsRejected):
+        return _OF_CLIENT
     return of_store or ADVICE.get(word, "")

@@ -67,9 +67,9 @@ def decode(settings: CommandSettings, file: File = None, as_json: Json = False) 
 @app.command("validate")
 @with_options(OF_STATEMENT)
 def validate(settings: CommandSettings, file: File = None, as_json: Json = False) -> int:
-    """Say whether it is whole and of the present.
+    """Say whether it can be read and is of the present.
 
-    No server is asked.
+    No server is asked, so that a signature which was cut short is not noticed.
     """
     problems = _problems(_statement(settings, file).claims, time.time())
     if as_json:
@@ -77,7 +77,7 @@ def validate(settings: CommandSettings, file: File = None, as_json: Json = False
     elif problems:
         raise ConfigurationError(f"The software statement will not do: {'; '.join(problems)}")
     else:
-        say("The software statement is whole; whether it is accepted only the server can tell")
+        say("The software statement can be read and is of the present; whether it is accepted only the server can tell")
     return ExitCode.USAGE if problems else ExitCode.GOOD
 
 

@@ -106,9 +106,9 @@ def _identity(stored: StoredIdentity, now: float, reveal: bool, width: int) -> I
 def _told_client(client: Client, now: float, reveal: bool) -> tuple[str, Style]:
     if client.problem is not None:
         return f"{client.word}: {client.problem}", Style.BAD
-    if client.client_id is None or client.registered_at is None:
+    if client.client_id is None:
         return ("deleted on purpose" if client.word == "forgotten" else "not registered yet"), Style.FAINT
-    told = f"{shown_id(client.client_id, reveal=reveal)}, registered {ago(client.registered_at, now)}"
+    told = f"{shown_id(client.client_id, reveal=reveal)}, {client.registered(now)}"
     if client.replaced_at is not None:
         told += f", in the place of another one since {ago(client.replaced_at, now)}"
     if client.expires_at is None:

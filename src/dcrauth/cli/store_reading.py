@@ -108,7 +108,7 @@ def _client(key: str, kind: str, records: dict[str, Reading]) -> Client:
     if isinstance(record, Forgotten):
         return Client(kind, "forgotten")
     pair = record.credentials
-    return Client(kind, Word.OK, pair.client_id, pair.registered_at, pair.replaced_at, pair.expires_at)
+    return Client(kind, Word.OK, pair.client_id, pair.registered_at or None, pair.replaced_at, pair.expires_at)
 
 
 def _token(name: str, records: dict[str, Reading], now: float) -> Token:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.cli.findings import Word
+from dcrauth.cli.moments import ago
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.rules import NOTICE
 
@@ -40,7 +41,7 @@ class Client:
         key: the kind of its record: ``credentials``, or ``replaced-`` and a number.
         word: ``ok``, ``absent``, ``forgotten`` (deleted on purpose) or ``not readable``.
         client_id: the client id.
-        registered_at: when it was registered, in seconds since the epoch, as are the others.
+        registered_at: when it was registered, in seconds since the epoch, as are the others; None if that is not known.
         replaced_at: when it took the place of another one.
         expires_at: when the server will stop to accept its secret.
         problem: why it is not readable.
@@ -53,6 +54,12 @@ class Client:
     replaced_at: float | None = None
     expires_at: float | None = None
     problem: str | None = None
+
+    def registered(self, now: float) -> str:
+        """Return how long ago it was registered, as text; a client that was made by hand does not say it."""
+        if self.registered_at is None:
+            return "imported, and when it was registered is not known"
+        return f"registered {ago(self.registered_at, now)}"
 
     def is_ending(self, now: float) -> bool:
         """Return whether the secret ends soon, or has ended."""

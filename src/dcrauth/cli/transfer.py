@@ -55,6 +55,10 @@ def import_from(
         write_json({"written": done.written, "present": done.present, "kept": done.kept})
     else:
         say(f"{done.written} written, {done.present} already there, {done.kept} different ones kept as they are")
+    if client_id is not None and done.kept:
+        raise ConfigurationError(
+            "The store has another client for these settings, which was kept: --overwrite puts this one in its place"
+        )
     return ExitCode.GOOD
 
 

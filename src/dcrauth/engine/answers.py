@@ -16,6 +16,7 @@ from dcrauth.errors import (
     ServerUnavailable,
     Throttled,
     Unavailable,
+    told_moment,
 )
 from dcrauth.providers.protocol import Problem, Request
 
@@ -205,6 +206,10 @@ _ADVICE = {
     "unsupported_grant_type": "the server does not know the client_credentials grant",
     "invalid_request": "the server cannot read the request: check token_request and the device information",
 }
+NO_ENDPOINT = frozenset({404, 405, 410, 501})
+"""Statuses by which a server says that there is no such endpoint, or none that takes POST (RFC 9110 §15)."""
+
+ADVICE_ON_ADDRESS = "there is no such endpoint at this address: check base_url, the environment or the issuer"
 _NO_SECOND_ONE = (
     "each further registration would make one more client, so that no process makes one within 24 h, unless the "
     "software statement or the endpoints change, or TokenSource.forget() is called; ask whoever runs the server"
@@ -235,6 +240,8 @@ def error_of(problem: Problem, endpoint: str, registering: bool, retry_at: float
 def _advice(what: Meaning, problem: Problem) -> str:
     if what is Meaning.UNUSABLE:
         return _NO_SECOND_ONE
+    if problem.status in NO_ENDPOINT and not problem.oauth:
+        return ADVICE_ON_ADDRESS
     if what in {Meaning.THROTTLED, Meaning.TRANSIENT}:
         return ""  # the moment of the next try says it
     return _ADVICE.get(problem.error or "", "")
@@ -274,10 +281,15 @@ def _told(problem: Problem, endpoint: str) -> str:
     return problem.reason if endpoint in problem.reason else f"{endpoint}: {problem.reason}"
 
 
-def unsettled(refusal: CredentialsRejected) -> ServerUnavailable:
-    """Return the error that says that the server may only not know the client *yet*."""
+def unsettled(refusal: CredentialsRejected, until: float) -> ServerUnavailable:
+    """Return the error that says that the server may only not know the client *yet*.
+
+    Parameters:
+        until: when the client is no longer new, in seconds since the epoch.
+    """
     return ServerUnavailable(
-        f"{refusal.message}. They are new: the server is given time to know them, and is asked again",
+        f"{refusal.message}. They are new: the server is given time to know them, and is asked again; before "
+        f"{told_moment(until)} no other client is registered, unless TokenSource.forget() is called",
         **refusal.evidence,
     )
 

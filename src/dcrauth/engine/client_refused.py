@@ -86,7 +86,8 @@ def fetched_by_another(context: RenewalContext, credentials: ClientCredentials) 
     except CredentialsRejected as reason:
         refusal = reason
     now = yield Now()
-    raise answers.unsettled(refusal) if rules.is_settling(credentials, now, context.policy) else refusal
+    until = credentials.registered_at + context.policy.settling
+    raise answers.unsettled(refusal, until) if rules.is_settling(credentials, now, context.policy) else refusal
 
 
 def doubted(context: RenewalContext, client: StoredCredentials, suspicion: Suspicion) -> Steps[StoredCredentials]:
@@ -113,7 +114,7 @@ def objection_to(
     """Return what speaks against a registration in the place of a refused client, if anything does."""
     now = yield Now()
     if rules.is_settling(client.credentials, now, context.policy):
-        return answers.unsettled(refusal)
+        return answers.unsettled(refusal, client.credentials.registered_at + context.policy.settling)
     refused, asked = yield ReportOutcome(context.identity.key, refused=True)
     if rules.is_incident(refused, asked):
         yield Emit(events.RegistrationHalted(context.name, refused, asked))

@@ -32,6 +32,7 @@ from dcrauth.engine.effects import (
     Sleep,
     Steps,
 )
+from dcrauth.engine.identity import whose_token
 from dcrauth.engine.incident_breaker import IncidentBreaker
 from dcrauth.engine.job import Wait
 from dcrauth.engine.refused_statements import REFUSALS, Refusals
@@ -164,8 +165,8 @@ class Driver:
 
     def _forget_other_tokens(self, context: RenewalContext) -> None:
         """Delete the tokens of the same client for other scopes, listed nowhere else, and what flows have kept."""
-        beginning = f"{context.identity.key}.token"
-        keys = self._watched(lambda: [key for key in self.store.keys() if key.startswith(beginning)])
+        mine = context.identity.key
+        keys = self._watched(lambda: [key for key in self.store.keys() if whose_token(key) == mine])
         for key in (*keys, context.identity.kept):
             self.perform(Delete(key))
 

@@ -215,7 +215,7 @@ class Memory:
     kept: Mapping[str, Any] | None = None
     skew: float = 0.0
     answered: Unsaved | None = None
-    unanswered: bytes | None = None
+    unanswered: bytes | None = field(default=None, repr=False)
     next_update: float = 0.0
 
 

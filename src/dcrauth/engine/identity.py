@@ -63,6 +63,12 @@ class Identity:
         return f"{self.key}.replaced-{generation}"
 
 
+def whose_token(key: str) -> str | None:
+    """Return the key of the identity whose token, for whatever scope, a record under *key* is; None if it is none."""
+    name, _, kind = key.partition(".")
+    return name if kind == "token" or kind.startswith("token-") else None
+
+
 def is_of_credentials(key: str) -> bool:
     """Return whether *key* is that of client credentials, in use or kept aside."""
     return _KEY.fullmatch(key) is not None

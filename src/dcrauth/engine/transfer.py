@@ -21,7 +21,7 @@ from typing import TextIO
 from dcrauth._internal.arguments import path_of
 from dcrauth._internal.strict_json import json_object
 from dcrauth.credentials import ClientCredentials
-from dcrauth.engine.identity import Identity, identity_using, is_of_credentials
+from dcrauth.engine.identity import Identity, identity_using, is_of_credentials, whose_token
 from dcrauth.engine.records import (
     Forgotten,
     StoredCredentials,
@@ -163,13 +163,14 @@ def _credentials_in(store: Store) -> Iterator[tuple[str, bytes]]:
 def _written(store: Store, records: Records, overwrite: bool) -> Transferred:
     store.healthcheck()
     outcomes, replaced = Counter[str](), set[str]()
-    for key, data in records:
-        outcome = _write(store, key, data, overwrite)
-        outcomes[outcome] += 1
-        if outcome == "replaced":
-            replaced.add(key.removesuffix(".credentials"))
-    if replaced:
-        _delete_scoped_tokens(store, replaced)
+    try:
+        for key, data in records:
+            outcome = _write(store, key, data, overwrite)
+            outcomes[outcome] += 1
+            if outcome == "replaced":
+                replaced.add(key)
+    finally:  # what comes after may be damaged
+        _delete_tokens(store, {identity.key for key in replaced if (identity := identity_using(key))})
     return Transferred(outcomes["written"] + outcomes["replaced"], outcomes["present"], outcomes["kept"])
 
 
@@ -190,13 +191,13 @@ def _write(store: Store, key: str, data: bytes, overwrite: bool) -> str:
     successor = write_credentials(key, arriving.credentials, found.generation + 1)
     if not store.replace(key, successor.data, expected=found.data):
         raise StoreUnavailable("Client credentials were replaced by another process meanwhile; run the transfer again")
-    store.delete(identity.token)
     return "replaced"
 
 
-def _delete_scoped_tokens(store: Store, replaced: set[str]) -> None:
-    """Delete the tokens that clients which were replaced had for other scopes: they would be used on until they end."""
-    for key in [key for key in store.keys() if key.partition(".token-")[0] in replaced]:
+def _delete_tokens(store: Store, identities: set[str]) -> None:
+    """Delete the tokens of clients that were replaced, for all scopes: they would be used on until they end."""
+    found = [key for key in store.keys() if whose_token(key) in identities] if identities else []
+    for key in found:
         store.delete(key)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from dcrauth._internal.strict_json import printable
 from dcrauth.cli.findings import ADVICE, Finding, Word, finding_of
 from dcrauth.cli.moments import span
-from dcrauth.engine.answers import REGISTERED_CODES, told_to_wait
+from dcrauth.engine.answers import ADVICE_ON_ADDRESS, NO_ENDPOINT, REGISTERED_CODES, told_to_wait
 from dcrauth.errors import DCRAuthError
 from dcrauth.providers.adobe.enhanced_error import read_error
 from dcrauth.providers.protocol import Problem, Request, Response
@@ -25,7 +25,6 @@ CLOCK_OFF = 60.0
 _SET_THE_CLOCK = (
     "set the clock of this machine (NTP); records carry its time, and certificates and statements are judged by it"
 )
-_NO_ENDPOINT = "check base_url and the environment: there is no token endpoint at this address"
 
 
 @dataclass(frozen=True)
@@ -71,12 +70,12 @@ def _meaning(response: Response, now: float, about: str) -> Finding:
     status, told = response.status, f"HTTP {response.status}"
     if status == 429:
         return Finding("answer", Word.THROTTLED, told + _wait(response, now), ADVICE[Word.THROTTLED], about)
+    if (status in NO_ENDPOINT and _oauth_code(response) is None) or status < 300:
+        return Finding("answer", Word.NOT_USABLE, f"{told}, which no token endpoint answers", ADVICE_ON_ADDRESS, about)
     if status >= 500:
         return Finding("answer", Word.FAILING, told + _wait(response, now), ADVICE[Word.FAILING], about)
     if status >= 400 and (code := _oauth_code(response)) is not None:
         return Finding("answer", Word.OK, f"{told}, {code}: as is due to a call without credentials", about=about)
-    if status in {404, 405, 410} or status < 300:
-        return Finding("answer", Word.WARNING, f"{told}, which no token endpoint answers", _NO_ENDPOINT, about)
     kind = printable(response.headers.get("content-type", "").partition(";")[0]) or "of no type"
     return Finding(
         "answer", Word.BLOCKED, f"{told} ({kind}), which is no answer of OAuth's", ADVICE[Word.BLOCKED], about

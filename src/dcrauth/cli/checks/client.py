@@ -103,8 +103,8 @@ def _life_of_a_new_token(settings: ClientSettings, now: float) -> float:
 
 
 def _credentials(client: Client, now: float) -> Finding:
-    if client.word == Word.OK and client.registered_at is not None:
-        told = f"stored, registered {ago(client.registered_at, now)}"
+    if client.word == Word.OK:
+        told = f"stored, {client.registered(now)}"
         if client.expires_at is None or not client.is_ending(now):
             return Finding("credentials", Word.OK, told)
         advice = "ask whoever runs the server what comes after that"

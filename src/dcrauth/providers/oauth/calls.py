@@ -22,8 +22,14 @@ def bearer(token: str | None) -> dict[str, str]:
 
 
 def call(url: str, method: str, headers: Mapping[str, str] | None = None) -> Request:
-    """Return a call without a body."""
-    return Request(url, {**_ALWAYS, **(headers or {})}, b"", url.partition("?")[0], repeatable=True, method=method)
+    """Return a call without a body.
+
+    One that shows a token is not repeatable: the lost answer may have told another token, which takes the place of
+    that one (RFC 7592 §2.1), and the refusal of the repeated call would seem to say that the client is gone.
+    """
+    return Request(
+        url, {**_ALWAYS, **(headers or {})}, b"", url.partition("?")[0], repeatable=headers is None, method=method
+    )
 
 
 def form(url: str, fields: Iterable[tuple[str, str]], headers: Mapping[str, str]) -> Request:
