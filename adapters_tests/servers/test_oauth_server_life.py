@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from adapters_tests.servers.oauth_servers import SERVERS, Missing, RunningServer, running
+from adapters_tests.servers.oauth_servers import RunningServer
 from dcrauth import (
     ClientCredentials,
     ClientSecret,
@@ -43,17 +43,6 @@ METHODS: dict[str, Callable[[], Any]] = {
     "client_secret_jwt": ClientSecretJWT,
     "private_key_jwt": lambda: PrivateKeyJWT(KEY),
 }
-
-
-@pytest.fixture(scope="module", params=SERVERS)
-def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
-    """Each of the servers, running."""
-    with ExitStack() as ending:
-        try:
-            started = ending.enter_context(running(request.param, request.config.cache.mkdir("oauth-servers")))
-        except Missing as why:
-            pytest.skip(str(why))
-        yield started
 
 
 def provider(server: RunningServer, method: str = "client_secret_basic", **settings: Any) -> OAuthServer:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -17,21 +16,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
-from adapters_tests.servers.oauth_servers import SERVERS, Missing, RunningServer, is_discovered, running
+from adapters_tests.servers.oauth_servers import RunningServer, is_discovered
 
 if "DCRAUTH_SERVERS" not in os.environ:
     pytest.skip("other people's servers are started by tox run -e servers", allow_module_level=True)
-
-
-@pytest.fixture(scope="module", params=SERVERS)
-def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
-    """Each of the servers, running."""
-    with ExitStack() as ending:
-        try:
-            started = ending.enter_context(running(request.param, request.config.cache.mkdir("oauth-servers")))
-        except Missing as why:
-            pytest.skip(str(why))
-        yield started
 
 
 @pytest.fixture
