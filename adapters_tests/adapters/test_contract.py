@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -182,6 +183,19 @@ def test_foreign_origins_get_nothing(app: App, adobe: Simulator, foreign: Simula
     assert app.get(f"{foreign.url}/api/v2/REF30/configuration").status == 401
     assert tokens_seen(foreign) == [None]
     assert (adobe.counts.register, adobe.counts.token) == (0, 0)
+
+
+def test_a_request_without_a_token_is_told_in_the_log(
+    app: App, adobe: Simulator, foreign: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who wonders about a 401 finds which URLs get a token, said once for each auth object."""
+    with caplog.at_level(logging.DEBUG, "dcrauth"):
+        for _ in range(2):
+            app.get(f"{foreign.url}/api/v2/REF30/configuration")
+    told = [each.getMessage() for each in caplog.records if "goes without a token" in each.getMessage()]
+    assert len(told) == 1
+    assert adobe.url in told[0]
+    assert foreign.url not in told[0]
 
 
 @pytest.mark.fault(

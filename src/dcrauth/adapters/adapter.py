@@ -1,11 +1,13 @@
 """What the adapters share: a token source, the origins that may see its token, and nothing that is a rule."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any, ClassVar, NoReturn, Self, overload
 
 from dcrauth._internal.arguments import check_function, check_instance
 from dcrauth._internal.confidential import discreet_constructor, unfailing
+from dcrauth._internal.log import log
 from dcrauth.credentials import NO_CREDENTIALS, AccessToken
 from dcrauth.engine.source import TokenSource
 from dcrauth.engine.sources import TokenSources
@@ -22,6 +24,9 @@ LARGEST_REFUSAL = 64 * 1024
 
 UNPACKED_AT_ONCE = 1024
 """So many bytes of a compressed 401 are unpacked at once: a few may become very many."""
+
+_PASSED_ON = "A request goes without a token, as others may after it: only requests to %s get one"
+"""Said once, as most of those who wonder about a 401 have named another host; not which one: it may be secret."""
 
 
 @discreet_constructor
@@ -102,6 +107,7 @@ class Adapter:
         # How URLs of these origins begin, or what their parts are: found at once, where parsing takes its time.
         self._prefixes = prefixes(self._origins)
         self._spelled = spellings(self._origins)
+        self._has_told = False
         self._api_headers = dict(source.provider.api_headers) if self._sources is None else None
 
     @unfailing
@@ -120,7 +126,12 @@ class Adapter:
 
     def _protects(self, scheme: str, host: str | None, port: int | None) -> bool:
         """Whether a URL of these parts may see the token; the *host* is the one that goes on the wire."""
-        return (scheme, host, port) in self._spelled or origin(scheme, host or "", port) in self._origins
+        protected = (scheme, host, port) in self._spelled or origin(scheme, host or "", port) in self._origins
+        if not protected and not self._has_told:
+            self._has_told = True
+            origins = ", ".join(f"{scheme}://{name}:{at}" for scheme, name, at in sorted(self._origins))
+            log(logging.DEBUG, _PASSED_ON, origins)
+        return protected
 
     def _picked(self, request: Any) -> TokenSource:
         """Return the source of the instance that *request* is of."""
