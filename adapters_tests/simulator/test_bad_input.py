@@ -306,7 +306,7 @@ def test_what_cannot_be_made_leaves_nothing(kind: Made, settings: dict[str, Any]
     before, port = threading.enumerate(), free_port()
     with pytest.raises(ConfigurationError, match=told):
         kind(**{"port": port} | settings)
-    assert threading.enumerate() == before
+    assert set(threading.enumerate()) <= set(before)  # of which some may just end
     Simulator(port=port).stop()
 
 
