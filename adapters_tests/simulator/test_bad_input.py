@@ -364,7 +364,7 @@ def test_a_port_in_use_is_told() -> None:
         before = threading.enumerate()
         with taken, pytest.raises(ConfigurationError, match="take another one"):
             again.start()
-        assert threading.enumerate() == before
+        assert set(threading.enumerate()) <= set(before)
         assert call(first) == 401
 
 
