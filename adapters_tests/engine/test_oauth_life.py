@@ -20,6 +20,7 @@ from dcrauth import (
     ClientCredentials,
     ClientSecret,
     ClientSecretJWT,
+    ConfigurationError,
     CredentialsRejected,
     MemoryStore,
     MutualTLS,
@@ -31,6 +32,7 @@ from dcrauth import (
     ServerUnavailable,
     StoreUnavailable,
     TokenSource,
+    TokenSources,
     events,
 )
 from dcrauth.simulator import Fault, OAuthBehaviour, OAuthSimulator
@@ -132,6 +134,16 @@ def test_to_forget_a_client_is_to_forget_all_its_tokens(oauth: OAuthSimulator, m
     assert len([key for key in left if ".token" in key]) == 1
     assert len(left) < kept
     assert other.token()
+
+
+def test_sources_for_one_scope_take_no_other(oauth: OAuthSimulator) -> None:
+    """An instance of another scope, or of another client, would get the tokens of these."""
+    server = served_by(oauth, scope="read write")
+    sources = TokenSources(server.for_scope("read"), store=MemoryStore())
+    assert sources.get("one", provider=server.for_scope("read"))
+    for other in (server.for_scope("write"), served_by(oauth, client=ClientCredentials("mine", "secret"))):
+        with pytest.raises(ConfigurationError, match="make one TokenSources for each"):
+            sources.get("two", provider=other)
 
 
 @pytest.mark.parametrize("token_scope", ["always", "different", "never"])

@@ -747,3 +747,24 @@ def test_nothing_secret_is_shown() -> None:
     _, sent = drive(placed().fetch_token(CLIENT, moment()), GRANT)
     quoted = Problem("refused", description="not secret-of-the-client")
     assert without_secrets(quoted, sent[0]).description == "not ***"
+
+
+@pytest.mark.parametrize(
+    ("uri", "is_managed"),
+    [
+        ("https://issuer.example/clients/1", True),
+        ("https://issuer.example/clients?id=1", True),
+        ("http://127.0.0.1:8080/clients/1", True),
+        ("http://issuer.example/clients/1", False),
+        ("ftp://issuer.example/clients/1", False),
+        ("nonsense", False),
+    ],
+)
+def test_a_client_is_managed_over_tls_alone(uri: str, is_managed: bool) -> None:
+    """The URL may have been imported: neither a token nor a secret goes to one that others can listen to."""
+    client = ClientCredentials(
+        "id", "secret", metadata={"registration_client_uri": uri, "registration_access_token": "token"}
+    )
+    server = OAuthServer(ISSUER, protects=[API])
+    for flow in (server.update, server.confirm, server.unregister):
+        assert (flow(client, Moment(1_000.0)) is not None) is is_managed

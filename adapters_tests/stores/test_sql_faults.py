@@ -194,6 +194,23 @@ def test_what_is_no_database(given: Any, words: str) -> None:
     assert "s3cret" not in str(caught.value)
 
 
+def test_databases_are_told_apart(tmp_path: Path) -> None:
+    """One database is one place, by whatever password; another one, another table or an Engine of the user's is not."""
+    url = "postgresql+psycopg://user:{}@host/db"
+
+    def place(database: Any, **options: Any) -> object:
+        with SQLStore(database, **options) as store:
+            assert "s3cret" not in str(store.place)
+            return store.place
+
+    assert place(url.format("s3cret")) == place(url.format("another"))
+    assert place(url.format("s3cret")) != place(url.format("s3cret") + "?host=other")
+    assert place(url.format("s3cret")) != place(url.format("s3cret"), table="other")
+    first, second = in_sqlite(tmp_path), in_sqlite(tmp_path)
+    assert place(first) == place(first)
+    assert place(first) != place(second)
+
+
 @pytest.mark.parametrize(("name", "value"), [("table", ""), ("table", "x" * 49), ("table", 5), ("schema", 5)])
 def test_names_of_tables(url: str, name: str, value: Any) -> None:
     """A name that no table can have is refused."""
