@@ -79,7 +79,7 @@ def test_watching_waits_for_a_server_that_is_away(
         access_token._watch(Away(), AccessToken("old", 0.0, 1.0), told.append, wait)  # type: ignore[arg-type]
     assert waits[1] > 1e9
     assert [each.value for each in told] == ["new"]
-    assert capsys.readouterr().err.startswith("dcrauth: no answer; the next request after ")
+    assert capsys.readouterr().err.startswith("dcrauth: no answer; the next try is at ")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from dcrauth.cli.output import complain, write_json, write_line
 from dcrauth.cli.settings import CommandSettings
 from dcrauth.credentials import AccessToken
 from dcrauth.engine.source import TokenSource
-from dcrauth.errors import ConfigurationError, Unavailable
+from dcrauth.errors import ConfigurationError, Unavailable, told_moment
 from dcrauth.events import CredentialsReplaced, Event
 
 _BETWEEN = 1.0
@@ -60,12 +60,18 @@ def _watch(
         try:
             latest = source.token()
         except Unavailable as fault:
-            complain(str(fault))
+            complain(_with_next_try(fault))
             wait(max((fault.retry_at or 0.0) - time.time(), 0.0))
             continue
         if latest != found:
             tell(latest)
             found = latest
+
+
+def _with_next_try(fault: Unavailable) -> str:
+    if fault.retry_at is None:
+        return fault.message
+    return f"{fault.message}; the next try is at {told_moment(fault.retry_at)}"
 
 
 def _as_text(found: AccessToken) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dcrauth.cli.arguments import check_no_secrets
 from dcrauth.cli.exit_codes import ExitCode, exit_code
 from dcrauth.cli.output import complain, complain_at_length, flush, show_any_character
-from dcrauth.errors import ConfigurationError, DCRAuthError
+from dcrauth.errors import ConfigurationError, DCRAuthError, told_moment
 
 _DEBUG = "--debug"
 
@@ -76,6 +76,8 @@ def _front() -> Callable[[Sequence[str]], int]:
 
 
 def _sentence(reason: BaseException) -> str:
+    if isinstance(reason, DCRAuthError) and reason.retry_at is not None:
+        return f"{reason.message}; try again after {told_moment(reason.retry_at)}"  # no request does so by itself here
     if isinstance(reason, DCRAuthError | ImportError):
         return str(reason)
     if isinstance(reason, OSError):

@@ -129,7 +129,8 @@ class OAuthServer(Confidential):
 
     @unfailing
     def __repr__(self) -> str:
-        return f"<OAuthServer at {self._search.issuer or self.token_url}>"
+        place, told = self._search.issuer or self.token_url, self._wanted.told
+        return f"<OAuthServer at {place}{f', {told}' if told else ''}>"
 
     @property
     def register_url(self) -> str:
