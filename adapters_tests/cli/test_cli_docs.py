@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,29 @@ def test_the_commands_of_the_page_run(number: int, tmp_path: Path) -> None:
     if "echo" in block:
         assert found.stdout == "200\n"
     assert adobe.counts.refused == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (which("bash") and which("curl")), reason="the page is about a shell with curl")
+def test_the_way_without_an_account_works(tmp_path: Path) -> None:
+    """The simulator in one terminal, as the page starts it, and its commands in another one."""
+    start, rest = re.findall(r"```text\n((?:dcrauth simulate|export DCRAUTH_).*?)```", PAGE, re.DOTALL)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    (tmp_path / "dcrauth").write_text(f'#!/bin/sh\nexec {sys.executable} -m dcrauth "$@"\n')
+    (tmp_path / "dcrauth").chmod(0o755)
+    given = inherited() | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    arguments = start.replace("8080", port).split()[1:]
+    command = [sys.executable, "-m", "dcrauth", *arguments, "--seconds", "50"]
+    with subprocess.Popen(command, cwd=tmp_path, env=given, stdout=subprocess.PIPE, text=True) as simulator:
+        assert simulator.stdout is not None
+        assert port in simulator.stdout.readline()  # it is there, and its statement as well
+        shell = ["bash", "-euo", "pipefail", "-c", rest.replace("8080", port)]
+        pipes = {"capture_output": True, "text": True, "timeout": 50, "cwd": tmp_path, "env": given}
+        found = subprocess.run(shell, check=False, **pipes)
+        simulator.terminate()
+    assert (found.returncode, found.stderr) == (0, "")
+    assert json.loads(found.stdout)["requestor"]
 
 
 def test_every_command_is_on_the_page() -> None:

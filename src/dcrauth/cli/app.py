@@ -171,10 +171,13 @@ def _simulate(
     oauth: Annotated[
         bool, typer.Option("--oauth", help="An OAuth authorization server instead of Adobe Pass.")
     ] = False,
+    statement_file: Annotated[
+        str | None, text_option("statement-file", "Write its software statement there, for other commands.", "FILE")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Simulate Adobe Pass, or an OAuth server, on loopback."""
-    wanted = simulate.Wanted(port, _seconds(seconds), settings, scenario, base_path, authority, oauth)
+    wanted = simulate.Wanted(port, _seconds(seconds), settings, scenario, base_path, authority, oauth, statement_file)
     return simulate.simulate(wanted, as_json=as_json)
 
 

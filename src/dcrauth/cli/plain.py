@@ -69,6 +69,9 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
         "--authority", metavar="FILE", type=_text, help="speak HTTPS; the certificate to trust is written to this file"
     )
     parser.add_argument("--oauth", action="store_true", help="an OAuth authorization server instead of Adobe Pass")
+    parser.add_argument(
+        "--statement-file", metavar="FILE", type=_text, help="write its software statement there, for other commands"
+    )
     _add_json(parser)
     parser.set_defaults(act=_simulate)
 
