@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from adapters_tests.common import clients
+from adapters_tests.common.soak import often
 from adapters_tests.servers.redis_server import RedisServer
 from adapters_tests.stores import kinds_of_stores as kinds
 from dcrauth import AdobePass, TokenSource
@@ -28,7 +29,7 @@ from dcrauth.transports.requests import RequestsTransport
 
 PATIENCE = 60
 LIBRARIES = ("requests", "httpx", "aiohttp")
-ROUNDS = 200
+ROUNDS = often(50, by_night=200)
 
 
 def _application(library: str, open_store: kinds.Factory, statement: str, url: str, barrier: Any, results: Any) -> None:
