@@ -13,10 +13,11 @@ from shutil import which
 
 import pytest
 
-from adapters_tests.cli.running import Run, inherited
+from adapters_tests.cli.running import BY_HAND, Run, inherited, registered_by_hand
+from dcrauth.cli import options
 from dcrauth.cli.app import app
 from dcrauth.cli.exit_codes import ExitCode
-from dcrauth.providers.settings import DEFAULTS, PROFILE, VARIABLES
+from dcrauth.providers.settings import DEFAULTS, OF_OAUTH, PROFILE, VARIABLES
 from dcrauth.simulator import Simulator
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -42,7 +43,8 @@ def test_the_commands_of_the_page_run(number: int, tmp_path: Path) -> None:
     program.chmod(0o755)
     with Simulator() as adobe:
         (tmp_path / "statement.txt").write_text(adobe.software_statement)
-        (tmp_path / "secret.txt").write_text("a secret\n")
+        pair = registered_by_hand(adobe.url, adobe.software_statement)
+        (tmp_path / "secret.txt").write_text(pair["client_secret"])
         given = inherited() | {
             "PATH": f"{program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "DCRAUTH_BASE_URL": adobe.url,
@@ -52,7 +54,7 @@ def test_the_commands_of_the_page_run(number: int, tmp_path: Path) -> None:
         }
         pipes = {"capture_output": True, "text": True, "timeout": 50, "cwd": tmp_path, "env": given}
         subprocess.run([program, "token"], check=True, **pipes)  # so that there is a client to be exported
-        block = BLOCKS[number].replace(API, adobe.url)
+        block = BLOCKS[number].replace(API, adobe.url).replace(BY_HAND, pair["client_id"])
         found = subprocess.run(["bash", "-euo", "pipefail", "-c", block], check=False, **pipes)  # noqa: S607
     assert (found.returncode, found.stderr) == (0, "")
     if "echo" in block:
@@ -93,12 +95,23 @@ def test_every_command_is_on_the_page() -> None:
 def test_every_setting_is_on_the_page() -> None:
     """The table of settings has each option, variable, name and default."""
     found = rows("option")
-    assert {row[0].strip("`") for row in found.values()} == {PROFILE, *VARIABLES.values()}
-    for name, variable in VARIABLES.items():
+    of_adobe = {name: variable for name, variable in VARIABLES.items() if name not in OF_OAUTH}
+    assert {row[0].strip("`") for row in found.values()} == {PROFILE, *of_adobe.values()}
+    for name, variable in of_adobe.items():
         option, row = next((option, row) for option, row in found.items() if row[0] == f"`{variable}`")
         assert option.startswith(f"--{name.replace('_', '-')} ")
         assert row[1] == f"`{name}`"
         assert name not in DEFAULTS or row[2] == f"`{DEFAULTS[name]}`"
+
+
+def test_every_setting_of_other_servers_is_on_the_page() -> None:
+    """So has that of settings of an OAuth server, some of which have an option."""
+    found = rows("setting")
+    assert set(found) == set(OF_OAUTH)
+    for name, (variable, option, _) in found.items():
+        assert variable == f"`{VARIABLES[name]}`"
+        assert (option != "-") == (name in options._ALL)
+        assert option.startswith(f"`--{name.replace('_', '-')} " if option != "-" else "-")
 
 
 def test_every_exit_code_is_on_the_page() -> None:
@@ -126,7 +139,7 @@ def test_the_keys_of_the_page_are_those_of_the_command(client: Run, tmp_path: Pa
         "simulate": ["--seconds", "0"],
     }
     client("token")
-    client("import", "--client-id", "by-hand", "--overwrite", stdin=b"secret")
+    client("import", "--client-id", "by-hand", "--no-verify", "--overwrite", stdin=b"secret")
     order = sorted(promised, key=["restore", "export", "import", "forget"].__contains__)
     found = {
         command: set(json.loads(client(*command.split(), *more.get(command, []), "--json").out))

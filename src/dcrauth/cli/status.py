@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dcrauth.cli.findings import Word
 from dcrauth.cli.lines import WIDTH, Line, Style, entry, heading
 from dcrauth.cli.moments import ago
-from dcrauth.cli.stored import Client, StoredIdentity, StoredReport, Token, shown_id
+from dcrauth.cli.stored import GIVEN, Client, StoredIdentity, StoredReport, Token, shown_id
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ def _identity(stored: StoredIdentity, now: float, reveal: bool, width: int) -> I
     key = stored.identity[:_SHORT]
     if stored.configured:
         yield heading(f"{key}  that of these settings")
-        yield from _line("application", stored.application or "", width=width)
-        yield from _line("instance", stored.instance or "", width=width)
+        for label, name in (("application", stored.application), ("instance", stored.instance)):
+            yield from _line(label, name, width=width) if name is not None else ()
     else:
         yield heading(key)
     if stored.client.word == Word.ABSENT:
@@ -120,7 +120,7 @@ def _told_client(client: Client, now: float, reveal: bool) -> tuple[str, Style]:
         return f"{client.word}: {client.problem}", Style.BAD
     if client.client_id is None:
         return "deleted on purpose", Style.FAINT
-    if client.word == "given":
+    if client.word == GIVEN:
         return f"{shown_id(client.client_id, reveal=reveal)}, given by the settings, and so not stored", Style.PLAIN
     told = f"{shown_id(client.client_id, reveal=reveal)}, {client.registered(now)}"
     if client.replaced_at is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from dcrauth.cli.findings import Word, word_of
-from dcrauth.cli.stored import Client, Named, StoredIdentity, StoredReport, Token
+from dcrauth.cli.stored import GIVEN, Client, Named, StoredIdentity, StoredReport, Token
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.records import Forgotten, read_credentials, read_token, read_unusable
 from dcrauth.engine.rules import UNUSABLE_FOR
@@ -130,7 +130,7 @@ def _pair(name: str, records: dict[str, Reading]) -> tuple[str, str | None] | No
 
 def _client_in_use(key: str, records: dict[str, Reading], known: Named | None) -> Client:
     if known is not None and known.given_id is not None:
-        return Client("credentials", "given", known.given_id)
+        return Client("credentials", GIVEN, known.given_id)
     return _client(key, "credentials", records)
 
 

@@ -11,9 +11,12 @@ from dcrauth.cli.findings import Word
 from dcrauth.cli.moments import ago
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.rules import NOTICE
+from dcrauth.providers.protocol import Provider, instance_of, token_key
 
 _BEGINNING = 8
 MASKED = "…"
+GIVEN = "given"
+"""What a client is called that the settings give."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Named:
 
     Parameters:
         identity: the key of its records.
-        application: the application's identifier, as out of its statement.
+        application: the application's identifier, as out of its statement; None where it is the client id.
         instance: what tells it from others of the same application.
         statement_digest: of what it would show in a registration.
         given_id: the id of a client that the settings give, so that none is stored.
@@ -30,11 +33,25 @@ class Named:
     """
 
     identity: Identity
-    application: str
+    application: str | None
     instance: str
     statement_digest: str
     given_id: str | None = field(default=None, repr=False)
     asks_for: str = ""
+
+
+def named(provider: Provider, instance: str) -> Named:
+    """Return the identity of an *instance* of what *provider* is told."""
+    give = getattr(provider, "given", None)
+    given_id = None if give is None else give().client_id
+    return Named(
+        Identity.of(*provider.anchor, instance_of(provider, instance), token_key=token_key(provider)),
+        None if provider.application == given_id else provider.application,
+        instance,
+        provider.statement_digest,
+        given_id=given_id,
+        asks_for=getattr(provider, "asks_for", ""),
+    )
 
 
 @dataclass(frozen=True)
@@ -132,7 +149,7 @@ class StoredIdentity:
     @property
     def is_stored(self) -> bool:
         """Whether the store has anything of it; what cannot be read may be there."""
-        has_client = self.client.word not in {Word.ABSENT, "given"}
+        has_client = self.client.word not in {Word.ABSENT, GIVEN}
         more = self.kept_aside or self.further_tokens or self.last_error
         return has_client or self.token.word != Word.ABSENT or bool(more)
 
