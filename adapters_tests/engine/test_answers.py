@@ -103,7 +103,7 @@ def test_errors_hold_what_the_server_said(problem: Problem, retry_at: float | No
             "a_code_of_tomorrow",
             "/token answered: HTTP; from 1970-01-01 00:01:05 UTC on the next request tries again",
         ),
-        (400, "invalid_scope", "/token answered: HTTP"),
+        (400, "invalid_grant", "/token answered: HTTP"),
     ],
 )
 def test_errors_say_what_to_do(status: int, code: str | None, message: str) -> None:

@@ -205,6 +205,7 @@ _ADVICE = {
     "unauthorized_client": "the client may not use the client_credentials grant",
     "unsupported_grant_type": "the server does not know the client_credentials grant",
     "invalid_request": "the server cannot read the request: check token_request and the device information",
+    "invalid_scope": "the server does not grant that scope to this client: check scope, and what the client may have",
 }
 NO_ENDPOINT = frozenset({404, 405, 410, 501})
 """Statuses by which a server says that there is no such endpoint, or none that takes POST (RFC 9110 §15)."""
