@@ -212,6 +212,18 @@ def test_a_given_client_is_not_imported(given: Run) -> None:
     assert "These settings give a client, which is never stored" in ended.err
 
 
+def test_a_given_client_is_not_forgotten_but_its_tokens_are(given: Run, oauth: OAuthSimulator) -> None:
+    """To forget it deletes the tokens, of all scopes; to unregister it is refused, since nothing here has made it."""
+    given("token")
+    given("token", "--scope", "read")
+    assert given("forget", "--unregister", "--yes").status == ExitCode.USAGE
+    ended = given("forget", "--yes")
+    assert (ended.status, ended.out) == (0, "The settings give the client; its tokens are deleted\n")
+    assert given("status").out.count("none stored") == 1
+    given("token")
+    assert (oauth.counts.token, len(oauth.clients)) == (3, 1)
+
+
 def test_settings_of_no_server_are_told(run: Run) -> None:
     """Without an issuer and a token endpoint, and without an API, what is missing is named."""
     with pytest.raises(ConfigurationError, match="set DCRAUTH_ISSUER"):

@@ -165,6 +165,16 @@ def test_the_command_keeps_the_token_out_of_a_closed_output(
     assert "There is no standard output" in capsys.readouterr().err
 
 
+def test_a_token_that_is_not_renewed_again_is_told(client: Run, adobe: Simulator) -> None:
+    """Right after a renewal because of a refusal the same token is printed, with the reason on stderr."""
+    client("token")
+    first = client("token", "--renew")
+    again = client("token", "--renew")
+    assert (first.err, again.status, again.out) == ("", 0, first.out)
+    assert "granted moments ago, in the place of another one that was refused" in again.err
+    assert adobe.counts.token == 2
+
+
 def test_a_refusal_names_no_moment_to_try_again(
     run: Run, oauth: OAuthSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,7 +97,11 @@ def test_errors_hold_what_the_server_said(problem: Problem, retry_at: float | No
     [
         (429, None, "/token answered: HTTP; from 1970-01-01 00:01:05 UTC on the next request tries again"),
         (503, "invalid_client", "/token answered: HTTP; from 1970-01-01 00:01:05 UTC on the next request tries again"),
-        (400, "invalid_client", "/token answered: HTTP; the client credentials are no longer known there"),
+        (
+            400,
+            "invalid_client",
+            "/token answered: HTTP; the client is not known there (any more), or its secret is wrong",
+        ),
         (
             400,
             "a_code_of_tomorrow",

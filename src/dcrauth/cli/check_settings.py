@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 NO_STATEMENT = (
     "No software statement is named: give the path of its file, by an option of the command, by "
-    "$DCRAUTH_SOFTWARE_STATEMENT, or in a profile"
+    "$DCRAUTH_SOFTWARE_STATEMENT, or in a profile; another server than Adobe Pass is named by --issuer"
 )
 
 

@@ -9,6 +9,7 @@ from dcrauth.cli.options import Json, Yes
 from dcrauth.cli.output import say, visible, write_json
 from dcrauth.cli.settings import CommandSettings
 from dcrauth.cli.standard_input import check_agreed
+from dcrauth.engine.given_client import given_by
 from dcrauth.errors import ConfigurationError
 
 
@@ -25,6 +26,11 @@ def forget(
     Its viewers are logged out for good, and the next request registers anew.
     """
     source = settings.source()
+    is_given = given_by(source.provider) is not None
+    if is_given and unregister:
+        raise ConfigurationError(
+            "These settings give a client, which nothing here has registered: leave --unregister out"
+        )
     where = " at the server and here" if unregister else ""
     check_agreed(
         f"Delete the client of instance {visible(source.instance)!r}{where}, and log its viewers out for good?", yes=yes
@@ -33,7 +39,7 @@ def forget(
     if as_json:
         write_json({"forgotten": found, "unregistered": found and unregister})
     else:
-        say(_told(found, unregister))
+        say("The settings give the client; its tokens are deleted" if is_given else _told(found, unregister))
     return ExitCode.GOOD
 
 

@@ -201,7 +201,7 @@ _ADVICE = {
     "unapproved_software_statement": "the software statement is not approved here: check the environment, or that "
     "the application has been published",
     "invalid_redirect_uri": "the redirect_uri is not one of the registered application's",
-    "invalid_client": "the client credentials are no longer known there",
+    "invalid_client": "the client is not known there (any more), or its secret is wrong",
     "unauthorized_client": "the client may not use the client_credentials grant",
     "unsupported_grant_type": "the server does not know the client_credentials grant",
     "invalid_request": "the server cannot read the request: check token_request and the device information",
