@@ -4,14 +4,15 @@ import secrets
 import time
 from collections.abc import Callable
 
+from dcrauth._internal.arguments import wrong
 from dcrauth._internal.confidential import discreet
 from dcrauth.credentials import ClientCredentials
 from dcrauth.engine import answers
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.token_life import granted
 from dcrauth.policy import Policy
-from dcrauth.providers.protocol import Moment, Problem, Provider, run
-from dcrauth.transports import Transport, default_transport
+from dcrauth.providers.protocol import Moment, Problem, Provider, check_provider, run
+from dcrauth.transports import Transport, check_transport, default_transport
 
 
 @discreet
@@ -37,10 +38,16 @@ def prove_client(
         For how many seconds the token is good.
 
     Raises:
+        ConfigurationError: an argument is wrong.
         CredentialsRejected: the server does not know the client, or its secret is wrong.
         Rejected: the server has said no for another reason.
         Unavailable: there was no usable answer, which says nothing of the client.
     """
+    check_provider(provider)
+    if not isinstance(client, ClientCredentials):
+        raise wrong("client", "a ClientCredentials(…)", client)
+    if transport is not None:
+        check_transport(transport)
     send = (default_transport() if transport is None else transport).send
     now = wall()
     result, request = run(provider.fetch_token(client, Moment(now, random=secrets.token_bytes(32))), send)
