@@ -159,6 +159,49 @@ def test_a_program_has_the_client_and_the_token_of_the_command(
     assert oauth.counts.token == 1
 
 
+@pytest.mark.parametrize("path", ["secret.txt", "~/secret.txt"], ids=["beside", "home"])
+def test_a_profile_names_the_server(
+    path: str, run: Run, oauth: OAuthSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile has all of it; the file of the secret is beside that of the profiles, or where its path says."""
+    oauth.add_client("reports", secret="the secret of the client")
+    folder = tmp_path / ".config" / "dcrauth"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "secret.txt" if path[0] == "~" else folder / "secret.txt").write_text("the secret of the client\n")
+    (folder / "config.toml").write_text(
+        f"""[profiles.reports]
+        issuer = "{oauth.issuer}"
+        client_id = "reports"
+        client_secret_file = "{path}"
+        scope = "read"
+        protects = "{oauth.api_url}"
+        store = "state"
+        """
+    )
+    assert run("token", "--profile", "reports").status == 0
+    session = requests.Session()
+    session.auth = dcrauth.requests.DCRAuth(OAuthServer.from_environment("reports"))
+    assert session.get(f"{oauth.api_url}/films", timeout=20).json()["scope"] == "read"
+    assert oauth.counts.token == 1
+
+
+def test_a_client_registers_with_what_the_settings_have(
+    registering: Run, oauth: OAuthSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An initial access token comes from its file right before the registration, a statement from that of its own."""
+    oauth.behaviour = OAuthBehaviour(statement="required", initial_token="required")
+    (tmp_path / "initial.txt").write_text(oauth.initial_access_token)
+    (tmp_path / "statement.txt").write_text(oauth.software_statement)
+    monkeypatch.setenv("DCRAUTH_INITIAL_ACCESS_TOKEN_FILE", str(tmp_path / "initial.txt"))
+    monkeypatch.setenv("DCRAUTH_SOFTWARE_STATEMENT", str(tmp_path / "statement.txt"))
+    assert "statement" in findings(registering("check", "--json"))
+    assert registering("token").status == 0
+    (tmp_path / "initial.txt").unlink()
+    assert registering("token").status == 0
+    assert oauth.counts.register == 1
+
+
 def test_a_secret_that_was_changed_is_read_anew(
     given: Run, oauth: OAuthSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

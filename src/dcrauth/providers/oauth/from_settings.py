@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from dcrauth._internal.arguments import path_of
 from dcrauth.credentials import ClientCredentials
 from dcrauth.errors import ConfigurationError
 from dcrauth.providers.settings import Settings
@@ -77,7 +78,7 @@ def _client(client_id: str, path: str) -> ClientCredentials:
 
 def _read(path: str, what: str) -> str:
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open(path_of(path, what), encoding="utf-8-sig") as file:
             text = file.read(_LONGEST).strip()
     except (OSError, ValueError) as reason:
         why = getattr(reason, "strerror", None) or "it is no text"
