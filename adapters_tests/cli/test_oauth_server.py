@@ -109,6 +109,17 @@ def test_a_check_of_an_issuer_that_fails(registering: Run, oauth: OAuthSimulator
     assert ended.status == ExitCode.UNAVAILABLE
 
 
+def test_a_check_of_a_token_endpoint_that_is_given(
+    given: Run, oauth: OAuthSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an issuer nobody is asked where the endpoint is, which may have a query."""
+    monkeypatch.delenv("DCRAUTH_ISSUER")
+    found = findings(given("check", "--token", "--token-endpoint", f"{oauth.token_endpoint}?tenant=a", "--json"))
+    assert (found["answer"][0], found["token-call"][0]) == ("ok", "ok")
+    assert "metadata" not in found
+    assert (oauth.counts.discovery, oauth.counts.register) == (0, 0)
+
+
 @pytest.mark.slow
 def test_a_client_that_registers_itself(registering: Run, oauth: OAuthSimulator) -> None:
     """Register, look, unregister: the server has no client afterwards, and the next token is that of another one."""
@@ -231,7 +242,7 @@ def test_a_secret_that_was_changed_is_read_anew(
         ({"CLIENT_ID": "a", "CLIENT_SECRET_FILE": "gone"}, "gone, cannot be read: No such file or directory"),
         ({"CLIENT_ID": "a", "CLIENT_SECRET_FILE": "/dev/null"}, "is empty"),
         ({"BASE_URL": "http://127.0.0.1:1"}, "base_url ($DCRAUTH_BASE_URL) is a setting of Adobe Pass, and issuer"),
-        ({"ISSUER": "http://issuer.example"}, "secrets are sent over https only"),
+        ({"ISSUER": "http://issuer.example"}, "issuer is http://issuer.example: secrets are sent over https only"),
         ({"SCOPE": 'a"b'}, "a scope is printable ASCII"),
     ],
     ids=range(8),

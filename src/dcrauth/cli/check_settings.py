@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from dcrauth.errors import ConfigurationError, DCRAuthError
 from dcrauth.providers.adobe.adobe_pass import ENVIRONMENTS, AdobePass, Environment
+from dcrauth.providers.oauth.arguments import endpoint
 from dcrauth.providers.oauth.oauth_server import OAuthServer
 from dcrauth.providers.origins import secure_url
 from dcrauth.providers.settings import Settings
@@ -65,7 +66,7 @@ def gathered_of_oauth(
     return CheckSettings(
         statement=None if path is None else _made(lambda: _statement(path)),
         provider=_made(provider),
-        urls=_made(lambda: [] if place is None else [secure_url(place, "token_endpoint")]),
+        urls=_made(lambda: [*filter(None, [endpoint(place, "token_endpoint")])]),
         store=_made(store),
         transport=_made(default_transport),
         instance=settings["instance"] or "default",

@@ -87,13 +87,17 @@ class CommandSettings:
         return TokenSource(self.provider(), store=self.store(), policy=policy, on_event=on_event)
 
 
+_NO_API = "https://no-api.invalid"
+"""What may see the token where nothing has to: no name ends so (RFC 6761 §6.4)."""
+
+
 def provider_for(settings: Settings) -> AdobePass | OAuthServer:
     """Return the provider of *settings*; a command sends no token to an API, so that none needs to be named.
 
     Raises:
         ConfigurationError: no statement is named, or a setting is wrong.
     """
-    return provider_of(settings, settings["issuer"] or settings["token_endpoint"])
+    return provider_of(settings, _NO_API)
 
 
 def store_at(where: str | None, prefix: str | None = None) -> Store:
