@@ -47,7 +47,7 @@ from stores import CONTESTANTS, InSQLite, folder_of
 DELAY, CAPACITY, SLOW_FOR = 0.05, 500.0, 8.0
 PATIENCE = 1_800.0
 SIZES = (100, 1_000, AT, 10_000, 100_000)
-STORES = ("FileStore", "SQLiteStore", "RedisStore", "EncryptedStore, FileStore")
+STORES = tuple(name for name in CONTESTANTS if "Store" in name)
 MANY = 20_000
 """Beyond so many identities there is one round, and of ours the transport that costs least."""
 Record = dict[str, Any]
@@ -115,13 +115,17 @@ def documented(plan: Plan) -> Iterator[Record]:
 
 
 def stores(plan: Plan) -> Iterator[Record]:
-    """Ours, cold, with each store."""
-    size = plan.up_to(1_000)
+    """Ours, cold, in memory and with each store."""
+    size = plan.up_to(AT)
     with servers(DELAY) as endpoints:
+        in_memory = measured(runs.all_at_once, Fleet(endpoints.url, size, KINDS[0]))
+        yield {"who": "MemoryStore", "count": size, **in_memory}
         for name in STORES:
             with folder_of(CONTESTANTS[name]) as folder:
-                fleet = Fleet(endpoints.url, size, KINDS[0], name, str(folder))
-                yield {"who": name, "count": size, **measured(runs.all_at_once, fleet)}
+                CONTESTANTS[name](folder).prepare_empty()
+                found = measured(runs.all_at_once, Fleet(endpoints.url, size, KINDS[0], name, str(folder)))
+                ratios = {f"× {each}": found[each] / in_memory[each] for each in ("wall", "cpu")}
+                yield {"who": name, "count": size, **found, **ratios}
 
 
 def warm(plan: Plan) -> Iterator[Record]:
@@ -130,6 +134,7 @@ def warm(plan: Plan) -> Iterator[Record]:
     with servers(DELAY) as endpoints:
         for name in STORES:
             with folder_of(CONTESTANTS[name]) as folder:
+                CONTESTANTS[name](folder).prepare_empty()
                 fleet = Fleet(endpoints.url, size, KINDS[0], name, str(folder))
                 filled = apart(runs.filled, fleet, patience=PATIENCE)
                 found = measured(runs.all_at_once, fleet)

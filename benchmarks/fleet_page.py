@@ -69,7 +69,10 @@ TABLES = {
         (*_WHO, *_AT_ONCE, ("× wall", "× wall", RATIO), ("× CPU", "× cpu", RATIO), *_CALLS),
     ),
     "documented": Table("Cold, as docs/servers.md says", (*_WHO, *_AT_ONCE, ("CPU ms/identity", "cpu each", MS))),
-    "stores": Table("Cold, with each store", (("store", "who", str), *_WHO[1:], *_AT_ONCE)),
+    "stores": Table(
+        "Cold, with each store",
+        (("store", "who", str), *_WHO[1:], *_AT_ONCE, ("× wall", "× wall", RATIO), ("× CPU", "× cpu", RATIO)),
+    ),
     "warm": Table(
         "Warm after a restart, all at once",
         (("store", "who", str), *_WHO[1:], *_AT_ONCE, ("store B/identity", "size", PLAIN), ("calls", "calls", PLAIN)),

@@ -76,6 +76,9 @@ class Contestant:
     def prepare(self) -> None:
         """Import what is needed, so that opening it is measured alone."""
 
+    def prepare_empty(self) -> None:
+        """Make what there has to be before the store is used, other than the folder."""
+
     def fill(self, count: int) -> None:
         raise NotImplementedError
 
@@ -195,11 +198,15 @@ class InSQLiteBySQL(Contestant):
     def prepare(self) -> None:
         import dcrauth.stores.sql  # noqa: F401
 
+    def prepare_empty(self) -> None:
+        with self.open() as store:
+            store.create_tables()
+
     def fill(self, count: int) -> None:
         from dcrauth.stores.sql import _row
 
+        self.prepare_empty()
         with self.open() as store:
-            store.create_tables()
             rows = (_row(key_of(number), value_of(number)) for number in range(count))
             with store._together.begin() as connection:
                 while some := list(islice(rows, 10_000)):
@@ -228,6 +235,20 @@ class InPostgres(InSQLiteBySQL):
 
         with self.open() as store, store._together.connect() as connection:
             return int(connection.execute(sa.text("SELECT pg_total_relation_size('dcrauth_records')")).scalar())
+
+
+class InMariaDB(InPostgres):
+    """Our records in a MariaDB on a loopback port, with its usual promises as well."""
+
+    name = "SQLStore, MariaDB"
+
+    def size(self) -> int:
+        import sqlalchemy as sa
+
+        asked = "SELECT SUM(data_length + index_length) FROM information_schema.tables WHERE table_name = :name"
+        with self.open() as store, store._together.connect() as connection:
+            connection.execute(sa.text("ANALYZE TABLE dcrauth_records"))
+            return int(connection.execute(sa.text(asked), {"name": "dcrauth_records"}).scalar())
 
 
 class Encrypted(InFiles):
@@ -311,7 +332,11 @@ class MsalExtensions(Contestant):
 POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 """Where PostgreSQL's programs are, if it is there."""
 
-_OURS = (InFiles, InSQLite, InRedis, InSQLiteBySQL, *([InPostgres] if POSTGRES else []), Encrypted)
+MARIADB = shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+"""MariaDB's server, if it is there."""
+
+_SQL = (InSQLiteBySQL, *([InPostgres] if POSTGRES else []), *([InMariaDB] if MARIADB else []))
+_OURS = (InFiles, InSQLite, InRedis, *_SQL, Encrypted)
 CONTESTANTS = {each.name: each for each in (*_OURS, HttpxAuth, MsalExtensions)}
 
 
@@ -381,6 +406,8 @@ def folder_of(contestant: type[Contestant]) -> Iterator[Path]:
             server = started_redis(folder)
         elif contestant is InPostgres:
             server = started_postgres(folder)
+        elif contestant is InMariaDB:
+            server = started_mariadb(folder)
         yield folder
     finally:
         if server is not None:
@@ -403,8 +430,7 @@ def started_redis(folder: Path) -> subprocess.Popen[bytes]:
     """A redis-server on a socket in *folder*, until its standard input is closed: with this process at the latest."""
     options = {"port": 0, "unixsocket": folder / "redis.sock", "dir": folder, "appendonly": "yes", "save": ""}
     command = ["redis-server", *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
-    kept = [sys.executable, "-I", "-S", "-c", _KEEPER, *command]
-    server = subprocess.Popen(kept, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    server = kept_running(command)
     deadline = time.monotonic() + 30
     while not (folder / "redis.sock").exists():
         assert time.monotonic() < deadline, "redis-server does not start"
@@ -414,20 +440,13 @@ def started_redis(folder: Path) -> subprocess.Popen[bytes]:
 
 def started_postgres(folder: Path) -> subprocess.Popen[bytes]:
     """A PostgreSQL on a port of loopback, with the settings it comes with, until its standard input is closed."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    as_postgres: list[str] = []
-    if os.getuid() == 0:  # as which it does not run
-        user = pwd.getpwnam("postgres")
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        as_postgres = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    port, as_postgres = unused_port(), as_user("postgres", folder)
     data = folder / "data"
     made = [f"{POSTGRES}/initdb", "-D", str(data), "-A", "trust", "-U", "postgres", "--no-locale", "-E", "UTF8"]
     subprocess.run([*as_postgres, *made], check=True, stdout=subprocess.DEVNULL, cwd=folder)
     options = [f"-c{each}" for each in ("unix_socket_directories=", "log_min_messages=fatal", "max_connections=200")]
     command = [f"{POSTGRES}/postgres", "-D", str(data), "-h", "127.0.0.1", "-p", str(port), *options]
-    kept = [sys.executable, "-I", "-S", "-c", _KEEPER, *as_postgres, *command]
-    server = subprocess.Popen(kept, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = kept_running([*as_postgres, *command])
     (folder / "url").write_text(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres")
     deadline = time.monotonic() + 60
     ready = [f"{POSTGRES}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
@@ -437,6 +456,49 @@ def started_postgres(folder: Path) -> subprocess.Popen[bytes]:
     return server
 
 
+def started_mariadb(folder: Path) -> subprocess.Popen[bytes]:
+    """A MariaDB on a port of loopback, with the settings it comes with, until its standard input is closed."""
+    port, as_mysql = unused_port(), as_user("mysql", folder)
+    data, up = folder / "data", folder / "mariadb.sock"
+    made = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
+    subprocess.run([*as_mysql, *made], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
+    places = [f"--datadir={data}", f"--socket={up}", f"--pid-file={folder}/pid", "--bind-address=127.0.0.1"]
+    server = kept_running(
+        [*as_mysql, str(MARIADB), "--no-defaults", *places, f"--port={port}", "--max-connections=200"]
+    )
+    deadline = time.monotonic() + 60
+    while subprocess.run(
+        ["mariadb", "--no-defaults", f"--socket={up}", "-uroot", "-e", "CREATE DATABASE IF NOT EXISTS bench"],
+        check=False,
+        stderr=subprocess.DEVNULL,
+    ).returncode:
+        assert time.monotonic() < deadline, "MariaDB does not start"
+        time.sleep(0.1)
+    (folder / "url").write_text(f"mariadb+pymysql://root@127.0.0.1:{port}/bench")
+    return server
+
+
+def kept_running(command: list[str]) -> subprocess.Popen[bytes]:
+    """Run a server until the standard input of what is returned is closed."""
+    kept = [sys.executable, "-I", "-S", "-c", _KEEPER, *command]
+    return subprocess.Popen(kept, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def unused_port() -> int:
+    """Return a port of loopback that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def as_user(name: str, folder: Path) -> list[str]:
+    """Give *folder* to the user of a server, which does not run as root; return how to run a command as that user."""
+    if os.getuid() != 0:
+        return []
+    user = pwd.getpwnam(name)
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+
+
 def in_a_process_of_its_own(step: str, name: str, count: int, folder: Path) -> dict[str, float]:
     """Run one step of this program in a new process and return what it prints."""
     command = [sys.executable, __file__, "--step", step, name, str(count), str(folder)]
@@ -444,7 +506,7 @@ def in_a_process_of_its_own(step: str, name: str, count: int, folder: Path) -> d
     return json.loads(done.stdout or b"{}")
 
 
-def by_size(sizes: list[int]) -> None:
+def by_size(names: list[str], sizes: list[int]) -> None:
     """Print what each size costs."""
     heads = (
         "get µs",
@@ -455,7 +517,7 @@ def by_size(sizes: list[int]) -> None:
         "memory MB",
     )
     print("\n| store | identities | " + " | ".join(heads) + " |\n| --- | ---: " + "| ---: " * len(heads) + "|")
-    for contestant in CONTESTANTS.values():
+    for contestant in (CONTESTANTS[name] for name in names):
         for count in sizes:
             with folder_of(contestant) as folder:
                 in_a_process_of_its_own("fill", contestant.name, count, folder)
@@ -471,12 +533,12 @@ def by_size(sizes: list[int]) -> None:
             print(f"| {contestant.name} | {count:,} | " + " | ".join(cells) + " |", flush=True)
 
 
-def by_writers() -> None:
+def by_writers(names: list[str]) -> None:
     """Print what many writers at once get done, with 1 000 identities."""
     print(
         "\n| store | writers | puts/s | median ms | 99 % ms | longest ms |\n| --- | ---: | ---: | ---: | ---: | ---: |"
     )
-    for contestant in CONTESTANTS.values():
+    for contestant in (CONTESTANTS[name] for name in names):
         for writers in WRITERS:
             with folder_of(contestant) as folder:
                 in_a_process_of_its_own("fill", contestant.name, 1_000, folder)
@@ -536,6 +598,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--stores", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS))
     parser.add_argument("--no-writers", action="store_true")
     parser.add_argument("--step", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -544,11 +607,23 @@ def main() -> None:
         return
     import sqlite3
 
-    print(described("dcrauth", "filelock", "redis", "cryptography", "httpx-auth", "msal-extensions"))
+    print(
+        described(
+            "dcrauth",
+            "filelock",
+            "redis",
+            "sqlalchemy",
+            "psycopg",
+            "pymysql",
+            "cryptography",
+            "httpx-auth",
+            "msal-extensions",
+        )
+    )
     print(f"SQLite {sqlite3.sqlite_version}; {len(value_of(1))} bytes a record, {len(key_of(1))} bytes a key")
-    by_size(options.sizes)
+    by_size(options.stores, options.sizes)
     if not options.no_writers:
-        by_writers()
+        by_writers(options.stores)
 
 
 if __name__ == "__main__":
