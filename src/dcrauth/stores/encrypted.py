@@ -167,6 +167,15 @@ class EncryptedStore(Confidential, Closing):
         self._ring()
         self._inner.healthcheck()
 
+    def load_keys(self) -> None:
+        """Ask for the keys now, where that is to fail before anything else does; they are kept in memory then.
+
+        Raises:
+            DecryptionFailed, InsecureStore, StoreUnavailable: one is not to be had.
+            ConfigurationError: what is in the place of one is none.
+        """
+        self._ring()
+
     def rotate(self) -> int:
         """Encrypt every record that is under another key with the first one; return how many there were.
 
