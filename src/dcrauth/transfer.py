@@ -1,5 +1,6 @@
 """Moving credentials between stores, where the documentation names it."""
 
+from dcrauth.engine.store_copy import CopiedStore, Phase, copy_store
 from dcrauth.engine.transfer import (
     NoCredentials,
     Transferred,
@@ -10,9 +11,12 @@ from dcrauth.engine.transfer import (
 )
 
 __all__ = [
+    "CopiedStore",
     "NoCredentials",
+    "Phase",
     "Transferred",
     "copy_credentials",
+    "copy_store",
     "export_credentials",
     "import_client",
     "import_credentials",
