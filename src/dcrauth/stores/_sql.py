@@ -1,7 +1,7 @@
 """Databases as SQLAlchemy knows them: tables, statements that differ by dialect, and errors that quote nothing."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,16 @@ from sqlalchemy import exc
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import URL, Dialect, Engine, make_url
 
+from dcrauth._internal.arguments import check_text
 from dcrauth.errors import ConfigurationError
 
 DIALECTS = {"postgresql", "mysql", "mariadb", "sqlite"}
 KINDS = "postgresql+psycopg://, mysql+pymysql://, mariadb+pymysql:// or sqlite:///"
 
+TABLE = "dcrauth_records"
+"""What the table of records is called unless somebody says otherwise."""
+
+_LONGEST_NAME = 48
 _IN_MEMORY = {None, "", ":memory:"}
 _TIMEOUT = 5
 _READ_TIMEOUT = 10
@@ -66,6 +71,21 @@ class _LongBlob(HiddenBytes, mysql.LONGBLOB):
     """MySQL's own would end at 64 kB."""
 
     __visit_name__ = "LONGBLOB"
+
+
+def tables_of(name: str, schema: str | None) -> tuple[sa.Table, sa.Table]:
+    """Return the tables of a store, that of records and that of leases.
+
+    Raises:
+        ConfigurationError: a name will not do.
+    """
+    check_text(name, "table")
+    if schema is not None:
+        check_text(schema, "schema")
+    if not 0 < len(name) <= _LONGEST_NAME:
+        raise ConfigurationError(f"table must be a name of 1 to {_LONGEST_NAME} characters")
+    metadata = sa.MetaData()
+    return records_table(name, metadata, schema), leases_table(f"{name}_leases", metadata, schema)
 
 
 def records_table(name: str, metadata: sa.MetaData, schema: str | None = None) -> sa.Table:
@@ -127,6 +147,24 @@ def upsert(table: sa.Table, values: Mapping[str, Any], dialect: str) -> Any:
     if dialect == "sqlite":
         return sqlite.insert(table).values(values).on_conflict_do_update(index_elements=["id"], set_=changed)
     return mysql.insert(table).values(values).on_duplicate_key_update(changed)
+
+
+def statements_for(tables: Iterable[sa.Table], dialect: Dialect) -> list[str]:
+    """Return the statements that make *tables* in a database of that *dialect*."""
+    return [str(sa.schema.CreateTable(each).compile(dialect=dialect)).strip() for each in tables]
+
+
+def dialect_of(database: str) -> Dialect:
+    """Return the dialect of the database that *database* is the URL of, or of all of that kind; no driver is needed.
+
+    Raises:
+        ConfigurationError: no store knows such a database.
+    """
+    url = _url(database if ":" in database else f"{database}://")
+    if url.get_backend_name() not in DIALECTS:
+        raise ConfigurationError(f"SQLStore knows {KINDS}, not {url.drivername:.40}://")
+    made: Dialect = sa.engine.URL.create(url.get_backend_name()).get_dialect()()
+    return made
 
 
 def engine_of(database: str | URL | Engine) -> tuple[Engine, bool]:

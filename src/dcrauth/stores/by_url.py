@@ -46,13 +46,13 @@ def open_store(url: str, *, prefix: str | None = None) -> Store:
         ImportError: the store needs an extra that is not installed.
     """
     check_text(url, "url")
-    found = _in_environment(url)
+    found = in_environment(url)
     if store_urls.scheme_of(found).startswith(store_urls.ENCRYPTED):
         return _encrypted(found[len(store_urls.ENCRYPTED) :], prefix)
     return _plain(found, prefix)
 
 
-def _in_environment(url: str) -> str:
+def in_environment(url: str) -> str:
     """Return *url*, or what the environment variable that it names holds."""
     if store_urls.scheme_of(url) != _VARIABLE:
         return url

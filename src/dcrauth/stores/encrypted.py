@@ -209,7 +209,7 @@ class EncryptedStore(Confidential, Closing):
         return self._sealed(key, self._opened(key, found))
 
     def _migrated(self, key: str, found: bytes) -> bytes | None:
-        if _is_sealed(found):
+        if is_sealed(found):
             return None
         try:
             json_object(found, deepest=2 * DEEPEST)  # as deep as a record may be
@@ -319,12 +319,13 @@ def _loaded(source: _Key | Callable[[], bytes], number: int) -> _Key:
     raise StoreUnavailable(f"Key {number} of an EncryptedStore could not be had: {failure}")
 
 
-def _is_sealed(found: bytes) -> bool:
+def is_sealed(found: bytes) -> bool:
+    """Return whether a record as the other store holds it is an encrypted one."""
     return found.startswith(_MAGIC)
 
 
 def _check_layout(key: str, found: bytes) -> None:
-    if not _is_sealed(found):
+    if not is_sealed(found):
         raise _damaged(key, "it is not encrypted. If it was written before encryption was turned on, call migrate()")
     version = found[len(_MAGIC)] if len(found) > len(_MAGIC) else 0
     if version > _VERSION:

@@ -78,7 +78,7 @@ def key_from_file(path: str | os.PathLike[str]) -> Callable[[], bytes]:
 
 
 @discreet
-def key_from_keyring(service: str, user: str = "dcrauth", *, timeout: float = 3.0) -> Callable[[], bytes]:
+def key_from_keyring(service: str, user: str = "dcrauth", *, timeout: float = 3.0) -> KeyringEntry:
     """Return what asks the keyring of the system for a key when it is called (extra ``keyring``).
 
     A missing key is never made up. A backend of ``keyring`` that keeps nothing, or keeps secrets in plain text, is
@@ -111,7 +111,7 @@ def key_from_keyring(service: str, user: str = "dcrauth", *, timeout: float = 3.
 
 
 def key_named(kind: str, name: str) -> Callable[[], bytes]:
-    """Return what reads a key as the options ``key_file``, ``key_variable`` and ``key_service`` of a store say it."""
+    """Return what reads a key, as the option of a store says it: ``key_file``, ``key_variable`` or ``key_service``."""
     sources = {KEY_FILE: key_from_file, KEY_VARIABLE: key_from_environment, KEY_SERVICE: key_from_keyring}
     return sources[kind](name)
 
