@@ -151,7 +151,8 @@ def upsert(table: sa.Table, values: Mapping[str, Any], dialect: str) -> Any:
 
 def statements_for(tables: Iterable[sa.Table], dialect: Dialect) -> list[str]:
     """Return the statements that make *tables* in a database of that *dialect*."""
-    return [str(sa.schema.CreateTable(each).compile(dialect=dialect)).strip() for each in tables]
+    made = (str(sa.schema.CreateTable(each).compile(dialect=dialect)) for each in tables)
+    return ["\n".join(line.rstrip() for line in each.strip().splitlines()) for each in made]
 
 
 def dialect_of(database: str) -> Dialect:
@@ -310,8 +311,8 @@ class _Remedy:
 
 _REMEDIES = (
     _Remedy(
-        "a table of the store is not there. Where it never was, make it: SQLStore.create_tables() does, or what its "
-        "ddl() returns. Where it was dropped, restore it from a backup: the client credentials were in it",
+        "a table of the store is not there. Where it never was, make it: SQLStore.create_tables() does, or what "
+        "dcrauth store ddl prints. Where it was dropped, restore it from a backup: the client credentials were in it",
         ("42P01", "3F000"),
         (1146, 1051),
         ("no such table",),

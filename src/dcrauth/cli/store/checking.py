@@ -65,8 +65,9 @@ def _counted(counts: Counter[Kind]) -> Finding:
         return Finding("records", Word.WARNING, told, "upgrade dcrauth on this machine; they are left as they are")
     if not counts:
         return Finding("records", Word.ABSENT, "there are none")
-    clients, aside, all_of_them = counts[Kind.CLIENT], counts[Kind.ASIDE], counts.total()
-    return Finding("records", Word.OK, f"{all_of_them} in all: {clients} of clients, {aside} kept aside, the rest may be lost")
+    clients, aside, tokens = (counts[kind] for kind in (Kind.CLIENT, Kind.ASIDE, Kind.TOKEN))
+    told = f"{counts.total()} in all: {clients} of clients, {aside} kept aside, {tokens} tokens"
+    return Finding("records", Word.OK, told)
 
 
 def _noted(findings: Iterator[Finding], found: list[Finding]) -> Iterator[Finding]:

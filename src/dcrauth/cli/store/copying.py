@@ -29,7 +29,8 @@ def copy(source: str, target: str, *, as_json: bool = False) -> int:
     if as_json:
         write_json(facts(done, status))
     else:
-        say(told(done))
+        for line in told(done):
+            say(line)
     if done.unknown:
         complain(f"warning: {done.unknown} records are of another version of dcrauth, and were left behind; upgrade")
     if problem is not None:
@@ -65,12 +66,13 @@ def _copied(source: Store, target: Store) -> CopiedStore:
         ) from None
 
 
-def told(done: CopiedStore) -> str:
-    """Return what has come of a copy, as a line for people."""
-    return (
-        f"{done.written} clients written, {done.present} already there, {len(done.kept)} different ones kept as they "
-        f"are; {done.tokens} tokens; {done.verified} read back and found the same"
-    )
+def told(done: CopiedStore) -> list[str]:
+    """Return what has come of a copy, as lines for people."""
+    kept = f"{len(done.kept)} different ones kept as they are"
+    return [
+        f"{done.written} clients written, {done.present} already there, {kept}",
+        f"{done.tokens} tokens; {done.verified} clients read back and found the same",
+    ]
 
 
 def facts(done: CopiedStore, status: int) -> dict[str, Any]:

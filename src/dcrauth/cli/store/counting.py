@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dcrauth.cli.exit_codes import ExitCode
+from dcrauth.cli.lines import Style, entry, plain
 from dcrauth.cli.moments import ago
 from dcrauth.cli.output import say, write_json
 from dcrauth.cli.settings import CommandSettings
@@ -127,5 +128,7 @@ def lines_of(store: str, now: float, found: Stats) -> list[str]:
     if found.registered is not None:
         first, last = found.registered
         rows += [("first registered", ago(first, now)), ("last registered", ago(last, now))]
-    rows += [("not readable", found.problem)] * (found.problem is not None)  # type: ignore[list-item]
-    return [f"{'store':<{_WIDTH}}{store}", *(f"{name:<{_WIDTH}}{value}" for name, value in rows)]
+    if found.problem is not None:
+        rows += [("problem", found.problem)]
+    styled = [entry(((f"{name:<{_WIDTH}}", Style.PLAIN),), value) for name, value in [("store", store), *rows]]
+    return [plain(line) for lines in styled for line in lines]
