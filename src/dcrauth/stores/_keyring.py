@@ -134,9 +134,9 @@ def _made(service: str, user: str) -> bytes:
         return _in_keyring(service, user)  # somebody was faster
     except DecryptionFailed:
         """There is none."""
-    text = text_of(new_key())
-    _backends()[0].set_password(service, user, text)
-    if (found := _backends()[0].get_password(service, user)) != text:
+    first, text = _backends()[0], text_of(new_key())
+    first.set_password(service, user, text)
+    if (found := first.get_password(service, user)) != text:
         what = "another key" if found else "nothing"
         raise StoreUnavailable(
             f"The keyring has taken a new key for {user!r} of {service!r}, and gives {what} back: nothing was "
