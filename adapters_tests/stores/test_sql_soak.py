@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from adapters_tests.common.soak import often
 from dcrauth import AdobePass, Policy, TokenSources
 from dcrauth.engine.records import StoredCredentials, read_credentials
 from dcrauth.errors import DCRAuthError
@@ -24,7 +25,7 @@ from dcrauth.simulator import Behaviour, Simulator
 from dcrauth.stores import sql
 from dcrauth.stores.sql import SQLStore
 
-PROCESSES, IDENTITIES, SECONDS = 16, 60, float(os.environ.get("DCRAUTH_SOAK", "5"))
+PROCESSES, IDENTITIES, SECONDS = 16, 60, often(5, by_night=600)
 KILLS = 10
 AT_REST = 6
 """How many processes are paused at a time."""

@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 
 from adapters_tests.common.direct import Server
+from adapters_tests.common.soak import often
 from adapters_tests.common.world import World
 from adapters_tests.stores import kinds_of_stores as kinds
 from adapters_tests.stores.kinds_of_stores import Kind
 from dcrauth import Policy, Store, StoreUnavailable
 from dcrauth.testing._races import add_and_read, race
 
-KILLS = 200
+KILLS = often(40, by_night=200)
 PROCESSES = 64
 PATIENCE = 60.0
 LONGEST_PAUSE = 0.5
@@ -128,7 +129,7 @@ def _read_up_to(mark: bytes, reading: int) -> bytes:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", SHARED, indirect=True)
 def test_a_killed_writer_loses_nothing(kind: Kind, request: pytest.FixtureRequest) -> None:
-    """A process is killed 200 times while it writes, 50 with a database: all it was promised is there."""
+    """A process is killed forty times while it writes, ten with a database: all it was promised is there."""
     chance = random.Random(1)
     kills = KILLS // 4 if request.node.callspec.params["kind"] in DATABASES else KILLS
     watcher = kind.open()
