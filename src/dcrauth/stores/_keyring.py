@@ -42,9 +42,6 @@ class KeyringEntry:
         self.after_fork()
         fork.watch(self)
 
-    def __str__(self) -> str:
-        return f"the keyring, for {self._user!r} of {self._service!r}"
-
     def after_fork(self) -> None:
         """Forget the question that a thread of the parent has asked."""
         self._guard = threading.Lock()
