@@ -7,7 +7,7 @@ from collections import Counter
 from dcrauth.cli.findings import Finding, Word, finding_of
 from dcrauth.cli.store.counting import Stats
 from dcrauth.cli.stored import Client, StoredIdentity, StoredReport, Token
-from dcrauth.engine.store_copy import CopiedStore
+from dcrauth.engine.copied_store import CopiedStore
 from dcrauth.errors import StoreCorrupt
 
 NOW = 1_795_000_000.0

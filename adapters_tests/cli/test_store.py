@@ -19,7 +19,7 @@ from adapters_tests.servers.redis_server import RedisServer
 from dcrauth import EncryptedStore, FileStore, SQLiteStore, SQLStore, Store, open_store
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.cli.store import progress
-from dcrauth.engine.store_copy import Phase
+from dcrauth.engine.copied_store import Phase
 from dcrauth.stores.keys import key_from_file
 
 DAMAGED = b"garbage"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +31,7 @@ from dcrauth import (
 )
 from dcrauth._internal.confidential import replaced
 from dcrauth.engine import store_copy
+from dcrauth.engine.copied_store import CopiedStore, Phase
 from dcrauth.engine.record_kinds import Kind as RecordKind
 from dcrauth.engine.record_kinds import kind_of
 from dcrauth.engine.records import (
@@ -39,7 +42,7 @@ from dcrauth.engine.records import (
     write_token,
     write_unusable,
 )
-from dcrauth.engine.store_copy import CopiedStore, Phase, copy_store
+from dcrauth.engine.store_copy import copy_store
 from dcrauth.simulator import Simulator
 
 NOW = 1_000.0
@@ -77,9 +80,9 @@ def of_every_kind(store: Store) -> Store:
     return store
 
 
-def copied(source: Store, target: Store) -> CopiedStore:
+def copied(source: Store, target: Store, **options: Any) -> CopiedStore:
     """Copy by the clock of these tests."""
-    return copy_store(source, target, wall=lambda: NOW)
+    return copy_store(source, target, wall=lambda: NOW, **options)
 
 
 def precious(store: Store) -> dict[str, bytes | None]:
@@ -136,7 +139,7 @@ def test_a_copy_that_breaks_off_is_taken_up_again(calls: int) -> None:
 
     source, target = of_every_kind(MemoryStore()), Failing()
     with pytest.raises(StoreUnavailable, match="full"):
-        copied(source, target)
+        copied(source, target, threads=1)
     before = set(target.keys())
     assert len(before) == calls
     target.left = 100
@@ -302,6 +305,24 @@ def test_a_store_without_clients_is_not_the_one_that_was_meant(tmp_path: Path) -
     with pytest.raises(StoreLost):
         copied(Lost(), target)
     assert not (tmp_path / "new").exists()
+
+
+def test_many_identities_are_copied_at_a_time() -> None:
+    """As many as are asked for wait for the store at the same moment, and nothing is counted twice or left out."""
+    meeting = threading.Barrier(3)
+
+    class Slow(MemoryStore):
+        def add(self, key: str, value: bytes) -> bool:
+            meeting.wait(10)
+            return super().add(key, value)
+
+    source, target = MemoryStore(), Slow()
+    for number in range(9):
+        put_client(source, number)
+    done = copied(source, target, threads=3)
+    assert (done.written, done.verified) == (9, 9)
+    with pytest.raises(ConfigurationError, match="threads"):
+        copied(source, target, threads=0)
 
 
 def test_its_course_is_told() -> None:

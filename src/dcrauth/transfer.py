@@ -1,6 +1,7 @@
 """Moving credentials between stores, where the documentation names it."""
 
-from dcrauth.engine.store_copy import CopiedStore, Phase, copy_store
+from dcrauth.engine.copied_store import CopiedStore, Phase
+from dcrauth.engine.store_copy import copy_store
 from dcrauth.engine.transfer import (
     NoCredentials,
     Transferred,

@@ -9,11 +9,13 @@ again by running it anew: what is there already is passed over.
 import itertools
 import time
 from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass, replace
 
+from dcrauth._internal.arguments import check_count
 from dcrauth.engine.arriving import Outcome, is_same, no_credentials_in, write_arriving
+from dcrauth.engine.copied_store import CopiedStore, Phase, Progress
 from dcrauth.engine.identity import Identity, is_of_credentials
 from dcrauth.engine.record_kinds import CLIENTS, Kind, kind_of, owner_of
 from dcrauth.engine.records import read_credentials, read_token, read_unusable
@@ -36,45 +38,13 @@ _LOCK_WAIT = 5.0
 _DAMAGE = (StoreCorrupt, StoreTooNew, DecryptionFailed)
 
 
-class Phase(Enum):
-    """What a copy is at."""
-
-    COPYING = "copying"
-    VERIFYING = "verifying"
-
-
-Progress = Callable[[Phase, int, int], object]
-
-
-@dataclass
-class CopiedStore:
-    """How a copy went.
-
-    Parameters:
-        written: so many records of client credentials, and notes of their deletion, were not in the target.
-        present: so many were there already, the same.
-        kept: keys of those in whose place the target has another client, which was left as it is.
-        tokens: so many tokens were copied.
-        notes: so many notes on registrations that brought nothing usable.
-        verified: so many records of client credentials were read back.
-        missing: keys of those that the target had acknowledged and does not give back.
-        unread: why single records could not be read, or listed, by their keys, or "" for the list.
-        unknown: so many records are of kinds that this version does not know; they were left behind.
-    """
-
-    written: int = 0
-    present: int = 0
-    kept: set[str] = field(default_factory=set)
-    tokens: int = 0
-    notes: int = 0
-    verified: int = 0
-    missing: set[str] = field(default_factory=set)
-    unread: dict[str, StoreError] = field(default_factory=dict)
-    unknown: int = 0
-
-
 def copy_store(
-    source: Store, target: Store, *, progress: Progress | None = None, wall: Callable[[], float] = time.time
+    source: Store,
+    target: Store,
+    *,
+    progress: Progress | None = None,
+    threads: int = 8,
+    wall: Callable[[], float] = time.time,
 ) -> CopiedStore:
     """Copy all that is precious of one store into another, and read it back.
 
@@ -84,12 +54,14 @@ def copy_store(
 
     Parameters:
         progress: is told what the copy is at, and how many identities of how many are done.
+        threads: so many identities are copied at a time.
         wall: the time, in seconds since the epoch, by which tokens are good.
 
     Raises:
         ConfigurationError: both are one storage, or *source* has no client credentials.
         StoreError: a store fails; what was copied before stays, and the copy can be run again.
     """
+    check_count(threads, "threads")
     if _storage_of(source) == _storage_of(target):
         raise ConfigurationError("Both are the same store: name another one to copy to")
     done = CopiedStore()
@@ -97,7 +69,7 @@ def copy_store(
     if not identities and not done.unread:
         raise no_credentials_in(source)
     target.healthcheck()
-    copy = _Copy(source, target, done, wall)
+    copy = _Copy(source, target, done, wall, threads)
     for phase, act in ((Phase.COPYING, copy.copied), (Phase.VERIFYING, copy.verified)):
         count = 0
         for some in _parts(identities):
@@ -141,20 +113,25 @@ def _parts(identities: list[list[str]]) -> Iterator[list[list[str]]]:
 
 @dataclass(frozen=True)
 class _Copy:
-    """One copy: from where, to where, what has come of it, and the clock."""
+    """One copy: from where, to where, what has come of it, the clock, and how many identities at a time."""
 
     source: Store
     target: Store
     done: CopiedStore
     wall: Callable[[], float]
+    threads: int
 
     def copied(self, identities: list[list[str]]) -> None:
         """Copy what is not there yet; what is there is told by reading many at once, without a lock."""
+        left: list[list[str]] = []
         for keys, found, present in self._read(identities):
             if all(self._is_settled(key, found[key], present[key]) for key in keys):
                 self.done.present += sum(found[key] is not None for key in keys if is_of_credentials(key))
             else:
-                self._copy(keys)
+                left.append(keys)
+        with ThreadPoolExecutor(self.threads, "dcrauth-copy") as pool:
+            for part in pool.map(self._part, left):
+                self.done.include(part)
 
     def verified(self, identities: list[list[str]]) -> None:
         """Read back what is precious; where the stores differ by now, look once more under their locks."""
@@ -183,6 +160,12 @@ class _Copy:
         if kind is Kind.TOKEN:
             return not self._is_good(key, found) or self._is_good(key, present)
         return present is not None if kind is Kind.NOTE else found == present
+
+    def _part(self, keys: list[str]) -> CopiedStore:
+        """Copy the records of one identity; return what has come of that alone, for threads share no count."""
+        one = replace(self, done=CopiedStore())
+        one._copy(keys)
+        return one.done
 
     def _copy(self, keys: list[str]) -> None:
         """Copy the records of one identity, those of its client first."""

@@ -10,8 +10,9 @@ from dcrauth.cli.output import complain, say, visible, write_json
 from dcrauth.cli.settings import store_at
 from dcrauth.cli.store.progress import shown_progress
 from dcrauth.engine.arriving import NoCredentials
+from dcrauth.engine.copied_store import CopiedStore
 from dcrauth.engine.record_kinds import owner_of
-from dcrauth.engine.store_copy import CopiedStore, copy_store
+from dcrauth.engine.store_copy import copy_store
 from dcrauth.errors import ConfigurationError, DCRAuthError, StoreCorrupt, StoreError, StoreUnavailable
 from dcrauth.providers.settings import read_settings
 from dcrauth.stores import Store

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from dcrauth.cli.lines import WIDTH
-from dcrauth.engine.store_copy import Phase, Progress
+from dcrauth.engine.copied_store import Phase, Progress
 
 
 @contextmanager
