@@ -1,5 +1,6 @@
-"""Moving credentials between stores, where the documentation names it."""
+"""Moving credentials between stores, and proving those that come from elsewhere, where the documentation names it."""
 
+from dcrauth.engine.client_proof import prove_client
 from dcrauth.engine.copied_store import CopiedStore, Phase
 from dcrauth.engine.store_copy import copy_store
 from dcrauth.engine.transfer import (
@@ -21,4 +22,5 @@ __all__ = [
     "export_credentials",
     "import_client",
     "import_credentials",
+    "prove_client",
 ]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator
+from selectors import DefaultSelector
 from typing import Any, TypeVar
 
 import psycopg
@@ -15,27 +16,29 @@ T = TypeVar("T")
 class PromptConnection(psycopg.Connection[Any]):
     """A connection that is closed where an answer does not come in time."""
 
-    def wait(self, gen: Generator[Any, Any, T], *given: Any, **settings: Any) -> T:
-        """Do what psycopg does to wait, up to a moment.
+    def wait(self, gen: Generator[Any, Any, T], *_given: Any, **_settings: Any) -> T:
+        """Resume *gen* whenever what it asks for has come, as psycopg does, up to a moment.
 
         Raises:
             psycopg.OperationalError: the moment has come; the connection is closed, since its answer may come yet.
         """
-        return super().wait(self._until(gen, time.monotonic() + ANSWER_WITHIN), *given, **settings)
-
-    def _until(self, gen: Generator[Any, Any, T], moment: float) -> Generator[Any, Any, T]:
-        # psycopg resumes it several times a second, whether or not there is something to read.
+        moment = time.monotonic() + ANSWER_WITHIN
         try:
             asked = next(gen)
             while True:
-                ready = yield asked
-                if not ready and time.monotonic() > moment:
-                    self.pgconn.finish()
-                    raise psycopg.OperationalError("no answer in time")
-                asked = gen.send(ready)
+                asked = gen.send(self._ready(asked, moment))
         except StopIteration as end:
             value: T = end.value
             return value
+
+    def _ready(self, asked: int, moment: float) -> int:
+        with DefaultSelector() as selector:
+            selector.register(self.pgconn.socket, asked)
+            found = selector.select(moment - time.monotonic())
+        if not found:
+            self.pgconn.finish()
+            raise psycopg.OperationalError("no answer in time")
+        return found[0][1]
 
 
 def connect(_dialect: object, _record: object, given: list[Any], settings: dict[str, Any]) -> PromptConnection:

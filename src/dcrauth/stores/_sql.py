@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import exc
+from sqlalchemy import event, exc
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import URL, Dialect, Engine, make_url
 
@@ -245,7 +245,7 @@ def _prompt(engine: Engine) -> Engine:
     if engine.dialect.driver == "psycopg":
         from dcrauth.stores import _psycopg  # noqa: PLC0415  # it is not installed for other databases
 
-        sa.event.listen(engine, "do_connect", _psycopg.connect)
+        event.listen(engine, "do_connect", _psycopg.connect)
     return engine
 
 
