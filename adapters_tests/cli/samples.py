@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dcrauth.cli.findings import Finding, Word
+from collections import Counter
+
+from dcrauth.cli.findings import Finding, Word, finding_of
+from dcrauth.cli.store.counting import Stats
 from dcrauth.cli.stored import Client, StoredIdentity, StoredReport, Token
+from dcrauth.engine.copied_store import CopiedStore
+from dcrauth.errors import StoreCorrupt
 
 NOW = 1_795_000_000.0
 HOUR, DAY = 3_600.0, 86_400.0
@@ -154,3 +159,27 @@ BAD = [
     Finding("credentials", Word.NOT_READABLE, "The keyring did not answer within 3 s; unlock it", "unlock it"),
     *VERSIONS,
 ]
+
+STORE = [
+    Finding("store", Word.OK, "SQLiteStore('/srv/devices.db')"),
+    Finding("mount", Word.OK, "a local file system (ext4)"),
+    Finding("permissions", Word.OK, "mode 600, owned by uid 1000"),
+    Finding("health", Word.OK, "a record could be written now"),
+    finding_of(
+        StoreCorrupt("Record 0a0a0a0a….credentials of the store is damaged: its checksum does not match"), "record"
+    ),
+    Finding("records", Word.OK, "2011 in all: 1000 of clients, 12 kept aside, 997 tokens"),
+]
+"""What ``dcrauth store check`` finds."""
+
+COUNTED = Stats(
+    Counter(clients=1000, forgotten=2, kept_aside=12, tokens=990, expired_tokens=7, unreadable=1),
+    bytes=731_204,
+    largest=1_904,
+    registered=(NOW - 90 * DAY, NOW - 60.0),
+    problem="The row 7 in /srv/devices.db is damaged; it was left as it is",
+)
+"""What ``dcrauth store stats`` has counted."""
+
+COPIED = CopiedStore(written=998, present=12, kept={"a", "b"}, tokens=990, notes=1, verified=1010)
+"""What ``dcrauth store copy`` has come to."""

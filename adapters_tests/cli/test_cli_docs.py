@@ -53,7 +53,8 @@ def test_the_commands_of_the_page_run(number: int, tmp_path: Path) -> None:
             "XDG_CONFIG_HOME": str(tmp_path / "config"),
         }
         pipes = {"capture_output": True, "text": True, "timeout": 50, "cwd": tmp_path, "env": given}
-        subprocess.run([program, "token"], check=True, **pipes)  # so that there is a client to be exported
+        for where in ([], ["--store", "credentials"]):  # so that there are clients to be exported and copied
+            subprocess.run([program, "token", *where], check=True, **pipes)
         block = BLOCKS[number].replace(API, adobe.url).replace(BY_HAND, pair["client_id"])
         found = subprocess.run(["bash", "-euo", "pipefail", "-c", block], check=False, **pipes)  # noqa: S607
     assert (found.returncode, found.stderr) == (0, "")
@@ -137,6 +138,9 @@ def test_the_keys_of_the_page_are_those_of_the_command(client: Run, tmp_path: Pa
         "export": [tmp_path / "export"],
         "import": [tmp_path / "export"],
         "simulate": ["--seconds", "0"],
+        "store copy": [tmp_path / "store", tmp_path / "copy"],
+        "store encrypt": ["--store", tmp_path / "other", "--key-file", tmp_path / "key"],
+        "store ddl": ["sqlite"],
     }
     client("token")
     client("import", "--client-id", "by-hand", "--no-verify", "--overwrite", stdin=b"secret")

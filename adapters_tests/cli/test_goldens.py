@@ -19,7 +19,8 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpc3MiOiJhdXRoLmFkb2JlLmNvbSIsImlh
 COMMANDS = (
     "token", "status", "check", "statement", "statement show", "statement decode", "statement validate", "device-info",
     "device-info show", "device-info build", "device-info decode", "device-info validate", "forget", "restore",
-    "config", "export", "import", "demo", "simulate", "completion",
+    "config", "export", "import", "demo", "simulate", "completion", "store", "store copy", "store check", "store stats",
+    "store encrypt", "store ddl",
 )  # fmt: skip
 HELP = ["--help", *(f"{each} --help" for each in COMMANDS)]
 SAID = {
@@ -36,6 +37,10 @@ SAID = {
     "device decoded": "device-info decode eyJtb2RlbCI6IlRWIn0=",
     "device refused": "device-info validate eyJtb2RlbCI6IlRWIn0=",
     "nothing to restore": "restore --yes --software-statement statement.txt",
+    "tables": "store ddl sqlite",
+    "nothing to copy": "store copy gone new",
+    "no key to encrypt with": "store encrypt",
+    "password in an argument": "store copy redis://:secret@cache.example/0 new",
     "not asked": "forget --software-statement statement.txt",
 }
 PROFILES = """

@@ -37,6 +37,9 @@ FOR_PROGRAMS = {
     "device-info build --detect --json": None,
     "forget --yes --json": '{"forgotten": false, "unregistered": false}\n',
     "simulate --seconds 0": None,
+    "store ddl postgresql": None,
+    "store ddl postgresql --json": None,
+    "store check --json": None,
 }
 """What programs read, and what that is, where it is always the same."""
 
@@ -148,6 +151,7 @@ def test_colours_are_for_terminals_and_those_who_ask(
     ("command", "extra"),
     [
         *((each, True) for each in ("token", "token --json", "config", "statement decode", "completion bash")),
+        *((each, True) for each in ("store stats", "store check", "store check --json", "store ddl mysql")),
         *((each, extra) for each in ("--help", "--version", "export --help") for extra in (True, False)),
     ],
 )

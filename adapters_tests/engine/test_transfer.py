@@ -31,6 +31,7 @@ from dcrauth import (
     StoreUnavailable,
     TokenSource,
 )
+from dcrauth._internal.confidential import replaced
 from dcrauth.cli.commands import main
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.records import (
@@ -193,13 +194,28 @@ def test_what_was_forgotten_stays_forgotten() -> None:
 
 
 def test_a_pair_kept_aside_is_never_overwritten() -> None:
-    """Even when asked to overwrite, what was kept aside in the target stays."""
+    """Even when asked to overwrite, what was kept aside in the target stays; what arrives gets a place of its own."""
     source, target = MemoryStore(), MemoryStore()
     aside = identity(0).replaced(1)
     source.add(aside, write_credentials(aside, pair(1)).data)
     target.add(aside, write_credentials(aside, pair(2)).data)
-    assert copy_credentials(source, target, overwrite=True) == Transferred(written=0, present=0, kept=1)
-    assert clients(target) == {aside: "client-2"}
+    assert copy_credentials(source, target, overwrite=True) == Transferred(written=1, present=0, kept=0)
+    assert clients(target) == {aside: "client-2", identity(0).replaced(2): "client-1"}
+    assert copy_credentials(source, target, overwrite=True) == Transferred(written=0, present=1, kept=0)
+
+
+def test_the_same_client_with_a_later_secret_is_taken() -> None:
+    """A client whose secret was renewed takes the place of its own earlier record, never the other way round."""
+    source, target, key = MemoryStore(), MemoryStore(), identity(0).credentials
+    source.add(key, write_credentials(key, replaced(pair(0), client_secret="renewed"), 2).data)
+    target.add(key, write_credentials(key, pair(0)).data)
+    assert copy_credentials(source, target) == Transferred(written=1, present=0, kept=0)
+    assert target.get(key) == source.get(key)
+    assert clients(target)[identity(0).replaced(1)] == "client-0"
+    back = MemoryStore()
+    back.add(key, write_credentials(key, pair(0)).data)
+    assert copy_credentials(back, target) == Transferred(written=0, present=0, kept=1)
+    assert target.get(key) == source.get(key)
 
 
 def test_a_damaged_record_stops_the_copy_and_loses_nothing() -> None:

@@ -92,6 +92,11 @@ def test_paths_of_a_profile_begin_beside_it(config: Path, value: str, path: str)
         ("file:devices", "file:{folder}/devices"),
         ("devices", "{folder}/devices"),
         ("redis://127.0.0.1/0", "redis://127.0.0.1/0"),
+        ("encrypted+file:devices?key_service=shop", "encrypted+file:{folder}/devices?key_service=shop"),
+        ("encrypted+sqlite:/d.db?key_file=key&key_file=/k", "encrypted+sqlite:/d.db?key_file={folder}/key&key_file=/k"),
+        ("encrypted+redis://h/0?key_file=key", "encrypted+redis://h/0?key_file={folder}/key"),
+        ("file:~/devices", "file:~/devices"),
+        ("env:STORE", "env:STORE"),
     ],
 )
 def test_stores_of_a_profile_are_beside_it(config: Path, value: str, path: str) -> None:
@@ -142,3 +147,21 @@ def test_no_secret_is_shown() -> None:
     told = [found.setting(name).told for name in given]
     assert "canary" not in f"{found!r} {told}"
     assert told == [f"a statement of {len(STATEMENT)} characters", "redis://…@127.0.0.1/0?…"]
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("redis://:ca?nary@host/0", "redis://…"),
+        ("redis://:ca/n#ary@host/0", "redis://…@host/0"),
+        ("redis://:can@ary@host/0", "redis://…@host/0"),
+        ("redis://host/0?password=can@ary", "redis://…"),
+        ("encrypted+redis://:canary@host/0?key_service=shop", "encrypted+redis://…@host/0?…"),
+        ("encrypted+file:store?key_file=canary", "encrypted+file:store?…"),
+        ("postgresql+psycopg://u:canary@host/db?sslpassword=canary", "postgresql+psycopg://…@host/db?…"),
+        ("odd?name", "odd?name"),
+    ],
+)
+def test_no_part_of_a_password_in_a_url_is_shown(url: str, told: str) -> None:
+    """Whatever stands in a password, unescaped as well, no part of it is shown."""
+    assert read_settings(given={"store": url}, environment={}).setting("store").told == told

@@ -96,7 +96,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
     (wheel,) = folder.glob("dcrauth-*.whl")
     venv.create(folder / "env", with_pip=False)
-    pip("--python", str(folder / "env" / "bin" / "python"), "install", f"{wheel}[demo,httpie]")
+    pip("--python", str(folder / "env" / "bin" / "python"), "install", f"{wheel}[demo,httpie,sql]")
     return folder / "env" / "bin"
 
 

@@ -1,6 +1,8 @@
 """Moving credentials between stores, and proving those that come from elsewhere, where the documentation names it."""
 
 from dcrauth.engine.client_proof import prove_client
+from dcrauth.engine.copied_store import CopiedStore, Phase
+from dcrauth.engine.store_copy import copy_store
 from dcrauth.engine.transfer import (
     NoCredentials,
     Transferred,
@@ -11,9 +13,12 @@ from dcrauth.engine.transfer import (
 )
 
 __all__ = [
+    "CopiedStore",
     "NoCredentials",
+    "Phase",
     "Transferred",
     "copy_credentials",
+    "copy_store",
     "export_credentials",
     "import_client",
     "import_credentials",

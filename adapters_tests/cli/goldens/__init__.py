@@ -11,8 +11,9 @@ from pathlib import Path
 from adapters_tests.cli import samples
 from dcrauth.cli import check_lines, status
 from dcrauth.cli.findings import Finding
-from dcrauth.cli.lines import Line, plain
+from dcrauth.cli.lines import Line, Style, plain
 from dcrauth.cli.show import coloured
+from dcrauth.cli.store import copying, counting
 
 FOLDER = Path(__file__).parent
 
@@ -24,6 +25,9 @@ PAGES: dict[str, Callable[[], Iterable[Line]]] = {
     "status-given": lambda: status.lines_of(samples.GIVEN),
     "check-good": lambda: checked(samples.GOOD),
     "check-bad": lambda: checked(samples.BAD),
+    "store-check": lambda: check_lines.lines_of(samples.STORE),
+    "store-stats": lambda: said(counting.lines_of("SQLiteStore('/srv/devices.db')", samples.NOW, samples.COUNTED)),
+    "store-copy": lambda: said(copying.told(samples.COPIED)),
 }
 
 
@@ -31,6 +35,11 @@ def checked(findings: list[Finding]) -> Iterable[Line]:
     """Return what ``dcrauth check`` prints."""
     yield from check_lines.lines_of(findings)
     yield from check_lines.summary_of(findings)
+
+
+def said(lines: Iterable[str]) -> Iterable[Line]:
+    """Return lines that have no styles."""
+    return [((line, Style.PLAIN),) for line in lines]
 
 
 def printed() -> dict[Path, str]:

@@ -15,6 +15,7 @@ from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.cli.options import BUT_CLIENT, OF_STORE, Json, filled, text_option, with_options, with_settings
 from dcrauth.cli.output import write_line
 from dcrauth.cli.settings import CommandSettings
+from dcrauth.cli.store import app as store
 from dcrauth.errors import ConfigurationError
 from dcrauth.providers.adobe.adobe_pass import Environment
 from dcrauth.stores.by_url import KINDS
@@ -83,6 +84,7 @@ def _of_all(
 app.command("token")(with_settings(access_token.token))
 app.add_typer(software_statement.app, name="statement")
 app.add_typer(device.app, name="device-info")
+app.add_typer(store.app, name="store")
 app.command("forget")(with_settings(client.forget))
 app.command("restore")(with_settings(client.restore))
 app.command("config")(with_settings(configuration.config))

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
 from dcrauth.errors import ConfigurationError
-from dcrauth.stores import keys
+from dcrauth.stores._key_text import parsed
 
 EMPTY = "it is empty, as of a variable that is not set"
 
+_PASSWORD = re.compile(r"(password|passwd|passphrase|pwd)$", re.IGNORECASE)
 _STATEMENT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
 
@@ -32,12 +33,12 @@ def seconds(argument: str) -> float:
 def _check_not_secret(argument: str) -> None:
     value = argument.partition("=")[2] if argument.startswith("--") else argument
     _, is_url, rest = argument.partition("://")
-    names = [name for name, _ in parse_qsl(rest.partition("?")[2], keep_blank_values=True)] if is_url else []
-    if (is_url and "@" in rest) or any(name.lower().endswith("password") for name in names):
-        raise _seen_by_others("password", "the URL into $DCRAUTH_STORE")
+    options = parse_qsl(argument.partition("?")[2], keep_blank_values=True)
+    if is_url and ("@" in rest or any(_PASSWORD.search(name) for name, _ in options)):
+        raise _seen_by_others("password", "the URL into $DCRAUTH_STORE, or into another variable and give env:NAME")
     if _STATEMENT.search(value):
         raise _seen_by_others("software statement", "it into a file, and name that")
-    if keys._parsed(value) is not None:
+    if any(parsed(each) is not None for each in (value, *(text for _, text in options))):
         raise _seen_by_others("key", "it into a file, and name that (with ./ before a name that looks like a key)")
 
 

@@ -27,7 +27,14 @@ _GROUPS = {
         "answer": "answer",
         "clock": "clock",
     },
-    "Store": {"store": "place", "mount": "disk", "permissions": "permissions", "health": "writing"},
+    "Store": {
+        "store": "place",
+        "mount": "disk",
+        "permissions": "permissions",
+        "health": "writing",
+        "records": "records",
+        "record": "record",
+    },
     "Client": {
         "credentials": "credentials",
         "token": "token",

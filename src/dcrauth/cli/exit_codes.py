@@ -13,7 +13,7 @@ class ExitCode(IntEnum):
     REFUSED = 1
     """The server said no: to the statement, the client credentials, or what a demonstration has asked it for."""
     USAGE = 2
-    """An argument, a setting, a file or an output will not do, or an extra is missing."""
+    """An argument, a setting, a file or an output will not do, another client is in the way, or an extra is missing."""
     UNAVAILABLE = 3
     """No answer that settles anything; later it may be good."""
     STORE = 4

@@ -14,7 +14,7 @@ from dcrauth.providers.adobe.adobe_pass import ENVIRONMENTS
 from dcrauth.stores.by_url import KINDS
 
 NEEDING_EXTRA = frozenset(
-    {"check", "completion", "config", "device-info", "forget", "restore", "statement", "status", "token"}
+    {"check", "completion", "config", "device-info", "forget", "restore", "statement", "status", "store", "token"}
 )
 
 

@@ -1,8 +1,9 @@
 """The settings of a command: what its options say, then variables, then a profile; and what is made of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dcrauth._internal import store_urls
 from dcrauth.cli.chosen_provider import provider_of
 from dcrauth.engine.source import TokenSource
 from dcrauth.errors import ConfigurationError
@@ -14,6 +15,7 @@ from dcrauth.providers.settings import Settings, read_settings
 from dcrauth.stores import Store, keys
 from dcrauth.stores.by_url import open_store
 from dcrauth.stores.file import FileStore
+from dcrauth.stores.memory import MemoryStore
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class CommandSettings:
     @property
     def is_encrypted(self) -> bool:
         """Whether the store is said to be an encrypted one."""
-        return bool(self.key_files or self.key_variables or self.key_services)
+        url = self.read()["store"] or ""
+        return bool(self._keys()) or store_urls.scheme_of(url).startswith(store_urls.ENCRYPTED)
 
     def read(self) -> Settings:
         """Return all settings, each with its origin.
@@ -55,13 +58,7 @@ class CommandSettings:
         Raises:
             ConfigurationError: nothing is a store that is called so, or a key cannot be read.
         """
-        store = store_at(self.read()["store"], self.prefix)
-        if not self.is_encrypted:
-            return store
-        from dcrauth.stores.encrypted import EncryptedStore  # noqa: PLC0415  # needs an extra
-
-        # Read at once: where the store is the wrong one, its lack of a record would hide the lack of a key.
-        return EncryptedStore(store, keys=[read() for read in self._keys()])
+        return store_at(self.read()["store"], self.prefix, self._keys())
 
     def _keys(self) -> list[Callable[[], bytes]]:
         return [
@@ -100,10 +97,39 @@ def provider_for(settings: Settings) -> AdobePass | OAuthServer:
     return provider_of(settings, _NO_API)
 
 
-def store_at(where: str | None, prefix: str | None = None) -> Store:
-    """Return the store that *where* names, else the one in the user's data directory."""
+def store_at(where: str | None, prefix: str | None = None, keys: Sequence[Callable[[], bytes]] = ()) -> Store:
+    """Return the store that *where* names, else the one in the user's data directory; made, but not looked into.
+
+    Parameters:
+        where: what `open_store` takes.
+        prefix: what the keys in a Redis begin with.
+        keys: those of an encrypted store, where *where* does not say that it is one.
+
+    Raises:
+        ConfigurationError: nothing is a store that is called so, it ends with the command, or its keys are named twice.
+        StoreError: a key cannot be read.
+    """
+    store = _encrypted(_plain_store_at(where, prefix), keys)
+    if isinstance(store, MemoryStore):
+        raise ConfigurationError("A store in memory ends with this command: name one that stays, such as sqlite:FILE")
+    # Read at once: where the store is the wrong one, its lack of a record would hide the lack of a key.
+    getattr(store, "load_keys", lambda: None)()
+    return store
+
+
+def _plain_store_at(where: str | None, prefix: str | None) -> Store:
     if where:
         return open_store(where, prefix=prefix)
     if prefix is not None:
         raise ConfigurationError("A prefix is for a Redis: leave it out, or give the URL of one with --store")
     return FileStore()
+
+
+def _encrypted(store: Store, keys: Sequence[Callable[[], bytes]]) -> Store:
+    if not keys:
+        return store
+    if hasattr(store, "load_keys"):
+        raise ConfigurationError("The keys of the encrypted store are named twice: in its name, and by options")
+    from dcrauth.stores.encrypted import EncryptedStore  # noqa: PLC0415  # needs an extra
+
+    return EncryptedStore(store, keys=list(keys))

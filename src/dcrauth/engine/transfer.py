@@ -21,15 +21,10 @@ from typing import TextIO
 from dcrauth._internal.arguments import path_of
 from dcrauth._internal.strict_json import json_object
 from dcrauth.credentials import ClientCredentials
-from dcrauth.engine.identity import Identity, identity_using, is_of_credentials, whose_token
-from dcrauth.engine.records import (
-    Forgotten,
-    StoredCredentials,
-    read_credentials,
-    storable,
-    write_credentials,
-)
-from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable
+from dcrauth.engine.arriving import NoCredentials, Outcome, delete_tokens, no_credentials_in, write_arriving
+from dcrauth.engine.identity import Identity, identity_using, is_of_credentials
+from dcrauth.engine.records import StoredCredentials, read_credentials, storable, write_credentials
+from dcrauth.errors import ConfigurationError, StoreCorrupt
 from dcrauth.providers.protocol import Provider
 from dcrauth.stores import Store
 
@@ -39,11 +34,17 @@ _LONGEST_LINE = 16 * 1024 * 1024
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
+__all__ = [
+    "NoCredentials",
+    "Transferred",
+    "copy_credentials",
+    "export_credentials",
+    "export_lines",
+    "import_client",
+    "import_credentials",
+]
+
 Records = Iterable[tuple[str, bytes]]
-
-
-class NoCredentials(ConfigurationError):
-    """The store to read from holds none, nor a note that they were deleted: it is not the one that was meant."""
 
 
 @dataclass(frozen=True)
@@ -166,65 +167,22 @@ def _credentials_in(store: Store) -> Iterator[tuple[str, bytes]]:
         if data is not None and isinstance(read_credentials(key, data), StoredCredentials):
             yield key, data
     if not found:
-        kind = type(store).__name__  # not its repr, which is not always ours: it may show a password
-        raise NoCredentials(f"This {kind} has no client credentials; name the store that your application uses")
+        raise no_credentials_in(store)
 
 
 def _written(store: Store, records: Records, overwrite: bool) -> Transferred:
     store.healthcheck()
-    outcomes, replaced = Counter[str](), set[str]()
+    outcomes, replaced = Counter[Outcome](), set[str]()
     try:
         for key, data in records:
-            outcome = _write(store, key, data, overwrite)
+            outcome = write_arriving(store, key, data, overwrite=overwrite)
             outcomes[outcome] += 1
-            if outcome == "replaced":
+            if outcome is Outcome.REPLACED:
                 replaced.add(key)
     finally:  # what comes after may be damaged
-        _delete_tokens(store, {identity.key for key in replaced if (identity := identity_using(key))})
-    return Transferred(outcomes["written"] + outcomes["replaced"], outcomes["present"], outcomes["kept"])
-
-
-def _write(store: Store, key: str, data: bytes, overwrite: bool) -> str:
-    arriving = read_credentials(key, data)
-    assert isinstance(arriving, StoredCredentials)  # noqa: S101  # whoever gives records here has left out all others
-    if store.add(key, data):
-        return "written"
-    found = _present(store, key)
-    if isinstance(found, StoredCredentials) and found.credentials == arriving.credentials:
-        return "present"
-    identity = identity_using(key)
-    if not overwrite or identity is None:
-        return "kept"
-    if isinstance(found, StoredCredentials):
-        _keep_aside(store, identity, found)
-    # Of a later generation than what it replaces: so no process puts the old pair back, taking it for lost.
-    successor = write_credentials(key, arriving.credentials, found.generation + 1)
-    if not store.replace(key, successor.data, expected=found.data):
-        raise StoreUnavailable("Client credentials were replaced by another process meanwhile; run the transfer again")
-    return "replaced"
-
-
-def _delete_tokens(store: Store, identities: set[str]) -> None:
-    """Delete the tokens of clients that were replaced, for all scopes: they would be used on until they end."""
-    found = [key for key in store.keys() if whose_token(key) in identities] if identities else []
-    for key in found:
-        store.delete(key)
-
-
-def _keep_aside(store: Store, identity: Identity, client: StoredCredentials) -> None:
-    """Keep a copy of credentials that are about to be replaced, in the first place that no other copy has taken."""
-    for place in itertools.count(client.generation):
-        aside = identity.replaced(place)
-        copy = write_credentials(aside, client.credentials, client.generation).data
-        if store.add(aside, copy) or store.get(aside) == copy:
-            return
-
-
-def _present(store: Store, key: str) -> StoredCredentials | Forgotten:
-    data = store.get(key)
-    if data is None:
-        raise StoreUnavailable("A record came and went during the transfer; run it again when nobody else is writing")
-    return read_credentials(key, data)
+        delete_tokens(store, {identity.key for key in replaced if (identity := identity_using(key))})
+    written = sum(outcomes[each] for each in (Outcome.WRITTEN, Outcome.UPDATED, Outcome.REPLACED))
+    return Transferred(written, outcomes[Outcome.PRESENT], outcomes[Outcome.KEPT])
 
 
 def _credentials_in_file(source: str | io.TextIOBase) -> Iterator[tuple[str, bytes]]:

@@ -6,11 +6,13 @@ containers unset one.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dcrauth._internal import store_urls
 from dcrauth._internal.arguments import check_text, shown
 from dcrauth._internal.confidential import Confidential, confidential, discreet
 from dcrauth.errors import ConfigurationError
@@ -39,6 +41,8 @@ DEFAULTS: Mapping[str, str] = {"environment": "release-production", "instance": 
 _PATHS = frozenset({"software_statement", "store", "client_secret_file", "initial_access_token_file"})
 """What may be a path: in a profile, one that begins nowhere begins in the folder of the file."""
 
+_KEY_FILE = re.compile(rf"([?&]{store_urls.KEY_FILE}=)([^&]+)")
+
 _SECRET = frozenset({"software_statement", "store", "client_secret"})
 
 
@@ -65,12 +69,7 @@ class Setting(Confidential):
             return "…"
         if self.value.lstrip().startswith("eyJ"):
             return f"a statement of {len(self.value)} characters"
-        scheme, is_url, rest = self.value.partition("://")
-        if not is_url:
-            return self.value
-        place, query, _ = rest.partition("?")
-        _, user, host = place.rpartition("@")
-        return f"{scheme}://{'…@' * bool(user)}{host}{'?…' * bool(query)}"
+        return store_urls.told(self.value)
 
 
 @dataclass(frozen=True)
@@ -197,10 +196,12 @@ def _placed(value: str, folder: str) -> str:
     """Return a path that begins nowhere as one that begins in *folder*; text, URLs and whole paths as they are."""
     if value.lstrip().startswith("eyJ") or value.startswith("~"):
         return value
-    scheme, colon, rest = value.partition(":")
-    if colon and len(scheme) > 1:
-        return f"{scheme}:{_placed(rest, folder)}" if scheme in {"file", "sqlite"} and rest else value
-    return os.path.join(folder, value)
+    scheme, rest = store_urls.scheme_of(value), store_urls.behind_scheme(value)
+    if not scheme:
+        return os.path.join(folder, value)
+    placed = _KEY_FILE.sub(lambda found: f"{found[1]}{_placed(found[2], folder)}", rest)
+    is_path = scheme.removeprefix(store_urls.ENCRYPTED) in {"file", "sqlite"}
+    return f"{value[: -len(rest)]}{_placed(placed, folder) if is_path else placed}" if rest else value
 
 
 def _named(found: Mapping[str, object]) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,16 @@ from sqlalchemy import event, exc
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import URL, Dialect, Engine, make_url
 
+from dcrauth._internal.arguments import check_text
 from dcrauth.errors import ConfigurationError
 
 DIALECTS = {"postgresql", "mysql", "mariadb", "sqlite"}
 KINDS = "postgresql+psycopg://, mysql+pymysql://, mariadb+pymysql:// or sqlite:///"
 
+TABLE = "dcrauth_records"
+"""What the table of records is called unless somebody says otherwise."""
+
+_LONGEST_NAME = 48
 _IN_MEMORY = {None, "", ":memory:"}
 _OF_LIBPQ = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 10_000}
 _OF_MYSQL = {"connect_timeout": 5, "read_timeout": 10, "write_timeout": 10}
@@ -72,6 +77,21 @@ class _LongBlob(HiddenBytes, mysql.LONGBLOB):
     """MySQL's own would end at 64 kB."""
 
     __visit_name__ = "LONGBLOB"
+
+
+def tables_of(name: str, schema: str | None) -> tuple[sa.Table, sa.Table]:
+    """Return the tables of a store, that of records and that of leases.
+
+    Raises:
+        ConfigurationError: a name will not do.
+    """
+    check_text(name, "table")
+    if schema is not None:
+        check_text(schema, "schema")
+    if not 0 < len(name) <= _LONGEST_NAME:
+        raise ConfigurationError(f"table must be a name of 1 to {_LONGEST_NAME} characters")
+    metadata = sa.MetaData()
+    return records_table(name, metadata, schema), leases_table(f"{name}_leases", metadata, schema)
 
 
 def records_table(name: str, metadata: sa.MetaData, schema: str | None = None) -> sa.Table:
@@ -133,6 +153,25 @@ def upsert(table: sa.Table, values: Mapping[str, Any], dialect: str) -> Any:
     if dialect == "sqlite":
         return sqlite.insert(table).values(values).on_conflict_do_update(index_elements=["id"], set_=changed)
     return mysql.insert(table).values(values).on_duplicate_key_update(changed)
+
+
+def statements_for(tables: Iterable[sa.Table], dialect: Dialect) -> list[str]:
+    """Return the statements that make *tables* in a database of that *dialect*."""
+    made = (str(sa.schema.CreateTable(each).compile(dialect=dialect)) for each in tables)
+    return ["\n".join(line.rstrip() for line in each.strip().splitlines()) for each in made]
+
+
+def dialect_of(database: str) -> Dialect:
+    """Return the dialect of the database that *database* is the URL of, or of all of that kind; no driver is needed.
+
+    Raises:
+        ConfigurationError: no store knows such a database.
+    """
+    url = _url(database if ":" in database else f"{database}://")
+    if url.get_backend_name() not in DIALECTS:
+        raise ConfigurationError(f"SQLStore knows {KINDS}, not {url.drivername:.40}://")
+    made: Dialect = sa.engine.URL.create(url.get_backend_name()).get_dialect()()
+    return made
 
 
 def engine_of(database: str | URL | Engine) -> tuple[Engine, bool]:
@@ -307,8 +346,8 @@ class _Remedy:
 
 _REMEDIES = (
     _Remedy(
-        "a table of the store is not there. Where it never was, make it: SQLStore.create_tables() does, or what its "
-        "ddl() returns. Where it was dropped, restore it from a backup: the client credentials were in it",
+        "a table of the store is not there. Where it never was, make it: SQLStore.create_tables() does, or what "
+        "dcrauth store ddl prints. Where it was dropped, restore it from a backup: the client credentials were in it",
         ("42P01", "3F000"),
         (1146, 1051),
         ("no such table",),

@@ -167,6 +167,15 @@ class EncryptedStore(Confidential, Closing):
         self._ring()
         self._inner.healthcheck()
 
+    def load_keys(self) -> None:
+        """Ask for the keys now, where that is to fail before anything else does; they are kept in memory then.
+
+        Raises:
+            DecryptionFailed, InsecureStore, StoreUnavailable: one is not to be had.
+            ConfigurationError: what is in the place of one is none.
+        """
+        self._ring()
+
     def rotate(self) -> int:
         """Encrypt every record that is under another key with the first one; return how many there were.
 
@@ -200,7 +209,7 @@ class EncryptedStore(Confidential, Closing):
         return self._sealed(key, self._opened(key, found))
 
     def _migrated(self, key: str, found: bytes) -> bytes | None:
-        if _is_sealed(found):
+        if is_sealed(found):
             return None
         try:
             json_object(found, deepest=2 * DEEPEST)  # as deep as a record may be
@@ -310,12 +319,13 @@ def _loaded(source: _Key | Callable[[], bytes], number: int) -> _Key:
     raise StoreUnavailable(f"Key {number} of an EncryptedStore could not be had: {failure}")
 
 
-def _is_sealed(found: bytes) -> bool:
+def is_sealed(found: bytes) -> bool:
+    """Return whether a record as the other store holds it is an encrypted one."""
     return found.startswith(_MAGIC)
 
 
 def _check_layout(key: str, found: bytes) -> None:
-    if not _is_sealed(found):
+    if not is_sealed(found):
         raise _damaged(key, "it is not encrypted. If it was written before encryption was turned on, call migrate()")
     version = found[len(_MAGIC)] if len(found) > len(_MAGIC) else 0
     if version > _VERSION:

@@ -24,10 +24,9 @@ except ImportError as missing:
     raise ImportError("SQLStore needs SQLAlchemy; run: pip install dcrauth[sql]") from missing
 
 from dcrauth._internal import fork
-from dcrauth._internal.arguments import check_text
 from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, unfailing
 from dcrauth._internal.steady import now
-from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreUnavailable
+from dcrauth.errors import StoreCorrupt, StoreUnavailable
 from dcrauth.stores import Closing, OneObject, Reading, _sql, reading
 from dcrauth.stores._leases import LEASE, LEASES
 from dcrauth.stores._listing import Unread
@@ -37,7 +36,6 @@ __all__ = ["SQLStore"]
 _ATTEMPTS = 3
 _PAGE = 1_000
 _POLL = 0.05
-_LONGEST_NAME = 48
 _UNKNOWN = "whether a record was written is not known, and the next reading will tell"
 
 _inherited: list[object] = []
@@ -66,22 +64,15 @@ class SQLStore(Confidential, Closing):
     """
 
     def __init__(
-        self, database: "str | sa.URL | sa.Engine", *, table: str = "dcrauth_records", schema: str | None = None
+        self, database: "str | sa.URL | sa.Engine", *, table: str = _sql.TABLE, schema: str | None = None
     ) -> None:
-        check_text(table, "table")
-        if schema is not None:
-            check_text(schema, "schema")
-        if not 0 < len(table) <= _LONGEST_NAME:
-            raise ConfigurationError(f"table must be a name of 1 to {_LONGEST_NAME} characters")
         self._engine, self._is_users = _sql.engine_of(database)
         self._dialect = "mysql" if self._engine.dialect.name == "mariadb" else self._engine.dialect.name
         self._where = _sql.address_of(self._engine.url)
         # Options of a URL, and users, may lead to other hosts and other schemas.
         self._source: Hashable = OneObject(self._engine) if self._is_users else _sql.digest_of(self._engine.url)
-        metadata = sa.MetaData()
-        self._records = _sql.records_table(table, metadata, schema)
-        self._leases = _sql.leases_table(f"{table}_leases", metadata, schema)
-        self._metadata = metadata
+        self._records, self._leases = _sql.tables_of(table, schema)
+        self._metadata = self._records.metadata
         self._at_once, self._together = _sql.levels(self._engine, is_users=self._is_users)
         self._faults = (exc.SQLAlchemyError, self._engine.dialect.dbapi.Error)  # type: ignore[union-attr]
         self._process = os.getpid()
@@ -134,8 +125,7 @@ class SQLStore(Confidential, Closing):
 
     def ddl(self) -> str:
         """Return the statements that make the tables, for the database that the store is in."""
-        made = (sa.schema.CreateTable(each).compile(dialect=self._engine.dialect) for each in self.tables)
-        return "".join(f"{str(each).strip()};\n\n" for each in made)
+        return "".join(f"{each};\n\n" for each in _sql.statements_for(self.tables, self._engine.dialect))
 
     @property
     def tables(self) -> "tuple[sa.Table, ...]":
@@ -360,6 +350,21 @@ class SQLStore(Confidential, Closing):
 
     def _told(self, doing: str, fault: Exception) -> str:
         return f"{self._where} cannot {doing}: {_sql.reason(fault)}"
+
+
+def ddl_of(database: str, *, table: str = _sql.TABLE, schema: str | None = None) -> tuple[str, list[str]]:
+    """Return the dialect of a database, and the statements that make the tables in it; no driver is needed.
+
+    Parameters:
+        database: its URL, or the name of its kind, such as ``postgresql``.
+        table: the name of the table of records.
+        schema: the schema that the tables are in.
+
+    Raises:
+        ConfigurationError: no store knows such a database, or a name will not do.
+    """
+    dialect = _sql.dialect_of(database)
+    return dialect.name, _sql.statements_for(_sql.tables_of(table, schema), dialect)
 
 
 class _Duplicate(StoreUnavailable):
