@@ -55,7 +55,7 @@ def tables(postgres: PostgresServer) -> Iterator[SQLStore]:
     with SQLStore(postgres.url) as store:
         store.create_tables()
         yield store
-        store._metadata.drop_all(store._together)
+        store._done("drop the tables", lambda: store._metadata.drop_all(store._together))
 
 
 def in_sqlite(tmp_path: Path, **options: Any) -> sa.Engine:

@@ -27,7 +27,7 @@ from dcrauth._internal import fork
 from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, unfailing
 from dcrauth._internal.steady import now
 from dcrauth.errors import StoreCorrupt, StoreUnavailable
-from dcrauth.stores import Closing, OneObject, Reading, _sql, reading
+from dcrauth.stores import Closing, OneObject, Reading, _sql_engine, _sql_faults, _sql_tables, reading
 from dcrauth.stores._leases import LEASE, LEASES
 from dcrauth.stores._listing import Unread
 
@@ -64,16 +64,16 @@ class SQLStore(Confidential, Closing):
     """
 
     def __init__(
-        self, database: "str | sa.URL | sa.Engine", *, table: str = _sql.TABLE, schema: str | None = None
+        self, database: "str | sa.URL | sa.Engine", *, table: str = _sql_tables.TABLE, schema: str | None = None
     ) -> None:
-        self._engine, self._is_users = _sql.engine_of(database)
+        self._engine, self._is_users = _sql_engine.engine_of(database)
         self._dialect = "mysql" if self._engine.dialect.name == "mariadb" else self._engine.dialect.name
-        self._where = _sql.address_of(self._engine.url)
+        self._where = _sql_engine.address_of(self._engine.url)
         # Options of a URL, and users, may lead to other hosts and other schemas.
-        self._source: Hashable = OneObject(self._engine) if self._is_users else _sql.digest_of(self._engine.url)
-        self._records, self._leases = _sql.tables_of(table, schema)
+        self._source: Hashable = OneObject(self._engine) if self._is_users else _sql_engine.digest_of(self._engine.url)
+        self._records, self._leases = _sql_tables.tables_of(table, schema)
         self._metadata = self._records.metadata
-        self._at_once, self._together = _sql.levels(self._engine, is_users=self._is_users)
+        self._at_once, self._together = _sql_engine.levels(self._engine, is_users=self._is_users)
         self._faults = (exc.SQLAlchemyError, self._engine.dialect.dbapi.Error)  # type: ignore[union-attr]
         self._process = os.getpid()
         self._whole: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -125,7 +125,7 @@ class SQLStore(Confidential, Closing):
 
     def ddl(self) -> str:
         """Return the statements that make the tables, for the database that the store is in."""
-        return "".join(f"{each};\n\n" for each in _sql.statements_for(self.tables, self._engine.dialect))
+        return "".join(f"{each};\n\n" for each in _sql_tables.statements_for(self.tables, self._engine.dialect))
 
     @property
     def tables(self) -> "tuple[sa.Table, ...]":
@@ -145,7 +145,7 @@ class SQLStore(Confidential, Closing):
     def add(self, key: str, value: bytes) -> bool:
         """Write a record unless there is one; return whether it was written."""
         row = _row(key, value)
-        statement = _sql.insert_unless_there(self._records, row, self._dialect)
+        statement = _sql_tables.insert_unless_there(self._records, row, self._dialect)
         return self._decided(key, row["mark"], statement, lambda found: found is None)
 
     @discreet
@@ -161,7 +161,7 @@ class SQLStore(Confidential, Closing):
     @discreet
     def put(self, key: str, value: bytes) -> None:
         """Write a record; the last writer wins."""
-        self._changed("write a record", _sql.upsert(self._records, _row(key, value), self._dialect))
+        self._changed("write a record", _sql_tables.upsert(self._records, _row(key, value), self._dialect))
 
     def delete(self, key: str) -> None:
         """Remove the record under *key*, if there is one."""
@@ -219,9 +219,9 @@ class SQLStore(Confidential, Closing):
 
     def _is_taken(self, key: str, owner: bytes) -> bool:
         """Take a lease that nobody has, or one whose time is over; return whether it is ours."""
-        leases, clock, begun = self._leases, _sql.clock(self._dialect), now()
+        leases, clock, begun = self._leases, _sql_tables.clock(self._dialect), now()
         lease = {"owner": owner, "until": clock + LEASE}
-        made = _sql.insert_unless_there(leases, {"id": _id(key), **lease}, self._dialect)
+        made = _sql_tables.insert_unless_there(leases, {"id": _id(key), **lease}, self._dialect)
         is_free = sa.or_(leases.c.until < clock, leases.c.owner == owner)
         taken_over = sa.update(leases).where(leases.c.id == _id(key), is_free).values(lease)
         is_taken = self._is_inserted(made) or self._changed("lock an identity", taken_over) == 1
@@ -239,7 +239,7 @@ class SQLStore(Confidential, Closing):
         return False
 
     def _extend(self, key: str, owner: bytes) -> None:
-        leases, clock = self._leases, _sql.clock(self._dialect)
+        leases, clock = self._leases, _sql_tables.clock(self._dialect)
         of_ours = sa.and_(leases.c.id == _id(key), leases.c.owner == owner)
         self._changed("extend a lease", sa.update(leases).where(of_ours).values(until=clock + LEASE))
 
@@ -343,16 +343,16 @@ class SQLStore(Confidential, Closing):
                     return act()
             except self._faults as fault:
                 failure = _kind_of(fault)(self._told(doing, fault))
-                is_over = attempt == _ATTEMPTS or not _sql.is_not_done(fault)
+                is_over = attempt == _ATTEMPTS or not _sql_faults.is_not_done(fault)
             if is_over:
                 raise failure
             attempt += 1
 
     def _told(self, doing: str, fault: Exception) -> str:
-        return f"{self._where} cannot {doing}: {_sql.reason(fault)}"
+        return f"{self._where} cannot {doing}: {_sql_faults.reason(fault)}"
 
 
-def ddl_of(database: str, *, table: str = _sql.TABLE, schema: str | None = None) -> tuple[str, list[str]]:
+def ddl_of(database: str, *, table: str = _sql_tables.TABLE, schema: str | None = None) -> tuple[str, list[str]]:
     """Return the dialect of a database, and the statements that make the tables in it; no driver is needed.
 
     Parameters:
@@ -363,8 +363,8 @@ def ddl_of(database: str, *, table: str = _sql.TABLE, schema: str | None = None)
     Raises:
         ConfigurationError: no store knows such a database, or a name will not do.
     """
-    dialect = _sql.dialect_of(database)
-    return dialect.name, _sql.statements_for(_sql.tables_of(table, schema), dialect)
+    dialect = _sql_engine.dialect_of(database)
+    return dialect.name, _sql_tables.statements_for(_sql_tables.tables_of(table, schema), dialect)
 
 
 class _Duplicate(StoreUnavailable):
@@ -378,7 +378,7 @@ class _Lost(StoreUnavailable):
 def _kind_of(fault: Exception) -> type[StoreUnavailable]:
     if isinstance(fault, exc.IntegrityError):
         return _Duplicate
-    return _Lost if _sql.is_lost(fault) else StoreUnavailable
+    return _Lost if _sql_faults.is_lost(fault) else StoreUnavailable
 
 
 def _row(key: str, value: bytes) -> dict[str, Any]:
