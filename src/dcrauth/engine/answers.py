@@ -294,16 +294,11 @@ def unsettled(refusal: CredentialsRejected, until: float) -> ServerUnavailable:
     )
 
 
-def is_no_answer(problem: Problem) -> bool:
-    """Return whether a server has said nothing: it may do so later."""
-    return problem.status is None or problem.status >= 500 or problem.status == 429
-
-
 def unexamined(refusal: CredentialsRejected) -> ServerUnavailable:
     """Return the error that says that a refused client may only have another secret by now."""
     return ServerUnavailable(
-        f"{refusal.message}. They may have been renewed: where the client is managed there is no answer now, and it is "
-        "asked again",
+        f"{refusal.message}. They may have been renewed: where the client is managed there is no answer now that tells "
+        "more, and it is asked again",
         **refusal.evidence,
     )
 

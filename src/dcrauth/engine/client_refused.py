@@ -7,7 +7,7 @@ from dcrauth import events
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.engine import answers, rules
-from dcrauth.engine.client_updated import UNMANAGED, is_gone, renewed
+from dcrauth.engine.client_updated import is_gone, is_settled_by, renewed
 from dcrauth.engine.effects import (
     Emit,
     Now,
@@ -68,10 +68,10 @@ def examined(
         CredentialsRejected: the client lives, or nothing proves that it does not.
         ServerUnavailable: the server was to say more, and could not.
     """
-    end = client.credentials.expires_at
-    if getattr(context.provider, "condemns", True) or (end is not None and (yield Now()).wall >= end):
+    end, servers_now = client.credentials.expires_at, (yield Now()).wall - context.memory.skew
+    if getattr(context.provider, "condemns", True) or (end is not None and servers_now >= end):
         outcome = yield from renewed(context, client)
-        if isinstance(outcome, Problem) and outcome is not UNMANAGED and answers.is_no_answer(outcome):
+        if isinstance(outcome, Problem) and not is_settled_by(outcome):
             raise answers.unexamined(refusal)
         return outcome if isinstance(outcome, StoredCredentials) else client
     if (yield from is_gone(context, client)):

@@ -205,6 +205,7 @@ class Memory:
         answered: what the management of the client has answered, until the store has taken it.
         unanswered: the record of the client whose management has not answered a call.
         next_update: the monotonic time, in seconds, before which no update is asked for again.
+        manage_from: the monotonic time, in seconds, before which the server wants no call that manages the client.
     """
 
     client: StoredCredentials | None = None
@@ -217,6 +218,7 @@ class Memory:
     answered: Unsaved | None = None
     unanswered: bytes | None = field(default=None, repr=False)
     next_update: float = 0.0
+    manage_from: float = 0.0
 
 
 @dataclass

@@ -44,7 +44,7 @@ def _renewed(client: ClientCredentials) -> Flow[ClientCredentials]:
     found = read_managed(response, client)
     if isinstance(found, Problem) or _differ(found, client):
         return FlowResult(found)
-    return FlowResult(Problem("the server has renewed nothing", status=response.status))
+    return FlowResult(Problem("the server has renewed nothing", status=response.status, final=True))
 
 
 def _differ(one: ClientCredentials, other: ClientCredentials) -> bool:
