@@ -273,6 +273,24 @@ def test_nothing_is_registered_while_the_server_cannot_say_more(
     assert oauth.counts.register == 1
 
 
+@pytest.mark.parametrize("rotates_token", ["never", "update"])
+def test_a_client_whose_secret_is_told_again_is_kept(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock, rotates_token: Any
+) -> None:
+    """A server whose nodes disagree, one of which knows the client by the very secret that others refuse, has it."""
+    oauth.behaviour = OAuthBehaviour(rotates_secret="never", rotates_token=rotates_token)
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.revoke_tokens()
+    time.advance(2 * 3600)
+    oauth.inject("token", Fault(status=401, body='{"error": "invalid_client"}'), times=2)
+    with pytest.raises(ServerUnavailable, match="may have been renewed"):
+        source.token()
+    time.advance(3600)
+    scope_of(source, oauth)
+    assert oauth.counts.register == 1
+
+
 def test_a_client_that_the_server_has_forgotten(oauth: OAuthSimulator, make_source: MakeSource) -> None:
     """It is registered anew, once."""
     source = make_source(provider=served_by(oauth))

@@ -71,12 +71,21 @@ def examined(
     end, servers_now = client.credentials.expires_at, (yield Now()).wall - context.memory.skew
     if getattr(context.provider, "condemns", True) or (end is not None and servers_now >= end):
         outcome = yield from renewed(context, client)
-        if isinstance(outcome, Problem) and not is_settled_by(outcome):
+        if not settles(context, client, outcome):
             raise answers.unexamined(refusal)
         return outcome if isinstance(outcome, StoredCredentials) else client
     if (yield from is_gone(context, client)):
         return client
     raise answers.not_condemned(refusal, context.memory.skew)
+
+
+def settles(context: RenewalContext, client: StoredCredentials, outcome: StoredCredentials | Problem | None) -> bool:
+    """Return whether the *outcome* of asking for another secret leaves nothing open: the same one, told again, does."""
+    if outcome is None or context.progress.is_untold:
+        return True
+    if isinstance(outcome, Problem):
+        return is_settled_by(outcome)
+    return outcome.credentials.client_secret != client.credentials.client_secret
 
 
 def fetched_by_another(context: RenewalContext, credentials: ClientCredentials) -> Steps[AccessToken]:

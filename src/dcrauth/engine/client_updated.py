@@ -83,8 +83,8 @@ def renewed(context: RenewalContext, client: StoredCredentials) -> Steps[StoredC
 def is_settled_by(problem: Problem) -> bool:
     """Return whether nothing more is to be learnt of a refused client than this *problem* with its management.
 
-    It is gone, nobody manages it, or the server has shown all of it and told no other secret. Whatever else was
-    answered, such as the page of a firewall, says nothing of it.
+    It is gone, nobody manages it, or the server has shown all of it but the secret. Whatever else was answered, such as
+    the page of a firewall, or the secret that is refused, says nothing of it.
     """
     is_shown = problem.final and answers.is_success(problem.status)
     return problem is UNMANAGED or problem.status == GONE or problem.status in answers.NO_ENDPOINT or is_shown
@@ -137,7 +137,10 @@ def is_gone(context: RenewalContext, client: StoredCredentials) -> Steps[bool | 
 
 
 def managed(context: RenewalContext, client: StoredCredentials, what: str) -> Steps[ClientCredentials | Problem]:
-    """Make one call that manages a client, by the flow of the provider that is called *what*."""
+    """Make one call that manages a client, by the flow of the provider that is called *what*.
+
+    A secret that was not told is as it was.
+    """
     flow: Callable[[ClientCredentials, Moment], Flow[ClientCredentials] | None] | None
     flow, now = getattr(context.provider, what, None), (yield Now())
     begun = None if flow is None else flow(client.credentials, moment_of(context, now))
@@ -146,10 +149,13 @@ def managed(context: RenewalContext, client: StoredCredentials, what: str) -> St
     if now.monotonic < context.memory.manage_from:
         return TOO_EARLY
     yield Check()  # what is answered may be another secret, and has to be stored
+    context.progress.is_untold = False
     key = context.identity.credentials
     outcome, _ = yield from attempted(context, begun, lambda found: storable(key, found))
     if not isinstance(outcome, Problem):
         context.memory.unanswered = None
+        context.progress.is_untold = outcome.client_secret is None
+        outcome = replaced(outcome, client_secret=outcome.client_secret or client.credentials.client_secret)
     elif outcome.status is None:
         context.memory.unanswered = client.data
     elif answers.meaning(outcome) is answers.Meaning.THROTTLED:

@@ -230,6 +230,7 @@ class Progress:
             anything so far, and the monotonic time of the first of them.
         refused: the record of the client that was refused once, and is to be asked for once more.
         suspicion: what it is to look into.
+        is_untold: whether the server has shown the client without its secret.
         is_counted: whether a registration was claimed, and is counted as one that was begun.
         is_registering: whether one was sent.
         lock_tries: how often its lock was not to be had.
@@ -239,6 +240,7 @@ class Progress:
     attempts: dict[bool, tuple[int, float]] = field(default_factory=dict)
     refused: bytes | None = field(default=None, repr=False)
     suspicion: Suspicion | None = None
+    is_untold: bool = False
     is_counted: bool = False
     is_registering: bool = False
     lock_tries: int = 0
