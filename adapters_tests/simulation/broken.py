@@ -300,6 +300,7 @@ _OF_CLIENTS: tuple[tuple[Any, ...], ...] = (
         (Invariant.SIGNING_CLIENT_STAYS,),
         OAuthServer.condemns,
         property(_yes),
+        40,
     ),
     (
         "takes a signing client for gone unless the server answers",
@@ -312,12 +313,14 @@ _OF_CLIENTS: tuple[tuple[Any, ...], ...] = (
         (Invariant.ENDED_SECRET_LOSES_NO_CLIENT,),
         client_refused.examined,
         _told_by_nobody,
+        50,
     ),
     (
         "takes any answer for a refusal of the client",
         (Invariant.ROTATED_SECRET_IS_KEPT, Invariant.ENDED_SECRET_LOSES_NO_CLIENT),
         client_updated.is_settled_by,
         _yes,
+        90,
     ),
     (
         "asks again, and has an answer that is not stored",
@@ -333,8 +336,15 @@ _OF_CLIENTS: tuple[tuple[Any, ...], ...] = (
         (Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE,),
         answers.lost,
         lambda problem: problem,
+        80,
     ),
-    ("renews a secret without the lock", (Invariant.REGISTERED_UNDER_THE_LOCK,), renewal.unlocked, _renewed_unlocked),
+    (
+        "renews a secret without the lock",
+        (Invariant.REGISTERED_UNDER_THE_LOCK,),
+        renewal.unlocked,
+        _renewed_unlocked,
+        260,
+    ),
     ("learns no time", (Invariant.RECOVERY,), endpoint_calls.learn_the_time, lambda *_: None),
 )
 

@@ -1,6 +1,6 @@
 """The simulation: its seeds and their replay, rules that are broken on purpose, and how real its store and server are.
 
-``DCRAUTH_SEEDS`` is how many seeds are run; ten thousand take about two minutes on one core.
+``DCRAUTH_SEEDS`` is how many seeds are run; ten thousand take about three minutes on one core.
 """
 
 from __future__ import annotations
