@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,9 @@ from dcrauth import (
     TokenSources,
     events,
 )
+from dcrauth.engine.endpoint_calls import learn_the_time
+from dcrauth.engine.instant import Instant
+from dcrauth.providers.protocol import Response
 from dcrauth.simulator import Fault, OAuthBehaviour, OAuthSimulator
 from dcrauth.transports.requests import RequestsTransport
 
@@ -249,8 +253,13 @@ def test_a_secret_that_nobody_tells(
     assert oauth.counts.register == 2
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(status=503), Fault(status=403, body="<html>blocked</html>"), Fault(status=200, body="<html>log in</html>")],
+    ids=lambda fault: str(fault.status),
+)
 def test_nothing_is_registered_while_the_server_cannot_say_more(
-    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock, fault: Fault
 ) -> None:
     """A refused client may have another secret by now: without an answer to that question it is kept."""
     source = make_source(provider=served_by(oauth))
@@ -258,10 +267,28 @@ def test_nothing_is_registered_while_the_server_cannot_say_more(
     oauth.rotate_secrets()
     oauth.expire_tokens()
     time.advance(2 * 3600)
-    oauth.inject("manage", Fault(status=503))
+    oauth.inject("manage", fault, times=1 + (fault.status == 403))  # after which the client is read instead
     with pytest.raises(ServerUnavailable, match="may have been renewed") as raised:
         source.token()
-    assert f"({oauth.registration_endpoint}/… answered: HTTP 503" in str(raised.value)
+    assert f"({oauth.registration_endpoint}/… answered: HTTP {fault.status}" in str(raised.value)
+    time.advance(3600)
+    scope_of(source, oauth)
+    assert oauth.counts.register == 1
+
+
+@pytest.mark.parametrize("rotates_token", ["never", "update"])
+def test_a_client_whose_secret_is_told_again_is_kept(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock, rotates_token: Any
+) -> None:
+    """A server whose nodes disagree, one of which knows the client by the very secret that others refuse, has it."""
+    oauth.behaviour = OAuthBehaviour(rotates_secret="never", rotates_token=rotates_token)
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.revoke_tokens()
+    time.advance(2 * 3600)
+    oauth.inject("token", Fault(status=401, body='{"error": "invalid_client"}'), times=2)
+    with pytest.raises(ServerUnavailable, match="may have been renewed"):
+        source.token()
     time.advance(3600)
     scope_of(source, oauth)
     assert oauth.counts.register == 1
@@ -285,7 +312,7 @@ def test_a_client_that_the_server_has_forgotten(oauth: OAuthSimulator, make_sour
         pytest.param(lambda: signing(audience="token_endpoint"), id="endpoint", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("ahead", [pytest.param(1.0, marks=pytest.mark.slow), 9.0, 600.0, -600.0])
+@pytest.mark.parametrize("ahead", [pytest.param(1.0, marks=pytest.mark.slow), 9.0, 20.0, 600.0, -600.0])
 def test_a_clock_that_is_wrong(
     oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock, ahead: float, by: Callable[[], Any]
 ) -> None:
@@ -430,6 +457,109 @@ def test_a_new_secret_that_no_store_has_taken_is_stored_later(
     oauth.expire_tokens()
     assert scope_of(make_source(provider=served_by(oauth), store=store), oauth) is not None
     assert (oauth.counts.manage, oauth.counts.register) == (1, 1)
+
+
+def test_what_a_question_brings_and_no_store_has_taken_is_stored_later(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """The token that the store has is good no longer: the server is not asked with it, and the client is not gone."""
+    oauth.behaviour = OAuthBehaviour(assertion_audience="token endpoint", rotates_token="always")
+    store = _FailingOnce()
+    source = make_source(provider=served_by(oauth, client_authentication=signing()), store=store)
+    store.fails = True
+    for told in (StoreUnavailable, CredentialsRejected, CredentialsRejected):
+        with pytest.raises(told):
+            source.token()
+        time.advance(3600)
+    assert [call.reply.status for call in oauth.calls.only("manage")] == [200, 200]
+    assert oauth.counts.register == 1
+
+
+class _LosingOnce(MemoryStore):
+    """It has lost the client when the next one is to replace it."""
+
+    loses = False
+
+    def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
+        if self.loses and key.endswith(".credentials"):
+            self.loses = False
+            self.delete(key)
+        return super().replace(key, value, expected=expected)
+
+
+def test_a_new_secret_outlives_a_store_that_had_lost_the_client(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """The client is put back, and what was answered is stored next time: nothing is registered in between."""
+    store = _LosingOnce()
+    source = make_source(provider=served_by(oauth), store=store)
+    scope_of(source, oauth)
+    oauth.rotate_secrets()
+    oauth.expire_tokens()
+    time.advance(2 * 3600)
+    store.loses = True
+    with pytest.raises(StoreUnavailable, match="stored next time"):
+        source.token()
+    time.advance(3600)
+    scope_of(source, oauth)
+    assert (oauth.counts.manage, oauth.counts.register) == (1, 1)
+
+
+def test_a_server_that_wants_fewer_calls_is_not_asked_about_a_client(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """For as long as it has told, not even a refusal of the client leads to a question."""
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.rotate_secrets()
+    oauth.expire_tokens()
+    time.advance(2 * 3600)
+    oauth.inject("manage", Fault(status=429, headers={"Retry-After": "1800"}))
+    for _ in range(2):
+        with pytest.raises(ServerUnavailable, match="may have been renewed"):
+            source.token()
+        time.advance(600)
+    assert oauth.counts.manage == 1
+    time.advance(1800)
+    scope_of(source, oauth)
+    assert (oauth.counts.manage, oauth.counts.register) == (2, 1)
+
+
+def test_a_secret_has_ended_by_the_servers_clock(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """A clock that is ahead ends no secret: a client that signs with it is kept, as it would be at any other time."""
+    oauth.behaviour = OAuthBehaviour(secret_life=DAY, management=())
+    store = MemoryStore()
+    by = ClientSecretJWT(audience="https://another.example")
+    with pytest.raises(CredentialsRejected):
+        make_source(provider=served_by(oauth, client_authentication=by), store=store).token()
+    oauth.behaviour = OAuthBehaviour(secret_life=DAY, management=(), clock_skew=-7200)
+    time.advance(DAY + 3600)
+    with pytest.raises(CredentialsRejected, match=r"720[01] s ahead"):
+        make_source(provider=served_by(oauth, client_authentication=by), store=store).token()
+    assert oauth.counts.register == 1
+
+
+def test_an_assertion_is_not_sent_again_by_a_transport(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """Where a kept connection turns out dead, the call may have been answered: the next attempt signs anew."""
+    source = make_source(provider=served_by(oauth, client_authentication=signing()))
+    scope_of(source, oauth)
+    oauth.revoke_tokens()
+    oauth.inject("token", Fault(reset=True, after=True))
+    scope_of(source, oauth)
+    assertions = [call.assertion["jti"] for call in oauth.calls.only("token")]
+    assert len(set(assertions)) == len(assertions) == 3
+
+
+@pytest.mark.parametrize(("date", "skew"), [(-1.0, 6.0), (-8.0, 13.0), (3.0, 0.0), (14.0, 0.0), (40.0, -20.0)])
+def test_the_time_that_an_answer_takes_is_no_skew(date: float, skew: float, oauth: OAuthSimulator) -> None:
+    """The server has written its Date between call and answer: what lies there says nothing of this machine's clock."""
+    begun = 1e9
+    context = TokenSource(served_by(oauth), store=MemoryStore())._context(None)
+    answer = Response(200, {"date": email.utils.formatdate(begun + date)}, b"")
+    learn_the_time(context, answer, Instant(begun + 5.0, 5.0), Instant(begun + 20.0, 20.0))
+    assert context.memory.skew == skew
 
 
 def test_an_update_that_renews_nothing_is_not_repeated_at_each_renewal(

@@ -658,12 +658,12 @@ def test_a_secret_is_renewed_by_an_update() -> None:
     assert result.value.metadata["registration_client_uri"] == "https://issuer.example/register/id"
 
 
-def test_an_answer_without_a_secret_changes_none() -> None:
-    """The secret and its end stay as they were; the token that manages the client may be another one."""
+def test_an_answer_without_a_secret_tells_none() -> None:
+    """Its end stays as it was, and the engine keeps it; the token that manages the client may be another one."""
     result, _ = drive(
         placed().update(MANAGED, moment()), answer(200, {"client_id": "id", "registration_access_token": "n"})
     )
-    assert (result.value.client_secret, result.value.expires_at) == ("secret-of-the-client", 2_000_000.0)
+    assert (result.value.client_secret, result.value.expires_at) == (None, 2_000_000.0)
     assert result.value.metadata["registration_access_token"] == "n"
 
 

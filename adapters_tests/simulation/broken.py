@@ -6,20 +6,23 @@ A replacement takes the place of a function wherever the package has imported it
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
 from adapters_tests.simulation.invariants import Invariant
-from dcrauth import CredentialsRejected, StoreError, StoreUnavailable, TokenSource, events
+from adapters_tests.simulation.run import KINDS
+from dcrauth import CredentialsRejected, OAuthServer, StoreError, StoreUnavailable, TokenSource, events
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import AccessToken
 from dcrauth.engine import (
     answers,
     bars,
     client_refused,
+    client_updated,
+    endpoint_calls,
     registration,
     renewal,
     rules,
@@ -33,6 +36,11 @@ from dcrauth.engine.effects import Add, Emit, Put, Replace, Sleep
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import write_credentials, write_token
 from dcrauth.engine.rules import Course
+from dcrauth.providers.oauth import calls
+from dcrauth.providers.protocol import Problem
+
+ENOUGH = 2_000
+"""Within so many seeds of its kind every broken rule has to be found."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +52,21 @@ class Broken:
         caught_by: the invariants of which one has to find it out.
         original: the function that is replaced.
         replacement: what takes its place.
+        kind: with which of the kinds of servers.
+        first: how many of their seeds are left out, as they have not found it out.
     """
 
     name: str
     caught_by: tuple[Invariant, ...]
-    original: Callable[..., Any]
-    replacement: Callable[..., Any]
+    original: Any
+    replacement: Any
+    kind: int = 0
+    first: int = 0
+
+    @property
+    def seeds(self) -> range:
+        """The seeds within which it has to be found out."""
+        return range(self.kind + self.first * len(KINDS), ENOUGH * len(KINDS), len(KINDS))
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -225,6 +242,112 @@ def _no(*_: Any, **__: Any) -> bool:
     return False
 
 
+def _sent_again_by_a_transport(*given: Any, **_: Any) -> Any:
+    return _form(*given)
+
+
+def _at_a_moment_as_any(context: Any, now: Instant) -> Any:
+    return replaced(_moment_of(context, now), random=b"as any")
+
+
+def _told_by_nobody(context: Any, client: Any, *_: Any) -> Any:
+    return client
+    yield
+
+
+def _gone_unless_it_answers(context: Any, client: Any) -> Any:
+    return isinstance((yield from client_updated.managed(context, client, "confirm")), Problem)
+
+
+def _asked_again(context: Any, client: Any) -> Any:
+    outcome = yield from client_updated.managed(context, client, "update")
+    return outcome if isinstance(outcome, Problem) else (yield from client_updated.in_place(context, client, outcome))
+
+
+def _used_and_not_stored(context: Any, client: Any, answered: Any) -> Any:
+    return write_credentials(context.identity.credentials, answered, client.generation + 1)
+    yield
+
+
+def _dropped(context: Any, client: Any, answered: Any) -> Any:
+    try:
+        return (yield from _in_place(context, client, answered))
+    finally:
+        context.memory.answered = None
+
+
+def _renewed_unlocked(context: Any, error: Any) -> Any:
+    client = yield from store_repair.stored(context)
+    if client is not None and hasattr(client, "credentials"):
+        yield from _kept_alive(context, client)
+    return (yield from _unlocked(context, error))
+
+
+_form, _moment_of = calls.form, endpoint_calls.moment_of
+_in_place, _kept_alive = client_updated.in_place, client_updated.kept_alive
+_unlocked = renewal.unlocked
+
+_OF_CLIENTS: tuple[tuple[Any, ...], ...] = (
+    (
+        "has a transport send an assertion again",
+        (Invariant.NO_ASSERTION_TWICE,),
+        _form,
+        _sent_again_by_a_transport,
+    ),
+    ("signs the same again", (Invariant.NO_ASSERTION_TWICE,), _moment_of, _at_a_moment_as_any),
+    (
+        "believes invalid_client of who signs",
+        (Invariant.SIGNING_CLIENT_STAYS,),
+        OAuthServer.condemns,
+        property(_yes),
+        40,
+    ),
+    (
+        "takes a signing client for gone unless the server answers",
+        (Invariant.SIGNING_CLIENT_STAYS,),
+        client_updated.is_gone,
+        _gone_unless_it_answers,
+    ),
+    (
+        "asks nobody for another secret",
+        (Invariant.ENDED_SECRET_LOSES_NO_CLIENT,),
+        client_refused.examined,
+        _told_by_nobody,
+        50,
+    ),
+    (
+        "takes any answer for a refusal of the client",
+        (Invariant.ROTATED_SECRET_IS_KEPT, Invariant.ENDED_SECRET_LOSES_NO_CLIENT),
+        client_updated.is_settled_by,
+        _yes,
+        90,
+    ),
+    (
+        "asks again, and has an answer that is not stored",
+        (Invariant.ROTATED_SECRET_IS_KEPT,),
+        client_updated.renewed,
+        _asked_again,
+        780,
+    ),
+    ("drops what no store has taken", (Invariant.ROTATED_SECRET_IS_KEPT,), _in_place, _dropped, 780),
+    ("uses another secret before it is stored", (Invariant.USED_AS_STORED,), _in_place, _used_and_not_stored),
+    (
+        "registers again without an answer where that is refused",
+        (Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE,),
+        answers.lost,
+        lambda problem: problem,
+        80,
+    ),
+    (
+        "renews a secret without the lock",
+        (Invariant.REGISTERED_UNDER_THE_LOCK,),
+        renewal.unlocked,
+        _renewed_unlocked,
+        260,
+    ),
+    ("learns no time", (Invariant.RECOVERY,), endpoint_calls.learn_the_time, lambda *_: None),
+)
+
 BROKEN = (
     Broken("registers when the store is unreadable", (Invariant.REASON_TO_REGISTER,), _stored, _unreadable_is_absent),
     Broken(
@@ -288,5 +411,6 @@ BROKEN = (
     Broken("renews twice at once", (Invariant.ONE_RENEWAL_AT_A_TIME,), _join_or_start, _another_flight),
     Broken("is poisoned by a failure", (Invariant.RECOVERY,), _fail, _never_lands),
     Broken("never registers again", (Invariant.RECOVERY,), rules.may_register_again, _no),
+    *(Broken(*each[:4], 1, *each[4:]) for each in _OF_CLIENTS),
 )
-"""Each has to be caught, by one of its invariants, within two thousand seeds."""
+"""Each has to be caught, by one of its invariants, within two thousand seeds of its kind."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from adapters_tests.simulation.process import Process
-from adapters_tests.simulation.server import PROVIDER
 from adapters_tests.simulation.surroundings import World
 from dcrauth import DCRAuthError
 from dcrauth.credentials import AccessToken
 from dcrauth.engine.single_flight import Flight
+from dcrauth.providers.protocol import Response
 
 _LATENCY = 0.2
 
@@ -83,15 +83,15 @@ class Caller:
             self.world.note(self.name, "passes the refusal on", token)
             self.world.request_over(self)
             return
-        body = self.world.refusal(token)
-        self.world.note(self.name, "is refused" if body else "is served", token)
-        if body is not None and self._asks_for_another(token, body) and self.refused is None:
+        refusal = self.world.refusal(token)
+        self.world.note(self.name, "is refused" if refusal else "is served", token)
+        if refusal is not None and self._asks_for_another(token, refusal) and self.refused is None:
             self.refused = token
             self.ready = self.world.now + _LATENCY
             return
-        self.world.request_over(self, served=None if body else token)
+        self.world.request_over(self, served=None if refusal else token)
 
-    def _asks_for_another(self, token: AccessToken, body: bytes) -> bool:
-        verdict = PROVIDER.verdict(401, {}, body)
+    def _asks_for_another(self, token: AccessToken, refusal: Response) -> bool:
+        verdict = self.world.server.provider.verdict(refusal.status, refusal.headers, refusal.body)
         self.world.watch.refused(self.process, token, verdict)
         return self.process.source.refused(token, verdict)

@@ -44,6 +44,10 @@ EVENTS = (
 )
 """Faults that come between two steps, and may last for a while."""
 
+OAUTH_CALLS = ("kept connection ends",)
+OAUTH_EVENTS = ("secrets changed there", "endpoints moved", "metadata broken")
+"""Those of OAuth servers only."""
+
 _RATES = (0.02, 0.08, 0.25)
 _PACES = (0.005, 0.02, 0.06)
 
@@ -63,11 +67,16 @@ class Faults:
     pace: float = 0.0
 
     @classmethod
-    def drawn(cls, rng: random.Random) -> Faults:
-        """Draw a part of all faults, from none at all to every one: few together find more than all at once."""
+    def drawn(cls, rng: random.Random, calls: tuple[str, ...] = (), events: tuple[str, ...] = ()) -> Faults:
+        """Draw a part of all faults, from none at all to every one: few together find more than all at once.
+
+        Parameters:
+            calls, events: further faults that there are.
+        """
         part = rng.choice((0.0, 0.15, 0.3, 0.3, 0.5, 1.0))
-        rates = {name: rng.choice(_RATES) for name in (*CALLS, *OPERATIONS, *STEPS) if rng.random() < part}
-        events = tuple(name for name in EVENTS if rng.random() < part)
+        known = (*CALLS, *OPERATIONS, *STEPS, *calls)
+        rates = {name: rng.choice(_RATES) for name in known if rng.random() < part}
+        events = tuple(name for name in (*EVENTS, *events) if rng.random() < part)
         return cls(rates, events, rng.choice(_PACES) if events else 0.0)
 
     @property

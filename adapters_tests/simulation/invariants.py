@@ -38,11 +38,29 @@ class Invariant(Enum):
         "failure of store or network is such a reason."
     )
     NO_REGISTRATION_AFTER_A_VAIN_ONE = (
-        "A process whose registration was answered with a success and nothing to use makes no other one for a day, nor "
+        "A process whose registration was answered with a success and nothing to use, or not at all where a second one "
+        "is refused, makes no other one for a day, nor "
         "does one that has just read the note of it. (Unless the note was deleted on purpose, or lost by the store.)"
     )
-    REGISTERED_UNDER_THE_LOCK = "Nobody registers without having had the lock, though it may have ended meanwhile."
+    REGISTERED_UNDER_THE_LOCK = (
+        "Nobody registers, or manages a client, without having had the lock, though it may have ended meanwhile."
+    )
     SELDOM_REPLACED = "A pair that replaced a refused one is not replaced itself within the time that the policy sets."
+    ENDED_SECRET_LOSES_NO_CLIENT = (
+        "A client whose secret has ended is never replaced, unless the server, asked for another secret in this "
+        "renewal, has answered that it does not know the client. (Unless there is nobody to ask.)"
+    )
+    ROTATED_SECRET_IS_KEPT = (
+        "What a server has answered of a client that it manages, be it a secret or the token to manage it with, is "
+        "stored, or else kept by the process that has read it until it is: nothing is asked again, and nothing "
+        "registered, before. A managed client is never replaced, unless its server has answered invalid_client to its "
+        "secret, and 401 to the token that manages it, in this renewal; or cannot tell the secret."
+    )
+    SIGNING_CLIENT_STAYS = (
+        "A client that signs, or shows a certificate, is never replaced because of invalid_client: only where the "
+        "server, asked for it, has answered 401, or its secret has ended and there is nobody to ask."
+    )
+    NO_ASSERTION_TWICE = "No assertion is sent twice, neither by a renewal nor by a transport."
     ORPHANS_HAVE_A_CAUSE = (
         "A registration whose pair was not stored has a cause outside: its answer was lost, the process died, the "
         "store failed, or another pair was there first. In a world without faults there is exactly one registration."
@@ -67,8 +85,8 @@ class Invariant(Enum):
         "in no process that has it."
     )
     PAUSE_AFTER_THROTTLE = (
-        "After an answer that there were too many calls, the process makes none for a second, or for as long as it was "
-        "told. (One that has died meanwhile knows nothing of it.)"
+        "After an answer that there were too many calls, the process makes none of those that are counted together for "
+        "a second, or for as long as it was told. (One that has died meanwhile knows nothing of it.)"
     )
     PAUSE_AFTER_FAILURE = "After a renewal that has failed there is a pause before the next one."
     RECOVERY = (

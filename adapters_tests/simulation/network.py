@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from adapters_tests.simulation.calls import Purpose
 from adapters_tests.simulation.process import Process
-from adapters_tests.simulation.server import PROVIDER
 from adapters_tests.simulation.surroundings import World
 from dcrauth import ServerUnavailable
 from dcrauth.providers.protocol import Request, Response
@@ -18,7 +18,6 @@ _PAGES = (
     Response(400, {}, b'{"status": 400, "code": "invalid_client", "message": "not an OAuth answer"}'),
     Response(200, {}, b"[]"),
 )
-_NO_SECRET = Response(201, {}, b'{"client_id": "nobody-s"}')
 _BUSY = Response(503, {}, b"<html>busy</html>")
 _LOST = Response(0, {}, b"")
 """Stands for no answer at all."""
@@ -37,6 +36,9 @@ class Network:
     def call(self, process: Process, request: Request) -> None:
         """Carry a *request* of *process*, which is told of the outcome later."""
         device = "all" if self._world.shares_address else process.name
+        if self._world.strikes("kept connection ends") and not self._goes_over_another(process, request, device):
+            process.receives(None, ServerUnavailable("the connection has ended"), 0.0)
+            return
         if self._world.strikes("request delayed"):
             self._delayed(process, request, device)
             return
@@ -52,6 +54,14 @@ class Network:
             process.receives(None, ServerUnavailable("no answer"), self._world.rng.random() * PATIENCE)
         else:
             process.receives(answer, None, self._world.rng.choice((0.01, 0.2, 1.0)) * self._world.rng.random())
+
+    def _goes_over_another(self, process: Process, request: Request, device: str) -> bool:
+        """Lose a kept connection before a byte of the answer, with or without the deed; what may be repeated is."""
+        if self._world.rng.random() < 0.5:
+            self._again(request, device)
+        if request.repeatable:
+            self._world.watch.repeats(process, request)
+        return request.repeatable
 
     def _before_the_deed(self) -> Response | None:
         """Return the answer where a call comes to nothing; None where it goes through."""
@@ -69,8 +79,9 @@ class Network:
         """Return what becomes of an answer on its way."""
         if self._world.strikes("answer lost"):
             return _LOST
-        if request.endpoint == PROVIDER.register_url and self._world.strikes("unusable registration"):
-            return _NO_SECRET
+        server = self._world.server
+        if server.purpose(request) is Purpose.REGISTRATION and self._world.strikes("unusable registration"):
+            return server.unusable
         return _BUSY if self._world.strikes("error page after the deed") else answer
 
     def _delayed(self, process: Process, request: Request, device: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextvars import Context
 from typing import Any, NoReturn
 
-from adapters_tests.simulation.server import PROVIDER
+from adapters_tests.simulation.calls import EPOCH
 from adapters_tests.simulation.surroundings import Caller, World
 from adapters_tests.simulation.tasks import NEVER, Evidence, Task, TokenInUse, Vain
 from dcrauth import Clock, DCRAuthError, MemoryStore, Policy, StoreUnavailable, TokenSource
 from dcrauth.credentials import AccessToken
 from dcrauth.engine import renewal, rules, store_repair
+from dcrauth.engine.client_updated import unregistered
 from dcrauth.engine.effects import Claim, Effect, Emit, LockTry, Release, ReportOutcome
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import StoredCredentials
@@ -33,7 +34,9 @@ class SimulatedSource(TokenSource):
 
     def __init__(self, process: Process, policy: Policy) -> None:
         clock = Clock(wall=process.wall, monotonic=process.monotonic)
-        super().__init__(PROVIDER, store=MemoryStore(), transport=UnusedTransport(), policy=policy, clock=clock)
+        super().__init__(
+            process.world.server.provider, store=MemoryStore(), transport=UnusedTransport(), policy=policy, clock=clock
+        )
         self.process = process
 
     def _start(self, flight: Flight, held: Any, after_refusal: bool, is_urgent: bool, caller: Context) -> bool:
@@ -54,7 +57,7 @@ class Process:
 
     def __init__(self, world: World, number: int) -> None:
         self.world, self.name = world, f"p{number}"
-        self.clock_error = world.rng.choice((0.0, 0.0, -3.0, 40.0))
+        self.clock_error = world.rng.choice(world.server.clock_errors)
         self._boot = world.rng.random() * 1e5
         self.frozen_until = 0.0
         self.callers: list[Caller] = []
@@ -70,7 +73,7 @@ class Process:
         self.held: TokenInUse | None = None
         self.readings: list[StoredCredentials] = []
         self.failed_at: float | None = None
-        self.throttled_until: float | None = None
+        self.throttled_until: dict[Any, float] = {}
         self.vain: Vain | None = None
         self.suspected: dict[str, float] = {}
         self.refusals = Refusals()
@@ -83,7 +86,7 @@ class Process:
         self.source = SimulatedSource(self, self.world.policy)
 
     def wall(self) -> float:
-        return self.world.now + 1.7e9 + self.clock_error
+        return self.world.now + EPOCH + self.clock_error
 
     def monotonic(self) -> float:
         return self.world.now + self._boot
@@ -105,7 +108,8 @@ class Process:
     def set_clock(self, error: float) -> None:
         """Set the wall clock so that it differs by so many seconds from the truth."""
         self.clock_error = error
-        self.failed_at = self.throttled_until = self.vain = None
+        self.failed_at = self.vain = None
+        self.throttled_until = {}
         self.disturb()
 
     def registered_in_vain(self, seconds: float) -> None:
@@ -123,6 +127,7 @@ class Process:
         """Die, and start anew after a while with nothing in memory."""
         if self.task is not None:
             self.world.watch.cut_short(self.task.evidence)
+        self.world.watch.clients.drops(self)
         self.world.abandoned(self)
         self._start()
         for caller in self.callers:
@@ -196,7 +201,7 @@ class Process:
         if task.flight is not None:
             task.steps = renewal.renewal(task.context) if error is None else renewal.without_lock(task.context, error)
         elif error is None:
-            task.steps = store_repair.forgotten(task.context)
+            task.steps = (unregistered if task.unregisters else store_repair.forgotten)(task.context)
         else:
             self._end(task, error=error)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from adapters_tests.simulation.callers import Caller
 from adapters_tests.simulation.invariants import Invariant, require
 from adapters_tests.simulation.surroundings import World
-from dcrauth import DCRAuthError
+from adapters_tests.simulation.tasks import Task
+from dcrauth import CredentialsRejected, DCRAuthError, RegistrationRejected
 from dcrauth.credentials import AccessToken
 from dcrauth.engine.records import StoredCredentials
 
@@ -41,9 +42,31 @@ class Recovery:
             if self._agreed is None and all(self._served.values()):
                 self._agreed = self.world.now
             return 0.6 * self.world.server.life
+        self._sees_to_it(caller, error)
         count = self._failures[caller.name] = self._failures.get(caller.name, 0) + 1
         told = (error.retry_at or 0.0) - caller.process.wall() if error is not None else 0.0
         return max(min(_LONGEST_GAP, 2.0**count), min(told, LIMIT) + 0.1)
+
+    def _sees_to_it(self, caller: Caller, error: DCRAuthError | None) -> None:
+        """Do what an error asks whoever runs the program for, where no program can mend it."""
+        server, process = self.world.server, caller.process
+        if isinstance(error, RegistrationRejected) and getattr(server.provider, "repeats", "new") == "refused":
+            server.forget_clients(but=self._known())
+        client = process.source._memory.client
+        is_kept = isinstance(error, CredentialsRejected) and not server.condemns and client is not None
+        if is_kept and process.task is None and not server.can_be_used(client.credentials, self.world.now):
+            process.asked(Task(process.source._context(None), None))
+
+    def _known(self) -> set[str]:
+        """Return the ids of the clients that somebody here knows of and can use."""
+        server, now = self.world.server, self.world.now
+        found = [self.world.watch.parsed(self.world.store.records.get(self.world.watch.identity.credentials))]
+        memories = [process.source._memory for process in self.world.processes]
+        found += [memory.client for memory in memories]
+        known = [each.credentials for each in found if isinstance(each, StoredCredentials)]
+        for memory in memories:
+            known += [each.credentials for each in (memory.unsaved, memory.answered) if each is not None]
+        return {each.client_id for each in known if server.can_be_used(each, now)}
 
     def changed(self) -> None:
         """The stored pair has changed: somebody knew a later one, and all have to hear of it."""
@@ -69,7 +92,8 @@ class Recovery:
         watch, server = self.world.watch, self.world.server
         found = watch.parsed(self.world.store.records.get(watch.identity.credentials))
         client_id = found.credentials.client_id if isinstance(found, StoredCredentials) else None
-        if self.world.policy.reregister == "never" and client_id is not None and client_id not in server.clients:
+        never = self.world.policy.reregister == "never"
+        if never and isinstance(found, StoredCredentials) and not server.can_be_used(found.credentials, self.world.now):
             return
         unserved = [name for name, served in self._served.items() if not served]
         require(self.complete, Invariant.RECOVERY, f"{unserved or 'some'} got no token that was served")
@@ -81,6 +105,7 @@ class Recovery:
                 f"{process.name} has a token of {used}; {client_id} is stored",
             )
         self._every_registration_accounted_for()
+        watch.clients.judge()
 
     def _every_registration_accounted_for(self) -> None:
         watch = self.world.watch

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from unittest import mock
 
-from adapters_tests.simulation.faults import Faults
+from adapters_tests.simulation.calls import Server
+from adapters_tests.simulation.faults import OAUTH_CALLS, OAUTH_EVENTS, Faults
 from adapters_tests.simulation.invariants import Invariant, Violation, require
+from adapters_tests.simulation.oauth_server import oauth_server
 from adapters_tests.simulation.recovery import Recovery
+from adapters_tests.simulation.server import adobe_pass
 from adapters_tests.simulation.trace import words
 from adapters_tests.simulation.world import World
-from dcrauth.engine import options, source
+from dcrauth.engine import endpoint_calls, options, source
 from dcrauth.engine.known import KnownIdentities
 
 _STEPS = (100, 200, 400)
@@ -27,43 +31,71 @@ class Report:
     Parameters:
         seed: the seed.
         world: everything, as it was at the end.
+        drawn: the faults that were on.
         violation: what did not hold, if anything.
     """
 
     seed: int
     world: World
+    drawn: list[str]
     violation: Violation | None
 
     def __str__(self) -> str:
         outcome = "every invariant held" if self.violation is None else f"VIOLATION {self.violation}"
         faults = ", ".join(self.drawn) or "none"
         lines = (words(line) for line in self.world.trace)
-        return "\n".join([f"seed {self.seed}", f"faults: {faults}", *lines, f"seed {self.seed}: {outcome}"])
+        return "\n".join(
+            [
+                f"seed {self.seed}, {self.world.server.provider!r}",
+                f"faults: {faults}",
+                *lines,
+                f"seed {self.seed}: {outcome}",
+            ]
+        )
 
-    @property
-    def drawn(self) -> list[str]:
-        """The faults that were on."""
-        return Faults.drawn(random.Random(self.seed)).names
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of server.
+
+    Parameters:
+        draw: draws one.
+        calls, events: further faults that there are.
+    """
+
+    draw: Callable[[random.Random], Server]
+    calls: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+
+
+KINDS = (Kind(adobe_pass), Kind(oauth_server, OAUTH_CALLS, OAUTH_EVENTS))
+"""The first is that of the seeds 0, 2, 4, …, the second one of the others."""
 
 
 def simulate(seed: int) -> Report:
     """Run the simulation of *seed* to its end, or to the first violation."""
-    rng = random.Random(seed)
-    faults = Faults.drawn(rng)
-    with seeded(rng):
-        world = World(rng, faults)
+    number, which = divmod(seed, len(KINDS))
+    kind, rng = KINDS[which], random.Random(number)
+    faults = Faults.drawn(rng, kind.calls, kind.events)
+    with seeded(rng, number):
+        world = World(rng, faults, kind.draw)
         try:
             _faulty(world, rng.choice(_STEPS))
             _quiet(world, untroubled=faults.none)
         except Violation as violation:
-            return Report(seed, world, violation)
-    return Report(seed, world, None)
+            return Report(seed, world, faults.names, violation)
+    return Report(seed, world, faults.names, None)
 
 
 @contextmanager
-def seeded(rng: random.Random) -> Iterator[None]:
-    """Let token sources draw their random numbers from *rng*, and know nothing of other histories."""
-    with mock.patch.object(source, "random", rng), mock.patch.object(options, "KNOWN", KnownIdentities()):
+def seeded(rng: random.Random, number: int) -> Iterator[None]:
+    """Let token sources draw their numbers from *rng*, flows from one of their own; nobody knows of other histories."""
+    of_flows = SimpleNamespace(token_bytes=random.Random(number).randbytes)
+    with (
+        mock.patch.object(source, "random", rng),
+        mock.patch.object(endpoint_calls, "secrets", of_flows),
+        mock.patch.object(options, "KNOWN", KnownIdentities()),
+    ):
         yield
 
 
@@ -81,7 +113,7 @@ def _quiet(world: World, *, untroubled: bool) -> None:
             break
         step(world)
     recovery.judge()
-    if untroubled:
+    if untroubled and world.server.lasts:
         made = len(world.server.registered)
         require(made == 1, Invariant.ORPHANS_HAVE_A_CAUSE, f"{made} registrations in a world without faults")
 

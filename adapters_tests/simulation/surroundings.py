@@ -6,12 +6,13 @@ import random
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from adapters_tests.simulation.server import SimulatedServer
+from adapters_tests.simulation.calls import Server
 from adapters_tests.simulation.store import SimulatedStore
 from adapters_tests.simulation.tasks import Task
 from dcrauth import DCRAuthError, Policy
 from dcrauth.credentials import AccessToken
 from dcrauth.engine.effects import Effect
+from dcrauth.providers.protocol import Response
 
 
 class Caller(Protocol):
@@ -33,7 +34,7 @@ class World(Protocol):
     now: float
     policy: Policy
     store: SimulatedStore
-    server: SimulatedServer
+    server: Server
     watch: Any
     processes: list[Any]
     recovery: Any
@@ -62,7 +63,7 @@ class World(Protocol):
     def abandoned(self, process: Any) -> None:
         """A process has died."""
 
-    def refusal(self, token: AccessToken) -> bytes | None:
+    def refusal(self, token: AccessToken) -> Response | None:
         """Call a protected API; return how it refuses *token*, or None if it does not."""
 
     def request_over(

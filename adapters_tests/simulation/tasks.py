@@ -27,9 +27,11 @@ class Evidence:
         looked_up: the credentials record as it was read along with others, or why that failed; None once that counts.
         read: the latest reading of the credentials record, as a tuple of one; None if it failed.
         note: the latest reading of the note on an unusable registration, in the same way.
-        refusals: when each client was refused, in simulated seconds.
-        reread: clients whose record was read again after they were refused.
+        refusals: when each pair was refused, in simulated seconds.
+        reread: pairs whose record was read again after they were refused.
         calls: how many calls it has made.
+        looked_around: how many of them have asked the server where its endpoints are.
+        managed: the status of the last answer about each client that was managed; None if there was none.
         unsaved: a client that was registered and not stored yet.
     """
 
@@ -43,6 +45,8 @@ class Evidence:
     refusals: dict[str, list[float]] = field(default_factory=dict)
     reread: list[str] = field(default_factory=list)
     calls: int = 0
+    looked_around: int = 0
+    managed: dict[str, int | None] = field(default_factory=dict)
     unsaved: str | None = None
 
 
@@ -52,6 +56,7 @@ class Task:
 
     Parameters:
         early: whether it looks for a token without the lock, which it has not asked for yet.
+        unregisters: whether the server is to delete the client before its credentials are deleted.
     """
 
     context: RenewalContext
@@ -59,6 +64,7 @@ class Task:
     lock_until: float = NEVER
     locked: bool = False
     early: bool = False
+    unregisters: bool = False
     steps: Steps[Any] | None = None
     evidence: Evidence = field(default_factory=Evidence)
 

@@ -1,6 +1,6 @@
 """The simulation: its seeds and their replay, rules that are broken on purpose, and how real its store and server are.
 
-``DCRAUTH_SEEDS`` is how many seeds are run; ten thousand take about two minutes on one core.
+``DCRAUTH_SEEDS`` is how many seeds are run; ten thousand take about three minutes on one core.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import requests
 
 from adapters_tests.common.clock import ManualClock
 from adapters_tests.simulation.broken import BROKEN, Broken
-from adapters_tests.simulation.faults import CALLS, EVENTS, OPERATIONS, STEPS
+from adapters_tests.simulation.faults import CALLS, EVENTS, OAUTH_CALLS, OAUTH_EVENTS, OPERATIONS, STEPS
 from adapters_tests.simulation.invariants import Invariant, Violation, require
 from adapters_tests.simulation.run import simulate
 from adapters_tests.simulation.server import PROVIDER, SimulatedServer
@@ -34,8 +34,6 @@ from dcrauth.transports.requests import RequestsTransport
 
 SEEDS = int(os.environ.get("DCRAUTH_SEEDS", "300"))
 CHUNK = 100
-ENOUGH = 2_000
-"""Within so many seeds every broken rule has to be found."""
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
@@ -47,7 +45,7 @@ def test_every_invariant_holds(first: int) -> None:
             pytest.fail(f"{report}\nreplay with: python -m adapters_tests.simulation {seed}", pytrace=False)
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(each, marks=pytest.mark.slow) for each in (8, 16, 50))])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(each, marks=pytest.mark.slow) for each in (8, 17, 50))])
 def test_a_seed_is_replayed_exactly(seed: int) -> None:
     """The same seed gives the same trace again, in this process and in others, however those hash strings."""
     folder = Path(__file__).parents[2]
@@ -71,17 +69,17 @@ def test_a_seed_is_replayed_exactly(seed: int) -> None:
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
 def test_a_broken_rule_is_found(broken: Broken) -> None:
     """Each rule that is broken on purpose is found within two thousand seeds, by an invariant that is about it."""
-    assert any(_is_caught(broken, seed) for seed in range(ENOUGH))
+    assert any(_is_caught(broken, seed) for seed in broken.seeds)
 
 
 def test_a_failing_seed_says_all_there_is_to_say() -> None:
     """The report of a failing seed names the seed, the faults that were on, every effect, and what was violated."""
     broken = next(each for each in BROKEN if each.name == "counts a life from its arrival")
     with broken.applied():
-        report = next(report for report in map(simulate, range(ENOUGH)) if report.violation is not None)
+        report = next(report for report in map(simulate, broken.seeds) if report.violation is not None)
     assert report.violation is not None
     text = str(report)
-    assert text.startswith(f"seed {report.seed}\nfaults: ")
+    assert text.startswith(f"seed {report.seed}, <AdobePass at https://sp.auth.adobe.com>\nfaults: ")
     assert all(name in text.splitlines()[1] for name in report.drawn)
     assert "Add credentials client-" in text
     assert "Send token client-" in text
@@ -97,10 +95,16 @@ def test_every_fault_strikes_and_every_turn_is_taken() -> None:
         world = simulate(seed).world
         struck += world.struck
         told.update(type(what) for _, _, _, what in world.trace if isinstance(what, events.Event))
-    assert set(struck) == {*CALLS, *OPERATIONS, *STEPS, *EVENTS}
+    assert set(struck) == {*CALLS, *OPERATIONS, *STEPS, *EVENTS, *OAUTH_CALLS, *OAUTH_EVENTS}
     turns = {
         *(events.Registered, events.RegistrationUnused, events.TokenRenewed, events.TokenAdopted),
-        *(events.CredentialsReplaced, events.CredentialsForgotten, events.StoreRepaired, events.StoreProblem),
+        *(
+            events.CredentialsUpdated,
+            events.CredentialsReplaced,
+            events.CredentialsForgotten,
+            events.StoreRepaired,
+            events.StoreProblem,
+        ),
     }
     assert turns <= set(told)
 
@@ -156,7 +160,8 @@ class Simulated:
         return self._server.answer(request, self.now)
 
     def refusal(self, token: str) -> bytes | None:
-        return self._server.refusal(token, self.now)
+        found = self._server.refusal(token, self.now)
+        return None if found is None else found.body
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds

@@ -26,7 +26,9 @@ def _effect(what: Any) -> str:
         return what
     match what:
         case Send():
-            return f"Send {what.request.endpoint.rpartition('/')[2]} {_client(what.request.body)}".rstrip()
+            method = "" if what.request.method == "POST" else f"{what.request.method} "
+            place = what.request.endpoint.rpartition("/")[2]
+            return f"Send {method}{place} {_client(what.request.body)}".rstrip()
         case Sleep():
             return f"Sleep {what.seconds:.3f}"
         case Now():

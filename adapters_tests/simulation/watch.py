@@ -6,18 +6,19 @@ import json
 from typing import Any
 
 from adapters_tests.simulation.callers import Caller
+from adapters_tests.simulation.calls import CANARY, Purpose
+from adapters_tests.simulation.client_watch import ClientWatch
 from adapters_tests.simulation.invariants import Invariant, require
 from adapters_tests.simulation.process import Process
-from adapters_tests.simulation.server import CANARY, PROVIDER
 from adapters_tests.simulation.surroundings import World
 from adapters_tests.simulation.tasks import Evidence, Task, TokenInUse
 from dcrauth import ConfigurationError, DCRAuthError, StoreCorrupt, StoreError, StoreLost
-from dcrauth.credentials import AccessToken, ClientCredentials
+from dcrauth.credentials import AccessToken
 from dcrauth.engine.effects import Add, Delete, Effect, Get, GetMany, Now, Put, Replace, Send, Sleep
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.records import Forgotten, StoredCredentials, read_credentials, read_unusable
 from dcrauth.events import Event
-from dcrauth.providers.protocol import Request, Response, TokenGrant, Verdict
+from dcrauth.providers.protocol import Request, Response, Verdict
 
 _SLACK = 1e-3
 _MOST_CALLS = 6
@@ -30,9 +31,8 @@ class Watch:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.identity: Identity = Identity.of(
-            PROVIDER.register_url, PROVIDER.token_url, PROVIDER.application, "default"
-        )
+        self.identity: Identity = Identity.of(*world.server.provider.anchor, "default")
+        self.clients = ClientWatch(world)
         self.stored: dict[str, int] = {}
         self.read_answers: list[str] = []
         self.excused: dict[str, str] = {}
@@ -69,9 +69,8 @@ class Watch:
                 bounded = task.evidence.disturbed or late <= self.world.policy.timeout
                 require(bounded, Invariant.BOUNDED_RENEWAL, f"a renewal sleeps {late:g} s beyond its deadline")
             case Put() | Delete():
-                disposable = {self.identity.token} | (
-                    {self.identity.registration} if isinstance(effect, Put) else set()
-                )
+                notes = {self.identity.registration, self.identity.kept}
+                disposable = {self.identity.token} | (notes if isinstance(effect, Put) else set())
                 allowed = effect.key in disposable or (
                     isinstance(effect, Delete) and task.flight is None and effect.key != self.identity.credentials
                 )
@@ -80,20 +79,38 @@ class Watch:
                 """Nothing to say against it."""
 
     def _calls(self, process: Process, task: Task, request: Request) -> None:
-        evidence = task.evidence
-        evidence.calls += 1
+        evidence, purpose = task.evidence, self.world.server.purpose(request)
+        self._within_bounds(process, evidence, purpose)
+        at_home = self.world.server.is_at_home(request)
+        require(at_home, Invariant.SECRETS_STAY_HOME, f"a secret is in a call that {purpose.value}, or goes elsewhere")
+        match purpose:
+            case Purpose.REGISTRATION:
+                self._registers(process, task)
+            case Purpose.TOKEN:
+                self._uses(process, evidence, request)
+                self.clients.sends(process, request)
+            case Purpose.MANAGEMENT:
+                self.clients.manages(process, task, request)
+
+    def _within_bounds(self, process: Process, evidence: Evidence, purpose: Purpose) -> None:
+        is_discovery = purpose is Purpose.DISCOVERY
+        evidence.calls += not is_discovery
+        evidence.looked_around += is_discovery
         most = _MOST_CALLS * self.world.policy.attempts
-        require(evidence.calls <= most, Invariant.BOUNDED_RENEWAL, f"more than {most} calls in one renewal")
-        until = process.throttled_until
-        patient = until is None or self.world.now >= until - _SLACK
+        few = evidence.calls <= most and evidence.looked_around <= 2 * most
+        require(few, Invariant.BOUNDED_RENEWAL, f"more than {most} calls in one renewal")
+        counted = self.world.server.throttles(purpose)
+        until = 0.0 if counted is None else process.throttled_until.get(counted, 0.0)
+        patient = self.world.now >= until - _SLACK
         require(patient, Invariant.PAUSE_AFTER_THROTTLE, f"{process.name} calls too early after a 429")
-        if request.endpoint == PROVIDER.register_url:
-            require(CANARY.encode() not in request.body, Invariant.SECRETS_STAY_HOME, "a registration holds a secret")
-            self._registers(process, task)
-        else:
-            at_home = request.url == PROVIDER.token_url
-            require(at_home, Invariant.SECRETS_STAY_HOME, "a secret goes elsewhere than to the token endpoint")
-            self._uses(process, evidence, request)
+
+    def repeats(self, process: Process, request: Request) -> None:
+        """Judge that a transport sends a call once more, whose connection has turned out dead."""
+        repeatable = {Purpose.DISCOVERY, Purpose.TOKEN}
+        if self.world.server.purpose(request) is Purpose.TOKEN:
+            self.clients.sends(process, request)
+        allowed = self.world.server.purpose(request) in repeatable
+        require(allowed, Invariant.ORPHANS_HAVE_A_CAUSE, "a call that must be made once is made twice")
 
     def _registers(self, process: Process, task: Task) -> None:
         evidence, who = task.evidence, process.name
@@ -122,11 +139,12 @@ class Watch:
 
     def _replaces(self, process: Process, task: Task, found: StoredCredentials) -> None:
         who, client, policy, evidence = process.name, found.credentials, self.world.policy, task.evidence
-        times = evidence.refusals.get(client.client_id, [])
+        pair = self.world.server.pair(client)
+        times = evidence.refusals.get(pair, [])
         paused = len(times) > 1 and times[-1] - times[0] >= policy.least_pause - _SLACK
         looked = evidence.began if evidence.disturbed else self.world.now  # held up, it may register much later
         suspect = task.context.after_refusal and looked < process.suspected.get(client.client_id, 0.0)
-        believed = (paused and client.client_id in evidence.reread) or suspect
+        believed = (paused and pair in evidence.reread) or suspect
         require(believed, Invariant.REASON_TO_REGISTER, f"{who} registers though it has read {client.client_id}")
         never = policy.reregister == "never"
         require(not never, Invariant.SELDOM_REPLACED, f"{who} registers again, against the policy")
@@ -134,10 +152,12 @@ class Watch:
         early = age is not None and 0.0 <= age < float(policy.reregister)
         allowed = evidence.disturbed or not early
         require(allowed, Invariant.SELDOM_REPLACED, f"{who} registers again too soon after the last time")
+        self.clients.replaces(process, evidence, found)
 
     def _uses(self, process: Process, evidence: Evidence, request: Request) -> None:
-        client_id = request.body.partition(b"client_id=")[2].partition(b"&")[0].decode()
-        known = next((each for each in process.readings if each.credentials.client_id == client_id), None)
+        server, shown = self.world.server, self.world.server.shown(request)
+        client_id = shown.client_id
+        known = next((each for each in process.readings if server.pair(each.credentials) == shown.pair), None)
         require(known, Invariant.USED_AS_STORED, f"{process.name} uses {client_id}, which is not what it has read")
         if known is not None and self.intact:
             first = self._used.setdefault(known.generation, client_id)
@@ -154,9 +174,10 @@ class Watch:
         after = self.world.store.records.get(effect.key)
         if after == before:
             return
-        if self.world.recovery is not None:
-            self.world.recovery.changed()
+        self.clients.wrote()
         old, new = self.parsed(before), self.parsed(after)
+        if self.world.recovery is not None and _client_in(old) != _client_in(new):
+            self.world.recovery.changed()
         if new is not None and old is not None:
             rising = new.generation > old.generation
             require(rising, Invariant.NOTHING_OVERWRITTEN, f"{process.name} takes the record back a generation")
@@ -183,14 +204,15 @@ class Watch:
         if isinstance(new, Forgotten):
             self._deleted.append(client_id)
             return
-        safe = self._aside(old) or task.evidence.losses != self.world.store.losses
+        same = isinstance(new, StoredCredentials) and _pair(new) == _pair(old)
+        safe = same or self._aside(old) or task.evidence.losses != self.world.store.losses
         require(safe, Invariant.NOTHING_OVERWRITTEN, f"{client_id} is replaced and not kept aside")
 
     def _aside(self, pair: StoredCredentials) -> bool:
         """Whether a copy of *pair* is in the store under a key other than its own."""
-        secret = pair.credentials.client_secret.encode()
+        text = json.dumps(pair.credentials.client_secret or pair.credentials.client_id).encode()
         held = (data for key, data in self.world.store.records.items() if ".replaced-" in key)
-        return any(b'"' + secret + b'"' in data for data in held)
+        return any(text in data for data in held)
 
     def performed(self, process: Process, task: Task, effect: Effect, result: Any, error: Exception | None) -> None:
         """Note what a renewal learns from an effect."""
@@ -202,10 +224,12 @@ class Watch:
             self._learns(process, task.evidence, result, error)
         elif isinstance(effect, Get) and effect.key == self.identity.registration:
             task.evidence.note = self._note_in(effect.key, result, error)
-        elif isinstance(effect, Send) and isinstance(result, Response):
-            self._hears(process, task, effect.request, result)
+        elif isinstance(effect, Send):
+            self._answered(process, task, effect.request, result if isinstance(result, Response) else None)
         elif isinstance(effect, Add | Replace) and effect.key == self.identity.credentials:
             self._saved(task.evidence, result, error)
+            if result is False:
+                self.clients.drops(process)
 
     def _learns(self, process: Process, evidence: Evidence, result: Any, error: Exception | None) -> None:
         evidence.looked_up = None
@@ -224,23 +248,37 @@ class Watch:
             return (None if result is None else read_unusable(key, result),)
         return (None,) if isinstance(error, StoreCorrupt | StoreLost) else None
 
-    def _hears(self, process: Process, task: Task, request: Request, answer: Response) -> None:
-        evidence = task.evidence
-        if answer.status == 429:
+    def _answered(self, process: Process, task: Task, request: Request, answer: Response | None) -> None:
+        purpose = self.world.server.purpose(request)
+        if answer is not None and answer.status == 429:
             told = answer.headers.get("retry-after")
-            process.throttled_until = self.world.now + max(1.0, float(told or 0.0))
-        if request.endpoint == PROVIDER.register_url:
-            made = PROVIDER.read_registration(answer)
-            if isinstance(made, ClientCredentials):
-                evidence.unsaved = made.client_id
-                self.read_answers.append(made.client_id)
-            elif 200 <= answer.status < 300:
-                process.registered_in_vain(_DAY - _SLACK)
-        elif isinstance(grant := PROVIDER.read_token(answer), TokenGrant):
-            self._brought_by_a_refusal |= {grant.value} if task.context.after_refusal else set()
+            counted = self.world.server.throttles(purpose)
+            process.throttled_until[counted] = self.world.now + max(1.0, float(told or 0.0))
+        match purpose:
+            case Purpose.REGISTRATION:
+                self._hears_of_a_registration(process, task.evidence, answer)
+            case Purpose.TOKEN if answer is not None:
+                self._hears_of_a_token(task, request, answer)
+            case Purpose.MANAGEMENT:
+                self.clients.hears(process, task.evidence, request, answer)
+
+    def _hears_of_a_registration(self, process: Process, evidence: Evidence, answer: Response | None) -> None:
+        made = None if answer is None else self.world.server.made(answer)
+        lost = answer is None and getattr(self.world.server.provider, "repeats", "new") == "refused"
+        if made is not None:
+            evidence.unsaved = made
+            self.read_answers.append(made)
+            self._deleted = [client_id for client_id in self._deleted if client_id != made]
+        elif lost or (answer is not None and 200 <= answer.status < 300):
+            process.registered_in_vain(_DAY - _SLACK)
+
+    def _hears_of_a_token(self, task: Task, request: Request, answer: Response) -> None:
+        granted = self.world.server.granted(answer)
+        if granted is not None:
+            self._brought_by_a_refusal |= {granted} if task.context.after_refusal else set()
         elif answer.status in {400, 401} and _is_invalid_client(answer.body):
-            client_id = request.body.partition(b"client_id=")[2].partition(b"&")[0].decode()
-            evidence.refusals.setdefault(client_id, []).append(self.world.now)
+            pair = self.world.server.shown(request).pair
+            task.evidence.refusals.setdefault(pair, []).append(self.world.now)
 
     def _saved(self, evidence: Evidence, result: Any, error: Exception | None) -> None:
         if error is not None:
@@ -347,6 +385,14 @@ class Watch:
         took = self.world.now - caller.asked_at
         within = caller.disturbed or took <= self.world.policy.timeout + _SLACK
         require(within, Invariant.BOUNDED_WAIT, f"{caller.name} has waited for {took:g} s")
+
+
+def _client_in(found: StoredCredentials | Forgotten | None) -> str | None:
+    return found.credentials.client_id if isinstance(found, StoredCredentials) else None
+
+
+def _pair(client: StoredCredentials) -> tuple[str, str | None]:
+    return client.credentials.client_id, client.credentials.client_secret
 
 
 def _parted(key: str, result: Any, error: Exception | None) -> tuple[Any, Exception | None]:

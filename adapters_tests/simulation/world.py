@@ -9,17 +9,18 @@ from collections.abc import Callable
 from typing import Any
 
 from adapters_tests.simulation.callers import Caller
+from adapters_tests.simulation.calls import Server
 from adapters_tests.simulation.faults import Faults
 from adapters_tests.simulation.network import Network
 from adapters_tests.simulation.process import Process
 from adapters_tests.simulation.recovery import Recovery
-from adapters_tests.simulation.server import SimulatedServer
 from adapters_tests.simulation.store import TROUBLES, SimulatedStore
 from adapters_tests.simulation.tasks import Task
 from adapters_tests.simulation.watch import Watch
 from dcrauth import DCRAuthError, Policy, StoreUnavailable
 from dcrauth.credentials import AccessToken
 from dcrauth.engine.effects import Add, Check, Delete, Effect, Get, GetMany, Now, Put, Replace, Send, Sleep
+from dcrauth.providers.protocol import Response
 from dcrauth.stores import Reading
 
 _DURATIONS = (2.0, 20.0, 90.0, 700.0, 5000.0)
@@ -31,20 +32,16 @@ class World:
     Parameters:
         rng: decides everything.
         faults: what may go wrong.
+        draw_server: draws the server.
     """
 
-    def __init__(self, rng: random.Random, faults: Faults) -> None:
+    def __init__(self, rng: random.Random, faults: Faults, draw_server: Callable[[random.Random], Server]) -> None:
         self.rng, self.faults = rng, faults
         self.now = 0.0
         self.trace: list[tuple[float, str, Any, Any]] = []
         self.policy = Policy(reregister="never") if rng.random() < 0.1 else Policy()
         self.store = SimulatedStore()
-        self.server = SimulatedServer(
-            life=rng.choice((40, 300, 3600, 21_600)),
-            throttled=rng.random() < 0.4,
-            retry_after=rng.choice((None, None, "7", "600")),
-            chance=rng.random,
-        )
+        self.server = draw_server(rng)
         self.shares_address = rng.random() < 0.3
         self.lease = rng.choice((8.0, 60.0, None))
         self.lease_until = 0.0
@@ -203,10 +200,10 @@ class World:
         self.struck[name] += 1
         return True
 
-    def refusal(self, token: AccessToken) -> bytes | None:
+    def refusal(self, token: AccessToken) -> Response | None:
         """Call a protected API; return how it refuses *token*, or None if it does not."""
         if self.strikes("token refused without reason"):
-            return self.rng.choice((b"", b'{"code": "invalid_access_token_client_application"}'))
+            return self.rng.choice(self.server.stray_refusals)
         return self.server.refusal(token.value, self.now)
 
     def request_over(
@@ -255,7 +252,7 @@ class World:
                 server.revoked = True
                 self.at(later, lambda: setattr(server, "revoked", False))
             case "clients forgotten":
-                server.clients.clear()
+                server.forget_clients()
             case "tokens revoked":
                 server.grants.clear()
             case "store down":
@@ -265,12 +262,17 @@ class World:
                 store.fail_over(self.rng)
             case "store emptied" | "store lost":
                 store.empty(loudly=name == "store lost")
+            case "metadata broken":
+                server.happens(name, self.now, self.rng)
+                self.at(later, lambda: server.happens("metadata mended", later, self.rng))
             case _:
-                raise NotImplementedError(f"no such event: {name}")
+                server.happens(name, self.now, self.rng)
 
     def _forget(self, process: Process) -> None:
         if self.rng.random() < 0.3 and process.task is None:
-            process.asked(Task(process.source._context(None), None))
+            # What is answered decides nothing here: the server may delete the client, and does not say so.
+            unregisters = hasattr(self.server.provider, "unregister") and self.rng.random() < 0.3
+            process.asked(Task(process.source._context(None), None, unregisters=unregisters))
 
     def _damage_the_token(self) -> None:
         key = self.watch.identity.token
@@ -283,3 +285,4 @@ class World:
         self.faults = Faults()
         self.down_until = 0.0
         self.server.doubt, self.server.revoked, self.store.trouble = 0.0, False, None
+        self.server.calms_down()

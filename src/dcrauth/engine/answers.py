@@ -301,15 +301,16 @@ def is_no_answer(problem: Problem) -> bool:
     return problem.status is None or problem.status >= 500 or problem.status == 429
 
 
-def unexamined(refusal: CredentialsRejected, problem: Problem) -> ServerUnavailable:
+def unexamined(refusal: CredentialsRejected, problem: Problem | None) -> ServerUnavailable:
     """Return the error that says that a refused client may only have another secret by now.
 
     Parameters:
-        problem: what became of the question for that, with the endpoint in its words.
+        problem: what became of the question for that, with the endpoint in its words; None where the same was told.
     """
+    doubt = "" if problem is None else f" ({problem.reason})"
     return ServerUnavailable(
-        f"{refusal.message}. They may have been renewed, and where the client is managed there is no answer now "
-        f"({problem.reason}): nothing is registered, and it is asked again",
+        f"{refusal.message}. They may have been renewed, and where the client is managed there is no answer now that "
+        f"tells more{doubt}: nothing is registered, and it is asked again",
         **refusal.evidence,
     )
 

@@ -7,7 +7,7 @@ from dcrauth import events
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.engine import answers, rules
-from dcrauth.engine.client_updated import is_gone, renewed
+from dcrauth.engine.client_updated import is_gone, is_settled_by, renewed
 from dcrauth.engine.effects import (
     Emit,
     Now,
@@ -69,17 +69,26 @@ def examined(
         CredentialsRejected: the client lives, or nothing proves that it does not.
         ServerUnavailable: the server was to say more, and could not.
     """
-    end = client.credentials.expires_at
-    if getattr(context.provider, "condemns", True) or (end is not None and (yield Now()).wall >= end):
+    end, servers_now = client.credentials.expires_at, (yield Now()).wall - context.memory.skew
+    if getattr(context.provider, "condemns", True) or (end is not None and servers_now >= end):
         outcome = yield from renewed(context, client)
-        if isinstance(outcome, Problem) and outcome is not UNMANAGED and answers.is_no_answer(outcome):
-            raise answers.unexamined(refusal, outcome)
+        if not settles(context, client, outcome):
+            raise answers.unexamined(refusal, outcome if isinstance(outcome, Problem) else None)
         return outcome if isinstance(outcome, StoredCredentials) else client
     answer = yield from is_gone(context, client)
     if answer is True:
         return client
     doubt = answer if isinstance(answer, Problem) and answer is not UNMANAGED else None
     raise answers.not_condemned(refusal, context.memory.skew, doubt)
+
+
+def settles(context: RenewalContext, client: StoredCredentials, outcome: StoredCredentials | Problem | None) -> bool:
+    """Return whether the *outcome* of asking for another secret leaves nothing open: the same one, told again, does."""
+    if outcome is None or context.progress.is_untold:
+        return True
+    if isinstance(outcome, Problem):
+        return is_settled_by(outcome)
+    return outcome.credentials.client_secret != client.credentials.client_secret
 
 
 def fetched_by_another(context: RenewalContext, credentials: ClientCredentials) -> Steps[AccessToken]:

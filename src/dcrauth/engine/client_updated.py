@@ -9,13 +9,14 @@ from collections.abc import Callable
 from dcrauth import events
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import ClientCredentials
+from dcrauth.engine import answers, rules
 from dcrauth.engine.effects import Check, Emit, Now, RenewalContext, Replace, Steps, Unsaved
 from dcrauth.engine.endpoint_calls import attempted, moment_of
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.management_problems import UNMANAGED, named, not_deleted
 from dcrauth.engine.records import StoredCredentials, storable, write_credentials
 from dcrauth.engine.store_repair import forgotten, kept_aside, stored
-from dcrauth.errors import DCRAuthError, StoreError
+from dcrauth.errors import DCRAuthError, StoreError, StoreUnavailable
 from dcrauth.providers.protocol import Flow, Moment, Problem
 
 EARLY, SHARE = 7 * 86_400.0, 0.2
@@ -26,6 +27,10 @@ LEAST_PAUSE, PAUSE = 300.0, 0.1
 
 GONE = 401
 """What is answered where the client, or the token that manages it, is not known any more (RFC 7592 §2)."""
+
+
+TOO_EARLY = Problem("the server has asked for fewer calls that manage this client, and none was made", status=429)
+"""What is wrong with a call before the moment that a server has told."""
 
 
 def is_due(credentials: ClientCredentials, now: Instant) -> bool:
@@ -73,10 +78,24 @@ def renewed(context: RenewalContext, client: StoredCredentials) -> Steps[StoredC
     return outcome if isinstance(outcome, Problem) else (yield from in_place(context, client, outcome))
 
 
+def is_settled_by(problem: Problem) -> bool:
+    """Return whether nothing more is to be learnt of a refused client than this *problem* with its management.
+
+    It is gone, nobody manages it, or the server has shown all of it but the secret. Whatever else was answered, such as
+    the page of a firewall, or the secret that is refused, says nothing of it.
+    """
+    is_shown = problem.final and answers.is_success(problem.status)
+    return problem is UNMANAGED or problem.status == GONE or problem.status in answers.NO_ENDPOINT or is_shown
+
+
 def in_place(
     context: RenewalContext, client: StoredCredentials, answered: ClientCredentials
 ) -> Steps[StoredCredentials | None]:
-    """Put what the server has answered in the place of *client*, which is kept aside, before anything of it is used."""
+    """Put what the server has answered in the place of *client*, which is kept aside, before anything of it is used.
+
+    Raises:
+        StoreError: the store has not taken it; it is kept in memory for the next time.
+    """
     context.memory.answered = Unsaved(answered, client.data)
     former = client.credentials
     is_new = (answered.client_secret, answered.expires_at) != (former.client_secret, former.expires_at)
@@ -86,8 +105,10 @@ def in_place(
     if is_new:
         yield from kept_aside(context, client)
     won = yield Replace(context.identity.credentials, fresh.data, client.data)
-    context.memory.answered = None
     found = yield from stored(context)
+    if not won and isinstance(found, StoredCredentials) and found.data == client.data:
+        raise StoreUnavailable("The store had lost the client, and has it again: what was answered is stored next time")
+    context.memory.answered = None
     if won and is_new:
         yield Emit(events.CredentialsUpdated(context.name, successor.expires_at))
     return found if isinstance(found, StoredCredentials) else None
@@ -96,8 +117,13 @@ def in_place(
 def is_gone(context: RenewalContext, client: StoredCredentials) -> Steps[bool | Problem]:
     """Ask the server whether it knows the client; return what is wrong where that cannot be asked, or is not answered.
 
-    Servers may answer even that with another secret, and another token to manage the client with (RFC 7592 §2.1).
+    Servers may answer even that with another secret, and another token to manage the client with (RFC 7592 §2.1). As
+    long as the store has not taken those, nothing is asked: the token that it has may not be the present one.
     """
+    unsaved = context.memory.answered
+    if unsaved is not None and unsaved.over == client.data:
+        yield from in_place(context, client, unsaved.credentials)
+        return False
     outcome = yield from managed(context, client, "confirm")
     if isinstance(outcome, Problem):
         # After a call without an answer the token may be another one by now, and a refusal of the old one says nothing.
@@ -111,22 +137,31 @@ def is_gone(context: RenewalContext, client: StoredCredentials) -> Steps[bool | 
 def managed(context: RenewalContext, client: StoredCredentials, what: str) -> Steps[ClientCredentials | Problem]:
     """Make one call that manages a client, by the flow of the provider that is called *what*.
 
-    A problem has the endpoint in its words.
+    A problem has the endpoint in its words; a secret that was not told is as it was.
     """
     flow: Callable[[ClientCredentials, Moment], Flow[ClientCredentials] | None] | None
-    flow = getattr(context.provider, what, None)
-    begun = None if flow is None else flow(client.credentials, moment_of(context, (yield Now())))
+    flow, now = getattr(context.provider, what, None), (yield Now())
+    begun = None if flow is None else flow(client.credentials, moment_of(context, now))
     if begun is None:
         return UNMANAGED
+    if now.monotonic < context.memory.manage_from:
+        return TOO_EARLY
     yield Check()  # what is answered may be another secret, and has to be stored
+    context.progress.is_untold = False
     key = context.identity.credentials
-    found, call = yield from attempted(context, begun, lambda found: storable(key, found))
-    outcome: ClientCredentials | Problem = found
+    outcome, call = yield from attempted(context, begun, lambda found: storable(key, found))
     if not isinstance(outcome, Problem):
         context.memory.unanswered = None
-        return outcome
+        context.progress.is_untold = outcome.client_secret is None
+        told: ClientCredentials = replaced(
+            outcome, client_secret=outcome.client_secret or client.credentials.client_secret
+        )
+        return told
     if outcome.status is None:
         context.memory.unanswered = client.data
+    elif answers.meaning(outcome) is answers.Meaning.THROTTLED:
+        now = yield Now()
+        context.memory.manage_from = now.monotonic + rules.pause(outcome, 1, now, context.chance(), context.policy)
     return named(outcome, call, client.credentials)
 
 

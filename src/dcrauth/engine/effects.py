@@ -205,6 +205,7 @@ class Memory:
         answered: what the management of the client has answered, until the store has taken it.
         unanswered: the record of the client whose management has not answered a call.
         next_update: the monotonic time, in seconds, before which no update is asked for again.
+        manage_from: the monotonic time, in seconds, before which the server wants no call that manages the client.
     """
 
     client: StoredCredentials | None = None
@@ -217,6 +218,7 @@ class Memory:
     answered: Unsaved | None = None
     unanswered: bytes | None = field(default=None, repr=False)
     next_update: float = 0.0
+    manage_from: float = 0.0
 
 
 @dataclass
@@ -228,6 +230,7 @@ class Progress:
             anything so far, and the monotonic time of the first of them.
         refused: the record of the client that was refused once, and is to be asked for once more.
         suspicion: what it is to look into.
+        is_untold: whether the server has shown the client without its secret.
         is_counted: whether a registration was claimed, and is counted as one that was begun.
         is_registering: whether one was sent.
         lock_tries: how often its lock was not to be had.
@@ -237,6 +240,7 @@ class Progress:
     attempts: dict[bool, tuple[int, float]] = field(default_factory=dict)
     refused: bytes | None = field(default=None, repr=False)
     suspicion: Suspicion | None = None
+    is_untold: bool = False
     is_counted: bool = False
     is_registering: bool = False
     lock_tries: int = 0

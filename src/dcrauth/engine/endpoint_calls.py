@@ -27,8 +27,8 @@ from dcrauth.providers.protocol import Flow, FlowResult, Moment, Problem, Reques
 
 T = TypeVar("T")
 
-_UNNOTICED_SKEW = 30.0
-"""Less than that is what an answer may take, in seconds."""
+_UNNOTICED_SKEW = 5.0
+"""Less than that, in seconds, does no harm: a ``Date`` has no parts of a second, and assertions are dated back."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,7 @@ def run(context: RenewalContext, flow: Flow[T]) -> Steps[tuple[FlowResult[T], Re
             if reason is not fault:
                 raise
             return FlowResult(Problem(reason=reason.message, status=reason.status)), call, None
+        sent = yield Now()
         try:
             answer: Response | Withheld = yield Send(call)
         except Unavailable as reason:
@@ -149,14 +150,20 @@ def run(context: RenewalContext, flow: Flow[T]) -> Steps[tuple[FlowResult[T], Re
             flow.close()
             raise answer.error
         response, step = answer, partial(flow.send, answer)
-        learn_the_time(context, answer, (yield Now()))
+        learn_the_time(context, answer, sent, (yield Now()))
 
 
-def learn_the_time(context: RenewalContext, response: Response, now: Instant) -> None:
-    """Note by how much this machine's clock is ahead of the server's, if that is more than an answer takes."""
+def learn_the_time(context: RenewalContext, response: Response, sent: Instant, now: Instant) -> None:
+    """Note by how much this machine's clock is ahead of the server's.
+
+    The server has written its ``Date`` (RFC 9110 §6.6.1) after the call was *sent* and before *now*, however long that
+    took: only what lies before or after both is the clocks' own.
+    """
     date = answers.moment_in(response.headers.get("date"))
     if date is not None:
-        context.memory.skew = now.wall - date if abs(now.wall - date) > _UNNOTICED_SKEW else 0.0
+        ahead, behind = sent.wall - date, date - now.wall
+        skew = ahead if ahead > 0.0 else -max(0.0, behind)
+        context.memory.skew = skew if abs(skew) > _UNNOTICED_SKEW else 0.0
 
 
 def _usual_endpoint(context: RenewalContext, registering: bool) -> str:

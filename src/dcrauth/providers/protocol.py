@@ -187,6 +187,9 @@ class Provider(Protocol):
     - ``repeats``, "refused" or "updates" where a second registration of the same is refused, or changes the first one;
       else it makes another client. Where it is refused, one whose answer was lost is not sent again.
     - ``keeps``, True where flows keep something that is worth a place in the store.
+    - ``update``, ``confirm`` and ``unregister``, functions of credentials and a moment like `fetch_token`, which return
+      flows that renew, read and delete the client (RFC 7592), or None for one that nobody manages. What they end in is
+      the client as it is from then on, with None for a secret that the answer has not told.
     """
 
     @property

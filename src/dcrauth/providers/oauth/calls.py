@@ -32,10 +32,12 @@ def call(url: str, method: str, headers: Mapping[str, str] | None = None) -> Req
     )
 
 
-def form(url: str, fields: Iterable[tuple[str, str]], headers: Mapping[str, str]) -> Request:
+def form(
+    url: str, fields: Iterable[tuple[str, str]], headers: Mapping[str, str], *, repeatable: bool = True
+) -> Request:
     """Return a call with a form."""
     sent = {**_ALWAYS, "Content-Type": "application/x-www-form-urlencoded", **headers}
-    return Request(url, sent, urlencode(list(fields)).encode(), url.partition("?")[0], repeatable=True)
+    return Request(url, sent, urlencode(list(fields)).encode(), url.partition("?")[0], repeatable=repeatable)
 
 
 def in_json(url: str, method: str, fields: Mapping[str, Any], headers: Mapping[str, str]) -> Request:

@@ -42,10 +42,12 @@ def _renewed(client: ClientCredentials) -> Flow[ClientCredentials]:
     if response.status in _NO_PUT:
         response = yield call(uri, "GET", bearer(token))
     found = read_managed(response, client)
-    if isinstance(found, Problem) or _differ(found, client):
+    if isinstance(found, Problem) or _differs(found, client):
         return FlowResult(found)
-    return FlowResult(Problem("the server has renewed nothing", status=response.status))
+    untold = found.client_secret is None
+    return FlowResult(Problem("the server has renewed nothing", status=response.status, final=untold))
 
 
-def _differ(one: ClientCredentials, other: ClientCredentials) -> bool:
-    return (one.client_secret, dict(one.metadata)) != (other.client_secret, dict(other.metadata))
+def _differs(found: ClientCredentials, client: ClientCredentials) -> bool:
+    secret = found.client_secret or client.client_secret
+    return (secret, dict(found.metadata)) != (client.client_secret, dict(client.metadata))

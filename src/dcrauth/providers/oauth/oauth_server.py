@@ -245,7 +245,10 @@ class OAuthServer(Confidential):
             client = self._as_it_proves_itself(credentials, endpoints)
             occasion = Occasion(endpoints.issuer, endpoints.token, moment.servers, moment.random.hex())
             proof = self._by.proof(client, occasion)
-            return form(endpoints.token, [*self._wanted.fields(), *proof.form.items()], proof.headers)
+            # An assertion is good once (RFC 7523 §3): sent again it may be an ``invalid_client``.
+            repeatable = "client_assertion" not in proof.form
+            fields = [*self._wanted.fields(), *proof.form.items()]
+            return form(endpoints.token, fields, proof.headers, repeatable=repeatable)
 
         return called(self._search, moment, asking, lambda response, _: read_token(response))
 

@@ -64,7 +64,8 @@ def update_fields(credentials: ClientCredentials) -> dict[str, Any]:
 def read_managed(response: Response, client: ClientCredentials) -> ClientCredentials | Problem:
     """Return *client* as an answer of its management has it; what that does not say stays as it was.
 
-    Servers leave out the secret, or the token (RFC 7592 §3 asks for both): that changes neither.
+    Servers leave out the secret, or the token (RFC 7592 §3 asks for both): that changes neither. The secret is None
+    then, so that one that was told again can be told from one that was not told.
     """
     uri = str(client.metadata.get("registration_client_uri"))
     fields = _told(response, uri)
@@ -76,7 +77,6 @@ def read_managed(response: Response, client: ClientCredentials) -> ClientCredent
     stays = {*_TO_MANAGE, "token_endpoint_auth_method"}
     if secret is None:
         stays.add("client_secret_expires_at")
-        secret = client.client_secret
     elif not is_client_text(secret):
         return problem_in(response, "no usable client_secret")
     former = {name: value for name, value in client.metadata.items() if name in stays}
