@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 CLIENT, SECRET = "me", "the-secret-of-the-client"
-TIMEOUT = 60
+SETTINGS: dict[str, Any] = {"timeout": 60, "follow_redirects": True}
+"""Of the clients of httpx's kind: what requests does by itself, and time for those who wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,6 @@ class Place:
             short benchmark live; None for theirs.
         shares: whether other processes are given the same folder.
         has_client: whether there is a client; else it has to be registered.
-        transport: what takes the place of the network for requests to the API; None for that.
     """
 
     issuer: str
@@ -40,7 +40,6 @@ class Place:
     early: int | None = None
     shares: bool = False
     has_client: bool = True
-    transport: Any = None
 
     @property
     def margin(self) -> dict[str, int]:
@@ -76,15 +75,11 @@ def _server(place: Place) -> Any:
     return OAuthServer(place.issuer, protects=[place.api_url], client=client)
 
 
-def _session(session: Any, place: Place) -> Any:
+def _session(session: Any) -> Any:
     from requests.adapters import HTTPAdapter
 
-    session.mount("http://", place.transport or HTTPAdapter(pool_maxsize=64))
+    session.mount("http://", HTTPAdapter(pool_maxsize=64))
     return session
-
-
-def _settings(place: Place) -> dict[str, Any]:
-    return {"timeout": TIMEOUT, "follow_redirects": True} | ({"transport": place.transport} if place.transport else {})
 
 
 @contextmanager
@@ -94,7 +89,7 @@ def requests_dcrauth(place: Place) -> Iterator[Any]:
     import dcrauth.requests
     from dcrauth import FileStore
 
-    with _session(requests.Session(), place) as session:
+    with _session(requests.Session()) as session:
         session.auth = dcrauth.requests.DCRAuth(_server(place), store=FileStore(place.folder))
         yield session
 
@@ -107,7 +102,7 @@ def httpx_dcrauth(place: Place) -> Iterator[Any]:
     from dcrauth import FileStore
 
     auth = dcrauth.httpx.DCRAuth(_server(place), store=FileStore(place.folder))
-    with httpx.Client(auth=auth, **_settings(place)) as client:
+    with httpx.Client(auth=auth, **SETTINGS) as client:
         yield client
 
 
@@ -119,7 +114,7 @@ def httpx2_dcrauth(place: Place) -> Iterator[Any]:
     from dcrauth import FileStore
 
     auth = dcrauth.httpx2.DCRAuth(_server(place), store=FileStore(place.folder))
-    with httpx2.Client(auth=auth, **_settings(place)) as client:
+    with httpx2.Client(auth=auth, **SETTINGS) as client:
         yield client
 
 
@@ -134,7 +129,7 @@ def httpx_auth_peer(place: Place) -> Iterator[Any]:
         httpx_auth.OAuth2.token_cache.clear()
     given = {} if place.early is None else {"early_expiry": place.early}
     auth = httpx_auth.OAuth2ClientCredentials(place.token_url, client_id=CLIENT, client_secret=SECRET, **given)
-    with httpx.Client(auth=auth, **_settings(place)) as client:
+    with httpx.Client(auth=auth, **SETTINGS) as client:
         yield client
 
 
@@ -145,7 +140,7 @@ def requests_oauth2client_peer(place: Place) -> Iterator[Any]:
 
     # It takes a token endpoint without TLS only if it is told that this is a test.
     client = OAuth2Client(place.token_url, client_id=CLIENT, client_secret=SECRET, testing=True)
-    with _session(requests.Session(), place) as session:
+    with _session(requests.Session()) as session:
         session.auth = OAuth2ClientCredentialsAuth(client, **place.margin)
         yield session
 
@@ -156,7 +151,7 @@ def authlib_peer(place: Place) -> Iterator[Any]:
 
     # It renews only if it was told the grant type here as well.
     given = {"token_endpoint": place.token_url, "grant_type": "client_credentials", **place.margin}
-    with OAuth2Client(CLIENT, SECRET, **given, **_settings(place)) as client:
+    with OAuth2Client(CLIENT, SECRET, **given, **SETTINGS) as client:
         client.fetch_token()
         yield client
 
@@ -171,7 +166,7 @@ def _with_static_header(request: Any) -> Any:
 def requests_static(place: Place) -> Iterator[Any]:
     import requests
 
-    with _session(requests.Session(), place) as session:
+    with _session(requests.Session()) as session:
         session.auth = _with_static_header
         yield session
 
@@ -180,7 +175,7 @@ def _static(module: str) -> Callable[[Place], AbstractContextManager[Any]]:
     @contextmanager
     def opened(place: Place) -> Iterator[Any]:
         client = importlib.import_module(module).Client
-        with client(auth=_with_static_header, **_settings(place)) as found:
+        with client(auth=_with_static_header, **SETTINGS) as found:
             yield found
 
     return opened

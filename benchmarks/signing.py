@@ -1,4 +1,4 @@
-"""What a request costs beside the same one with a static header, with a token in hand and no network for the API."""
+"""What it costs to sign a request with a token in hand, beside setting a header that is always the same."""
 
 from __future__ import annotations
 
@@ -6,86 +6,62 @@ import dataclasses
 import gc
 import importlib
 import os
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any
 
 from peer_clients import Contestant, Place
+from turns import sync_flow, time_sync
 
-URL = "/films"
+Sign = Callable[[Any], Any]
 
 
-def stub(library: str, token_url: str) -> Any:
-    """Return a transport of *library* that answers at once, but for calls of the token endpoint, which it lets go."""
+def unsigned(library: str, url: str) -> Callable[[], Any]:
+    """Return what makes a request of *library* as its client makes it before it is signed."""
     if library == "requests":
-        return _requests_stub(token_url)
-    module = importlib.import_module(library)
+        import requests
 
-    class Stub(module.BaseTransport):  # type: ignore[misc,name-defined]
-        def __init__(self) -> None:
-            self._network = module.HTTPTransport()
-
-        def handle_request(self, request: Any) -> Any:
-            if str(request.url) == token_url:
-                return self._network.handle_request(request)
-            return module.Response(200)
-
-        def close(self) -> None:
-            self._network.close()
-
-    return Stub()
+        return requests.Request("GET", url, headers=requests.utils.default_headers()).prepare
+    client = importlib.import_module(library).Client()
+    return lambda: client.build_request("GET", url)
 
 
-def _requests_stub(token_url: str) -> Any:
-    import requests
+def signer(library: str, client: Any) -> Sign:
+    """Return what *client* does with a request to sign it."""
+    if library == "requests":
+        return client.auth  # type: ignore[no-any-return]
+    response = importlib.import_module(library).Response(200)
+    if not hasattr(client, "token_auth"):
+        return sync_flow(client.auth, response)
+    flow = sync_flow(client.token_auth, response)
 
-    class Stub(requests.adapters.HTTPAdapter):
-        def send(self, request: Any, *given: Any, **named: Any) -> Any:
-            if request.url == token_url:
-                return super().send(request, *given, **named)
-            response = requests.Response()
-            response.status_code, response.request, response.url = 200, request, request.url
-            response._content = b""
-            return response
+    def sign(request: Any) -> None:  # what Authlib does in the client itself
+        client.ensure_active_token(client.token)
+        flow(request)
 
-    return Stub()
+    return sign
 
 
 def costs(
-    where: Place, contestants: Iterable[Contestant], static: Iterable[Contestant], rounds: int, calls: int
+    where: Place, contestants: Iterable[Contestant], static: Iterable[Contestant], rounds: int
 ) -> dict[str, float]:
-    """Return the microseconds by which a request of each is above one with a static header on the same HTTP client.
+    """Return the microseconds by which signing with each is above a static header on the same HTTP client.
 
-    All take turns in one process, and the best round of each counts.
+    Those of one HTTP client take turns in one process, and the best round of each counts.
     """
-    contestants, static = list(contestants), list(static)
-    with ExitStack() as stack:
-        clients = {}
-        for each in [*static, *contestants]:
-            folder = os.path.join(where.folder, each.name.replace("*", ""))
-            os.mkdir(folder)
-            place = dataclasses.replace(where, folder=folder, transport=stub(each.http, where.token_url))
-            clients[each.name] = stack.enter_context(each.opened(place))
-        best = best_of(clients, where.api_url + URL, rounds, calls)
-    base = {each.http: best[each.name] for each in static}
-    return {each.name: best[each.name] - base[each.http] for each in contestants}
-
-
-def best_of(clients: dict[str, Any], url: str, rounds: int, calls: int) -> dict[str, float]:
-    """Return the microseconds of a request of each of *clients*, in its best round."""
-    best = dict.fromkeys(clients, float("inf"))
-    for client in clients.values():
-        client.get(url)
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(rounds):
-            for name, client in clients.items():
-                start = time.perf_counter()
-                for _ in range(calls):
-                    client.get(url)
-                best[name] = min(best[name], (time.perf_counter() - start) / calls * 1e6)
-    finally:
-        gc.enable()
-    return best
+    found: dict[str, float] = {}
+    for base in static:
+        beside = [each for each in contestants if each.http == base.http]
+        with ExitStack() as stack:
+            signers = {}
+            for each in [base, *beside]:
+                folder = os.path.join(where.folder, each.name.replace("*", ""))
+                os.mkdir(folder)
+                client = stack.enter_context(each.opened(dataclasses.replace(where, folder=folder)))
+                client.get(f"{where.api_url}/films")  # fetches the token
+                signers[each.name] = signer(base.http, client)
+            gc.disable()
+            times = time_sync(signers, unsigned(base.http, f"{where.api_url}/films"), rounds)
+            gc.enable()
+        found |= {each.name: times[each.name] - times[base.name] for each in beside}
+    return found
