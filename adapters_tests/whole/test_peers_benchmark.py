@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-MODULES = ("machine", "pages", "peer_clients", "peers", "signing")
+MODULES = ("machine", "pages", "peer_clients", "peers", "signing", "turns")
 
 pytestmark = pytest.mark.skipif(
     not BENCHMARKS.exists(), reason="the benchmarks are not part of the source distribution"

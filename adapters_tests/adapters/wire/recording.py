@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socketserver
 import sys
 import threading
@@ -46,12 +47,18 @@ class Recorder:
 
         class Connection(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                while head := b"".join(iter(self.rfile.readline, b"\r\n")):
+                while head := self.head():
                     lower = head.lower()
                     _, found, rest = lower.partition(b"content-length: ")
                     body = self.rfile.read(int(rest.partition(b"\r\n")[0])) if found else b""
                     recorder.requests.append(head + b"\r\n" + body)
                     self.wfile.write(recorder.answer(head.split(b" ")[1].decode(), lower, body))
+
+            def head(self) -> bytes:
+                lines = []
+                while (line := self.rfile.readline()) not in {b"\r\n", b""}:
+                    lines.append(line)
+                return b"".join(lines)
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
@@ -226,6 +233,7 @@ def _use(server: Recorder, send: Send, ahead: Ahead) -> None:
 
 def main() -> None:
     """Print what each client sends, as JSON."""
+    logging.disable()  # of clients that are replaced, as they are meant to be
     json.dump({library: [each.decode() for each in recorded(library)] for library in CLIENTS}, sys.stdout)
 
 
