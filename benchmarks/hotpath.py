@@ -13,15 +13,12 @@ import asyncio
 import gc
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
-import aiohttp
 import httpx
 import httpx2
 import requests
-from multidict import CIMultiDict
 
 import dcrauth.aiohttp
 import dcrauth.httpx
@@ -30,11 +27,11 @@ import dcrauth.requests
 from dcrauth import AdobePass, MemoryStore, TokenSource, TokenSources
 from dcrauth.providers.protocol import Request, Response
 from machine import described
+from turns import Contestants, sync_flow, time_middlewares, time_sync
 
 URL = "https://sp.auth.adobe.com/api/v2/REF30/configuration"
 STATEMENT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpYXQiOjF9.c2ln"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJleHAiOjQwMDAwMDAwMDB9.c2ln"
-ROUNDS, CALLS = 60, 500
 DEVICE = {"AP-Device-Identifier": "fingerprint ZGV2aWNlLTQy"}
 """What each request has, so that the sources of many devices know whose it is."""
 
@@ -61,10 +58,6 @@ def sources() -> TokenSources:
     for device in ("device-41", "device-42", "device-43"):
         made.get(device).token()
     return made
-
-
-# Each contestant is a pair: make a request that has not been signed yet, and sign it.
-Contestants = dict[str, Callable[[Any], Any]]
 
 
 def requests_contestants() -> Contestants:
@@ -101,24 +94,7 @@ def httpx_contestants(module: Any, ours: Any, peers: Contestants) -> Contestants
             yield request
 
     auths = {"static header": Static(), "dcrauth": ours(source()), "dcrauth, of many": ours(sources())} | peers
-    return {name: _sync_flow(auth, module.Response(200)) for name, auth in auths.items()}
-
-
-def _sync_flow(auth: Any, response: Any) -> Callable[[Any], Any]:
-    def drive(request: Any) -> None:
-        """Do with the flow what a client does with it, when nothing is refused."""
-        response.request = request
-        flow = auth.sync_auth_flow(request)
-        try:
-            next(flow)
-            try:
-                flow.send(response)
-            except StopIteration:
-                pass
-        finally:
-            flow.close()
-
-    return drive
+    return {name: sync_flow(auth, module.Response(200)) for name, auth in auths.items()}
 
 
 def httpx_peers() -> Contestants:
@@ -129,25 +105,8 @@ def httpx_peers() -> Contestants:
     return {"httpx-auth": peer}
 
 
-def time_sync(contestants: Contestants, fresh: Callable[[], Any]) -> dict[str, float]:
-    """Return microseconds per request for each contestant: the best round of each, taken in turns."""
-    best = dict.fromkeys(contestants, float("inf"))
-    for _ in range(ROUNDS):
-        for name, sign in contestants.items():
-            made = [fresh() for _ in range(CALLS)]
-            start = time.perf_counter()
-            for request in made:
-                sign(request)
-            best[name] = min(best[name], (time.perf_counter() - start) / CALLS * 1e6)
-    return best
-
-
 async def time_aiohttp() -> dict[str, float]:
     """The same for aiohttp's middlewares, in front of a handler that answers at once."""
-    response = mock.Mock(status=200)
-
-    async def handler(request: Any) -> Any:
-        return response
 
     async def static(request: Any, handler: Any) -> Any:
         request.headers["Authorization"] = f"Bearer {JWT}"
@@ -159,20 +118,7 @@ async def time_aiohttp() -> dict[str, float]:
         "dcrauth, of many": dcrauth.aiohttp.DCRAuth(sources()),
         **await aiohttp_peers(),
     }
-    best = dict.fromkeys(contestants, float("inf"))
-    url, loop = aiohttp.client.URL(URL), asyncio.get_running_loop()
-    headers = CIMultiDict(DEVICE)
-    async with aiohttp.ClientSession() as session:
-        for _ in range(ROUNDS):
-            for name, middleware in contestants.items():
-                made = [
-                    aiohttp.ClientRequest("GET", url, headers=headers, loop=loop, session=session) for _ in range(CALLS)
-                ]
-                start = time.perf_counter()
-                for request in made:
-                    await middleware(request, handler)
-                best[name] = min(best[name], (time.perf_counter() - start) / CALLS * 1e6)
-    return best
+    return await time_middlewares(contestants, URL, DEVICE)
 
 
 async def aiohttp_peers() -> Contestants:

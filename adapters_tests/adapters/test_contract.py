@@ -21,9 +21,9 @@ import trustme
 from adapters_tests.adapters.bodies import BODIES, CASES, Body
 from adapters_tests.common.clients import KINDS, App, Kind
 from adapters_tests.common.clock import ManualClock
+from adapters_tests.common.providers import provider_at
 from dcrauth import (
     AdobePass,
-    ClientSecret,
     DCRAuthError,
     FileStore,
     OAuthServer,
@@ -41,21 +41,22 @@ HOUR = 3600.0
 PATIENCE = 20.0
 
 
+Place = Callable[[Simulator], AdobePass | OAuthServer]
+
+
 @pytest.fixture(params=["AdobePass", pytest.param("OAuthServer", marks=pytest.mark.slow)])
-def provider(request: pytest.FixtureRequest, adobe: Simulator) -> AdobePass | OAuthServer:
+def provider_for(request: pytest.FixtureRequest) -> Place:
+    """What makes each of the providers, for a server."""
+    return lambda simulator: provider_at(request.param, simulator.url, simulator.software_statement)
+
+
+@pytest.fixture
+def provider(provider_for: Place, adobe: Simulator) -> AdobePass | OAuthServer:
     """Each of the providers, at the same server."""
-    if request.param == "AdobePass":
-        return AdobePass(adobe.software_statement, base_url=adobe.url)
-    return OAuthServer(
-        registration_endpoint=f"{adobe.url}/o/client/register",
-        token_endpoint=f"{adobe.url}/o/client/token",
-        protects=[adobe.url],
-        software_statement=adobe.software_statement,
-        client_authentication=ClientSecret("post"),
-    )
+    return provider_for(adobe)
 
 
-of_adobe_alone = pytest.mark.parametrize("provider", ["AdobePass"], indirect=True)
+of_adobe_alone = pytest.mark.parametrize("provider_for", ["AdobePass"], indirect=True)
 """What is the same for all providers, or only Adobe's."""
 
 
@@ -470,10 +471,12 @@ class HeldBack(Simulator):
     "the request that set a renewal off is cancelled, or times out",
     "the renewal goes on, and the next request uses its token",
 )
-def test_a_leader_that_gives_up_harms_nobody(kind: Kind, make_source: Callable[..., TokenSource]) -> None:
+def test_a_leader_that_gives_up_harms_nobody(
+    kind: Kind, make_source: Callable[..., TokenSource], provider_for: Place
+) -> None:
     """A request that is cancelled or timed out while its renewal is under way leaves a token for the next one."""
     with HeldBack("token") as adobe:
-        source = make_source(provider=AdobePass(adobe.software_statement, base_url=adobe.url))
+        source = make_source(provider=provider_for(adobe))
         api = f"{adobe.url}/api/v2/REF30/configuration"
         with kind.open(kind.auth(source)) as app:
             if kind.is_async:
@@ -551,7 +554,7 @@ def test_malformed_answers_are_clear_errors(
 
 
 def test_over_tls_only_the_protected_origin_gets_the_token(
-    kind: Kind, make_source: Callable[..., TokenSource], tmp_path: Path, time: ManualClock
+    kind: Kind, make_source: Callable[..., TokenSource], provider_for: Place, tmp_path: Path, time: ManualClock
 ) -> None:
     """With real TLS, another port and plain HTTP of the same host are foreign, and their redirect targets too."""
     authority = trustme.CA()
@@ -566,8 +569,7 @@ def test_over_tls_only_the_protected_origin_gets_the_token(
         Simulator() as plain,
     ):
         transport = kind.auth._own_transport(ca_bundle=bundle)
-        provider = AdobePass(adobe.software_statement, base_url=adobe.url)
-        source = make_source(provider=provider, transport=transport)
+        source = make_source(provider=provider_for(adobe), transport=transport)
         verify = str(bundle) if kind.library in {"requests", "niquests"} else trust
         with kind.open(kind.auth(source), verify=verify) as app:
             assert app.get(f"{adobe.url}/api/v2/REF30/configuration").status == 200

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from adapters_tests.common.other_process import OtherProcess
-from adapters_tests.common.world import STATEMENT, World
-from dcrauth import AdobePass, Clock, Store, TokenSource
+from adapters_tests.common.world import World
+from dcrauth import Clock, Store, TokenSource
 from dcrauth.providers.protocol import Request, Response
 
 
@@ -16,10 +16,11 @@ class Server:
 
     Parameters:
         on_registration: called before each registration.
+        world: what it is in.
     """
 
-    def __init__(self, on_registration: Callable[[], object] = lambda: None) -> None:
-        self.world = World()
+    def __init__(self, on_registration: Callable[[], object] = lambda: None, world: World | None = None) -> None:
+        self.world = World() if world is None else world
         self._on_registration = on_registration
 
     def send(self, request: Request) -> Response:
@@ -35,4 +36,4 @@ class Server:
         """Return one of this process, which knows what others of it know, on the store itself."""
         clock = Clock(sleep=lambda seconds: None)
         settings = {"transport": self, "clock": clock} | settings
-        return TokenSource(settings.pop("provider", AdobePass(STATEMENT)), store=store, **settings)
+        return TokenSource(settings.pop("provider", self.world.provider), store=store, **settings)

@@ -51,7 +51,7 @@ from dcrauth.engine.records import StoredCredentials, read_credentials
 from dcrauth.engine.refused_statements import Refusals
 from dcrauth.engine.renewal import renewal
 from dcrauth.providers.adobe.adobe_pass import AdobePass
-from dcrauth.providers.protocol import Request, Response
+from dcrauth.providers.protocol import Request, Response, instance_of, token_key
 from dcrauth.stores import reading
 
 STATEMENT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpYXQiOjF9.c2ln"
@@ -74,6 +74,15 @@ class World:
 
     provider = AdobePass(STATEMENT)
     identity = Identity.of(provider.register_url, provider.token_url, provider.application, "default")
+
+    @classmethod
+    def of(cls, provider: Any) -> World:
+        """Return the one around a server that *provider* calls."""
+        world = cls()
+        instance = instance_of(provider, "default")
+        world.provider = provider
+        world.identity = Identity.of(*provider.anchor, instance, token_key=token_key(provider))
+        return world
 
     def stored_client(self) -> str | None:
         data = self.records.get(self.identity.credentials)

@@ -16,6 +16,8 @@ import pytest
 
 from adapters_tests.common.direct import Server
 from adapters_tests.common.interrupts import OURS, interrupts, on_a_thread
+from adapters_tests.common.providers import PROVIDERS, provider_at
+from adapters_tests.common.world import World
 from dcrauth import AccessToken, MemoryStore, ServerUnavailable
 from dcrauth.engine.effects import Effect
 from dcrauth.engine.single_flight import Flight, wait
@@ -31,8 +33,8 @@ TOKEN = AccessToken("token", 0.0, 1.0)
 class Waiting(Server):
     """A server that lets nobody have a token before two wait for it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, provider: str) -> None:
+        super().__init__(world=World.of(provider_at(provider)))
         self.begun, self.released = threading.Event(), threading.Event()
         self.source_of_tokens = self.source(MemoryStore())
         self.found: list[AccessToken] = []
@@ -52,13 +54,14 @@ class Waiting(Server):
         self.found.append(self.source_of_tokens.token())
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
 @on_a_thread
-def test_no_interrupt_of_a_waiter_jams_the_others() -> None:
+def test_no_interrupt_of_a_waiter_jams_the_others(provider: str) -> None:
     """After Ctrl-C in any line of a waiter, also of those of the standard library, others get the token at once."""
     servers: list[Waiting] = []
 
     def prepare() -> Callable[[], object]:
-        server = Waiting()
+        server = Waiting(provider)
         server.leader.start()
         assert server.begun.wait(PATIENCE)
         servers.append(server)
@@ -115,7 +118,8 @@ def test_only_a_flight_that_nobody_waits_for_gives_way(monkeypatch: pytest.Monke
     assert len(slept) == 1
 
 
-def test_a_renewal_gives_way_before_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_renewal_gives_way_before_each_step(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests on other threads get their turn before a renewal begins and before each thing that it does."""
     steps: list[str] = []
     perform = Turn._perform
@@ -128,18 +132,19 @@ def test_a_renewal_gives_way_before_each_step(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Flight, "give_way", lambda _: steps.append("way"))
     monkeypatch.setattr(Turn, "_perform", recorded)
-    Server().source(MemoryStore()).token()
+    Server(world=World.of(provider_at(provider))).source(MemoryStore()).token()
     assert steps[0] == "way"
     assert "step" in steps
     assert steps[1:] == ["way", "step"] * (len(steps) // 2)
 
 
-def test_work_without_a_thread_does_not_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_work_without_a_thread_does_not_give_way(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no thread can be had, the caller does the work itself, and that without a pause."""
     slept: list[float] = []
     monkeypatch.setattr("dcrauth.engine.single_flight.time", SimpleNamespace(sleep=slept.append))
     monkeypatch.setattr(WORKERS, "submit", lambda _: False)
-    assert Server().source(MemoryStore()).token().value
+    assert Server(world=World.of(provider_at(provider))).source(MemoryStore()).token().value
     assert slept == []
 
 

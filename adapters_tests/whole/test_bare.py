@@ -26,7 +26,7 @@ OTHERS = (
     "sqlalchemy",
 )
 EXTRAS = (*LIBRARIES, *OTHERS, "pytest", "opentelemetry")
-DEAR = ("importlib.metadata", "asyncio", "concurrent.futures", "filelock", "platformdirs", "platform", "ssl")
+DEAR = ("importlib.metadata", "tomllib", "asyncio", "concurrent.futures", "filelock", "platformdirs", "platform", "ssl")
 """What takes long to import, and is needed later, if at all."""
 
 

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from adapters_tests.common import clients
+from adapters_tests.common.providers import provider_at
 from adapters_tests.common.soak import often
 from adapters_tests.servers.redis_server import RedisServer
 from adapters_tests.stores import kinds_of_stores as kinds
@@ -32,10 +33,12 @@ LIBRARIES = ("requests", "httpx", "aiohttp")
 ROUNDS = often(50, by_night=200)
 
 
-def _application(library: str, open_store: kinds.Factory, statement: str, url: str, barrier: Any, results: Any) -> None:
+def _application(
+    library: str, provider: str, open_store: kinds.Factory, statement: str, url: str, barrier: Any, results: Any
+) -> None:
     """A program with one HTTP library, which sends one request."""
     kind = next(each for each in clients.KINDS if each.library == library)
-    auth = kind.auth(AdobePass(statement, base_url=url), store=open_store())
+    auth = kind.auth(provider_at(provider, url, statement), store=open_store())
     with kind.open(auth) as app:
         barrier.wait(PATIENCE)
         results.put(app.get(f"{url}/api/v2/REF30/configuration").status)
@@ -45,15 +48,18 @@ def _application(library: str, open_store: kinds.Factory, statement: str, url: s
     "processes with different HTTP libraries start at once on one store",
     "one registration, and all use its credentials",
 )
-@pytest.mark.parametrize("name", ["file", "sqlite", "redis"])
 @pytest.mark.slow
-def test_three_libraries_share_a_client(name: str, tmp_path: Path, redis_server: RedisServer) -> None:
+@pytest.mark.parametrize(
+    ("name", "provider"),
+    [("file", "AdobePass"), ("file", "OAuthServer"), ("sqlite", "AdobePass"), ("redis", "AdobePass")],
+)
+def test_three_libraries_share_a_client(name: str, provider: str, tmp_path: Path, redis_server: RedisServer) -> None:
     """Three processes with different HTTP libraries and one store register once and use the same credentials."""
     kind = kinds.in_redis(redis_server.url) if name == "redis" else getattr(kinds, name)(tmp_path)
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(len(LIBRARIES)), context.Queue()
     with Simulator(Behaviour(register_delay=0.1)) as adobe:
-        given = (kind.open, adobe.software_statement, adobe.url, barrier, results)
+        given = (provider, kind.open, adobe.software_statement, adobe.url, barrier, results)
         processes = [context.Process(target=_application, args=(library, *given), daemon=True) for library in LIBRARIES]
         statuses = _outcomes(processes, results)
         used = {parse_qs(call.body.decode())["client_id"][0] for call in adobe.calls if call.endpoint == "token"}

@@ -155,9 +155,7 @@ class DCRAuth(Adapter):
     def _takes(self, request: Any) -> bool:
         if not self._covers(request.url):
             return False
-        if isinstance(request.headers.get("Authorization"), bytes):
-            request.headers["Authorization"] = request.headers["Authorization"].decode("latin-1")
-        return request.headers.get("Authorization") is None or not self._is_callers(request)
+        return "Authorization" not in request.headers or not self._has_callers(request)
 
     def _covers(self, url: Any) -> bool:
         try:

@@ -43,9 +43,7 @@ class DCRAuth(Adapter, AuthBase):
         """Put the token on *request* if it goes to a protected origin and has no ``Authorization`` of the caller's."""
         if not self._covers(request.url):
             return request
-        if isinstance(request.headers.get("Authorization"), bytes):  # which requests takes, though its types do not
-            request.headers["Authorization"] = request.headers["Authorization"].decode("latin-1")  # type: ignore[attr-defined]
-        if request.headers.get("Authorization") is not None and self._is_callers(request):
+        if "Authorization" in request.headers and self._has_callers(request):  # a look for what is not there costs most
             return request
         source = self._source or self._picked(request)
         token = source.fresh() or self._token(source, request)

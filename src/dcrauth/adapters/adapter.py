@@ -126,12 +126,13 @@ class Adapter:
 
     def _protects(self, scheme: str, host: str | None, port: int | None) -> bool:
         """Whether a URL of these parts may see the token; the *host* is the one that goes on the wire."""
-        protected = (scheme, host, port) in self._spelled or origin(scheme, host or "", port) in self._origins
-        if not protected and not self._has_told:
+        if (scheme, host, port) in self._spelled or origin(scheme, host or "", port) in self._origins:
+            return True
+        if not self._has_told:
             self._has_told = True
             origins = ", ".join(f"{scheme}://{name}:{at}" for scheme, name, at in sorted(self._origins))
             log(logging.DEBUG, _PASSED_ON, origins)
-        return protected
+        return False
 
     def _picked(self, request: Any) -> TokenSource:
         """Return the source of the instance that *request* is of."""
@@ -205,6 +206,12 @@ class Adapter:
         return source.recognised(
             sha256(str(request.headers.get("Authorization")).encode(errors="backslashreplace")).digest()
         )
+
+    def _has_callers(self, request: Any) -> bool:
+        """Whether *request*, which has an ``Authorization``, has it from the caller; one in bytes becomes text."""
+        if isinstance(request.headers.get("Authorization"), bytes):  # which requests takes, though its types do not
+            request.headers["Authorization"] = request.headers["Authorization"].decode("latin-1")
+        return request.headers.get("Authorization") is not None and self._is_callers(request)
 
     def _is_callers(self, request: Any) -> bool:
         """Whether the ``Authorization`` of *request* is the caller's: neither ours, nor one that says nothing."""

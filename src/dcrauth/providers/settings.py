@@ -7,7 +7,6 @@ containers unset one.
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -165,6 +164,8 @@ def _profile(path: str, wanted: str | None) -> tuple[str | None, dict[str, str]]
 def _profiles(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
+            import tomllib  # noqa: PLC0415  # dear, and few programs have such a file
+
             found = tomllib.load(file)
     except FileNotFoundError:
         return {}
