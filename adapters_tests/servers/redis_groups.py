@@ -23,6 +23,10 @@ STEADY = 60_000
 """After how many milliseconds a server counts as dead where none is to die."""
 
 
+HASTY = 600
+"""The same while a cluster comes up, of which nodes speak the more often the less this is."""
+
+
 def asked_for() -> None:
     """Skip the test where servers by the dozen were not asked for."""
     if not os.environ.get("DCRAUTH_DATABASES"):
@@ -74,10 +78,19 @@ class Cluster:
         **settings: Any,
     ) -> None:
         asked_for()
-        self._options = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(STEADY), *options]
+        self._options = [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-node-timeout",
+            str(HASTY),
+            "--cluster-replica-no-failover",
+            "yes",
+            *options,
+        ]
         self._share = SLOTS // primaries
         self._has_lines = lines
         self._settings = {"journal": True} | settings
+        self._identities: dict[RedisServer, str] = {}
         self._ending = ExitStack()
         self.nodes = [self._node(directory / str(number)) for number in range(primaries * (1 + replicas))]
         self.primaries, self.replicas = self.nodes[:primaries], self.nodes[primaries:]
@@ -113,14 +126,17 @@ class Cluster:
         raise AssertionError(f"nobody has {name!r}")
 
     def replica_of(self, primary: RedisServer) -> RedisServer:
-        """Return a node that follows *primary*."""
-        return self.replicas[self.primaries.index(primary)]
+        """Return a node that follows *primary* at present."""
+        mine = self.identity(primary)
+        found = next(node.ask("CLUSTER", "REPLICAS", mine) for node in self.nodes if node.is_up and node is not primary)
+        (followers,) = {each.split()[0].decode() for each in found}
+        return next(node for node in self.nodes if self.identity(node) == followers)
 
     def fail_over(self, primary: RedisServer, how: str = "") -> None:
         """Have the replica of *primary* take its place; return when all nodes that live know of it."""
         replica = self.replica_of(primary)
-        replica.ask("CLUSTER", "FAILOVER", *filter(None, [how]))
         mine = self.identity(replica)
+        until(lambda: replica.ask("CLUSTER", "FAILOVER", *filter(None, [how])), "the replica does not follow")
 
         def known() -> bool:
             return all(mine in _primaries(node) for node in self.nodes if node.is_up)
@@ -128,7 +144,7 @@ class Cluster:
         until(known, "the replica has not taken over")
 
     def move(self, slot: int, giver: RedisServer, taker: RedisServer, *, whole: bool = True) -> None:
-        """Move a slot with its keys; not *whole* means that its keys are moved, and no node has been told of the end."""
+        """Move a slot with its keys; where that is not *whole*, no node has been told of the end of it."""
         taker.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", self.identity(giver))
         giver.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", self.identity(taker))
         while names := giver.ask("CLUSTER", "GETKEYSINSLOT", slot, 100):
@@ -139,7 +155,9 @@ class Cluster:
 
     def identity(self, node: RedisServer) -> str:
         """Return what the nodes call one of them."""
-        return str(node.ask("CLUSTER", "MYID").decode())
+        if node not in self._identities:
+            self._identities[node] = node.ask("CLUSTER", "MYID").decode()
+        return self._identities[node]
 
     def _door(self, node: RedisServer) -> int:
         return self.lines[self.primaries.index(node)].port if self.lines and node in self.primaries else node.port
@@ -159,36 +177,79 @@ class Cluster:
         until(lambda: all(everybody <= set(_known(node)) for node in self.nodes), "not all nodes have met")
         for node in self.primaries * bool(self.lines):
             node.ask("CONFIG", "SET", "cluster-announce-port", self._door(node))
-        for primary, replica in zip(self.primaries * (len(self.replicas) // len(self.primaries)), self.replicas, strict=True):
+        for primary, replica in zip(
+            self.primaries * (len(self.replicas) // len(self.primaries)), self.replicas, strict=True
+        ):
             replica.ask("CLUSTER", "REPLICATE", self.identity(primary))
         until(lambda: all(self._is_settled(node) for node in self.nodes), "the cluster does not come up")
+        for node in self.nodes:
+            node.ask("CONFIG", "SET", "cluster-node-timeout", STEADY)
 
     def _is_settled(self, node: RedisServer) -> bool:
-        facts = node.ask("CLUSTER", "INFO")
+        facts = node.ask("CLUSTER INFO")
         follows = node in self.primaries or node.ask("INFO", "replication").get("master_link_status") == "up"
-        doors = {port for _, _, (_, port, *_), *_ in node.ask("CLUSTER", "SLOTS")}
+        parts = node.ask("CLUSTER", "SLOTS")
+        doors = {port for _, _, (_, port, *_), *_ in parts}
+        followed = len(self.replicas) == sum(len(each) - 3 for each in parts)
         wanted = {self._door(each) for each in self.primaries}
-        return facts["cluster_state"] == "ok" and follows and doors == wanted
+        return facts["cluster_state"] == "ok" and follows and followed and doors == wanted
 
 
 def _bus_of(node: RedisServer) -> int:
-    return int(node.ask("CONFIG", "GET", "cluster-port")["cluster-port"])
+    return int(node.ask("CONFIG GET", "cluster-port")["cluster-port"])
 
 
 def _known(node: RedisServer) -> Iterator[str]:
-    for line in _text(node.ask("CLUSTER", "NODES")).splitlines():
+    for line in node.ask("CLUSTER", "NODES").decode().splitlines():
         yield line.split()[0]
 
 
 def _primaries(node: RedisServer) -> set[str]:
     """Return who has slots, as *node* sees it."""
-    return {_text(each[2][2]) for each in node.ask("CLUSTER", "SLOTS")}
+    return {each[2][2].decode() for each in node.ask("CLUSTER", "SLOTS")}
 
 
-def _text(answer: Any) -> str:
-    if isinstance(answer, dict):
-        return "\n".join(each["node_id"] for each in answer.values())
-    return answer.decode() if isinstance(answer, bytes) else str(answer)
+class LoneNode(RedisServer):
+    """A cluster of one node, which has all slots."""
+
+    def __init__(self, directory: Path, *options: str, **settings: Any) -> None:
+        cluster = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+        super().__init__(directory, *cluster, *options, **settings)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return super().url.replace("redis:", "redis+cluster:")
+
+    def start(self) -> Self:
+        """Run it until it takes writes."""
+        is_new = not self.port
+        super().start()
+        if is_new:
+            self.ask("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
+        until(lambda: self.ask("CLUSTER INFO")["cluster_state"] == "ok", "the cluster does not come up")
+        return self
+
+    @contextlib.contextmanager
+    def line(self) -> Iterator[Line]:
+        """Have clients sent to a line."""
+        with LineToCluster(self) as line:
+            self.ask("CONFIG", "SET", "cluster-announce-port", line.port)
+            yield line
+        self.ask("CONFIG", "SET", "cluster-announce-port", 0)
+
+
+class LineToCluster(Line):
+    """A line to a lone node."""
+
+    @property
+    def url(self) -> str:
+        """Where clients of a cluster find it."""
+        return super().url.replace("redis:", "redis+cluster:")
+
+    def client(self, **settings: Any) -> Any:
+        """Return a client of the cluster behind it."""
+        return redis.RedisCluster(host="127.0.0.1", port=self.port, **settings)
 
 
 class Sentinel(RedisServer):
@@ -223,6 +284,62 @@ class Sentinel(RedisServer):
     def primary(self) -> int:
         """Return the port of the primary."""
         return int(self.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)[1])
+
+
+class WatchedServer(RedisServer):
+    """A primary without replicas, and one Sentinel that watches it."""
+
+    watchers = 3
+
+    def __init__(self, directory: Path, *options: str, **settings: Any) -> None:
+        super().__init__(directory, *options, **settings)
+        self._folder = directory.with_name("sentinel")
+        self.sentinel: Any = None
+
+    @property
+    def url(self) -> str:
+        """Where the Sentinel is."""
+        return f"redis+sentinel://127.0.0.1:{self.sentinel.port}/{SERVICE}"
+
+    def start(self) -> Self:
+        """Run both."""
+        super().start()
+        if self.sentinel is None:
+            self.sentinel = Sentinel(self._folder, self, quorum=1, down_after=STEADY).start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.sentinel.stop()
+        super().__exit__(*failure)
+
+    @contextlib.contextmanager
+    def line(self) -> Iterator[Line]:
+        """Have clients sent to a line."""
+        with LineBehindSentinel(self) as line:
+            self._name(line.port)
+            yield line
+            self._name(self.port)
+
+    def _name(self, port: int) -> None:
+        self.sentinel.ask("SENTINEL", "REMOVE", SERVICE)
+        self.sentinel.ask("SENTINEL", "MONITOR", SERVICE, "127.0.0.1", port, 1)
+        self.sentinel.ask("SENTINEL", "SET", SERVICE, "down-after-milliseconds", STEADY)
+
+
+class LineBehindSentinel(Line):
+    """A line to a server that a Sentinel names."""
+
+    @property
+    def url(self) -> str:
+        """Where the Sentinel is."""
+        watched: Any = self.server
+        return str(watched.url)
+
+    def client(self, **settings: Any) -> Any:
+        """Return a client of what the Sentinel names."""
+        watched: Any = self.server
+        made: Any = redis.Sentinel([("127.0.0.1", watched.sentinel.port)], **settings)
+        return made.master_for(SERVICE)
 
 
 class Watched:
@@ -305,7 +422,7 @@ class Watched:
 
     def _settle(self) -> None:
         def knows(sentinel: Sentinel) -> bool:
-            facts: Any = sentinel.ask("SENTINEL", "MASTERS")[SERVICE]
+            facts: Any = sentinel.ask("SENTINEL MASTERS")[SERVICE]
             others = facts["num-other-sentinels"] == self._count - 1
             return bool(others and facts["num-slaves"] == self._replicas and facts["flags"] == "master")
 

@@ -54,6 +54,9 @@ class RedisServer:
         runs: the path of another program than the one that is installed.
     """
 
+    watchers = 0
+    """How many connections to it have others than clients."""
+
     def __init__(
         self,
         directory: Path,
@@ -233,11 +236,19 @@ class Line:
         self.server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
-        self.url = f"redis://127.0.0.1:{self.port}/0"
         self._cuts: list[tuple[bytes, Moment, Callable[[], object]]] = []
         self._open = True
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
+
+    @property
+    def url(self) -> str:
+        """Where clients of Redis find it."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self, **settings: Any) -> Any:
+        """Return a client of the Redis behind it."""
+        return redis.Redis(host="127.0.0.1", port=self.port, **settings)
 
     def cut(self, command: str, moment: Moment, times: int = 1, then: Callable[[], object] = lambda: None) -> None:
         """Cut the connection on which *command* comes next.

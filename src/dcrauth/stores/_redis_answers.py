@@ -1,6 +1,7 @@
 """What Redis servers answer: in one go, what a fault of redis-py says of a command, and how it is told."""
 
 import errno
+import queue
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -81,6 +82,11 @@ def is_not_done(fault: Exception) -> bool:
     cause = reason_of_it.__context__
     refused = isinstance(cause, OSError) and cause.errno == errno.ECONNREFUSED
     return isinstance(reason_of_it, LOST) and (refused or isinstance(cause, redis.ReadOnlyError))
+
+
+def is_crowded(fault: Exception) -> bool:
+    """Return whether the command was not even sent, since no connection was free for too long."""
+    return isinstance(_root(fault).__context__, queue.Empty)
 
 
 def asked_elsewhere(found: Sequence[Any]) -> int | None:

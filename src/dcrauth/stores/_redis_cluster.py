@@ -8,7 +8,7 @@ from redis.cluster import RedisCluster
 from redis.exceptions import RedisClusterException
 
 from dcrauth.errors import ConfigurationError
-from dcrauth.stores._redis_answers import FAULTS, NO_CLUSTER, answers, asked_elsewhere, is_not_done
+from dcrauth.stores._redis_answers import FAULTS, NO_CLUSTER, answers, asked_elsewhere, is_crowded, is_not_done
 from dcrauth.stores._redis_names import samples
 from dcrauth.stores._redis_servers import FAIL_OVER, PAGE, Servers
 
@@ -104,5 +104,7 @@ class Cluster(Servers):
         """Ask the nodes which of them has what; where none answers any more, begin with those that were named."""
         try:
             self._nodes().nodes_manager.initialize()
-        except FAULTS:
-            self.close()
+        except FAULTS as fault:
+            if not is_crowded(fault):
+                with self._lock:
+                    self._made = None  # and not closed, as others may be using it

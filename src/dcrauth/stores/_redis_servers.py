@@ -14,6 +14,7 @@ from dcrauth.stores._redis_answers import (
     FAULTS,
     LOST,
     answers,
+    is_crowded,
     is_not_done,
 )
 
@@ -54,6 +55,8 @@ class Servers(ABC):
             try:
                 found = self._sent(name, commands)
             except FAULTS as fault:
+                if is_crowded(fault):
+                    raise
                 self._look_again()
                 if is_last or not (is_not_done(fault) or (again and isinstance(fault, LOST))):
                     raise
