@@ -305,7 +305,7 @@ class WatchedServer(RedisServer):
         """Run both."""
         super().start()
         if self.sentinel is None:
-            self.sentinel = Sentinel(self._folder, self, quorum=1, down_after=STEADY).start()
+            self.sentinel = Sentinel(self._folder, self, quorum=1, down_after=STEADY, runs=self._program).start()
         return self
 
     def __exit__(self, *failure: object) -> None:

@@ -265,6 +265,10 @@ class Line:
         """Cut the connection on which *pattern* comes next: for servers that are no Redis."""
         self._cuts.extend([(pattern, moment, then)] * times)
 
+    def forget(self) -> None:
+        """Make no more cuts."""
+        self._cuts.clear()
+
     @property
     def cuts_left(self) -> int:
         """How many cuts are still to be made."""

@@ -99,8 +99,13 @@ def _has_moved(refusal: AskError) -> bool:
     return isinstance(refusal, MovedError)
 
 
-def reason(fault: Exception) -> str:
-    """Return what kind of fault it is; its text is left out, which may quote a command and with it a secret."""
+def reason(fault: Exception, *, in_cluster: bool = False) -> str:
+    """Return what kind of fault it is; its text is left out, which may quote a command and with it a secret.
+
+    Parameters:
+        fault: what a client has raised.
+        in_cluster: whether the server is known to be a node of a cluster.
+    """
     fault = _root(fault)
     kind, cause, detail = type(fault).__name__, fault.__context__, ""
     if isinstance(fault, redis.ConnectionError) and isinstance(cause, OSError) and cause.strerror:
@@ -108,7 +113,7 @@ def reason(fault: Exception) -> str:
     elif type(fault) is redis.ResponseError and (code := _CODE.match(str(fault))):
         detail = f" ({code[0]})"
     remedies = [remedy for each, remedy in _REMEDIES if isinstance(fault, each)]
-    return kind + detail + "".join(remedies) + (f"; {IN_CLUSTER}" if is_from_cluster(fault) else "")
+    return kind + detail + "".join(remedies) + (f"; {IN_CLUSTER}" if not in_cluster and _is_from_cluster(fault) else "")
 
 
 def _root(fault: Exception) -> Exception:
@@ -120,7 +125,6 @@ def _root(fault: Exception) -> Exception:
     return fault
 
 
-def is_from_cluster(fault: Exception) -> bool:
-    """Return whether a server says by this that it is a node of a cluster."""
+def _is_from_cluster(fault: Exception) -> bool:
     code = _CODE.match(str(fault))
     return isinstance(fault, AskError | ClusterDownError) or (code is not None and code[0] in _CODES_OF_CLUSTERS)

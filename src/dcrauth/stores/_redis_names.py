@@ -5,7 +5,7 @@
 In a cluster the part of a name in braces says which node has it, which is to be the same for all of an identity, whose
 keys are alike up to the first dot. A KEY of ``IDENTITY.credentials`` is named there
 
-    PREFIX record:{IDENTITY}.credentials    PREFIX lock:{IDENTITY}    PREFIX scratch:{IDENTITY}
+    PREFIX record:{id:IDENTITY}.credentials    PREFIX lock:{id:IDENTITY}    PREFIX scratch:{id:IDENTITY}
 """
 
 import re
@@ -13,6 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dcrauth.errors import ConfigurationError
+
+_TAG = "{id:"
+"""Never empty, as braces without anything between them say nothing."""
 
 _GLOB = re.compile(rb"([\\*?\[\]])")
 
@@ -45,7 +48,7 @@ class Names:
 
     def scratch(self, key: str) -> bytes:
         """Return the name of what may be written where *key* is, to see whether it can be."""
-        return encoded(f"{self.prefix}scratch:{{{tag(key)}}}" if self.tagged else f"{self.prefix}scratch")
+        return encoded(f"{self.prefix}scratch:{_TAG}{tag(key)}}}" if self.tagged else f"{self.prefix}scratch")
 
     @property
     def pattern(self) -> bytes:
@@ -66,7 +69,7 @@ class Names:
 
     def _within(self, key: str) -> bytes:
         head, dot, rest = key.partition(".")
-        return encoded(f"{{{head}}}{dot}{rest}" if self.tagged else key)
+        return encoded(f"{_TAG}{head}}}{dot}{rest}" if self.tagged else key)
 
 
 def tag(key: str) -> str:
@@ -76,7 +79,7 @@ def tag(key: str) -> str:
 
 def _untagged(name: str) -> str | None:
     head, dot, rest = name.partition(".")
-    return head[1:-1] + dot + rest if len(head) > 1 and head[0] == "{" and head[-1] == "}" else None
+    return head[len(_TAG) : -1] + dot + rest if head.startswith(_TAG) and head.endswith("}") else None
 
 
 def samples(place_of: Callable[[str], str], places: int) -> list[str]:

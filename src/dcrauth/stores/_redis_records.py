@@ -169,7 +169,8 @@ class Records:
             raise self._failure(doing, fault) from None
 
     def _failure(self, doing: str, fault: Exception) -> StoreUnavailable:
-        return StoreUnavailable(f"Redis at {self.servers.where} cannot {doing}: {reason(fault)}")
+        told = reason(fault, in_cluster=self.servers.is_cluster)
+        return StoreUnavailable(f"Redis at {self.servers.where} cannot {doing}: {told}")
 
     def not_ours(self, name: bytes) -> StoreCorrupt:
         """Return the error that something else stands in the place of a record."""
