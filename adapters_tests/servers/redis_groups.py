@@ -64,7 +64,7 @@ class Cluster:
         primaries: how many nodes share the slots.
         replicas: how many nodes follow each of them.
         options: more of them, of each node.
-        lines: whether clients are sent to lines in front of the primaries.
+        line: of what kind the lines are to which clients of the primaries are sent, if any.
         settings: more of them, of `RedisServer`.
     """
 
@@ -74,7 +74,7 @@ class Cluster:
         *options: str,
         primaries: int = 3,
         replicas: int = 1,
-        lines: bool = False,
+        line: type[Line] | None = None,
         **settings: Any,
     ) -> None:
         asked_for()
@@ -85,10 +85,12 @@ class Cluster:
             str(HASTY),
             "--cluster-replica-no-failover",
             "yes",
+            "--cluster-require-full-coverage",
+            "no",
             *options,
         ]
         self._share = SLOTS // primaries
-        self._has_lines = lines
+        self._line = line
         self._settings = {"journal": True} | settings
         self._identities: dict[RedisServer, str] = {}
         self._ending = ExitStack()
@@ -106,8 +108,8 @@ class Cluster:
         with ExitStack() as starting:
             for node in self.nodes:
                 starting.enter_context(node)
-            if self._has_lines:
-                self.lines = [starting.enter_context(Line(node)) for node in self.primaries]
+            if self._line is not None:
+                self.lines = [starting.enter_context(self._line(node)) for node in self.primaries]
             self._form()
             self._ending = starting.pop_all()
         return self
@@ -125,23 +127,47 @@ class Cluster:
                         return next(each for each in self.nodes if port in {each.port, self._door(each)})
         raise AssertionError(f"nobody has {name!r}")
 
+    @property
+    def serving(self) -> list[RedisServer]:
+        """The nodes that are primaries at present."""
+        return [node for node in self.nodes if node.is_up and node.ask("ROLE")[0] == b"master"]
+
     def replica_of(self, primary: RedisServer) -> RedisServer:
         """Return a node that follows *primary* at present."""
         mine = self.identity(primary)
-        found = next(node.ask("CLUSTER", "REPLICAS", mine) for node in self.nodes if node.is_up and node is not primary)
-        (followers,) = {each.split()[0].decode() for each in found}
-        return next(node for node in self.nodes if self.identity(node) == followers)
 
-    def fail_over(self, primary: RedisServer, how: str = "") -> None:
-        """Have the replica of *primary* take its place; return when all nodes that live know of it."""
+        def followers() -> set[bytes]:
+            """Return who follows it, as far as all nodes agree."""
+            others = [each for each in self.nodes if each.is_up and each is not primary]
+            told = [node.ask("CLUSTER", "REPLICAS", mine) for node in others]
+            return set.intersection(*({each.split()[0] for each in one} for one in told))
+
+        until(followers, "not all nodes know the replica")
+        (found,) = followers()
+        return next(node for node in self.nodes if self.identity(node).encode() == found)
+
+    def fail_over(self, primary: RedisServer) -> None:
+        """Have the replica of *primary* take its place, with all that it has; return when all nodes know of it.
+
+        Without an election: nodes vote for a replica of the same primary once in two of their timeouts.
+        """
         replica = self.replica_of(primary)
         mine = self.identity(replica)
-        until(lambda: replica.ask("CLUSTER", "FAILOVER", *filter(None, [how])), "the replica does not follow")
+        until(lambda: _has_followed(primary), "the replica does not follow")
+        replica.ask("CLUSTER", "FAILOVER", "TAKEOVER")
+        until(lambda: all(mine in _primaries(node) for node in self.nodes if node.is_up), "nobody has taken over")
 
-        def known() -> bool:
-            return all(mine in _primaries(node) for node in self.nodes if node.is_up)
-
-        until(known, "the replica has not taken over")
+    def restore(self) -> None:
+        """Have all live that were there first, and the first primaries be primaries."""
+        for node in self.nodes:
+            node.is_up or node.start()
+            node.ask("CONFIG", "SET", "cluster-node-timeout", STEADY)
+        for node in self.primaries:
+            if node.ask("ROLE")[0] != b"master":
+                until(lambda node=node: self._follows_now(node), "it does not follow")  # type: ignore[misc]
+                node.ask("CLUSTER", "FAILOVER", "TAKEOVER")
+        wanted = {self.identity(node) for node in self.primaries}
+        until(lambda: all(_primaries(each) == wanted for each in self.nodes), "the first primaries do not take over")
 
     def move(self, slot: int, giver: RedisServer, taker: RedisServer, *, whole: bool = True) -> None:
         """Move a slot with its keys; where that is not *whole*, no node has been told of the end of it."""
@@ -181,18 +207,31 @@ class Cluster:
             self.primaries * (len(self.replicas) // len(self.primaries)), self.replicas, strict=True
         ):
             replica.ask("CLUSTER", "REPLICATE", self.identity(primary))
+        until(lambda: all(self._follows(node) for node in self.nodes), "the replicas do not follow")
+        for node in self.primaries:
+            node.ask("FLUSHALL")  # a replica is named once it is known to have got something
         until(lambda: all(self._is_settled(node) for node in self.nodes), "the cluster does not come up")
         for node in self.nodes:
             node.ask("CONFIG", "SET", "cluster-node-timeout", STEADY)
 
+    def _follows(self, node: RedisServer) -> bool:
+        return node in self.primaries or self._follows_now(node)
+
+    def _follows_now(self, node: RedisServer) -> bool:
+        return bool(node.ask("INFO", "replication").get("master_link_status") == "up")
+
     def _is_settled(self, node: RedisServer) -> bool:
         facts = node.ask("CLUSTER INFO")
-        follows = node in self.primaries or node.ask("INFO", "replication").get("master_link_status") == "up"
         parts = node.ask("CLUSTER", "SLOTS")
         doors = {port for _, _, (_, port, *_), *_ in parts}
         followed = len(self.replicas) == sum(len(each) - 3 for each in parts)
         wanted = {self._door(each) for each in self.primaries}
-        return facts["cluster_state"] == "ok" and follows and followed and doors == wanted
+        return facts["cluster_state"] == "ok" and followed and doors == wanted
+
+
+def _has_followed(primary: RedisServer) -> bool:
+    facts = primary.ask("INFO", "replication")
+    return bool(facts["slave0"]["offset"] >= facts["master_repl_offset"])
 
 
 def _bus_of(node: RedisServer) -> int:
@@ -402,6 +441,11 @@ class Watched:
         self._ending.close()
 
     @property
+    def serving(self) -> list[RedisServer]:
+        """The primary."""
+        return [self.primary]
+
+    @property
     def primary(self) -> RedisServer:
         """The server that the Sentinels name, unless there is a line in front of it."""
         port = self.sentinels[0].primary()
@@ -410,7 +454,8 @@ class Watched:
     def fail_over(self) -> RedisServer:
         """Have a replica take the place of the primary, which lives on; return the one that was the primary."""
         former = self.primary
-        self.sentinels[0].ask("SENTINEL", "FAILOVER", SERVICE)
+        former.replicate()
+        until(lambda: self.sentinels[0].ask("SENTINEL", "FAILOVER", SERVICE), "no replica can take over")
         until(lambda: self.primary is not former, "no replica has taken over")
         return former
 

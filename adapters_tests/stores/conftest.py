@@ -12,6 +12,7 @@ import pytest
 
 from adapters_tests.servers.database_servers import MariaDBServer, Pooler, PostgresServer
 from adapters_tests.servers.redis_groups import Cluster, Watched
+from adapters_tests.servers.redis_server import Line
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,7 +72,7 @@ def mariadb_url(mariadb: MariaDBServer) -> str:
 @pytest.fixture(scope="session")
 def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A Redis cluster of three primaries, each with a replica, which clients reach by lines."""
-    with Cluster(tmp_path_factory.mktemp("cluster"), lines=True) as cluster:
+    with Cluster(tmp_path_factory.mktemp("cluster"), line=Line) as cluster:
         yield cluster
 
 

@@ -427,6 +427,17 @@ def test_a_password_is_needed_and_not_shown(tmp_path: Path, password: str, caplo
         f"redis://:7#{CANARY}@127.0.0.1",
         f"redis://:{CANARY}@127.0.0.1:{CANARY}",
         f"redis://127.0.0.1?pasword={CANARY}",
+        f"redis+cluster://:a/{CANARY}@127.0.0.1",
+        f"redis+cluster://:a#{CANARY}@127.0.0.1",
+        f"redis+cluster://127.0.0.1:{CANARY}",
+        f"redis+cluster://127.0.0.1,:{CANARY}",
+        f"redis+cluster://127.0.0.1?pasword={CANARY}",
+        f"redis+sentinel://:{CANARY}@127.0.0.1",
+        f"redis+sentinel://:{CANARY}@127.0.0.1/",
+        f"redis+sentinel://:{CANARY}@127.0.0.1/clients/zero",
+        f"redis+sentinel://:a/{CANARY}@127.0.0.1/clients/0",
+        f"redis+sentinel://127.0.0.1/clients?socket_timeout={CANARY}",
+        f"redis+nothing://:{CANARY}@127.0.0.1/clients",
         f"redis://:{CANARY}@127.0.0.1?socket_timeout={CANARY}",
         f"redis://:{CANARY}@127.0.0.1?protocol={CANARY}",
         f"redis://:{CANARY}@127.0.0.1?max_connections=-1",
@@ -440,12 +451,54 @@ def test_a_wrong_url_is_refused(url: str) -> None:
     assert CANARY not in f"{caught.value!r}"
 
 
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("redis+cluster://host", "the cluster of host:6379"),
+        ("rediss+cluster://user:p%40ss@b:7001,a:7000/0?socket_timeout=1", "the cluster of a:7000, b:7001"),
+        ("redis+cluster://[::1]:7000", "the cluster of ::1:7000"),
+        ("redis+sentinel://user:p%40ss@a,b:1/the%20clients/3?sentinel_password=x", "the primary of the clients"),
+    ],
+)
+def test_a_url_of_several_servers(url: str, where: str) -> None:
+    """Several hosts are named by one URL, in whichever order, and nothing is called by that."""
+    store = RedisStore(url)
+    assert repr(store) == f"<RedisStore at {where} with prefix 'dcrauth:'>"
+    assert store.place == RedisStore(url).place
+
+
+def test_several_servers_are_told_apart() -> None:
+    """One group of servers is one place, in whichever order its hosts are named; another service or database is not."""
+
+    def place(url: str) -> object:
+        return RedisStore(url).place
+
+    assert place("redis+cluster://a,b:7000") == place("redis+cluster://:secret@b:7000,a")
+    assert place("redis+cluster://a") != place("redis+cluster://b")
+    assert place("redis+sentinel://a,b/one") == place("redis+sentinel://b,a/one/0")
+    assert place("redis+sentinel://a/one") != place("redis+sentinel://b/one")
+    assert place("redis+sentinel://a/one") != place("redis+sentinel://a/two")
+    assert place("redis+sentinel://a/one/0") != place("redis+sentinel://a/one/1")
+
+
+def test_what_no_cluster_has() -> None:
+    """A cluster has one database, and what says which node has a key begins with a brace."""
+    with pytest.raises(ConfigurationError, match="one database"):
+        RedisStore("redis+cluster://a/1")
+    with pytest.raises(ConfigurationError, match=r"has no \{"):
+        RedisStore("redis+cluster://a", prefix="{shop}:")
+    assert RedisStore("redis+sentinel://a/one", prefix="{shop}:")
+
+
 def test_a_client_that_decodes_is_refused(server: RedisServer) -> None:
     """Records are bytes: a client that takes them for text is refused, whichever way it came to that."""
     with server.client(decode_responses=True) as client, pytest.raises(ConfigurationError, match="decode_responses"):
         RedisStore(client)
     with pytest.raises(ConfigurationError, match="decode_responses"):
         RedisStore(f"{server.url}?decode_responses=yes")
+    for url in ("redis+cluster://a?decode_responses=yes", "redis+sentinel://a/one?decode_responses=yes"):
+        with pytest.raises(ConfigurationError, match="decode_responses"):
+            RedisStore(url)
 
 
 @pytest.fixture

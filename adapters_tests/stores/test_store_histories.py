@@ -220,8 +220,8 @@ def test_a_store_behaves_like_a_dictionary(
     url = request.getfixturevalue(f"{name}_url") if name in {"postgres", "mariadb", *GROUPS} else ""
     servers = {
         "redis": lambda: [redis_server],
-        "cluster": lambda: request.getfixturevalue("redis_cluster").primaries,
-        "sentinel": lambda: request.getfixturevalue("watched").servers[:1],
+        "cluster": lambda: request.getfixturevalue("redis_cluster").serving,
+        "sentinel": lambda: request.getfixturevalue("watched").serving,
     }.get(name, list)()
 
     def open_kind(folder: Path) -> Kind:

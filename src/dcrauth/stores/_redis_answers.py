@@ -71,17 +71,26 @@ def granted(found: list[Any]) -> list[Any]:
     return found
 
 
+def may_go_again(fault: Exception, *, harmless: bool) -> bool:
+    """Return whether to send a command once more, which is *harmless* if it may be carried out twice."""
+    if isinstance(_root(fault), _IN_VAIN):
+        return False
+    return is_not_done(fault) or (harmless and isinstance(fault, LOST))
+
+
 def is_not_done(fault: Exception) -> bool:
     """Return whether no command was carried out, and may be by another server or a little later."""
-    reason_of_it = _root(fault)
-    if isinstance(reason_of_it, _IN_VAIN):
-        return False
-    if isinstance(reason_of_it, (*_NOT_DONE, MasterNotFoundError, RedisClusterException)):
+    if isinstance(fault, (*_NOT_DONE, MasterNotFoundError, RedisClusterException)):
         return True
     # redis-py says of a primary that has become a replica that the connection is lost.
-    cause = reason_of_it.__context__
+    cause = fault.__context__
     refused = isinstance(cause, OSError) and cause.errno == errno.ECONNREFUSED
-    return isinstance(reason_of_it, LOST) and (refused or isinstance(cause, redis.ReadOnlyError))
+    return isinstance(fault, LOST) and (refused or isinstance(cause, redis.ReadOnlyError))
+
+
+def is_no_cluster(fault: Exception) -> bool:
+    """Return whether a server says that it is not part of a cluster."""
+    return "Cluster mode is not enabled" in str(fault) and not isinstance(_root(fault), _IN_VAIN)
 
 
 def is_crowded(fault: Exception) -> bool:

@@ -8,7 +8,7 @@ from redis.cluster import RedisCluster
 from redis.exceptions import RedisClusterException
 
 from dcrauth.errors import ConfigurationError
-from dcrauth.stores._redis_answers import FAULTS, NO_CLUSTER, answers, asked_elsewhere, is_crowded, is_not_done
+from dcrauth.stores._redis_answers import FAULTS, NO_CLUSTER, answers, asked_elsewhere, is_crowded, is_no_cluster
 from dcrauth.stores._redis_names import samples
 from dcrauth.stores._redis_servers import FAIL_OVER, PAGE, Servers
 
@@ -47,7 +47,7 @@ class Cluster(Servers):
 
     def names(self, pattern: bytes) -> Iterator[bytes]:
         """Yield all names that a pattern matches, one perhaps twice."""
-        self._look_again()
+        self.look_again()
         client = self._nodes()
         for node in client.get_primaries():
             yield from client.get_redis_connection(node).scan_iter(match=pattern, count=PAGE)
@@ -78,7 +78,7 @@ class Cluster(Servers):
         try:
             return make()
         except RedisClusterException as fault:
-            if "Cluster mode is not enabled" not in str(fault) or not is_not_done(fault):
+            if not is_no_cluster(fault):
                 raise
         raise ConfigurationError(f"Redis at {self.where} cannot be used: {NO_CLUSTER}")
 
@@ -100,7 +100,7 @@ class Cluster(Servers):
         asking = [each for command in commands for each in (("ASKING",), command)]
         return answers(client.get_redis_connection(node), *asking)[1::2]
 
-    def _look_again(self) -> None:
+    def look_again(self) -> None:
         """Ask the nodes which of them has what; where none answers any more, begin with those that were named."""
         try:
             self._nodes().nodes_manager.initialize()

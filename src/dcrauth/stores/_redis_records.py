@@ -86,11 +86,17 @@ class Records:
 
     def _carried_out(self, key: str, command: tuple[Any, ...]) -> bool:
         """Write on a condition; return whether that was met, and then the replicas have it."""
-        sent = self.servers.answers(self.names.record(key), command, *self._following(key))
-        done, *following = granted(sent)
-        if done and following:
-            self._check_followed(following[-1])
-        return bool(done)
+        name = self.names.record(key)
+        before = self.servers.where_of(name)
+        done, *following = granted(self.servers.answers(name, command, *self._following(key)))
+        if not done or not following:
+            return bool(done)
+        if following[-1] < self.replicas:
+            self.servers.look_again()
+            if self.servers.where_of(name) != before:
+                return False  # it was a primary that has no replicas any more
+        self._check_followed(following[-1])
+        return True
 
     def _following(self, key: str) -> tuple[tuple[Any, ...], ...]:
         """Return what asks how many replicas have what was written before."""

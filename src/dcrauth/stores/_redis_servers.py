@@ -7,15 +7,16 @@ take. What may have been carried out is sent again only if that does no harm; al
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from dcrauth._internal.steady import now
 from dcrauth.stores._redis_answers import (
     FAULTS,
-    LOST,
     answers,
     is_crowded,
     is_not_done,
+    may_go_again,
 )
 
 FAIL_OVER = 5.0
@@ -57,14 +58,14 @@ class Servers(ABC):
             except FAULTS as fault:
                 if is_crowded(fault):
                     raise
-                self._look_again()
-                if is_last or not (is_not_done(fault) or (again and isinstance(fault, LOST))):
+                self.look_again()
+                if is_last or not may_go_again(fault, harmless=again):
                     raise
                 continue
             if not any(isinstance(each, Exception) and is_not_done(each) for each in found):
                 self._is_out = False
                 return found
-            self._look_again()
+            self.look_again()
             if is_last:
                 return found
         raise AssertionError("unreachable: the last try returns or raises")
@@ -87,6 +88,9 @@ class Servers(ABC):
             time.sleep(_PAUSES[min(number, len(_PAUSES) - 1)])
             number += 1
 
+    def begin(self) -> None:  # noqa: B027  # a node of a cluster that was demoted says so
+        """Look whether the server is still the one that takes writes, before a renewal."""
+
     def where_of(self, name: bytes) -> str:  # noqa: ARG002  # one server has all names
         """Return what errors call the server that has *name*."""
         return self.where
@@ -94,6 +98,9 @@ class Servers(ABC):
     def samples(self, name_of: Callable[[str], bytes]) -> list[str]:  # noqa: ARG002  # the same
         """Return keys, one for each server that has some."""
         return [""]
+
+    def look_again(self) -> None:  # noqa: B027  # one server stays where it is
+        """Find out which servers there are by now."""
 
     @abstractmethod
     def names(self, pattern: bytes) -> Iterator[bytes]:
@@ -109,9 +116,6 @@ class Servers(ABC):
     @abstractmethod
     def _sent(self, name: bytes, commands: tuple[tuple[Any, ...], ...]) -> list[Any]: ...
 
-    def _look_again(self) -> None:  # noqa: B027  # Sentinels are asked at each connection
-        """Find out which servers there are by now."""
-
 
 class OneServer(Servers):
     """A server that has all keys, be it the one that Sentinels name.
@@ -124,10 +128,15 @@ class OneServer(Servers):
     """
 
     def __init__(self, client: Any, where: str, place: Hashable, *, is_users: bool) -> None:
-        watched = hasattr(client.connection_pool, "sentinel_manager")
-        super().__init__(where, place, FAIL_OVER if watched else 0.0)
+        self._is_watched = hasattr(client.connection_pool, "sentinel_manager")
+        super().__init__(where, place, FAIL_OVER if self._is_watched else 0.0)
         self._client = client
         self._is_users = is_users
+
+    def where_of(self, name: bytes) -> str:  # noqa: ARG002  # it has all names
+        """Return what errors call the server; what Sentinels have named last is told."""
+        found = getattr(self._client.connection_pool, "master_address", None)
+        return "{} at {}:{}".format(self.where, *found) if found else self.where
 
     def names(self, pattern: bytes) -> Iterator[bytes]:
         """Yield all names that a pattern matches, one perhaps twice."""
@@ -141,3 +150,13 @@ class OneServer(Servers):
 
     def _sent(self, name: bytes, commands: tuple[tuple[Any, ...], ...]) -> list[Any]:  # noqa: ARG002
         return answers(self._client, *commands)
+
+    def look_again(self) -> None:
+        """Ask Sentinels for the primary: connections to another server, which may still take writes, are closed."""
+        if self._is_watched:
+            with suppress(*FAULTS):
+                self._client.connection_pool.get_master_address()
+
+    def begin(self) -> None:
+        """Ask Sentinels, since a primary that they have demoted takes writes for some seconds, which are lost."""
+        self.look_again()

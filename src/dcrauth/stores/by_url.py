@@ -15,7 +15,7 @@ KINDS = (
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 """Of two letters or more: one letter before a colon is a drive of Windows."""
 
-_REDIS = ("redis", "rediss", "unix")
+_REDIS = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
 _SQL = re.compile(r"(postgresql|mysql|mariadb)(\+[a-z0-9_]+)?|sqlite\+[a-z0-9_]+")
 """Databases as SQLAlchemy names them; ``sqlite:`` alone is a store that needs no SQLAlchemy."""
 
@@ -25,7 +25,8 @@ def open_store(url: str, *, prefix: str | None = None) -> Store:
     """Return the store that *url* names, which no message quotes: it may hold a password.
 
     Parameters:
-        url: ``redis://``, ``rediss://`` or ``unix://`` for a `RedisStore`, ``sqlite:FILE`` for an `SQLiteStore`,
+        url: ``redis://``, ``rediss://``, ``unix://``, ``redis+cluster://``, ``rediss+cluster://``,
+            ``redis+sentinel://`` or ``rediss+sentinel://`` for a `RedisStore`, ``sqlite:FILE`` for an `SQLiteStore`,
             ``file:DIRECTORY`` or a plain path for a `FileStore`; ``postgresql+psycopg://``, ``mysql+pymysql://``,
             ``mariadb+pymysql://`` or ``sqlite+pysqlite:///`` for a `SQLStore`.
         prefix: what the keys in a Redis begin with, if it is not ``dcrauth:``.

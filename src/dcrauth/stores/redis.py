@@ -167,6 +167,7 @@ class RedisStore(Confidential, Closing):
     def lock(self, key: str, *, wait: float) -> Iterator[None]:
         """Keep all others from renewing *key* until the lease ends; wait for at most *wait* seconds."""
         self._records.check()
+        self._servers.begin()
         lease = Lease(self._servers, self._names.lock(key), self._lease)
         with self._records.told("lock an identity"):
             held = lease.acquire(wait)
