@@ -355,11 +355,12 @@ class WatchedServer(RedisServer):
     def line(self) -> Iterator[Line]:
         """Have clients sent to a line."""
         with LineBehindSentinel(self) as line:
-            self._name(line.port)
+            self.name_port(line.port)
             yield line
-            self._name(self.port)
+            self.name_port(self.port)
 
-    def _name(self, port: int) -> None:
+    def name_port(self, port: int) -> None:
+        """Have the Sentinel name another port."""
         self.sentinel.ask("SENTINEL", "REMOVE", SERVICE)
         self.sentinel.ask("SENTINEL", "MONITOR", SERVICE, "127.0.0.1", port, 1)
         self.sentinel.ask("SENTINEL", "SET", SERVICE, "down-after-milliseconds", STEADY)

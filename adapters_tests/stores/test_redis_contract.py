@@ -64,14 +64,6 @@ class TestCluster(OverLines):
         return kinds.in_redis(redis_cluster.url)
 
 
-class TestEncryptedCluster(Contract):
-    """EncryptedStore over that."""
-
-    @pytest.fixture
-    def kind(self, redis_cluster: Cluster) -> Kind:
-        return kinds.encrypted(kinds.in_redis(redis_cluster.url))
-
-
 class TestSentinel(Contract):
     """RedisStore over what Sentinels watch."""
 

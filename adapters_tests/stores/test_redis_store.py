@@ -148,6 +148,41 @@ def test_a_failover_may_lose_the_last_write(server: RedisServer, line: Line, tmp
         assert store.add("new", b"new") is True
 
 
+@pytest.mark.fault(
+    "a Redis fails over and loses a client that is in use",
+    "who has it puts it back, unless another one was registered meanwhile, which all use from then on",
+)
+@pytest.mark.parametrize("first", ["who has it", "who has not"])
+def test_a_failover_that_loses_a_client(
+    server: RedisServer, line: Line, tmp_path: Path, time: ManualClock, first: str
+) -> None:
+    """After writes were lost one client is used for an identity, whoever comes first; a lost one is kept aside."""
+    api, settings = Server(), {"policy": EAGER, "clock": time.clock}
+    with RedisServer(tmp_path / "replica", journal=True, replica_of=server) as replica:
+        server.replicate()
+        replica.ask("REPLICAOF", "NO", "ONE")
+        holder = api.source(RedisStore(line.url), **settings)
+        token = holder.token()
+        server.kill()
+        line.server = replica
+        store = RedisStore(line.url)
+        assert list(store.keys()) == []
+        newcomer = api.source(store, **settings)
+        api.world.used.clear()
+        if first == "who has it":
+            holder.token(instead_of=token)
+            newcomer.token()
+        else:
+            theirs = newcomer.token()
+            assert holder.token(instead_of=token) == theirs
+            holder.token(instead_of=theirs)
+        winner = "client-1" if first == "who has it" else "client-2"
+        assert set(api.world.used) == {winner}
+        assert f"client-{api.world.registrations}" == winner
+        kept = [key for key in store.keys() if ".replaced-" in key]
+        assert len(kept) == (first == "who has not")
+
+
 @pytest.mark.fault("a Redis server may evict records", "the health check warns of it")
 def test_a_server_that_evicts_is_doubtful(server: RedisServer, store: RedisStore) -> None:
     """The health check warns of a server that evicts records, which it does once its memory is full."""

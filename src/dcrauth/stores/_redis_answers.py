@@ -3,6 +3,7 @@
 import errno
 import queue
 import re
+import ssl
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,9 +38,13 @@ _NOT_DONE = (AskError, ClusterDownError, TryAgainError, redis.ReadOnlyError, red
 _IN_VAIN = (redis.AuthenticationError, NoPermissionError)
 """What is refused again, however often it is tried."""
 
+_GRANT = "; grant this to its user"
+_IN_A_SCRIPT = "user executing the script"
+"""What a server says where the user of a script lacks a right: it is no NOPERM then."""
+
 _REMEDIES: tuple[tuple[type[Exception], str], ...] = (
     (redis.AuthenticationError, "; check the user name and the password"),
-    (NoPermissionError, "; grant this to its user"),
+    (NoPermissionError, _GRANT),
     (redis.OutOfMemoryError, "; give it more memory (maxmemory)"),
     (redis.ReadOnlyError, "; it is a replica, so name its primary"),
     (MasterNotFoundError, "; no Sentinel that answers knows a primary of this name"),
@@ -73,7 +78,8 @@ def granted(found: list[Any]) -> list[Any]:
 
 def may_go_again(fault: Exception, *, harmless: bool) -> bool:
     """Return whether to send a command once more, which is *harmless* if it may be carried out twice."""
-    if isinstance(_root(fault), _IN_VAIN):
+    root = _root(fault)
+    if isinstance(root, _IN_VAIN) or isinstance(root.__context__, ssl.SSLCertVerificationError):
         return False
     return is_not_done(fault) or (harmless and isinstance(fault, LOST))
 
@@ -122,6 +128,8 @@ def reason(fault: Exception, *, in_cluster: bool = False) -> str:
     elif type(fault) is redis.ResponseError and (code := _CODE.match(str(fault))):
         detail = f" ({code[0]})"
     remedies = [remedy for each, remedy in _REMEDIES if isinstance(fault, each)]
+    if _IN_A_SCRIPT in str(fault):
+        remedies.append(_GRANT)
     return kind + detail + "".join(remedies) + (f"; {IN_CLUSTER}" if not in_cluster and _is_from_cluster(fault) else "")
 
 

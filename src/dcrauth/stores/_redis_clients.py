@@ -38,9 +38,10 @@ _SEVERAL = re.compile(r"(rediss?)\+(cluster|sentinel)://([^/?#]*@)?([^/?#@]+)(.*
 _SERVICE = re.compile(r"/([^/?#]+)(?:/([0-9]*))?(\?.*)?", re.DOTALL)
 
 _UNREADABLE = (
-    "The URL of the store cannot be read. It goes rediss://user:password@host:6379/0?option=value, "
-    "redis+cluster://user:password@host:6379,host:6379 or redis+sentinel://user:password@host:26379,host:26379/service/0,"
-    " with each of @ / ? # % in the user name and in the password percent-encoded"
+    "The URL of the Redis cannot be read. It goes rediss://user:password@host:6379/0?option=value, or "
+    "redis+cluster://user:password@host:6379,host:6379, or "
+    "redis+sentinel://user:password@host:26379,host:26379/service/0, "
+    "with each of @ / ? # % in the user name and in the password percent-encoded"
 )
 
 
