@@ -956,7 +956,7 @@ def test_nothing_is_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
             lambda: store.put("key", value),
             lambda: store.add("key", value),
             lambda: store.replace("key", value, expected=value),
-            lambda: RedisStore(server.url, replicas=1)._await_replicas("key"),
+            lambda: RedisStore(server.url, replicas=1)._records._await_replicas("key"),
             lambda: lock(store),
         ):
             with pytest.raises(StoreUnavailable) as caught:

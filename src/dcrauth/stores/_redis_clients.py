@@ -87,7 +87,7 @@ def _server_of(client: redis.Redis) -> Servers:
 def _cluster_of(client: Any) -> Servers:
     _check_encoding(client)
     _check_timeout(client.get_connection_kwargs())
-    named = _hosts((each.host, each.port) for each in client.startup_nodes)
+    named = _hosts((each.host, each.port) for each in client.nodes_manager.startup_nodes.values())
     return Cluster(client, f"the cluster of {named}", ("redis cluster", OneObject(client)))
 
 
