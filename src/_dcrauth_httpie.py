@@ -39,9 +39,10 @@ class _FromEnvironment(AuthBase):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         if self._auth is None:
-            from dcrauth import AdobePass  # noqa: PLC0415  # only when it is used
+            from dcrauth.cli.chosen_provider import provider_of  # noqa: PLC0415  # only when it is used
+            from dcrauth.providers.settings import read_settings  # noqa: PLC0415
             from dcrauth.requests import DCRAuth  # noqa: PLC0415
 
-            self._auth = DCRAuth(AdobePass.from_environment(self._profile))
+            self._auth = DCRAuth(provider_of(read_settings(self._profile)))
         signed: PreparedRequest = self._auth(request)
         return signed

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
+
 import dcrauth
 from dcrauth.providers.settings import PROFILE, VARIABLES
 from dcrauth.stores.file import DIRECTORY_VARIABLE
@@ -34,6 +36,16 @@ def inherited() -> dict[str, str]:
     """Return the environment for a command of this very package, wherever it is run, without settings."""
     given = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     return given | {"PYTHONPATH": str(Path(dcrauth.__file__).parents[1])}
+
+
+BY_HAND = "made-by-hand"
+"""How the pages call the id of a client that was registered by hand."""
+
+
+def registered_by_hand(url: str, statement: str) -> dict[str, str]:
+    """Return id and secret of a client of the server at *url*, registered without the library."""
+    answer = requests.post(f"{url}/o/client/register", json={"software_statement": statement}, timeout=20)
+    return {name: answer.json()[name] for name in ("client_id", "client_secret")}
 
 
 def in_a_process(arguments: Sequence[object], **options: Any) -> subprocess.CompletedProcess[str]:

@@ -60,8 +60,50 @@ REPORT = StoredReport(
             token=Token(Word.ABSENT),
         ),
         StoredIdentity("3d" * 32, False, None, None, Client("credentials", "forgotten"), Token(Word.ABSENT)),
+        StoredIdentity(
+            identity="4e" * 32,
+            configured=False,
+            application=None,
+            instance=None,
+            client=Client("credentials", Word.ABSENT),
+            token=Token(Word.ABSENT),
+            further_tokens=(
+                Token(Word.OK, NOW - HOUR, NOW + HOUR, key="token-1a2b3c4d5e6f7081"),
+                Token("expired", NOW - 3 * HOUR, NOW - HOUR, key="token-92a3b4c5d6e7f809"),
+            ),
+        ),
     ),
 )
+
+GIVEN = StoredReport(
+    store="FileStore('/home/mia/.local/share/dcrauth')",
+    at=NOW,
+    word=Word.OK,
+    identities=(
+        StoredIdentity(
+            identity="5f" * 32,
+            configured=True,
+            application="reports",
+            instance="default",
+            client=Client("credentials", "given", "reports-of-mia"),
+            token=Token(Word.OK, NOW - HOUR, NOW + HOUR, key="token-1a2b3c4d5e6f7081", asked_for="scope 'read write'"),
+            further_tokens=(Token("expired", NOW - 3 * HOUR, NOW - HOUR),),
+        ),
+    ),
+)
+"""What the store has of a client that the settings give."""
+
+NEW = StoredReport(
+    store="SQLiteStore('/srv/devices.db')",
+    at=NOW,
+    word=Word.OK,
+    identities=(
+        StoredIdentity(
+            "912f194d" + "0" * 56, True, "app", "default", Client("credentials", Word.ABSENT), Token(Word.ABSENT)
+        ),
+    ),
+)
+"""An empty store, with settings that name an identity."""
 
 EMPTY = StoredReport("SQLiteStore('/srv/devices.db')", NOW, Word.OK, ())
 

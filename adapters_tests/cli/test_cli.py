@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import re
@@ -21,6 +22,7 @@ from adapters_tests.engine.test_transfer import filled
 from adapters_tests.servers.redis_server import RedisServer
 from dcrauth import AdobePass, ConfigurationError, EncryptedStore, FileStore, MemoryStore, RedisStore
 from dcrauth.cli import plain
+from dcrauth.cli.app import _command
 from dcrauth.cli.commands import main
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.engine.transfer import import_credentials
@@ -363,3 +365,25 @@ def test_an_encrypted_store_without_its_key_is_not_called_damaged_only(run: Run,
     assert "not encrypted" in ended.err
     assert "--key-file" not in ended.err
     assert run("export", *sealed, "--key-file", tmp_path / "key", tmp_path / "export").status == 0
+
+
+ONLY_WITH_EXTRA = {"--key-variable", "--key-service", "--device-identifier"}
+
+
+@pytest.mark.parametrize("command", ["demo", "simulate", "export", "import"])
+def test_both_fronts_have_the_same_options(command: str) -> None:
+    """What runs without the extra takes there what it takes with it, but for what is said of it."""
+    (commands,) = (each for each in plain._parser()._actions if isinstance(each, argparse._SubParsersAction))
+    without = {name for each in commands.choices[command]._actions for name in each.option_strings}
+    taken = _command().commands[command].params
+    options = {name for each in taken for name in (*each.opts, *each.secondary_opts) if name.startswith("-")}
+    assert without - {"-h", "--help"} == options - ONLY_WITH_EXTRA
+
+
+def test_without_the_extra_a_client_is_proved_as_well(
+    client: Run, adobe: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import of a client with a wrong secret stores nothing, whichever front has read the arguments."""
+    monkeypatch.setattr(dcrauth.cli.commands, "_front", lambda: plain.run)
+    assert client("import", "--client-id", "by-hand", stdin=b"secret").status == ExitCode.REFUSED
+    assert client("import", "--client-id", "by-hand", "--no-verify", stdin=b"secret").out.startswith("1 written")

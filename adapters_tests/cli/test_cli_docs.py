@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,11 @@ from shutil import which
 
 import pytest
 
-from adapters_tests.cli.running import Run, inherited
+from adapters_tests.cli.running import BY_HAND, Run, inherited, registered_by_hand
+from dcrauth.cli import options
 from dcrauth.cli.app import app
 from dcrauth.cli.exit_codes import ExitCode
-from dcrauth.providers.settings import DEFAULTS, PROFILE, VARIABLES
+from dcrauth.providers.settings import DEFAULTS, OF_OAUTH, PROFILE, VARIABLES
 from dcrauth.simulator import Simulator
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -41,7 +43,8 @@ def test_the_commands_of_the_page_run(number: int, tmp_path: Path) -> None:
     program.chmod(0o755)
     with Simulator() as adobe:
         (tmp_path / "statement.txt").write_text(adobe.software_statement)
-        (tmp_path / "secret.txt").write_text("a secret\n")
+        pair = registered_by_hand(adobe.url, adobe.software_statement)
+        (tmp_path / "secret.txt").write_text(pair["client_secret"])
         given = inherited() | {
             "PATH": f"{program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "DCRAUTH_BASE_URL": adobe.url,
@@ -51,12 +54,35 @@ def test_the_commands_of_the_page_run(number: int, tmp_path: Path) -> None:
         }
         pipes = {"capture_output": True, "text": True, "timeout": 50, "cwd": tmp_path, "env": given}
         subprocess.run([program, "token"], check=True, **pipes)  # so that there is a client to be exported
-        block = BLOCKS[number].replace(API, adobe.url)
+        block = BLOCKS[number].replace(API, adobe.url).replace(BY_HAND, pair["client_id"])
         found = subprocess.run(["bash", "-euo", "pipefail", "-c", block], check=False, **pipes)  # noqa: S607
     assert (found.returncode, found.stderr) == (0, "")
     if "echo" in block:
         assert found.stdout == "200\n"
     assert adobe.counts.refused == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (which("bash") and which("curl")), reason="the page is about a shell with curl")
+def test_the_way_without_an_account_works(tmp_path: Path) -> None:
+    """The simulator in one terminal, as the page starts it, and its commands in another one."""
+    start, rest = re.findall(r"```text\n((?:dcrauth simulate|export DCRAUTH_).*?)```", PAGE, re.DOTALL)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    (tmp_path / "dcrauth").write_text(f'#!/bin/sh\nexec {sys.executable} -m dcrauth "$@"\n')
+    (tmp_path / "dcrauth").chmod(0o755)
+    given = inherited() | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    arguments = start.replace("8080", port).split()[1:]
+    command = [sys.executable, "-m", "dcrauth", *arguments, "--seconds", "50"]
+    with subprocess.Popen(command, cwd=tmp_path, env=given, stdout=subprocess.PIPE, text=True) as simulator:
+        assert simulator.stdout is not None
+        assert port in simulator.stdout.readline()  # it is there, and its statement as well
+        shell = ["bash", "-euo", "pipefail", "-c", rest.replace("8080", port)]
+        pipes = {"capture_output": True, "text": True, "timeout": 50, "cwd": tmp_path, "env": given}
+        found = subprocess.run(shell, check=False, **pipes)
+        simulator.terminate()
+    assert (found.returncode, found.stderr) == (0, "")
+    assert json.loads(found.stdout)["requestor"]
 
 
 def test_every_command_is_on_the_page() -> None:
@@ -69,12 +95,23 @@ def test_every_command_is_on_the_page() -> None:
 def test_every_setting_is_on_the_page() -> None:
     """The table of settings has each option, variable, name and default."""
     found = rows("option")
-    assert {row[0].strip("`") for row in found.values()} == {PROFILE, *VARIABLES.values()}
-    for name, variable in VARIABLES.items():
+    of_adobe = {name: variable for name, variable in VARIABLES.items() if name not in OF_OAUTH}
+    assert {row[0].strip("`") for row in found.values()} == {PROFILE, *of_adobe.values()}
+    for name, variable in of_adobe.items():
         option, row = next((option, row) for option, row in found.items() if row[0] == f"`{variable}`")
         assert option.startswith(f"--{name.replace('_', '-')} ")
         assert row[1] == f"`{name}`"
         assert name not in DEFAULTS or row[2] == f"`{DEFAULTS[name]}`"
+
+
+def test_every_setting_of_other_servers_is_on_the_page() -> None:
+    """So has that of settings of an OAuth server, some of which have an option."""
+    found = rows("setting")
+    assert set(found) == set(OF_OAUTH)
+    for name, (variable, option, _) in found.items():
+        assert variable == f"`{VARIABLES[name]}`"
+        assert (option != "-") == (name in options._ALL)
+        assert option.startswith(f"`--{name.replace('_', '-')} " if option != "-" else "-")
 
 
 def test_every_exit_code_is_on_the_page() -> None:
@@ -102,7 +139,7 @@ def test_the_keys_of_the_page_are_those_of_the_command(client: Run, tmp_path: Pa
         "simulate": ["--seconds", "0"],
     }
     client("token")
-    client("import", "--client-id", "by-hand", "--overwrite", stdin=b"secret")
+    client("import", "--client-id", "by-hand", "--no-verify", "--overwrite", stdin=b"secret")
     order = sorted(promised, key=["restore", "export", "import", "forget"].__contains__)
     found = {
         command: set(json.loads(client(*command.split(), *more.get(command, []), "--json").out))

@@ -13,7 +13,7 @@ from adapters_tests.cli.running import Run
 from dcrauth import AdobePass, TokenSource
 from dcrauth.cli.commands import main
 from dcrauth.cli.exit_codes import ExitCode
-from dcrauth.simulator import Simulator
+from dcrauth.simulator import Fault, Simulator
 from dcrauth.stores.by_url import open_store
 
 
@@ -34,7 +34,7 @@ def test_forgetting_and_restoring(client: Run, adobe: Simulator, tmp_path: Path)
     client("token")
     assert adobe.counts.register == 2
     first = client_id(tmp_path)
-    replaced = client("import", "--client-id", "by-hand", "--overwrite", "--json", stdin=b"the secret\n")
+    replaced = client("import", "--client-id", "by-hand", "--no-verify", "--overwrite", "--json", stdin=b"the secret\n")
     assert json.loads(replaced.out) == {"written": 1, "present": 0, "kept": 0}
     assert json.loads(client("restore", "--yes", "--json").out) == {"restored": True}
     client("token")
@@ -52,7 +52,7 @@ def test_a_client_made_by_hand_is_used(client: Run, adobe: Simulator, tmp_path: 
     secret = f"{pair['client_secret']}\r\n".encode()
     assert client(*arguments, stdin=secret).out.startswith("1 written, 0 already there")
     assert client(*arguments, stdin=secret).out.startswith("0 written, 1 already there")
-    refused = client(*arguments, stdin=b"another")
+    refused = client(*arguments, "--no-verify", stdin=b"another")
     assert refused.out.startswith("0 written, 0 already there, 1 different")
     assert refused.status == 2
     assert "--overwrite" in refused.err
@@ -62,6 +62,44 @@ def test_a_client_made_by_hand_is_used(client: Run, adobe: Simulator, tmp_path: 
     before = adobe.counts.register
     assert client("token", "--store", tmp_path / "other").status == 0
     assert adobe.counts.register == before
+
+
+def test_a_client_made_by_hand_is_proved_first(client: Run, adobe: Simulator, tmp_path: Path) -> None:
+    """With a wrong secret, or without an answer, nothing is stored, and so no request replaces the client."""
+    client("token")
+    pair = made_by_hand(client, tmp_path)
+    before = adobe.counts.register
+    arguments = ["import", "--client-id", pair["client_id"], "--store", tmp_path / "other"]
+    wrong = client(*arguments, stdin=b"another secret")
+    assert (wrong.status, wrong.out) == (ExitCode.REFUSED, "")
+    assert "invalid_client" in wrong.err
+    assert "So nothing was imported: check id, secret" in wrong.err
+    assert "another secret" not in wrong.err
+    adobe.inject("token", Fault(status=503))
+    away = client(*arguments, stdin=pair["client_secret"].encode())
+    assert (away.status, away.out) == (ExitCode.UNAVAILABLE, "")
+    assert "--no-verify imports it unproved" in away.err
+    assert not (tmp_path / "other").exists()
+    assert client(*arguments, stdin=pair["client_secret"].encode()).out.startswith("1 written")
+    assert adobe.counts.register == before
+    assert client(*arguments, "--no-verify", "--overwrite", stdin=b"another secret").status == 0
+
+
+def made_by_hand(client: Run, tmp_path: Path) -> dict[str, str]:
+    """Return id and secret of the client in the store, as of one that was registered by hand."""
+    client("export", tmp_path / "by-hand.export")
+    record = json.loads((tmp_path / "by-hand.export").read_text().splitlines()[1])["record"]
+    return json.loads(record)["payload"]  # type: ignore[no-any-return]
+
+
+def test_a_client_of_adobe_is_not_unregistered(client: Run, adobe: Simulator) -> None:
+    """Adobe Pass has no way to delete a client: the command says so with exit code 2, and forgets nothing."""
+    client("token")
+    ended = client("forget", "--unregister", "--yes")
+    assert (ended.status, ended.out) == (ExitCode.USAGE, "")
+    assert "Nothing was deleted, neither there nor here" in ended.err
+    client("token")
+    assert adobe.counts.register == 1
 
 
 def test_moving_with_json(client: Run, tmp_path: Path) -> None:
@@ -106,7 +144,7 @@ def test_they_ask_first(
 ) -> None:
     """On a terminal both ask, on stderr; anything but yes changes nothing and is not a success."""
     called: list[str] = []
-    monkeypatch.setattr(TokenSource, command, lambda self: called.append(command) or True)
+    monkeypatch.setattr(TokenSource, command, lambda self, **_: called.append(command) or True)
     stdin = io.StringIO(answer)
     monkeypatch.setattr(stdin, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdin", stdin)
@@ -125,7 +163,7 @@ def test_a_secret_is_asked_for_unseen(client: Run, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(stdin, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdin", stdin)
     monkeypatch.setattr("getpass.getpass", lambda prompt: f"secret for {prompt}")
-    assert main(["import", "--client-id", "by-hand"]) == ExitCode.GOOD
+    assert main(["import", "--client-id", "by-hand", "--no-verify"]) == ExitCode.GOOD
 
     def nothing(_: str) -> str:
         raise EOFError

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from adapters_tests.cli.running import inherited
+from dcrauth.simulator import OAuthSimulator
 
 ROOT = Path(__file__).parents[2]
 CLASS = "httpie.plugins.auth.v1"
@@ -90,6 +91,20 @@ def test_a_token_that_was_revoked_is_renewed(http: Any, simulator: dict[str, str
     assert (done.returncode, done.stderr) == (0, "")
     assert "200 OK" in done.stdout
     assert calls(simulator) == (1, 2)
+
+
+@pytest.mark.slow
+def test_another_server_is_signed_for(http: Any, oauth: OAuthSimulator, tmp_path: Path) -> None:
+    """With an issuer, a client and an API in the settings, the API of an OAuth server gets its token."""
+    oauth.add_client("reports", secret="a secret")
+    (tmp_path / "secret.txt").write_text("a secret")
+    settings = {"ISSUER": oauth.issuer, "CLIENT_ID": "reports", "CLIENT_SECRET_FILE": "secret.txt"}
+    settings |= {"PROTECTS": oauth.api_url, "SCOPE": "read"}
+    variables = {f"DCRAUTH_{name}": value for name, value in settings.items()}
+    done = http("-A", "dcrauth", "--print=hb", f"{oauth.api_url}/films", **variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "200 OK" in done.stdout
+    assert oauth.counts.token == 1
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ FOR_PROGRAMS = {
     "device-info show --json": None,
     "device-info build --detect": None,
     "device-info build --detect --json": None,
-    "forget --yes --json": '{"forgotten": false}\n',
+    "forget --yes --json": '{"forgotten": false, "unregistered": false}\n',
     "simulate --seconds 0": None,
 }
 """What programs read, and what that is, where it is always the same."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from adapters_tests.common.world import STATEMENT
 from dcrauth.cli.commands import main
 
 
@@ -73,6 +75,26 @@ def test_an_oauth_server_is_simulated(tmp_path: Path, capsys: pytest.CaptureFixt
     assert lines["page"] == f"{lines['issuer']}/"
     assert lines["token_endpoint"] == f"{lines['issuer']}/token"
     assert {"registration_endpoint", "api_url", "initial_access_token", "software_statement"} < lines.keys()
+
+
+@pytest.mark.parametrize("oauth", [False, True], ids=["adobe", "oauth"])
+def test_its_statement_is_written_for_the_next_command(
+    oauth: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file for the owner alone has what is printed; one of an earlier simulator is replaced, and nothing else."""
+    path = tmp_path / "statement.txt"
+    arguments = ["simulate", "--seconds", "0", "--json", "--statement-file", str(path), *["--oauth"] * oauth]
+    for _ in range(2):
+        assert main(arguments) == 0
+        assert path.read_text() == json.loads(capsys.readouterr().out)["software_statement"] + "\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    for other in (STATEMENT, "a shopping list", ""):
+        path.write_text(other)
+        assert main(arguments) == 2
+        assert "is not overwritten: choose another name" in capsys.readouterr().err
+        assert path.read_text() == other
+    assert main([*arguments[: -1 - oauth], str(tmp_path / "no" / "where"), *["--oauth"] * oauth]) == 2
+    assert "cannot be written: No such file or directory; choose another place" in capsys.readouterr().err
 
 
 def test_settings_of_the_other_kind_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from adapters_tests.cli import goldens, samples
 from adapters_tests.engine.test_transfer import filled, identity, pair
 from dcrauth import (
     AccessToken,
+    ClientCredentials,
     EncryptedStore,
     FileStore,
     MemoryStore,
@@ -27,6 +28,7 @@ from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.cli.lines import plain
 from dcrauth.cli.store_reading import read_identity, read_report
 from dcrauth.cli.stored import Named, StoredIdentity, StoredReport
+from dcrauth.engine.identity import Identity
 from dcrauth.engine.records import (
     UnusableRegistration,
     write_credentials,
@@ -60,7 +62,7 @@ def one(store: Store, number: int = 0, now: float = NOW) -> StoredIdentity:
     report = read_report(store, now, named(number))
     valid(report.to_dict(), "status")
     found = report.identities[0]
-    if not found.kept_aside:
+    if not (found.kept_aside or found.further_tokens):  # which is read from what is listed
         assert read_identity(store, now, named(number)) == found
     return found
 
@@ -97,7 +99,10 @@ def test_an_empty_store_has_the_identity_of_the_settings(store: Store) -> None:
     found = one(store)
     assert (found.client.word, found.token.word, found.last_error) == ("absent", "absent", None)
     assert read_report(store, NOW).identities == ()
-    assert "not registered yet" in shown(read_report(store, NOW, named(0)))
+    text = shown(read_report(store, NOW, named(0)))
+    assert "not registered yet" in text
+    assert "nothing is stored here" in text
+    assert "1 identity" not in text
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
@@ -117,6 +122,53 @@ def test_what_was_replaced_and_deleted_is_told() -> None:
     assert (old.key, old.client_id) == ("replaced-1", "old-0")
     assert one(store, 1).client.word == "forgotten"
     assert "deleted on purpose" in shown(read_report(store, NOW))
+
+
+def test_a_client_that_was_put_back_in_use_is_told_once() -> None:
+    """What is kept aside is told but for the pair in use, each pair once; an earlier secret of it is another pair."""
+    store = MemoryStore()
+    present, former = pair(0, "first"), pair(0, "second")
+    store.add(identity(0).credentials, write_credentials(identity(0).credentials, present, 3).data)
+    earlier = ClientCredentials(present.client_id, "its secret of before", registered_at=1.0)
+    for place, kept in enumerate([present, former, former, earlier], start=1):
+        store.add(identity(0).replaced(place), write_credentials(identity(0).replaced(place), kept).data)
+    told = [(each.key, each.client_id) for each in one(store).kept_aside]
+    assert told == [("replaced-2", former.client_id), ("replaced-4", present.client_id)]
+
+
+def test_each_token_of_a_client_is_told(store: Store) -> None:
+    """Tokens of other scopes stand below their identity, with a digest of these; that of the settings comes first."""
+    scoped = Identity(identity(0).key, "5c09e0fcf00d0001")
+    filled(store, 1)
+    store.put(scoped.token, write_token(scoped.token, AccessToken("canary", 1.0, NOW + 9)))
+    found = one(store)
+    assert (found.token.word, found.token.key) == ("expired", "token")
+    assert [(each.key, each.word) for each in found.further_tokens] == [("token-5c09e0fcf00d0001", "ok")]
+    report = read_report(store, NOW, Named(scoped, "app", "default", DIGEST, asks_for="scope 'read'"))
+    valid(report.to_dict(), "status")
+    (first,) = report.identities
+    assert (first.token.key, first.token.asked_for) == ("token-5c09e0fcf00d0001", "scope 'read'")
+    assert [each.key for each in first.further_tokens] == ["token"]
+    text = shown(report)
+    assert "scope 'read': ends in 9 s" in text
+    assert "canary" not in text + json.dumps(report.to_dict())
+    assert "scope set 5c09e0fc: ends in 9 s" in shown(read_report(store, NOW, named(0)))
+
+
+def test_tokens_of_a_client_that_is_given_are_told(store: Store) -> None:
+    """A client that a program is given has no record; its tokens have, and are no client that is not registered."""
+    scoped = Identity(identity(0).key, "5c09e0fcf00d0001")
+    store.put(scoped.token, write_token(scoped.token, AccessToken("canary", 1.0, NOW + 9)))
+    report = read_report(store, NOW)
+    assert [each.key for each in report.identities[0].further_tokens] == ["token-5c09e0fcf00d0001"]
+    text = shown(report)
+    assert "1 identity" in text
+    assert "not stored, as is one that a program is given" in text
+    assert "not registered" not in text
+    given = read_report(store, NOW, Named(scoped, "app", "default", DIGEST, given_id="reports-of-mia"))
+    assert valid(given.to_dict(), "status")["identities"][0]["client"]["word"] == "given"
+    assert "reports…, given by the settings, and so not stored" in shown(given)
+    assert "reports-of-mia" not in shown(given) + repr(given)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from dcrauth import AccessToken, AdobePass, MemoryStore, ServerUnavailable, Toke
 from dcrauth.cli import access_token
 from dcrauth.cli.commands import main
 from dcrauth.cli.exit_codes import ExitCode
-from dcrauth.simulator import Fault, Simulator
+from dcrauth.simulator import Fault, OAuthSimulator, Simulator
 
 
 def test_the_token_is_all_that_is_printed(client: Run, adobe: Simulator) -> None:
@@ -79,7 +79,7 @@ def test_watching_waits_for_a_server_that_is_away(
         access_token._watch(Away(), AccessToken("old", 0.0, 1.0), told.append, wait)  # type: ignore[arg-type]
     assert waits[1] > 1e9
     assert [each.value for each in told] == ["new"]
-    assert capsys.readouterr().err.startswith("dcrauth: no answer; the next request after ")
+    assert capsys.readouterr().err.startswith("dcrauth: no answer; the next try is at ")
 
 
 @pytest.mark.parametrize(
@@ -163,3 +163,30 @@ def test_the_command_keeps_the_token_out_of_a_closed_output(
     monkeypatch.setattr(sys, "stdout", None)
     assert main(["token"]) == ExitCode.USAGE
     assert "There is no standard output" in capsys.readouterr().err
+
+
+def test_a_token_that_is_not_renewed_again_is_told(client: Run, adobe: Simulator) -> None:
+    """Right after a renewal because of a refusal the same token is printed, with the reason on stderr."""
+    client("token")
+    first = client("token", "--renew")
+    again = client("token", "--renew")
+    assert (first.err, again.status, again.out) == ("", 0, first.out)
+    assert "granted moments ago, in the place of another one that was refused" in again.err
+    assert adobe.counts.token == 2
+
+
+def test_a_refusal_names_no_moment_to_try_again(
+    run: Run, oauth: OAuthSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the server has said no to is told with what to do, and not when to try again, which would not help."""
+    oauth.add_client("reports", secret="a secret", scope="read")
+    for name, value in {"ISSUER": oauth.issuer, "CLIENT_ID": "reports", "CLIENT_SECRET": "a secret"}.items():
+        monkeypatch.setenv(f"DCRAUTH_{name}", value)
+    ended = run("token", "--scope", "write")
+    assert ended.status == ExitCode.REFUSED
+    assert "invalid_scope; the server does not grant that scope to this client" in ended.err
+    assert "again" not in ended.err
+    oauth.inject("token", Fault(status=429, headers=(("Retry-After", "3600"),)), times=None)
+    later = run("token", "--scope", "read")
+    assert later.status == ExitCode.UNAVAILABLE
+    assert re.search(r"; try again after \S+ \S+ UTC\n$", later.err)

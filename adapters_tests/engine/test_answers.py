@@ -95,15 +95,19 @@ def test_errors_hold_what_the_server_said(problem: Problem, retry_at: float | No
 @pytest.mark.parametrize(
     ("status", "code", "message"),
     [
-        (429, None, "/token answered: HTTP; the next request after 1970-01-01 00:01:05 UTC tries again"),
-        (503, "invalid_client", "/token answered: HTTP; the next request after 1970-01-01 00:01:05 UTC tries again"),
-        (400, "invalid_client", "/token answered: HTTP; the client credentials are no longer known there"),
+        (429, None, "/token answered: HTTP; from 1970-01-01 00:01:05 UTC on the next request tries again"),
+        (503, "invalid_client", "/token answered: HTTP; from 1970-01-01 00:01:05 UTC on the next request tries again"),
+        (
+            400,
+            "invalid_client",
+            "/token answered: HTTP; the client is not known there (any more), or its secret is wrong",
+        ),
         (
             400,
             "a_code_of_tomorrow",
-            "/token answered: HTTP; the next request after 1970-01-01 00:01:05 UTC tries again",
+            "/token answered: HTTP; from 1970-01-01 00:01:05 UTC on the next request tries again",
         ),
-        (400, "invalid_scope", "/token answered: HTTP"),
+        (400, "invalid_grant", "/token answered: HTTP"),
     ],
 )
 def test_errors_say_what_to_do(status: int, code: str | None, message: str) -> None:

@@ -22,6 +22,7 @@ from dcrauth import (
     ClientSecretJWT,
     ConfigurationError,
     CredentialsRejected,
+    DCRAuthError,
     MemoryStore,
     MutualTLS,
     OAuthServer,
@@ -31,6 +32,7 @@ from dcrauth import (
     Rejected,
     ServerUnavailable,
     StoreUnavailable,
+    Throttled,
     TokenSource,
     TokenSources,
     events,
@@ -257,8 +259,9 @@ def test_nothing_is_registered_while_the_server_cannot_say_more(
     oauth.expire_tokens()
     time.advance(2 * 3600)
     oauth.inject("manage", Fault(status=503))
-    with pytest.raises(ServerUnavailable, match="may have been renewed"):
+    with pytest.raises(ServerUnavailable, match="may have been renewed") as raised:
         source.token()
+    assert f"({oauth.registration_endpoint}/… answered: HTTP 503" in str(raised.value)
     time.advance(3600)
     scope_of(source, oauth)
     assert oauth.counts.register == 1
@@ -612,8 +615,9 @@ def test_a_management_url_of_another_origin(oauth: OAuthSimulator, make_source: 
     oauth.behaviour = OAuthBehaviour(management_uri="foreign")
     source = make_source(provider=served_by(oauth))
     scope_of(source, oauth)
-    with pytest.raises(ServerUnavailable, match="cannot be managed"):
+    with pytest.raises(ConfigurationError, match="the server has named no URL"):
         source.forget(unregister=True)
+    scope_of(source, oauth)
     assert oauth.counts.manage == 0
 
 
@@ -637,6 +641,45 @@ def test_a_client_that_cannot_be_deleted_stays(oauth: OAuthSimulator, make_sourc
     oauth.behaviour = OAuthBehaviour()
     oauth.revoke_clients()
     assert source.forget(unregister=True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "advice"),
+    [
+        (Fault(status=405), Rejected, "the server does not offer that for this client: ask whoever runs the server"),
+        (Fault(status=403), Rejected, "the server does not let this client be deleted: ask whoever runs the server"),
+        (Fault(status=400, body=b'{"error": "invalid_request"}'), Rejected, "ask whoever runs the server"),
+        (Fault(status=429), Throttled, "try again later"),
+        (Fault(status=503), ServerUnavailable, "try again later"),
+        (Fault(reset=True), ServerUnavailable, "try again later"),
+    ],
+    ids=range(6),
+)
+def test_a_deletion_that_failed_says_where_and_what_to_do(
+    fault: Fault, kind: type[DCRAuthError], advice: str, oauth: OAuthSimulator, make_source: MakeSource
+) -> None:
+    """The error names the endpoint without the client id in it, and what to do; the client is there afterwards."""
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.inject("manage", fault)
+    with pytest.raises(kind) as raised:
+        source.forget(unregister=True)
+    text = str(raised.value)
+    assert text.startswith(f"Nothing was deleted, neither there nor here: {oauth.registration_endpoint}/…")
+    assert advice in text
+    assert oauth.clients[0].client_id not in text
+    scope_of(source, oauth)
+    assert oauth.counts.register == 1
+
+
+def test_a_question_that_failed_is_told(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """Where a client that signs is refused, and cannot be asked about, the error says which endpoint said what."""
+    oauth.behaviour = OAuthBehaviour(assertion_audience="token endpoint")
+    oauth.inject("manage", Fault(status=503))
+    with pytest.raises(CredentialsRejected) as raised:
+        make_source(provider=served_by(oauth, client_authentication=signing())).token()
+    told = f"Whether it knows the client could not be read ({oauth.registration_endpoint}/… answered: HTTP 503"
+    assert told in str(raised.value)
 
 
 def test_never_means_never(oauth: OAuthSimulator, make_source: MakeSource) -> None:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from adapters_tests.common.soak import often
 from adapters_tests.common.world import STATEMENT, Process, World, context_of
 from dcrauth import (
     AdobePass,
@@ -574,5 +575,8 @@ class Losses(RuleBasedStateMachine):
 
 TestLosses = Losses.TestCase
 TestLosses.settings = settings(
-    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=often(40, by_night=1_000),
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )

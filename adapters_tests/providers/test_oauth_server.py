@@ -768,3 +768,12 @@ def test_a_client_is_managed_over_tls_alone(uri: str, is_managed: bool) -> None:
     server = OAuthServer(ISSUER, protects=[API])
     for flow in (server.update, server.confirm, server.unregister):
         assert (flow(client, Moment(1_000.0)) is not None) is is_managed
+
+
+def test_its_repr_says_what_its_tokens_are_for() -> None:
+    """Two scopes of one server can be told apart in a log; of further parameters there are the names alone."""
+    server = OAuthServer(ISSUER, protects=[API], scope="write read", token_parameters={"udap": "canary"})
+    assert repr(server) == f"<OAuthServer at {ISSUER}, scope 'read write', parameters 'udap'>"
+    other = server.for_scope("").for_resource("https://a.example").for_audience("me")
+    assert repr(other._wanted) == "<Wanted: resource 'https://a.example', audience 'me', parameters 'udap'>"
+    assert repr(OAuthServer(ISSUER, protects=[API])._wanted) == "<Wanted: nothing special>"

@@ -13,7 +13,8 @@ from adapters_tests.simulation.invariants import Invariant, Violation, require
 from adapters_tests.simulation.recovery import Recovery
 from adapters_tests.simulation.trace import words
 from adapters_tests.simulation.world import World
-from dcrauth.engine import source
+from dcrauth.engine import options, source
+from dcrauth.engine.known import KnownIdentities
 
 _STEPS = (100, 200, 400)
 _MOST_STEPS = 200_000
@@ -61,8 +62,8 @@ def simulate(seed: int) -> Report:
 
 @contextmanager
 def seeded(rng: random.Random) -> Iterator[None]:
-    """Let token sources draw their random numbers from *rng*."""
-    with mock.patch.object(source, "random", rng):
+    """Let token sources draw their random numbers from *rng*, and know nothing of other histories."""
+    with mock.patch.object(source, "random", rng), mock.patch.object(options, "KNOWN", KnownIdentities()):
         yield
 
 

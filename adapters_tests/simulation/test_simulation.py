@@ -88,6 +88,7 @@ def test_a_failing_seed_says_all_there_is_to_say() -> None:
     assert f"VIOLATION {report.violation.invariant.name}" in text.splitlines()[-2]
 
 
+@pytest.mark.slow
 def test_every_fault_strikes_and_every_turn_is_taken() -> None:
     """No fault is only a name, and among a few seeds a renewal takes each of the turns that it can take."""
     struck: Counter[str] = Counter()

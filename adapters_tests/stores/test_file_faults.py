@@ -140,7 +140,7 @@ def listed(calls: dict[str, int]) -> Iterator[tuple[str, int]]:
 )
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name != "replace")) for name in OPERATIONS],
+    [pytest.param(name, marks=[pytest.mark.slow] * (name != "delete")) for name in OPERATIONS],
 )
 def test_a_fault_costs_nothing(bench: Bench, name: str) -> None:
     """Whichever call of the disk fails, and how: a StoreError, the old records, no leftovers, and it works again."""

@@ -132,7 +132,7 @@ def _read_up_to(mark: bytes, reading: int) -> bytes:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", SHARED, indirect=True)
 def test_a_killed_writer_loses_nothing(kind: Kind, request: pytest.FixtureRequest) -> None:
-    """A process is killed 40 times (by night 200, a quarter with a database) while it writes: all it was promised is there."""
+    """A process is killed forty times while it writes, ten with a database: all it was promised is there."""
     chance = random.Random(1)
     kills = KILLS // 4 if request.node.callspec.params["kind"] in DATABASES else KILLS
     watcher = kind.open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 
-from adapters_tests.cli.running import NOT_INHERITED
+from adapters_tests.cli.running import BY_HAND, NOT_INHERITED, registered_by_hand
 from dcrauth.simulator import Simulator
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,7 @@ NOT_RUN = {
     "python3.11": "it makes an environment to work on the package",
     ". .venv/bin/activate": "it enters an environment to work on the package",
     "bash .ci/run": "it runs the tests, of which this is one",
+    "dcrauth simulate --port": "it serves until Ctrl-C; a test of the command's own page starts it",
     "SOFTWARE_STATEMENT=statement.txt locust": "it is a minute of load; its locustfile runs as code of the page",
     "python dcrauth/docs/examples/entitlements_httpx.py": "it waits for somebody to log in, whom a test below plays",
     "python entitlements_httpx.py": "it waits for somebody to log in, whom a test below plays",
@@ -104,8 +106,9 @@ def at_home(folder: Path, programs: Path, adobe: Simulator) -> dict[str, Any]:
     profiles.parent.mkdir(parents=True)
     profiles.write_text('[profiles.staging]\nenvironment = "release-staging"\n')
     (folder / "statement.txt").write_text(adobe.software_statement)
-    (folder / "secret.txt").write_text("a secret\n")
-    (folder / "client.json").write_text('{"client_id": "by hand", "client_secret": "a secret"}')
+    pair = registered_by_hand(adobe.url, adobe.software_statement)
+    (folder / "secret.txt").write_text(pair["client_secret"])
+    (folder / "client.json").write_text(json.dumps(pair))
     (folder / ".curlrc").write_text("silent\nshow-error\n")  # no progress, which curl shows where there is no terminal
     settings = {"DCRAUTH_BASE_URL": adobe.url, "DCRAUTH_SOFTWARE_STATEMENT": "statement.txt"}
     return alone(folder, PATH=f"{programs}:{os.environ['PATH']}", **settings)
@@ -130,7 +133,9 @@ def test_the_commands_of_a_page_run(block: Block, request: pytest.FixtureRequest
         shell = at_home(tmp_path, programs, adobe)
         before = subprocess.run([*BASH, "dcrauth token; dcrauth token --store credentials"], check=False, **shell)
         assert (before.returncode, before.stderr) == (0, "")
-        done = subprocess.run([*BASH, API.sub(adobe.url, block.commands)], check=False, **shell)
+        client_id = json.loads((tmp_path / "client.json").read_text())["client_id"]
+        commands = API.sub(adobe.url, block.commands).replace(BY_HAND, client_id)
+        done = subprocess.run([*BASH, commands], check=False, **shell)
         assert (done.returncode, done.stderr) == (0, "")
         assert adobe.counts.refused == 0
         assert adobe.counts.api >= len(re.findall(r"^(?:curl|http) ", block.commands, re.MULTILINE))

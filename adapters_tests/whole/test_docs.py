@@ -59,6 +59,18 @@ def test_the_reference_knows_every_name() -> None:
     assert not {name for name in names if f"`{name}" not in text and f".{name}`" not in text}
 
 
+def test_the_events_of_the_tutorial_are_as_they_are_printed() -> None:
+    """What the tutorial says that a listener prints has the fields that the events have."""
+    page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```text\n(Registered\(.*?)```", page, re.DOTALL)
+    identity = "3e5f52c9"
+    made = (
+        events.Registered(identity),
+        events.TokenRenewed(identity, expires_at=1795934892.4, seconds=0.002, attempts=1),
+    )
+    assert block == "".join(f"{each!r}\n" for each in made)
+
+
 def test_the_reference_knows_every_error() -> None:
     """Each error and warning that users can meet is in the reference."""
     text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")

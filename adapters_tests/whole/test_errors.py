@@ -29,7 +29,7 @@ def test_an_error_in_a_hosts_terms_is_both(hosts: tuple[type[Exception], ...]) -
     assert all(isinstance(error, host) for host in hosts)
     assert isinstance(error, Throttled)
     assert isinstance(error, Unavailable)
-    assert str(error) == "slow down; the next request after 1970-01-01 00:00:05 UTC tries again"
+    assert str(error) == "slow down; from 1970-01-01 00:00:05 UTC on the next request tries again"
     assert error.evidence == ERROR.evidence
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import gzip
 import json
 import socket
@@ -236,6 +237,7 @@ def test_an_answer_that_does_not_end(transport: Any) -> None:
         transport(total_timeout=0.3).send(post(server.url))
 
 
+@functools.cache
 def _gzipped(depth: int) -> bytes:
     body = b"x" * 100_000_000
     for _ in range(depth):

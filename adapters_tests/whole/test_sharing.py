@@ -45,9 +45,8 @@ def _application(library: str, open_store: kinds.Factory, statement: str, url: s
     "processes with different HTTP libraries start at once on one store",
     "one registration, and all use its credentials",
 )
-@pytest.mark.parametrize(
-    "name", ["file", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sqlite", "redis"))]
-)
+@pytest.mark.parametrize("name", ["file", "sqlite", "redis"])
+@pytest.mark.slow
 def test_three_libraries_share_a_client(name: str, tmp_path: Path, redis_server: RedisServer) -> None:
     """Three processes with different HTTP libraries and one store register once and use the same credentials."""
     kind = kinds.in_redis(redis_server.url) if name == "redis" else getattr(kinds, name)(tmp_path)

@@ -32,8 +32,8 @@ class DCRAuthError(Exception):
     """Base of every error of dcrauth.
 
     Parameters:
-        message: what was wrong, where, and what to do; never holds a secret. ``str()`` adds when the next request tries
-            again, if there is such a moment.
+        message: what was wrong, where, and what to do; never holds a secret. ``str()`` adds from when on the
+            next request tries again, if there is such a moment.
         status: HTTP status of the answer, if there was one.
         error: the server's own error code (RFC 6749 §5.2, RFC 7591 §3.2.2, Adobe's Enhanced Error Codes).
         description: the server's own explanation, cut to printable ASCII.
@@ -62,7 +62,7 @@ class DCRAuthError(Exception):
     def __str__(self) -> str:
         if self.retry_at is None:
             return self.message
-        return f"{self.message}; the next request after {told_moment(self.retry_at)} tries again"
+        return f"{self.message}; from {told_moment(self.retry_at)} on the next request tries again"
 
     @property
     def evidence(self) -> dict[str, Any]:

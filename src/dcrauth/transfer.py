@@ -1,5 +1,6 @@
-"""Moving credentials between stores, where the documentation names it."""
+"""Moving credentials between stores, and proving those that come from elsewhere, where the documentation names it."""
 
+from dcrauth.engine.client_proof import prove_client
 from dcrauth.engine.transfer import (
     NoCredentials,
     Transferred,
@@ -16,4 +17,5 @@ __all__ = [
     "export_credentials",
     "import_client",
     "import_credentials",
+    "prove_client",
 ]

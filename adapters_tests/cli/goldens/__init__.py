@@ -20,6 +20,8 @@ PAGES: dict[str, Callable[[], Iterable[Line]]] = {
     "status": lambda: status.lines_of(samples.REPORT),
     "status-reveal": lambda: status.lines_of(samples.REPORT, reveal=True),
     "status-empty": lambda: status.lines_of(samples.EMPTY),
+    "status-new": lambda: status.lines_of(samples.NEW),
+    "status-given": lambda: status.lines_of(samples.GIVEN),
     "check-good": lambda: checked(samples.GOOD),
     "check-bad": lambda: checked(samples.BAD),
 }

@@ -13,7 +13,7 @@ from dcrauth.cli.output import complain, write_json, write_line
 from dcrauth.cli.settings import CommandSettings
 from dcrauth.credentials import AccessToken
 from dcrauth.engine.source import TokenSource
-from dcrauth.errors import ConfigurationError, Unavailable
+from dcrauth.errors import ConfigurationError, Unavailable, told_moment
 from dcrauth.events import CredentialsReplaced, Event
 
 _BETWEEN = 1.0
@@ -36,11 +36,23 @@ def token(
     source = settings.source(on_event=_say_if_replaced)
     tell = _as_json if as_json else _as_header if header else _as_text
     found = source.token()
-    found = source.token(instead_of=found) if renew else found
+    if renew:
+        found = _another(source, found)
     tell(found)
     if watch:
         _watch(source, found, tell, threading.Event().wait)
     return ExitCode.GOOD
+
+
+def _another(source: TokenSource, refused: AccessToken) -> AccessToken:
+    """Return the token in the place of one that was *refused*; say so where it is the same, which a 401 would not."""
+    found = source.token(instead_of=refused)
+    if found == refused:
+        complain(
+            "This token was granted moments ago, in the place of another one that was refused, and so it is not renewed"
+            " yet. If the API refuses it as well, dcrauth check --token tells what the server says of the client"
+        )
+    return found
 
 
 def _say_if_replaced(event: Event) -> None:
@@ -60,12 +72,18 @@ def _watch(
         try:
             latest = source.token()
         except Unavailable as fault:
-            complain(str(fault))
+            complain(_with_next_try(fault))
             wait(max((fault.retry_at or 0.0) - time.time(), 0.0))
             continue
         if latest != found:
             tell(latest)
             found = latest
+
+
+def _with_next_try(fault: Unavailable) -> str:
+    if fault.retry_at is None:
+        return fault.message
+    return f"{fault.message}; the next try is at {told_moment(fault.retry_at)}"
 
 
 def _as_text(found: AccessToken) -> None:

@@ -12,7 +12,7 @@ from dcrauth.cli import access_token, arguments, client, completion, configurati
 from dcrauth.cli import device_info as device
 from dcrauth.cli import statement as software_statement
 from dcrauth.cli.exit_codes import ExitCode
-from dcrauth.cli.options import OF_STORE, Json, filled, text_option, with_options, with_settings
+from dcrauth.cli.options import BUT_CLIENT, OF_STORE, Json, filled, text_option, with_options, with_settings
 from dcrauth.cli.output import write_line
 from dcrauth.cli.settings import CommandSettings
 from dcrauth.errors import ConfigurationError
@@ -107,7 +107,7 @@ def _export(
 
 
 @app.command("import")
-@with_settings
+@with_options(BUT_CLIENT)
 def _import(
     settings: CommandSettings,
     file: Annotated[
@@ -120,13 +120,17 @@ def _import(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace credentials that differ; they are kept aside.")
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="With --client-id: whether the server has to know the client.")
+    ] = True,
     as_json: Json = False,
 ) -> int:
     """Read client credentials into a store.
 
     They come from an exported file, or, with --client-id, of one client that was registered by hand.
     """
-    return transfer.import_from(settings, file, client_id=client_id, overwrite=overwrite, as_json=as_json)
+    wanted = transfer.Import(file, client_id, overwrite=overwrite, verify=verify)
+    return transfer.import_from(settings, wanted, as_json=as_json)
 
 
 @app.command("demo")
@@ -171,10 +175,13 @@ def _simulate(
     oauth: Annotated[
         bool, typer.Option("--oauth", help="An OAuth authorization server instead of Adobe Pass.")
     ] = False,
+    statement_file: Annotated[
+        str | None, text_option("statement-file", "Write its software statement there, for other commands.", "FILE")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Simulate Adobe Pass, or an OAuth server, on loopback."""
-    wanted = simulate.Wanted(port, _seconds(seconds), settings, scenario, base_path, authority, oauth)
+    wanted = simulate.Wanted(port, _seconds(seconds), settings, scenario, base_path, authority, oauth, statement_file)
     return simulate.simulate(wanted, as_json=as_json)
 
 

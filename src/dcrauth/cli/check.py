@@ -18,6 +18,7 @@ from dcrauth.cli.checks.client import (
     token_call_finding,
 )
 from dcrauth.cli.checks.connection import connection_findings
+from dcrauth.cli.checks.metadata import endpoints_of, not_asked
 from dcrauth.cli.checks.proxies import proxy_finding, proxy_for
 from dcrauth.cli.checks.statement import statement_findings
 from dcrauth.cli.checks.storage import store_findings
@@ -25,8 +26,9 @@ from dcrauth.cli.checks.versions import version_findings
 from dcrauth.cli.findings import Finding, Word, exit_status, finding_of, is_fault
 from dcrauth.cli.lines import Line
 from dcrauth.cli.store_reading import read_identity
-from dcrauth.cli.stored import Named, StoredIdentity
+from dcrauth.cli.stored import StoredIdentity, named
 from dcrauth.errors import ConfigurationError, DCRAuthError
+from dcrauth.providers.oauth.oauth_server import OAuthServer
 from dcrauth.transports._options import TransportOptions
 
 
@@ -73,10 +75,11 @@ def findings_of(settings: CheckSettings) -> Iterator[Finding]:
 def _of_statement(settings: CheckSettings) -> Iterator[Finding]:
     if isinstance(settings.statement, DCRAuthError):
         yield finding_of(settings.statement, "statement")
-    else:
+        return
+    if settings.statement is not None:
         yield from statement_findings(settings.statement, settings.wall())
-        if isinstance(settings.provider, DCRAuthError):
-            yield finding_of(settings.provider, "settings")
+    if isinstance(settings.provider, DCRAuthError):
+        yield finding_of(settings.provider, "settings")
 
 
 def _of_server(settings: CheckSettings) -> Iterator[Finding]:
@@ -86,9 +89,30 @@ def _of_server(settings: CheckSettings) -> Iterator[Finding]:
     if isinstance(settings.urls, DCRAuthError):
         yield finding_of(settings.urls, "server")
         return
+    if settings.issuer is not None and isinstance(settings.provider, OAuthServer):
+        yield from _of_issuer(settings, settings.provider, settings.issuer)
     first = {urlsplit(url).netloc: url for url in reversed(settings.urls)}  # one of each server, the first one
     for url in sorted(first.values(), key=settings.urls.index):
         yield from _of_endpoint(settings, url, is_called=url == settings.urls[0])
+
+
+def _of_issuer(settings: CheckSettings, server: OAuthServer, issuer: str) -> Iterator[Finding]:
+    """Yield what is to be said of a server that is asked first where its token endpoint is."""
+    about, reached = urlsplit(issuer).netloc, True
+    for finding in _of_endpoint(settings, issuer, is_called=False):
+        reached = reached and finding.word is Word.OK
+        yield finding
+    if not reached:
+        yield not_asked(about, "the way to the server does not lead there")
+        return
+    found, finding = endpoints_of(server, issuer, settings.transport, settings.wall)
+    yield finding
+    if found is None:
+        yield from not_called(about, "where the token endpoint is, is not known")
+    elif urlsplit(found.token).netloc == about:
+        yield from answer_findings(settings.transport, found.token, settings.wall)
+    else:
+        yield from _of_endpoint(settings, found.token, is_called=True)
 
 
 def _of_endpoint(settings: CheckSettings, url: str, *, is_called: bool) -> Iterator[Finding]:
@@ -141,9 +165,7 @@ def _of_stored_client(settings: CheckSettings, client: ClientSettings, reached: 
 
 
 def _stored(client: ClientSettings, now: float) -> StoredIdentity:
-    provider = client.provider
-    named = Named(client.identity, provider.application, client.instance, provider.statement_digest)
-    return read_identity(client.store, now, named)
+    return read_identity(client.store, now, named(client.provider, client.instance))
 
 
 def report_of(findings: Iterable[Finding]) -> dict[str, Any]:

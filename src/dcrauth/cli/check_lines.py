@@ -23,6 +23,7 @@ _GROUPS = {
         "proxy-tls": "proxy's TLS",
         "proxy-tunnel": "proxy's way",
         "tls": "TLS",
+        "metadata": "metadata",
         "answer": "answer",
         "clock": "clock",
     },

@@ -7,7 +7,10 @@ from typing import Any, TypeVar
 
 from dcrauth.errors import ConfigurationError, DCRAuthError
 from dcrauth.providers.adobe.adobe_pass import ENVIRONMENTS, AdobePass, Environment
+from dcrauth.providers.oauth.arguments import endpoint
+from dcrauth.providers.oauth.oauth_server import OAuthServer
 from dcrauth.providers.origins import secure_url
+from dcrauth.providers.settings import Settings
 from dcrauth.providers.software_statement import SoftwareStatement
 from dcrauth.stores import Store
 from dcrauth.transports import default_transport
@@ -16,7 +19,7 @@ T = TypeVar("T")
 
 NO_STATEMENT = (
     "No software statement is named: give the path of its file, by an option of the command, by "
-    "$DCRAUTH_SOFTWARE_STATEMENT, or in a profile"
+    "$DCRAUTH_SOFTWARE_STATEMENT, or in a profile; another server than Adobe Pass is named by --issuer"
 )
 
 
@@ -25,9 +28,10 @@ class CheckSettings:
     """What is checked; in the place of what could not be made stands the error that says why.
 
     Parameters:
-        statement: the software statement.
+        statement: the software statement; None where none is needed.
         provider: the authorization server.
         urls: the endpoints to reach, the token endpoint first.
+        issuer: what is asked where the token endpoint is, if that is not among them.
         store: where credentials are kept.
         transport: what calls the server, with the options of ours.
         instance: what tells this application instance from others.
@@ -36,20 +40,45 @@ class CheckSettings:
         wall: tells the time, in seconds since the epoch.
     """
 
-    statement: SoftwareStatement | DCRAuthError
-    provider: AdobePass | DCRAuthError
+    statement: SoftwareStatement | DCRAuthError | None
+    provider: AdobePass | OAuthServer | DCRAuthError
     urls: Sequence[str] | DCRAuthError
     store: Store | DCRAuthError
     transport: Any
     instance: str = "default"
+    issuer: str | None = None
     register: bool = False
     token: bool = False
     wall: Callable[[], float] = field(default=time.time, repr=False)
 
 
+def gathered_of_oauth(
+    settings: Settings,
+    provider: Callable[[], AdobePass | OAuthServer],
+    store: Callable[[], Store],
+    *,
+    register: bool = False,
+    token: bool = False,
+) -> CheckSettings:
+    """Return what is to be checked of a server that is not Adobe's, as `gathered` does."""
+    path, issuer = settings["software_statement"], settings["issuer"]
+    place = settings["token_endpoint"]
+    return CheckSettings(
+        statement=None if path is None else _made(lambda: _statement(path)),
+        provider=_made(provider),
+        urls=_made(lambda: [*filter(None, [endpoint(place, "token_endpoint")])]),
+        store=_made(store),
+        transport=_made(default_transport),
+        instance=settings["instance"] or "default",
+        issuer=issuer if place is None else None,
+        register=register,
+        token=token,
+    )
+
+
 def gathered(
     statement: str | None,
-    provider: Callable[[SoftwareStatement], AdobePass],
+    provider: Callable[[SoftwareStatement], AdobePass | OAuthServer],
     store: Callable[[], Store],
     *,
     environment: Environment = "release-production",

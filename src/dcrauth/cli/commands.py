@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dcrauth.cli.arguments import check_no_secrets
 from dcrauth.cli.exit_codes import ExitCode, exit_code
 from dcrauth.cli.output import complain, complain_at_length, flush, show_any_character
-from dcrauth.errors import ConfigurationError, DCRAuthError
+from dcrauth.errors import ConfigurationError, DCRAuthError, Unavailable, told_moment
 
 _DEBUG = "--debug"
 
@@ -76,11 +76,20 @@ def _front() -> Callable[[Sequence[str]], int]:
 
 
 def _sentence(reason: BaseException) -> str:
-    if isinstance(reason, DCRAuthError | ImportError):
+    if isinstance(reason, DCRAuthError):  # the next request, of which its text tells, is another run of the command
+        return f"{reason.message}{_when(reason)}"
+    if isinstance(reason, ImportError):
         return str(reason)
     if isinstance(reason, OSError):
         return f"The system refuses what this takes: {reason}"
     return f"This ended unexpectedly with {type(reason).__name__}; please report it, with what --debug shows"
+
+
+def _when(error: DCRAuthError) -> str:
+    """Return when to try again, as text behind a sentence; "" where to do so will not help."""
+    if error.retry_at is None or not isinstance(error, Unavailable):
+        return ""
+    return f"; try again after {told_moment(error.retry_at)}"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dcrauth.cli.options import Json, Reveal
 from dcrauth.cli.output import say, visible, write_json
 from dcrauth.cli.settings import CommandSettings
 from dcrauth.errors import ConfigurationError
-from dcrauth.providers.settings import Setting, Settings
+from dcrauth.providers.settings import OF_OAUTH, Setting, Settings
 from dcrauth.stores.file import DIRECTORY_VARIABLE, FileStore
 
 
@@ -18,11 +18,12 @@ def config(settings: CommandSettings, reveal: Reveal = False, as_json: Json = Fa
     if as_json:
         write_json(_facts(found, reveal))
         return ExitCode.GOOD
-    lines = [(each.name, each.origin, _shown(each, reveal)) for each in found.found]
+    lines = [(each.name, each.origin, _shown(each, reveal)) for each in _told(found)]
     lines += [("profile", "", found.profile or "-"), ("file", "", found.config)]
     lines += [("ignored", f"${variable}", "it is empty") for variable in _ignored(found)]
+    width = max(18, *(len(name) for name, _, _ in lines))
     for name, origin, value in lines:
-        say(f"{name:<18}  {visible(origin):<27}  {value}")
+        say(f"{name:<{width}}  {visible(origin):<27}  {value}")
     return ExitCode.GOOD
 
 
@@ -53,6 +54,11 @@ def _facts(found: Settings, reveal: bool) -> dict[str, object]:
 def _ignored(found: Settings) -> list[str]:
     directory = os.environ.get(DIRECTORY_VARIABLE)
     return [*found.ignored, *[DIRECTORY_VARIABLE] * (directory is not None and not directory.strip())]
+
+
+def _told(found: Settings) -> list[Setting]:
+    """Return the settings for people: of another server than Adobe Pass those that somebody has made."""
+    return [each for each in found.found if each.name not in OF_OAUTH or each.value is not None]
 
 
 def _shown(each: Setting, reveal: bool) -> str:

@@ -6,16 +6,16 @@ from typing import Annotated, cast
 import typer
 
 from dcrauth.cli import arguments, check, status
-from dcrauth.cli.check_settings import gathered
+from dcrauth.cli.check_settings import gathered, gathered_of_oauth
 from dcrauth.cli.options import Json
 from dcrauth.cli.output import write_line
-from dcrauth.cli.settings import CommandSettings
+from dcrauth.cli.settings import CommandSettings, provider_for
 from dcrauth.cli.show import show
 from dcrauth.cli.store_reading import read_report
-from dcrauth.cli.stored import Named
-from dcrauth.engine.identity import Identity
+from dcrauth.cli.stored import Named, named
 from dcrauth.errors import ConfigurationError
-from dcrauth.providers.adobe.adobe_pass import AdobePass, Environment
+from dcrauth.providers.adobe.adobe_pass import Environment
+from dcrauth.providers.oauth.from_settings import is_named
 from dcrauth.providers.settings import DEFAULTS, Settings
 
 
@@ -48,9 +48,12 @@ def run_check(
     It registers nothing and asks for no token unless it is asked to.
     """
     found = settings.read()
+    if is_named(found):
+        checked = gathered_of_oauth(found, settings.provider, settings.store, register=register, token=token)
+        return check.run(checked, show, write_line if as_json else None)
     checked = gathered(
         found["software_statement"],
-        lambda _: AdobePass.from_settings(found),
+        lambda _: provider_for(found),
         settings.store,
         environment=cast("Environment", found["environment"]),  # whoever uses it looks whether it is one
         base_url=found["base_url"],
@@ -63,11 +66,9 @@ def run_check(
 
 def _named(settings: Settings) -> Named | None:
     """Return the identity of the settings; None where they name no application."""
-    if settings["software_statement"] is None:
+    if settings["software_statement"] is None and not is_named(settings):
         return None
-    provider, instance = AdobePass.from_settings(settings), _instance(settings)
-    identity = Identity.of(*provider.anchor, instance)
-    return Named(identity, provider.application, instance, provider.statement_digest)
+    return named(provider_for(settings), _instance(settings))
 
 
 def _instance(settings: Settings) -> str:

@@ -51,6 +51,11 @@ _OF_PROVIDER = {
     "base_url": ("URL", "In the place of the environment, as of a simulator [$DCRAUTH_BASE_URL]."),
     "instance": ("TEXT", "Which instance of the application this is [$DCRAUTH_INSTANCE]."),
     "device_identifier": ("TEXT", "The device's own identifier [$DCRAUTH_DEVICE_IDENTIFIER]."),
+    "issuer": ("URL", "An OAuth server in the place of Adobe Pass [$DCRAUTH_ISSUER]."),
+    "token_endpoint": ("URL", "The same, of one without metadata [$DCRAUTH_TOKEN_ENDPOINT]."),
+    "client_id": ("ID", "A client that there is already, at such a server [$DCRAUTH_CLIENT_ID]."),
+    "client_secret_file": ("FILE", "The file of its secret [$DCRAUTH_CLIENT_SECRET_FILE]."),
+    "scope": ("TEXT", "What the token of such a server is for [$DCRAUTH_SCOPE]."),
 }
 
 _ALL: dict[str, Any] = {
@@ -73,6 +78,9 @@ _ALL: dict[str, Any] = {
 
 OF_STATEMENT = ("profile", "software_statement")
 """The options of commands that need the statement only."""
+
+BUT_CLIENT = tuple(name for name in _ALL if name not in {"client_id", "client_secret_file"})
+"""The options of commands for which a client is something else: all but those that give one."""
 
 OF_STORE = ("profile", "store", "prefix", *_KEYS)
 """The options of commands that need the store only."""

@@ -69,6 +69,9 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
         "--authority", metavar="FILE", type=_text, help="speak HTTPS; the certificate to trust is written to this file"
     )
     parser.add_argument("--oauth", action="store_true", help="an OAuth authorization server instead of Adobe Pass")
+    parser.add_argument(
+        "--statement-file", metavar="FILE", type=_text, help="write its software statement there, for other commands"
+    )
     _add_json(parser)
     parser.set_defaults(act=_simulate)
 
@@ -85,7 +88,9 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     _add_store(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace credentials that differ; they are kept aside")
     parser.add_argument("--client-id", metavar="ID", type=_text, help="one client; its secret is read from stdin")
-    for name in ("software-statement", "environment", "base-url", "instance"):
+    verify = "with --client-id: whether the server has to know the client (default: yes)"
+    parser.add_argument("--verify", action=argparse.BooleanOptionalAction, default=True, help=verify)
+    for name in ("software-statement", "environment", "base-url", "instance", "issuer", "token-endpoint", "scope"):
         parser.add_argument(f"--{name}", type=_text, help="of which identity the client is, with --client-id")
     parser.add_argument(
         "file", metavar="FILE", nargs="?", type=_text, help="what dcrauth export wrote; - for standard input"
@@ -122,9 +127,11 @@ def _export(file: str, as_json: bool, **options: Any) -> int:
     return transfer.export_to(_settings(**options), file, as_json=as_json)
 
 
-def _import(file: str | None, client_id: str | None, overwrite: bool, as_json: bool, **options: Any) -> int:
-    settings = _settings(**options)
-    return transfer.import_from(settings, file, client_id=client_id, overwrite=overwrite, as_json=as_json)
+def _import(
+    file: str | None, client_id: str | None, overwrite: bool, verify: bool, as_json: bool, **options: Any
+) -> int:
+    wanted = transfer.Import(file, client_id, overwrite=overwrite, verify=verify)
+    return transfer.import_from(_settings(**options), wanted, as_json=as_json)
 
 
 def _settings(

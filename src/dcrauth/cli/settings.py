@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from dcrauth.cli.chosen_provider import provider_of
 from dcrauth.engine.source import TokenSource
 from dcrauth.errors import ConfigurationError
 from dcrauth.events import Event
 from dcrauth.policy import Policy
 from dcrauth.providers.adobe.adobe_pass import AdobePass
+from dcrauth.providers.oauth.oauth_server import OAuthServer
 from dcrauth.providers.settings import Settings, read_settings
 from dcrauth.stores import Store, keys
 from dcrauth.stores.by_url import open_store
@@ -68,13 +70,13 @@ class CommandSettings:
             *map(keys.key_from_keyring, self.key_services),
         ]
 
-    def provider(self) -> AdobePass:
+    def provider(self) -> AdobePass | OAuthServer:
         """Return the provider.
 
         Raises:
             ConfigurationError: no statement is named, or a setting is wrong.
         """
-        return AdobePass.from_settings(self.read())
+        return provider_for(self.read())
 
     def source(self, *, policy: Policy | None = None, on_event: Callable[[Event], None] | None = None) -> TokenSource:
         """Return the source of tokens that a program with the same settings has.
@@ -83,6 +85,19 @@ class CommandSettings:
             ConfigurationError: a setting is wrong, or no HTTP library is installed.
         """
         return TokenSource(self.provider(), store=self.store(), policy=policy, on_event=on_event)
+
+
+_NO_API = "https://no-api.invalid"
+"""What may see the token where nothing has to: no name ends so (RFC 6761 §6.4)."""
+
+
+def provider_for(settings: Settings) -> AdobePass | OAuthServer:
+    """Return the provider of *settings*; a command sends no token to an API, so that none needs to be named.
+
+    Raises:
+        ConfigurationError: no statement is named, or a setting is wrong.
+    """
+    return provider_of(settings, _NO_API)
 
 
 def store_at(where: str | None, prefix: str | None = None) -> Store:

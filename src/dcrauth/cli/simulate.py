@@ -1,14 +1,18 @@
 """``dcrauth simulate``: the simulator of Adobe Pass, or of an OAuth server, on its own."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.cli.output import say, write_json
+from dcrauth.errors import ConfigurationError
+from dcrauth.providers.software_statement import SoftwareStatement
 
 if TYPE_CHECKING:
     from dcrauth.simulator import OAuthSimulator, Simulator
@@ -37,6 +41,7 @@ class Wanted:
         base_path: what all its paths begin with.
         oauth: whether it is an OAuth authorization server, and not Adobe Pass.
         authority: path of the file to write the certificate to that is to be trusted; with it, it speaks HTTPS.
+        statement_file: path of the file to write its software statement to.
     """
 
     port: int = 0
@@ -46,6 +51,7 @@ class Wanted:
     base_path: str | None = None
     authority: str | None = None
     oauth: bool = False
+    statement_file: str | None = None
 
 
 def simulate(wanted: Wanted, *, as_json: bool = False) -> int:
@@ -54,9 +60,39 @@ def simulate(wanted: Wanted, *, as_json: bool = False) -> int:
         if wanted.authority is not None:
             with open(wanted.authority, "wb") as file:
                 file.write(simulator.authority or b"")
-        _tell(_facts(simulator, _OF_OAUTH if wanted.oauth else _OF_ADOBE), as_json=as_json)
+        facts = _facts(simulator, _OF_OAUTH if wanted.oauth else _OF_ADOBE)
+        if wanted.statement_file is not None:
+            _write_statement(wanted.statement_file, facts["software_statement"])
+        _tell(facts, as_json=as_json)
         simulator.wait(wanted.seconds)
     return ExitCode.GOOD
+
+
+def _write_statement(path: str, text: str) -> None:
+    """Write a statement to a file that only its owner can read, in the place of none but one of a simulator's.
+
+    Raises:
+        ConfigurationError: something else is there, or it cannot be written.
+    """
+    if os.path.lexists(path) and _sort_of(Path(path)) != _sort_of(text):
+        raise ConfigurationError(
+            f"{path} exists already and is no statement of a simulator; it is not overwritten: choose another name"
+        )
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+            file.write(f"{text}\n")
+    except (OSError, ValueError) as reason:
+        why = getattr(reason, "strerror", None) or type(reason).__name__
+        raise ConfigurationError(f"{path} cannot be written: {why}; choose another place") from None
+
+
+def _sort_of(statement: Path | str) -> tuple[object, ...] | None:
+    """Return what statements of a simulator have in common, whenever it was started; None if it is no statement."""
+    try:
+        found = SoftwareStatement.of(statement)
+    except ConfigurationError:
+        return None
+    return found.subject, found.claims.get("software_id")
 
 
 def _facts(simulator: "Simulator | OAuthSimulator", names: Iterable[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dcrauth.cli.findings import Word
 from dcrauth.cli.lines import WIDTH, Line, Style, entry, heading
 from dcrauth.cli.moments import ago
-from dcrauth.cli.stored import Client, StoredIdentity, StoredReport, Token, shown_id
+from dcrauth.cli.stored import GIVEN, Client, StoredIdentity, StoredReport, Token, shown_id
 
 
 @dataclass(frozen=True)
@@ -80,22 +80,27 @@ def lines_of(report: StoredReport, *, reveal: bool = False, width: int = WIDTH) 
 
 
 def _count(report: StoredReport) -> str:
-    count = len(report.identities)
-    told = "1 identity" if count == 1 else f"{count} identities"
-    unread = sum(bool(each.problems) for each in report.identities)
+    stored = [each for each in report.identities if each.is_stored]
+    if not stored:
+        return "nothing is stored here" if report.problem is None else "nothing could be read"
+    told = "1 identity" if len(stored) == 1 else f"{len(stored)} identities"
+    unread = sum(bool(each.problems) for each in stored)
     return f"{told}, {unread} of them not readable as a whole" if unread else told
 
 
 def _identity(stored: StoredIdentity, now: float, reveal: bool, width: int) -> Iterator[Line]:
     key = stored.identity[:_SHORT]
     if stored.configured:
-        yield heading(f"{key}  the one of these settings")
-        yield from _line("application", stored.application or "", width=width)
-        yield from _line("instance", stored.instance or "", width=width)
+        yield heading(f"{key}  that of these settings")
+        for label, name in (("application", stored.application), ("instance", stored.instance)):
+            yield from _line(label, name, width=width) if name is not None else ()
     else:
         yield heading(key)
-    yield from _line("client", *_told_client(stored.client, now, reveal), width=width)
-    yield from _line("token", *_told_token(stored.token, now), width=width)
+    if stored.client.word == Word.ABSENT:
+        yield from _line("client", _why_absent(stored), Style.FAINT, width=width)
+    else:
+        yield from _line("client", *_told_client(stored.client, now, reveal), width=width)
+    yield from _tokens(stored, now, width)
     if stored.last_error is not None and stored.last_error_at is not None and stored.retry_at is not None:
         yield from _line("last error", f"{stored.last_error}, {ago(stored.last_error_at, now)}", Style.BAD, width=width)
         yield from _line("next try", ago(stored.retry_at, now), width=width)
@@ -103,11 +108,20 @@ def _identity(stored: StoredIdentity, now: float, reveal: bool, width: int) -> I
         yield from _line("kept aside", *_told_client(client, now, reveal), width=width)
 
 
+def _why_absent(stored: StoredIdentity) -> str:
+    has_tokens = stored.further_tokens or stored.token.word != Word.ABSENT
+    if has_tokens and not stored.configured:
+        return "not stored, as is one that a program is given"
+    return "not registered yet; the first request registers it"
+
+
 def _told_client(client: Client, now: float, reveal: bool) -> tuple[str, Style]:
     if client.problem is not None:
         return f"{client.word}: {client.problem}", Style.BAD
     if client.client_id is None:
-        return ("deleted on purpose" if client.word == "forgotten" else "not registered yet"), Style.FAINT
+        return "deleted on purpose", Style.FAINT
+    if client.word == GIVEN:
+        return f"{shown_id(client.client_id, reveal=reveal)}, given by the settings, and so not stored", Style.PLAIN
     told = f"{shown_id(client.client_id, reveal=reveal)}, {client.registered(now)}"
     if client.replaced_at is not None:
         told += f", in the place of another one since {ago(client.replaced_at, now)}"
@@ -117,14 +131,30 @@ def _told_client(client: Client, now: float, reveal: bool) -> tuple[str, Style]:
     return told, Style.DOUBTFUL if client.is_ending(now) else Style.PLAIN
 
 
+def _tokens(stored: StoredIdentity, now: float, width: int) -> Iterator[Line]:
+    """Yield the tokens of a client: that of the settings first, and what others are for as a digest."""
+    if stored.token.word != Word.ABSENT or not stored.further_tokens or stored.configured:
+        yield from _line("token", *_told_token(stored.token, now), width=width)
+    for token in stored.further_tokens:
+        yield from _line("token", *_told_token(token, now), width=width)
+
+
 def _told_token(token: Token, now: float) -> tuple[str, Style]:
+    what = _told_purpose(token)
     if token.problem is not None:
-        return f"{token.word}: {token.problem}", Style.BAD
+        return f"{what}{token.word}: {token.problem}", Style.BAD
     if token.expires_at is None:
-        return "none stored", Style.FAINT
+        return f"{what}none stored", Style.FAINT
     if token.word == Word.OK:
-        return f"ends {ago(token.expires_at, now)}", Style.GOOD
-    return f"expired {ago(token.expires_at, now)}; the next request renews it", Style.FAINT
+        return f"{what}ends {ago(token.expires_at, now)}", Style.GOOD
+    return f"{what}expired {ago(token.expires_at, now)}; the next request renews it", Style.FAINT
+
+
+def _told_purpose(token: Token) -> str:
+    """Return what a token was asked for with, and a colon."""
+    _, _, digest = token.key.partition("-")
+    told = token.asked_for or (f"scope set {digest[:_SHORT]}" if digest else "")
+    return f"{told}: " if told else ""
 
 
 def _line(label: str, text: str, style: Style = Style.PLAIN, *, width: int) -> Iterator[Line]:

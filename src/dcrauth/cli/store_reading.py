@@ -6,15 +6,14 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from dcrauth.cli.findings import Word, word_of
-from dcrauth.cli.stored import Client, Named, StoredIdentity, StoredReport, Token
+from dcrauth.cli.stored import GIVEN, Client, Named, StoredIdentity, StoredReport, Token
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.records import Forgotten, read_credentials, read_token, read_unusable
 from dcrauth.engine.rules import UNUSABLE_FOR
 from dcrauth.errors import DCRAuthError, StoreError, StoreUnavailable
 from dcrauth.stores import Reading, Store, get_many, reading
 
-_RECORD = re.compile(r"([0-9a-f]{64})\.(credentials|token|registration|replaced-[0-9]{1,16})")
-_LOOKED_FOR = frozenset({"credentials", "token", "registration"})
+_RECORD = re.compile(r"([0-9a-f]{64})\.(credentials|token(?:-.+)?|registration|replaced-[0-9]{1,16})")
 _AT_ONCE = 200
 """So many records are read at once, where the store can do that."""
 
@@ -28,7 +27,7 @@ def read_report(store: Store, now: float, named: Named | None = None) -> StoredR
     """
     kinds, problem = _kinds_in(store)
     if named is not None:
-        kinds[named.identity.key] |= _LOOKED_FOR  # also if they are not listed: that they are absent has to be read
+        kinds[named.identity.key] |= _looked_for(named)  # also if not listed: that they are absent has to be read
     order = sorted(kinds, key=lambda key: (named is None or key != named.identity.key, key))
     records = _read(store, [f"{key}.{kind}" for key in order for kind in sorted(kinds[key])])
     found = tuple(_identity(key, sorted(kinds[key]), records, now, named) for key in order)
@@ -38,9 +37,17 @@ def read_report(store: Store, now: float, named: Named | None = None) -> StoredR
 
 def read_identity(store: Store, now: float, named: Named) -> StoredIdentity:
     """Return what *store* holds of one identity, but for what was replaced, without looking at all others."""
-    identity = named.identity
-    records = _read(store, [identity.credentials, identity.token, identity.registration])
-    return _identity(identity.key, (), records, now, named)
+    key = named.identity.key
+    records = _read(store, [f"{key}.{kind}" for kind in sorted(_looked_for(named))])
+    return _identity(key, (), records, now, named)
+
+
+def _looked_for(named: Named) -> set[str]:
+    return {_kind(key) for key in (named.identity.credentials, named.identity.token, named.identity.registration)}
+
+
+def _kind(key: str) -> str:
+    return key.partition(".")[2]
 
 
 def _kinds_in(store: Store) -> tuple[defaultdict[str, set[str]], str | None]:
@@ -78,22 +85,53 @@ def _parts(keys: Sequence[str]) -> Iterator[list[str]]:
 def _identity(
     key: str, kinds: Sequence[str], records: dict[str, Reading], now: float, named: Named | None
 ) -> StoredIdentity:
-    configured = named is not None and named.identity.key == key
-    aside = tuple(_client(key, kind, records) for kind in kinds if kind.startswith("replaced-"))
-    known = named if configured else None
+    known = named if named is not None and named.identity.key == key else None
     error, at, until = _note(Identity(key).registration, records, now, known.statement_digest if known else None)
+    main = _kind(known.identity.token) if known else "token"
+    tokens = [_token(key, kind, records, now, known) for kind in kinds if kind != main and kind.startswith("token")]
     return StoredIdentity(
         identity=key,
-        configured=configured,
+        configured=known is not None,
         application=known.application if known else None,
         instance=known.instance if known else None,
-        client=_client(key, "credentials", records),
-        token=_token(Identity(key).token, records, now),
-        kept_aside=aside,
+        client=_client_in_use(key, records, known),
+        token=_token(key, main, records, now, known),
+        kept_aside=tuple(_client(key, kind, records) for kind in _kept_aside(key, kinds, records)),
         last_error=error,
         last_error_at=at,
         retry_at=until,
+        further_tokens=tuple(each for each in tokens if each.word != Word.ABSENT),
     )
+
+
+def _kept_aside(key: str, kinds: Sequence[str], records: dict[str, Reading]) -> Iterator[str]:
+    """Yield the kinds of records of pairs that were replaced: each pair once, and none that is in use again."""
+    seen = {_pair(f"{key}.credentials", records)}
+    for kind in kinds:
+        if not kind.startswith("replaced-"):
+            continue
+        pair = _pair(f"{key}.{kind}", records)
+        if pair is None or pair not in seen:
+            yield kind
+        seen.add(pair)
+
+
+def _pair(name: str, records: dict[str, Reading]) -> tuple[str, str | None] | None:
+    """Return client id and secret of a record; None where there is none, or it cannot be read."""
+    try:
+        record = read_credentials(name, _data(records.get(name)))
+    except DCRAuthError:
+        return None
+    if isinstance(record, Forgotten):
+        return None
+    pair = record.credentials
+    return pair.client_id, pair.client_secret
+
+
+def _client_in_use(key: str, records: dict[str, Reading], known: Named | None) -> Client:
+    if known is not None and known.given_id is not None:
+        return Client("credentials", GIVEN, known.given_id)
+    return _client(key, "credentials", records)
 
 
 def _client(key: str, kind: str, records: dict[str, Reading]) -> Client:
@@ -111,15 +149,18 @@ def _client(key: str, kind: str, records: dict[str, Reading]) -> Client:
     return Client(kind, Word.OK, pair.client_id, pair.registered_at or None, pair.replaced_at, pair.expires_at)
 
 
-def _token(name: str, records: dict[str, Reading], now: float) -> Token:
+def _token(key: str, kind: str, records: dict[str, Reading], now: float, known: Named | None) -> Token:
+    name = f"{key}.{kind}"
+    asked_for = known.asks_for or None if known is not None and name == known.identity.token else None
     found = records.get(name)
     if found is None:
-        return Token(Word.ABSENT)
+        return Token(Word.ABSENT, key=kind, asked_for=asked_for)
     try:
         token = read_token(name, _data(found))
     except DCRAuthError as problem:
-        return Token(word_of(problem), problem=problem.message)
-    return Token(Word.OK if token.expires_at > now else "expired", token.obtained_at, token.expires_at)
+        return Token(word_of(problem), problem=problem.message, key=kind, asked_for=asked_for)
+    word = Word.OK if token.expires_at > now else "expired"
+    return Token(word, token.obtained_at, token.expires_at, key=kind, asked_for=asked_for)
 
 
 def _note(
@@ -142,7 +183,7 @@ def _note(
     return f"a registration was answered with HTTP {note.status} and nothing that can be used", note.noted_at, until
 
 
-def _data(found: Reading) -> bytes:
+def _data(found: Reading | None) -> bytes:
     """Return a record that was read; raise the error in its place."""
     if isinstance(found, StoreError):
         raise found

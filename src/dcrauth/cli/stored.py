@@ -11,9 +11,12 @@ from dcrauth.cli.findings import Word
 from dcrauth.cli.moments import ago
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.rules import NOTICE
+from dcrauth.providers.protocol import Provider, instance_of, token_key
 
 _BEGINNING = 8
 MASKED = "…"
+GIVEN = "given"
+"""What a client is called that the settings give."""
 
 
 @dataclass(frozen=True)
@@ -22,15 +25,33 @@ class Named:
 
     Parameters:
         identity: the key of its records.
-        application: the application's identifier, out of its statement.
+        application: the application's identifier, as out of its statement; None where it is the client id.
         instance: what tells it from others of the same application.
         statement_digest: of what it would show in a registration.
+        given_id: the id of a client that the settings give, so that none is stored.
+        asks_for: what its token is asked for with, such as a scope, as text; "" where that is nothing special.
     """
 
     identity: Identity
-    application: str
+    application: str | None
     instance: str
     statement_digest: str
+    given_id: str | None = field(default=None, repr=False)
+    asks_for: str = ""
+
+
+def named(provider: Provider, instance: str) -> Named:
+    """Return the identity of an *instance* of what *provider* is told."""
+    give = getattr(provider, "given", None)
+    given_id = None if give is None else give().client_id
+    return Named(
+        Identity.of(*provider.anchor, instance_of(provider, instance), token_key=token_key(provider)),
+        None if provider.application == given_id else provider.application,
+        instance,
+        provider.statement_digest,
+        given_id=given_id,
+        asks_for=getattr(provider, "asks_for", ""),
+    )
 
 
 @dataclass(frozen=True)
@@ -39,7 +60,8 @@ class Client:
 
     Parameters:
         key: the kind of its record: ``credentials``, or ``replaced-`` and a number.
-        word: ``ok``, ``absent``, ``forgotten`` (deleted on purpose) or ``not readable``.
+        word: ``ok``, ``absent``, ``forgotten`` (deleted on purpose), ``given`` (by the settings, and never stored) or
+            ``not readable``.
         client_id: the client id.
         registered_at: when it was registered, in seconds since the epoch, as are the others; None if that is not known.
         replaced_at: when it took the place of another one.
@@ -75,12 +97,17 @@ class Token:
         obtained_at: when it was asked for, in seconds since the epoch.
         expires_at: when it ends.
         problem: why it is not readable.
+        key: the kind of its record: ``token``, or ``token-`` and a digest of the scopes, resources and audience that it
+            was asked for with.
+        asked_for: these as text, where the settings say them.
     """
 
     word: str
     obtained_at: float | None = None
     expires_at: float | None = None
     problem: str | None = None
+    key: str = "token"
+    asked_for: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,11 +120,12 @@ class StoredIdentity:
         application: the application's identifier.
         instance: what tells it from others of the same application.
         client: the credentials in use.
-        token: the token.
+        token: the token; where there are several, that of the settings, else that which names no scope.
         kept_aside: credentials that were replaced.
         last_error: what stands against a registration, if a note in the store says so.
         last_error_at: when that was.
         retry_at: until when it stands.
+        further_tokens: others of the same client, for other scopes, resources or audiences.
     """
 
     identity: str
@@ -110,12 +138,20 @@ class StoredIdentity:
     last_error: str | None = None
     last_error_at: float | None = None
     retry_at: float | None = None
+    further_tokens: tuple[Token, ...] = ()
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What of it cannot be read."""
-        found = (self.client.problem, self.token.problem, *(each.problem for each in self.kept_aside))
-        return tuple(each for each in found if each is not None)
+        parts: tuple[Client | Token, ...] = (self.client, self.token, *self.kept_aside, *self.further_tokens)
+        return tuple(each.problem for each in parts if each.problem is not None)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the store has anything of it; what cannot be read may be there."""
+        has_client = self.client.word not in {Word.ABSENT, GIVEN}
+        more = self.kept_aside or self.further_tokens or self.last_error
+        return has_client or self.token.word != Word.ABSENT or bool(more)
 
 
 @dataclass(frozen=True)
@@ -147,7 +183,8 @@ class StoredReport:
         for identity in found["identities"]:
             for client in (identity["client"], *identity["kept_aside"]):
                 client["client_id"] = shown_id(client["client_id"], reveal=reveal)
-        found["identities"] = [{**each, "kept_aside": list(each["kept_aside"])} for each in found["identities"]]
+        listed = ("kept_aside", "further_tokens")
+        found["identities"] = [{**each, **{name: list(each[name]) for name in listed}} for each in found["identities"]]
         return found
 
 

@@ -3,21 +3,26 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.cli.output import say, write_json, write_line
 from dcrauth.cli.settings import CommandSettings
 from dcrauth.cli.standard_input import read_secret
 from dcrauth.credentials import ClientCredentials
+from dcrauth.engine.client_proof import prove_client
+from dcrauth.engine.given_client import given_by
 from dcrauth.engine.transfer import (
     NoCredentials,
     Transferred,
+    check_client,
     export_credentials,
     export_lines,
     import_client,
     import_credentials,
 )
-from dcrauth.errors import ConfigurationError, StoreCorrupt
+from dcrauth.errors import ConfigurationError, Rejected, StoreCorrupt, Unavailable
+from dcrauth.providers.protocol import Provider
 from dcrauth.stores import Store
 
 
@@ -34,23 +39,31 @@ def export_to(settings: CommandSettings, file: str, *, as_json: bool = False) ->
     return ExitCode.GOOD
 
 
-def import_from(
-    settings: CommandSettings,
-    file: str | None,
-    *,
-    client_id: str | None = None,
-    overwrite: bool = False,
-    as_json: bool = False,
-) -> int:
+@dataclass(frozen=True)
+class Import:
+    """What is to be imported, and how.
+
+    Parameters:
+        file: an exported file.
+        client_id: in its place, that of one client, whose secret is read from standard input.
+        overwrite: whether credentials that differ give way; they are kept aside.
+        verify: whether such a client has to be proved before it is stored.
+    """
+
+    file: str | None = None
+    client_id: str | None = None
+    overwrite: bool = False
+    verify: bool = True
+
+
+def import_from(settings: CommandSettings, wanted: Import, *, as_json: bool = False) -> int:
     """Read client credentials from an exported file, or one pair whose secret is read from standard input."""
+    file, client_id = wanted.file, wanted.client_id
     if (file is None) == (client_id is None):
         raise ConfigurationError(
             "Give one of both: FILE, which dcrauth export wrote, or --client-id for a single client"
         )
-    if file is not None:
-        done = _read(settings.store(), file, overwrite)
-    else:
-        done = _imported(settings, client_id or "", overwrite)
+    done = _imported(settings, wanted) if file is None else _read(settings.store(), file, wanted.overwrite)
     if as_json:
         write_json({"written": done.written, "present": done.present, "kept": done.kept})
     else:
@@ -98,8 +111,30 @@ def _read(store: Store, file: str, overwrite: bool) -> Transferred:
     return import_credentials(store, sys.stdin, overwrite=overwrite)
 
 
-def _imported(settings: CommandSettings, client_id: str, overwrite: bool) -> Transferred:
+def _imported(settings: CommandSettings, wanted: Import) -> Transferred:
     provider = settings.provider()
+    if given_by(provider) is not None:
+        raise ConfigurationError(
+            "These settings give a client, which is never stored: leave client_id out to import one"
+        )
     store, instance = settings.store(), provider.default_instance or "default"
-    pair = ClientCredentials(client_id, read_secret("client secret"))
-    return import_client(store, provider, instance, pair, overwrite=overwrite)
+    pair = ClientCredentials(wanted.client_id or "", read_secret("client secret"))
+    check_client(provider, instance, pair)
+    if wanted.verify:
+        _prove(provider, pair)
+    return import_client(store, provider, instance, pair, overwrite=wanted.overwrite)
+
+
+def _prove(provider: Provider, pair: ClientCredentials) -> None:
+    """Have the server grant a token for a client; what it says else is raised, with what that means here."""
+    try:
+        prove_client(provider, pair)
+    except Rejected as refusal:
+        raise Rejected(
+            f"{refusal.message}. So nothing was imported: check id, secret, environment and address", **refusal.evidence
+        ) from None
+    except Unavailable as fault:
+        raise Unavailable(
+            f"{fault.message}. So the client is not proved, and nothing was imported; --no-verify imports it unproved",
+            **fault.evidence,
+        ) from None

@@ -201,10 +201,11 @@ _ADVICE = {
     "unapproved_software_statement": "the software statement is not approved here: check the environment, or that "
     "the application has been published",
     "invalid_redirect_uri": "the redirect_uri is not one of the registered application's",
-    "invalid_client": "the client credentials are no longer known there",
+    "invalid_client": "the client is not known there (any more), or its secret is wrong",
     "unauthorized_client": "the client may not use the client_credentials grant",
     "unsupported_grant_type": "the server does not know the client_credentials grant",
     "invalid_request": "the server cannot read the request: check token_request and the device information",
+    "invalid_scope": "the server does not grant that scope to this client: check scope, and what the client may have",
 }
 NO_ENDPOINT = frozenset({404, 405, 410, 501})
 """Statuses by which a server says that there is no such endpoint, or none that takes POST (RFC 9110 §15)."""
@@ -228,7 +229,7 @@ def error_of(problem: Problem, endpoint: str, registering: bool, retry_at: float
     kind = _kind(what, registering)
     advice = _advice(what, problem)
     return kind(
-        _told(problem, endpoint) + (f"; {advice}" if advice else ""),
+        in_words(problem, endpoint) + (f"; {advice}" if advice else ""),
         status=problem.status,
         error=problem.error,
         description=problem.description,
@@ -275,7 +276,8 @@ def is_about_the_statement(refusal: RegistrationRejected) -> bool:
     return not is_unusable(refusal) and refusal.error != "invalid_request"
 
 
-def _told(problem: Problem, endpoint: str) -> str:
+def in_words(problem: Problem, endpoint: str) -> str:
+    """Return what is wrong as text that names the *endpoint*."""
     if problem.status is not None and endpoint not in problem.reason:
         return f"{endpoint} answered: {problem.reason}"
     return problem.reason if endpoint in problem.reason else f"{endpoint}: {problem.reason}"
@@ -299,25 +301,33 @@ def is_no_answer(problem: Problem) -> bool:
     return problem.status is None or problem.status >= 500 or problem.status == 429
 
 
-def unexamined(refusal: CredentialsRejected) -> ServerUnavailable:
-    """Return the error that says that a refused client may only have another secret by now."""
+def unexamined(refusal: CredentialsRejected, problem: Problem) -> ServerUnavailable:
+    """Return the error that says that a refused client may only have another secret by now.
+
+    Parameters:
+        problem: what became of the question for that, with the endpoint in its words.
+    """
     return ServerUnavailable(
-        f"{refusal.message}. They may have been renewed: where the client is managed there is no answer now, and it is "
-        "asked again",
+        f"{refusal.message}. They may have been renewed, and where the client is managed there is no answer now "
+        f"({problem.reason}): nothing is registered, and it is asked again",
         **refusal.evidence,
     )
 
 
-def not_condemned(refusal: CredentialsRejected, skew: float) -> CredentialsRejected:
+def not_condemned(refusal: CredentialsRejected, skew: float, doubt: Problem | None) -> CredentialsRejected:
     """Return the error that says why the client of a server that refuses it is kept.
 
     Parameters:
         skew: by how many seconds this machine's clock is ahead of the server's.
+        doubt: what became of the question whether the server knows the client, with the endpoint in its words; None
+            where that could not be asked, or was answered by yes.
     """
     told = (
         f"{refusal.message}. That is also the answer to a wrong key, a wrong audience, or a wrong clock, so that the "
         "client was kept and no other one registered: see that the server knows this key, and what audience it wants"
     )
+    if doubt is not None:
+        told += f". Whether it knows the client could not be read ({doubt.reason})"
     if skew:
         side = "ahead of" if skew > 0 else "behind"
         told += f". This machine's clock is {abs(skew):.0f} s {side} the server's: set it"

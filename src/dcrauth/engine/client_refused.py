@@ -7,7 +7,7 @@ from dcrauth import events
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.engine import answers, rules
-from dcrauth.engine.client_updated import UNMANAGED, is_gone, renewed
+from dcrauth.engine.client_updated import is_gone, renewed
 from dcrauth.engine.effects import (
     Emit,
     Now,
@@ -18,6 +18,7 @@ from dcrauth.engine.effects import (
     Steps,
     Suspicion,
 )
+from dcrauth.engine.management_problems import UNMANAGED
 from dcrauth.engine.records import StoredCredentials, write_credentials
 from dcrauth.engine.registration import client_of, confirmed, new_credentials
 from dcrauth.engine.store_repair import kept_aside, noted, read
@@ -72,11 +73,13 @@ def examined(
     if getattr(context.provider, "condemns", True) or (end is not None and (yield Now()).wall >= end):
         outcome = yield from renewed(context, client)
         if isinstance(outcome, Problem) and outcome is not UNMANAGED and answers.is_no_answer(outcome):
-            raise answers.unexamined(refusal)
+            raise answers.unexamined(refusal, outcome)
         return outcome if isinstance(outcome, StoredCredentials) else client
-    if (yield from is_gone(context, client)):
+    answer = yield from is_gone(context, client)
+    if answer is True:
         return client
-    raise answers.not_condemned(refusal, context.memory.skew)
+    doubt = answer if isinstance(answer, Problem) and answer is not UNMANAGED else None
+    raise answers.not_condemned(refusal, context.memory.skew, doubt)
 
 
 def fetched_by_another(context: RenewalContext, credentials: ClientCredentials) -> Steps[AccessToken]:

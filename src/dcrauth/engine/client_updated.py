@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dcrauth import events
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import ClientCredentials
-from dcrauth.engine import answers
 from dcrauth.engine.effects import Check, Emit, Now, RenewalContext, Replace, Steps, Unsaved
 from dcrauth.engine.endpoint_calls import attempted, moment_of
 from dcrauth.engine.instant import Instant
+from dcrauth.engine.management_problems import UNMANAGED, named, not_deleted
 from dcrauth.engine.records import StoredCredentials, storable, write_credentials
 from dcrauth.engine.store_repair import forgotten, kept_aside, stored
 from dcrauth.errors import DCRAuthError, StoreError
@@ -26,10 +26,6 @@ LEAST_PAUSE, PAUSE = 300.0, 0.1
 
 GONE = 401
 """What is answered where the client, or the token that manages it, is not known any more (RFC 7592 §2)."""
-
-
-UNMANAGED = Problem("this client cannot be managed: the server has not said how, when it was registered")
-"""What is wrong with a client whose server, or provider, knows nothing of that."""
 
 
 def is_due(credentials: ClientCredentials, now: Instant) -> bool:
@@ -97,8 +93,8 @@ def in_place(
     return found if isinstance(found, StoredCredentials) else None
 
 
-def is_gone(context: RenewalContext, client: StoredCredentials) -> Steps[bool | None]:
-    """Ask the server whether it knows the client; None where that cannot be asked, or is not answered.
+def is_gone(context: RenewalContext, client: StoredCredentials) -> Steps[bool | Problem]:
+    """Ask the server whether it knows the client; return what is wrong where that cannot be asked, or is not answered.
 
     Servers may answer even that with another secret, and another token to manage the client with (RFC 7592 §2.1).
     """
@@ -106,14 +102,17 @@ def is_gone(context: RenewalContext, client: StoredCredentials) -> Steps[bool | 
     if isinstance(outcome, Problem):
         # After a call without an answer the token may be another one by now, and a refusal of the old one says nothing.
         is_known = outcome.status == GONE and context.memory.unanswered != client.data
-        return True if is_known else None
+        return True if is_known else outcome
     if (outcome.client_secret, outcome.metadata) != (client.credentials.client_secret, client.credentials.metadata):
         yield from in_place(context, client, outcome)
     return False
 
 
 def managed(context: RenewalContext, client: StoredCredentials, what: str) -> Steps[ClientCredentials | Problem]:
-    """Make one call that manages a client, by the flow of the provider that is called *what*."""
+    """Make one call that manages a client, by the flow of the provider that is called *what*.
+
+    A problem has the endpoint in its words.
+    """
     flow: Callable[[ClientCredentials, Moment], Flow[ClientCredentials] | None] | None
     flow = getattr(context.provider, what, None)
     begun = None if flow is None else flow(client.credentials, moment_of(context, (yield Now())))
@@ -121,12 +120,14 @@ def managed(context: RenewalContext, client: StoredCredentials, what: str) -> St
         return UNMANAGED
     yield Check()  # what is answered may be another secret, and has to be stored
     key = context.identity.credentials
-    outcome, _ = yield from attempted(context, begun, lambda found: storable(key, found))
+    found, call = yield from attempted(context, begun, lambda found: storable(key, found))
+    outcome: ClientCredentials | Problem = found
     if not isinstance(outcome, Problem):
         context.memory.unanswered = None
-    elif outcome.status is None:
+        return outcome
+    if outcome.status is None:
         context.memory.unanswered = client.data
-    return outcome
+    return named(outcome, call, client.credentials)
 
 
 def unregistered(context: RenewalContext) -> Steps[bool]:
@@ -140,5 +141,5 @@ def unregistered(context: RenewalContext) -> Steps[bool]:
         outcome = yield from managed(context, client, "unregister")
         is_lost = context.memory.unanswered == client.data
         if isinstance(outcome, Problem) and (outcome.status != GONE or is_lost):
-            raise answers.error_of(outcome, context.provider.register_url, True, None)
+            raise not_deleted(outcome)
     return (yield from forgotten(context))

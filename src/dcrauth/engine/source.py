@@ -171,6 +171,7 @@ class TokenSource(Confidential):
             Whether there were any credentials.
 
         Raises:
+            ConfigurationError: the client cannot be deleted there, since the server has not said how.
             Rejected, Unavailable: the server has not deleted the client.
             StoreError: the store failed before all was deleted; call it again.
         """

@@ -140,10 +140,20 @@ def import_client(
         ConfigurationError: *client* can be none.
         StoreError: it cannot be written.
     """
+    key = check_client(provider, instance, client)
+    return _written(store, [(key, write_credentials(key, client).data)], overwrite)
+
+
+def check_client(provider: Provider, instance: str, client: ClientCredentials) -> str:
+    """Return the key under which *client* is stored, if it can be one.
+
+    Raises:
+        ConfigurationError: *client* can be none.
+    """
     key = Identity.of(*provider.anchor, instance).credentials
     if storable(key, client) is None:
         raise ConfigurationError("These can be no client credentials: id and secret are text that is not empty")
-    return _written(store, [(key, write_credentials(key, client).data)], overwrite)
+    return key
 
 
 def _credentials_in(store: Store) -> Iterator[tuple[str, bytes]]:

@@ -15,6 +15,13 @@ from dcrauth._internal.arguments import check_text, shown
 from dcrauth._internal.confidential import Confidential, confidential, discreet
 from dcrauth.errors import ConfigurationError
 
+OF_OAUTH = (
+    *("issuer", "token_endpoint", "registration_endpoint"),
+    *("client_id", "client_secret", "client_secret_file", "initial_access_token_file"),
+    *("scope", "resource", "audience", "protects", "application"),
+)
+"""The settings of any other server than Adobe Pass."""
+
 VARIABLES: Mapping[str, str] = {
     "software_statement": "DCRAUTH_SOFTWARE_STATEMENT",
     "environment": "DCRAUTH_ENVIRONMENT",
@@ -22,16 +29,17 @@ VARIABLES: Mapping[str, str] = {
     "store": "DCRAUTH_STORE",
     "instance": "DCRAUTH_INSTANCE",
     "device_identifier": "DCRAUTH_DEVICE_IDENTIFIER",
+    **{name: f"DCRAUTH_{name.upper()}" for name in OF_OAUTH},
 }
 """The variable for each setting; ``DCRAUTH_PROFILE`` names the profile."""
 
 PROFILE = "DCRAUTH_PROFILE"
 DEFAULTS: Mapping[str, str] = {"environment": "release-production", "instance": "default"}
 
-_PATHS = frozenset({"software_statement", "store"})
+_PATHS = frozenset({"software_statement", "store", "client_secret_file", "initial_access_token_file"})
 """What may be a path: in a profile, one that begins nowhere begins in the folder of the file."""
 
-_SECRET = frozenset({"software_statement", "store"})
+_SECRET = frozenset({"software_statement", "store", "client_secret"})
 
 
 @confidential
@@ -50,9 +58,11 @@ class Setting(Confidential):
 
     @property
     def told(self) -> str | None:
-        """What may be shown of the value: not a statement, nor the password in a URL."""
+        """What may be shown of the value: not a statement or a secret, nor the password in a URL."""
         if self.value is None or self.name not in _SECRET:
             return self.value
+        if self.name == "client_secret":
+            return "…"
         if self.value.lstrip().startswith("eyJ"):
             return f"a statement of {len(self.value)} characters"
         scheme, is_url, rest = self.value.partition("://")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import exc
+from sqlalchemy import event, exc
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import URL, Dialect, Engine, make_url
 
@@ -16,8 +16,11 @@ DIALECTS = {"postgresql", "mysql", "mariadb", "sqlite"}
 KINDS = "postgresql+psycopg://, mysql+pymysql://, mariadb+pymysql:// or sqlite:///"
 
 _IN_MEMORY = {None, "", ":memory:"}
-_TIMEOUT = 5
-_READ_TIMEOUT = 10
+_OF_LIBPQ = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 10_000}
+_OF_MYSQL = {"connect_timeout": 5, "read_timeout": 10, "write_timeout": 10}
+_TIMEOUTS = {"psycopg": _OF_LIBPQ, "psycopg2": _OF_LIBPQ, "pymysql": _OF_MYSQL, "mysqldb": _OF_MYSQL}
+"""Seconds, in libpq's ``tcp_user_timeout`` milliseconds, that are waited for a server, by the driver."""
+
 _CONNECTIONS = 20
 _WAIT_FOR_A_CONNECTION = 20.0
 
@@ -166,9 +169,10 @@ def _made(url: URL) -> Engine:
             "SQLite in memory is another database for each thread: name a file, or take MemoryStore"
         )
     try:
-        return sa.create_engine(
+        engine = sa.create_engine(
             url, hide_parameters=True, isolation_level="AUTOCOMMIT", connect_args=_arguments(url), **_pool(url)
         )
+        return _prompt(engine)
     except ImportError as reason:
         missing = reason.name or "a driver"
     except (exc.ArgumentError, exc.NoSuchModuleError):
@@ -190,15 +194,20 @@ def _pool(url: URL) -> dict[str, Any]:
 
 
 def _arguments(url: URL) -> dict[str, Any]:
-    """Return what keeps a driver from waiting for ever, and what a pooler in transaction mode cannot bear away."""
+    """Return what keeps a driver from waiting for ever, unless the URL says how long, and what a pooler bears."""
     driver = url.get_driver_name()
+    timeouts = {name: value for name, value in _TIMEOUTS.get(driver, {}).items() if name not in url.query}
     if driver == "psycopg":
-        return {"connect_timeout": _TIMEOUT, "prepare_threshold": None, "target_session_attrs": "read-write"}
-    if driver == "psycopg2":
-        return {"connect_timeout": _TIMEOUT, "target_session_attrs": "read-write"}
-    if driver in {"pymysql", "mysqldb"}:
-        return {"connect_timeout": _TIMEOUT, "read_timeout": _READ_TIMEOUT, "write_timeout": _READ_TIMEOUT}
-    return {}
+        return timeouts | {"prepare_threshold": None, "target_session_attrs": "read-write"}
+    return timeouts | ({"target_session_attrs": "read-write"} if driver == "psycopg2" else {})
+
+
+def _prompt(engine: Engine) -> Engine:
+    if engine.dialect.driver == "psycopg":
+        from dcrauth.stores import _psycopg  # noqa: PLC0415  # it is not installed for other databases
+
+        event.listen(engine, "do_connect", _psycopg.connect)
+    return engine
 
 
 def levels(engine: Engine, *, is_users: bool) -> tuple[Engine, Engine]:

@@ -50,10 +50,10 @@ def answer_findings(transport: Transport, token_url: str, wall: Callable[[], flo
     yield _clock(_Answered(response, before, wall()), about)
 
 
-def not_called(about: str) -> Iterator[Finding]:
-    """Yield the same findings for a server that was not called."""
+def not_called(about: str, why: str = "the way to the server does not lead there") -> Iterator[Finding]:
+    """Yield the same findings for a server that was not called, and *why*."""
     for check in ("answer", "clock"):
-        yield Finding(check, Word.NOT_TRIED, "the way to the server does not lead there", about=about)
+        yield Finding(check, Word.NOT_TRIED, why, about=about)
 
 
 def _nothing(url: str) -> Request:

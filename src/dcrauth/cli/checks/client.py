@@ -3,27 +3,25 @@
 Nothing is registered unless that is asked for, and never anything in the place of a client that is there.
 """
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dcrauth.cli.findings import Finding, Word, finding_of
 from dcrauth.cli.moments import ago, span
-from dcrauth.cli.stored import Client, StoredIdentity, Token
-from dcrauth.engine import answers
+from dcrauth.cli.stored import GIVEN, Client, StoredIdentity, Token, named
+from dcrauth.credentials import ClientCredentials
+from dcrauth.engine.client_proof import prove_client
+from dcrauth.engine.given_client import given_by
 from dcrauth.engine.identity import Identity
-from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import StoredCredentials, read_credentials
 from dcrauth.engine.source import TokenSource
-from dcrauth.engine.token_life import granted
 from dcrauth.errors import DCRAuthError, StoreUnavailable
 from dcrauth.policy import Policy
-from dcrauth.providers.adobe.adobe_pass import AdobePass
-from dcrauth.providers.protocol import Moment, Problem, run
+from dcrauth.providers.protocol import Provider
 from dcrauth.stores import Store
 from dcrauth.transports import Transport
 
-_NOT_ASKED = "none was asked for; --token asks for one with the stored credentials, and keeps it nowhere"
+_NOT_ASKED = "none was asked for; --token asks for one with the client, and keeps it nowhere"
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class ClientSettings:
         transport: what calls the server.
     """
 
-    provider: AdobePass
+    provider: Provider
     store: Store
     instance: str
     transport: Transport
@@ -45,7 +43,7 @@ class ClientSettings:
     @property
     def identity(self) -> Identity:
         """The key of its records."""
-        return Identity.of(*self.provider.anchor, self.instance)
+        return named(self.provider, self.instance).identity
 
 
 def stored_findings(stored: StoredIdentity, now: float) -> Iterator[Finding]:
@@ -61,6 +59,8 @@ def registration_finding(settings: ClientSettings, stored: StoredIdentity) -> Fi
     """Register, as the first request would, unless a client is there or that cannot be told."""
     if stored.client.word == Word.OK:
         return Finding("registration", Word.OK, "registered already; nothing was sent")
+    if stored.client.word == GIVEN:
+        return Finding("registration", Word.OK, "the settings give the client, which is never registered")
     if stored.client.word == Word.NOT_READABLE:
         return Finding("registration", Word.NOT_TRIED, "there may be a client that cannot be read; nothing was sent")
     # A client that another process registers meanwhile is used, and never replaced.
@@ -77,32 +77,34 @@ def token_call_finding(settings: ClientSettings, stored: StoredIdentity, *, aske
     """Ask for a token with the stored credentials, if that is *asked* for; nothing is stored or replaced by that."""
     if not asked:
         return Finding("token-call", Word.NOT_TRIED, _NOT_ASKED)
-    if stored.client.word != Word.OK:
+    if stored.client.word not in {Word.OK, GIVEN}:
         return Finding("token-call", Word.NOT_TRIED, "no credentials are stored that could be used")
     try:
-        life = _life_of_a_new_token(settings, now)
+        life = _proved(settings, now)
     except DCRAuthError as error:
         return finding_of(error, "token-call")
     return Finding("token-call", Word.OK, f"granted for {span(life)}; it was not kept")
 
 
-def _life_of_a_new_token(settings: ClientSettings, now: float) -> float:
-    key, provider = settings.identity.credentials, settings.provider
+def _proved(settings: ClientSettings, now: float) -> float:
+    """Return for how long a token is good that is granted for the client of the settings."""
+    client = _client_of(settings)
+    return prove_client(settings.provider, client, transport=settings.transport, wall=lambda: now)
+
+
+def _client_of(settings: ClientSettings) -> ClientCredentials:
+    if (give := given_by(settings.provider)) is not None:
+        return give()
+    key = settings.identity.credentials
     record = read_credentials(key, settings.store.get(key) or b"")
     if not isinstance(record, StoredCredentials):
         raise StoreUnavailable("The credentials were deleted while they were looked at")
-    moment = Moment(now, random=secrets.token_bytes(32))
-    result, request = run(provider.fetch_token(record.credentials, moment), settings.transport.send)
-    found = result.value
-    if not isinstance(found, Problem):
-        return granted(found, Instant(now, 0.0), Policy()).life
-    wait = answers.told_to_wait(found, now)
-    problem = found if request is None else answers.without_secrets(found, request)
-    endpoint = provider.token_url if request is None else request.endpoint
-    raise answers.error_of(problem, endpoint, False, None if wait is None else now + wait)
+    return record.credentials
 
 
 def _credentials(client: Client, now: float) -> Finding:
+    if client.word == GIVEN:
+        return Finding("credentials", Word.OK, "given by the settings, and so not stored")
     if client.word == Word.OK:
         told = f"stored, {client.registered(now)}"
         if client.expires_at is None or not client.is_ending(now):

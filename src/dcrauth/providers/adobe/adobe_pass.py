@@ -148,7 +148,8 @@ class AdobePass(Confidential):
         if (statement := settings["software_statement"]) is None:
             raise ConfigurationError(
                 "No software statement is named: set DCRAUTH_SOFTWARE_STATEMENT to the path of its file, or "
-                f"software_statement in a profile in {settings.config}"
+                f"software_statement in a profile in {settings.config}. Another server than Adobe Pass is named by "
+                "DCRAUTH_ISSUER"
             )
         environment: Any = settings["environment"]
         made = cls(

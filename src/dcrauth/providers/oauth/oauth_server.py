@@ -7,7 +7,7 @@ from typing import IO, Any, Literal, Self, TypeAlias
 
 from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, replaced, unfailing
 from dcrauth.credentials import ClientCredentials
-from dcrauth.providers.oauth import arguments, client_life
+from dcrauth.providers.oauth import arguments, client_life, from_settings
 from dcrauth.providers.oauth.calls import form
 from dcrauth.providers.oauth.challenges import verdict_of
 from dcrauth.providers.oauth.client_authentication import ClientAuthentication, MutualTLS, Occasion
@@ -16,7 +16,8 @@ from dcrauth.providers.oauth.endpoint_search import EndpointSearch, called
 from dcrauth.providers.oauth.registration import read_client
 from dcrauth.providers.oauth.registration_request import RegistrationRequest, method_for
 from dcrauth.providers.oauth.token_request import Wanted, read_token
-from dcrauth.providers.protocol import Flow, Moment, Problem, Request, Response, TokenGrant, Verdict
+from dcrauth.providers.protocol import Flow, FlowResult, Moment, Problem, Request, Response, TokenGrant, Verdict
+from dcrauth.providers.settings import Settings, read_settings
 from dcrauth.providers.software_statement import SoftwareStatement
 
 StatementSource: TypeAlias = (
@@ -58,6 +59,12 @@ class OAuthServer(Confidential):
         ConfigurationError: an argument is wrong.
     """
 
+    default_store: str | None = None
+    """Where a source of tokens keeps what it has if it is not told: what `dcrauth.open_store` takes."""
+
+    default_instance: str | None = None
+    """Which instance a source of tokens is of if it is not told."""
+
     def __init__(
         self,
         issuer: str | None = None,
@@ -94,6 +101,38 @@ class OAuthServer(Confidential):
         self.application: str = named or self.given_id or self._request.application
         self.statement_digest: str = self._request.digest
 
+    @classmethod
+    @discreet
+    def from_environment(cls, profile: str | None = None) -> Self:
+        """Return the server that variables and profiles describe, with its store and its instance.
+
+        What is made of it keeps its client and tokens where the command ``dcrauth`` has them, unless it is told
+        otherwise. A client's secret that is in a file is read anew for each token call.
+
+        Parameters:
+            profile: the name of a profile; by default that in ``DCRAUTH_PROFILE``, else ``default``, if it is there.
+
+        Raises:
+            ConfigurationError: there is no such profile, or a setting is missing or wrong.
+        """
+        return cls.from_settings(read_settings(profile))
+
+    @classmethod
+    @discreet
+    def from_settings(cls, settings: Settings, protects: str | None = None) -> Self:
+        """Return the server that *settings* describe, as `from_environment` does.
+
+        Parameters:
+            settings: which hold here.
+            protects: the URL of the API that may see the token, where no setting names one.
+
+        Raises:
+            ConfigurationError: a setting is missing or wrong.
+        """
+        made = cls(**from_settings.arguments_of(settings, protects))
+        made.default_store, made.default_instance = settings["store"], settings["instance"]
+        return made
+
     @discreet
     def for_scope(self, scope: str | Iterable[str]) -> Self:
         """Return the same client with a token of another scope.
@@ -129,7 +168,8 @@ class OAuthServer(Confidential):
 
     @unfailing
     def __repr__(self) -> str:
-        return f"<OAuthServer at {self._search.issuer or self.token_url}>"
+        place, told = self._search.issuer or self.token_url, self._wanted.told
+        return f"<OAuthServer at {place}{f', {told}' if told else ''}>"
 
     @property
     def register_url(self) -> str:
@@ -152,6 +192,11 @@ class OAuthServer(Confidential):
     def token_key(self) -> str:
         """What tells this token from others of the same client: a digest of all that it is asked for with."""
         return self._wanted.key
+
+    @property
+    def asks_for(self) -> str:
+        """What this token is asked for with, as text; "" where that is nothing special."""
+        return self._wanted.told
 
     @property
     def api_headers(self) -> Mapping[str, str]:
@@ -178,6 +223,11 @@ class OAuthServer(Confidential):
     def keeps(self) -> bool:
         """Whether the issuer is asked for endpoints, which are worth a place in the store."""
         return self._search.asks
+
+    def endpoints(self, moment: Moment) -> Flow[Endpoints]:
+        """Find the endpoints, as each other flow does first, and call none of them."""
+        found = yield from self._search.located(moment)
+        return FlowResult(found if isinstance(found, Problem) else found.endpoints)
 
     def register(self, moment: Moment) -> Flow[ClientCredentials]:
         """Register the client (RFC 7591 §3)."""

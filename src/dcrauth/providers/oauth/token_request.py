@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dcrauth._internal.confidential import unfailing
 from dcrauth.providers.answer_fields import fields_of, is_bearer, is_visible
 from dcrauth.providers.oauth.oauth_error import problem_in
 from dcrauth.providers.protocol import Problem, Response, TokenGrant
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Wanted:
     """What a token is to be good for.
 
@@ -26,6 +27,17 @@ class Wanted:
     resources: tuple[str, ...] = ()
     audience: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @unfailing
+    def __repr__(self) -> str:
+        return f"<Wanted: {self.told or 'nothing special'}>"
+
+    @property
+    def told(self) -> str:
+        """What may be shown of it: of parameters, whose values may be secret, only names; "" if there is nothing."""
+        said = {"scope": " ".join(self.scopes), "resource": " ".join(self.resources), "audience": self.audience}
+        said["parameters"] = " ".join(self.parameters)
+        return ", ".join(f"{name} {value!r}" for name, value in said.items() if value)
 
     @property
     def key(self) -> str:

@@ -1,0 +1,61 @@
+"""What is wrong where a call that manages a client (RFC 7592) has not done what it was for, in words for people."""
+
+from dataclasses import replace
+from urllib.parse import quote
+
+from dcrauth.credentials import ClientCredentials
+from dcrauth.engine.answers import in_words, is_no_answer
+from dcrauth.errors import ConfigurationError, DCRAuthError, Rejected, ServerUnavailable, Throttled
+from dcrauth.providers.protocol import Problem, Request
+
+UNMANAGED = Problem("this client cannot be managed: the server has not said how, when it was registered")
+"""What is wrong with a client whose server, or provider, knows nothing of that."""
+
+NOT_OFFERED = frozenset({404, 405, 410, 501})
+"""Statuses by which a server says that it does not do that to a client (RFC 7592 §2.3 has 405)."""
+
+_NOTHING_DONE = "Nothing was deleted, neither there nor here"
+_BY_HAND = (
+    "ask whoever runs the server to delete the client; to forget it without unregistering deletes it in the store alone"
+)
+_ADVICE = {
+    401: "the token that manages the client was not accepted, after a call whose answer was lost: try again",
+    403: f"the server does not let this client be deleted: {_BY_HAND}",
+    **dict.fromkeys(NOT_OFFERED, f"the server does not offer that for this client: {_BY_HAND}"),
+}
+
+
+def named(problem: Problem, call: Request | None, client: ClientCredentials) -> Problem:
+    """Return *problem* with the endpoint in its words, which is without the client id that such endpoints end in."""
+    reason = problem.reason if call is None else in_words(problem, call.endpoint)
+    for client_id in (client.client_id, quote(client.client_id, safe="")):
+        reason = reason.replace(client_id, "…")
+    return replace(problem, reason=reason)
+
+
+def not_deleted(problem: Problem) -> DCRAuthError:
+    """Return the error that says that the server has not deleted a client, and what to do.
+
+    Parameters:
+        problem: what is wrong, with the endpoint in its words.
+    """
+    if problem is UNMANAGED:
+        return ConfigurationError(
+            f"{_NOTHING_DONE}: the server has named no URL by which this client could be deleted, when it was "
+            f"registered (RFC 7592); {_BY_HAND}"
+        )
+    advice = _ADVICE.get(problem.status or 0, "try again later" if is_no_answer(problem) else _BY_HAND)
+    return _kind(problem)(
+        f"{_NOTHING_DONE}: {problem.reason}; {advice}",
+        status=problem.status,
+        error=problem.error,
+        description=problem.description,
+        trace=problem.trace,
+    )
+
+
+def _kind(problem: Problem) -> type[DCRAuthError]:
+    if problem.status == 429:
+        return Throttled
+    is_open = problem.status == 401 or (is_no_answer(problem) and problem.status not in NOT_OFFERED)
+    return ServerUnavailable if is_open else Rejected
