@@ -231,7 +231,8 @@ class Cluster:
 
 def _has_followed(primary: RedisServer) -> bool:
     facts = primary.ask("INFO", "replication")
-    return bool(facts["slave0"]["offset"] >= facts["master_repl_offset"])
+    offsets = [facts[f"slave{number}"]["offset"] for number in range(facts["connected_slaves"])]
+    return bool(offsets) and min(offsets) >= facts["master_repl_offset"]
 
 
 def _bus_of(node: RedisServer) -> int:
@@ -455,9 +456,9 @@ class Watched:
     def fail_over(self) -> RedisServer:
         """Have a replica take the place of the primary, which lives on; return the one that was the primary."""
         former = self.primary
-        former.replicate()
+        until(lambda: _has_followed(former), "no replica follows")
         until(lambda: self.sentinels[0].ask("SENTINEL", "FAILOVER", SERVICE), "no replica can take over")
-        until(lambda: self.primary is not former, "no replica has taken over")
+        until(lambda: all(each.primary() != former.port for each in self.sentinels), "no replica has taken over")
         return former
 
     def _sentinel(self, number: int) -> Sentinel:

@@ -150,6 +150,24 @@ def test_a_fail_over_of_sentinels(tmp_path: Path, prefix: str, step: str) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.fault(
+    "Sentinels have named another primary, and the old one still takes writes",
+    "locks and client credentials go to the new one",
+)
+def test_a_primary_that_was_demoted(tmp_path: Path) -> None:
+    """Whatever connections a store has, a lock and a record are where the Sentinels say that the primary is."""
+    with Watched(tmp_path) as watched, RedisStore(watched.url) as store, RedisStore(watched.url) as other:
+        for each in (store, other):
+            each.put("token", b"value")
+        former = watched.fail_over()
+        assert store.add("key", b"value") is True
+        assert watched.primary.ask("EXISTS", store._names.record("key")) == 1
+        with other.lock("key", wait=0):
+            assert watched.primary.ask("EXISTS", store._names.lock("key")) == 1
+            assert former.ask("EXISTS", store._names.lock("key")) == 0
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.fault(
     "the primary that Sentinels watch is killed in a renewal",

@@ -89,14 +89,14 @@ class Records:
         name = self.names.record(key)
         before = self.servers.where_of(name)
         done, *following = granted(self.servers.answers(name, command, *self._following(key)))
-        if not done or not following:
-            return bool(done)
-        if following[-1] < self.replicas:
+        is_short = bool(following) and following[-1] < self.replicas
+        if done and (is_short or self.servers.are_watched):
             self.servers.look_again()
             if self.servers.where_of(name) != before:
-                return False  # it was a primary that has no replicas any more
-        self._check_followed(following[-1])
-        return True
+                return False  # it went to one that is no primary any more, so that it is lost
+        if done and is_short:
+            self._check_followed(following[-1])
+        return bool(done)
 
     def _following(self, key: str) -> tuple[tuple[Any, ...], ...]:
         """Return what asks how many replicas have what was written before."""

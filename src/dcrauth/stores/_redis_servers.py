@@ -36,6 +36,8 @@ class Servers(ABC):
     """
 
     is_cluster = False
+    are_watched = False
+    """Whether Sentinels say which one is the primary, while one that they have demoted still takes writes."""
 
     def __init__(self, where: str, place: Hashable, patience: float) -> None:
         self.where = where
@@ -128,8 +130,8 @@ class OneServer(Servers):
     """
 
     def __init__(self, client: Any, where: str, place: Hashable, *, is_users: bool) -> None:
-        self._is_watched = hasattr(client.connection_pool, "sentinel_manager")
-        super().__init__(where, place, FAIL_OVER if self._is_watched else 0.0)
+        self.are_watched = hasattr(client.connection_pool, "sentinel_manager")
+        super().__init__(where, place, FAIL_OVER if self.are_watched else 0.0)
         self._client = client
         self._is_users = is_users
 
@@ -153,7 +155,7 @@ class OneServer(Servers):
 
     def look_again(self) -> None:
         """Ask Sentinels for the primary: connections to another server, which may still take writes, are closed."""
-        if self._is_watched:
+        if self.are_watched:
             with suppress(*FAULTS):
                 self._client.connection_pool.get_master_address()
 
