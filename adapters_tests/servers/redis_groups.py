@@ -459,6 +459,8 @@ class Watched:
         until(lambda: _has_followed(former), "no replica follows")
         until(lambda: self.sentinels[0].ask("SENTINEL", "FAILOVER", SERVICE), "no replica can take over")
         until(lambda: all(each.primary() != former.port for each in self.sentinels), "no replica has taken over")
+        if len(self.servers) > 2:
+            until(lambda: _has_followed(self.primary), "the other replicas do not follow the new primary")
         return former
 
     def _sentinel(self, number: int) -> Sentinel:
