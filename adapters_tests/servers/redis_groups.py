@@ -322,8 +322,8 @@ class Sentinel(RedisServer):
         return [self._program, str(self._settings_file), *where, "--logfile", "sentinel.log", "--sentinel"]
 
     def primary(self) -> int:
-        """Return the port of the primary."""
-        return int(self.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)[1])
+        """Return the port of the primary, as clients ask for it, which is the old one to the end of a fail-over."""
+        return int(self.ask("SENTINEL MASTERS")[SERVICE]["port"])
 
 
 class WatchedServer(RedisServer):
