@@ -51,17 +51,22 @@ class RedisServer:
         journal: whether it writes each command to disk at once (appendonly).
         replica_of: the server to follow.
         password: what it asks for.
+        runs: the path of another program than the one that is installed.
     """
+
+    watchers = 0
+    """How many connections to it have others than clients."""
 
     def __init__(
         self,
         directory: Path,
         *options: str,
         journal: bool = False,
-        replica_of: RedisServer | None = None,
+        replica_of: HasPort | None = None,
         password: str | None = None,
+        runs: str | None = None,
     ) -> None:
-        self._program = program()
+        self._program = runs or program()
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._options = ["--save", "", "--appendonly", "yes" if journal else "no", "--appendfsync", "always"]
@@ -79,6 +84,11 @@ class RedisServer:
     def url(self) -> str:
         """Where it is, with its password."""
         return f"redis://{f':{self._password}@' if self._password else ''}127.0.0.1:{self.port}/0"
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs."""
+        return self._keeper is not None
 
     def client(self, **settings: Any) -> redis.Redis:
         """Return a client of it, to be closed."""
@@ -138,11 +148,15 @@ class RedisServer:
         """Let it go on after `pause`."""
         os.kill(self.pid, signal.SIGCONT)
 
-    def _started(self, port: int) -> bool:
+    def _command(self, port: int) -> list[str]:
         command = [self._program, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(self._directory)]
-        command += ["--logfile", "server.log", *self._options]
+        return [*command, "--logfile", "server.log", *self._options]
+
+    def _started(self, port: int) -> bool:
         self._keeper = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _KEEPER, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-I", "-S", "-c", _KEEPER, *self._command(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         assert self._keeper.stdout is not None
         self.pid = int(self._keeper.stdout.readline())
@@ -162,7 +176,7 @@ class RedisServer:
             while self._keeper.poll() is None and time.monotonic() < deadline:
                 with contextlib.suppress(redis.RedisError):
                     facts: Any = client.info()
-                    if facts["process_id"] == self.pid and not facts["loading"]:
+                    if facts["process_id"] == self.pid and not facts.get("loading"):
                         return True
                 time.sleep(0.01)
         return False
@@ -222,11 +236,19 @@ class Line:
         self.server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
-        self.url = f"redis://127.0.0.1:{self.port}/0"
         self._cuts: list[tuple[bytes, Moment, Callable[[], object]]] = []
         self._open = True
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
+
+    @property
+    def url(self) -> str:
+        """Where clients of Redis find it."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self, **settings: Any) -> Any:
+        """Return a client of the Redis behind it."""
+        return redis.Redis(host="127.0.0.1", port=self.port, **settings)
 
     def cut(self, command: str, moment: Moment, times: int = 1, then: Callable[[], object] = lambda: None) -> None:
         """Cut the connection on which *command* comes next.
@@ -242,6 +264,10 @@ class Line:
     def cut_at(self, pattern: bytes, moment: Moment, times: int = 1, then: Callable[[], object] = lambda: None) -> None:
         """Cut the connection on which *pattern* comes next: for servers that are no Redis."""
         self._cuts.extend([(pattern, moment, then)] * times)
+
+    def forget(self) -> None:
+        """Make no more cuts."""
+        self._cuts.clear()
 
     @property
     def cuts_left(self) -> int:

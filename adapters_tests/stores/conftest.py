@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from adapters_tests.servers.database_servers import MariaDBServer, Pooler, PostgresServer
+from adapters_tests.servers.redis_groups import Cluster, Watched
+from adapters_tests.servers.redis_server import Line
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,3 +67,29 @@ def pooler(database_folder: Path, postgres: PostgresServer) -> Iterator[Pooler]:
 def mariadb_url(mariadb: MariaDBServer) -> str:
     """A database with the collation that it has unless told otherwise."""
     return mariadb.database()
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Redis cluster of three primaries, each with a replica, which clients reach by lines."""
+    with Cluster(tmp_path_factory.mktemp("cluster"), line=Line) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def cluster_url(redis_cluster: Cluster) -> str:
+    """The cluster; each test uses a prefix of its own."""
+    return redis_cluster.url
+
+
+@pytest.fixture(scope="session")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """A Redis with a replica, and three Sentinels that watch it."""
+    with Watched(tmp_path_factory.mktemp("watched")) as watched:
+        yield watched
+
+
+@pytest.fixture(scope="session")
+def sentinel_url(watched: Watched) -> str:
+    """What the Sentinels watch; each test uses a prefix of its own."""
+    return watched.url

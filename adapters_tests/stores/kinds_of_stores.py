@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import redis
-
 from dcrauth import FileStore, MemoryStore, Store
 from dcrauth.stores._disk import Disk
 from dcrauth.stores._locks import digest
@@ -110,6 +108,6 @@ def _damage_sql(url: str, table: str, key: str, content: bytes) -> None:
 
 
 def _damage_redis(url: str, prefix: str, key: str, content: bytes) -> None:
-    with redis.Redis.from_url(url) as client:
-        (name,) = client.scan_iter(f"{prefix}*{key}")
-        client.set(name, content)
+    with RedisStore(url, prefix=prefix) as store:
+        name = store._names.record(key)
+        store._servers.answers(name, ("SET", name, content))

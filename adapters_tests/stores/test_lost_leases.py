@@ -89,7 +89,7 @@ def stopped(act: Callable[[], object]) -> int:
     "another process renews meanwhile; both go on with the one client that is stored, and no error is told",
 )
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("name", ["sqlite", "redis", "postgres", "mariadb"])
+@pytest.mark.parametrize("name", ["sqlite", "redis", "postgres", "mariadb", "cluster", "sentinel"])
 def test_a_lost_lease_is_no_error(
     name: str,
     tmp_path: Path,
@@ -99,8 +99,9 @@ def test_a_lost_lease_is_no_error(
 ) -> None:
     """A holder is stopped before each of its steps until its lease is another's; both callers get a token."""
     monkeypatch.setattr(sql, "LEASE", LEASE)
-    if name == "redis":
-        url, prefix = request.getfixturevalue("redis_server").url, f"{secrets.token_hex(8)}:"
+    if name in {"redis", "cluster", "sentinel"}:
+        url = request.getfixturevalue("redis_server").url if name == "redis" else request.getfixturevalue(f"{name}_url")
+        prefix = f"{secrets.token_hex(8)}:"
         open_store: kinds.Factory = partial(RedisStore, url, prefix=prefix, lease=LEASE)
     elif name == "sqlite":
         # Who stands still in the midst of writing to such a file keeps all others out: so nothing is extended here.

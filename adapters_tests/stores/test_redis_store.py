@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import pickle
+import re
 import tempfile
 import threading
 import uuid
@@ -36,7 +37,7 @@ from dcrauth import (
     TokenSource,
 )
 from dcrauth.stores._leases import Leases
-from dcrauth.stores._redis import reason
+from dcrauth.stores._redis_answers import reason
 from dcrauth.stores.redis import RedisStore
 
 CANARY = "canary-that-nobody-may-see"
@@ -147,6 +148,41 @@ def test_a_failover_may_lose_the_last_write(server: RedisServer, line: Line, tmp
         assert store.add("new", b"new") is True
 
 
+@pytest.mark.fault(
+    "a Redis fails over and loses a client that is in use",
+    "who has it puts it back, unless another one was registered meanwhile, which all use from then on",
+)
+@pytest.mark.parametrize("first", ["who has it", "who has not"])
+def test_a_failover_that_loses_a_client(
+    server: RedisServer, line: Line, tmp_path: Path, time: ManualClock, first: str
+) -> None:
+    """After writes were lost one client is used for an identity, whoever comes first; a lost one is kept aside."""
+    api, settings = Server(), {"policy": EAGER, "clock": time.clock}
+    with RedisServer(tmp_path / "replica", journal=True, replica_of=server) as replica:
+        server.replicate()
+        replica.ask("REPLICAOF", "NO", "ONE")
+        holder = api.source(RedisStore(line.url), **settings)
+        token = holder.token()
+        server.kill()
+        line.server = replica
+        store = RedisStore(line.url)
+        assert list(store.keys()) == []
+        newcomer = api.source(store, **settings)
+        api.world.used.clear()
+        if first == "who has it":
+            holder.token(instead_of=token)
+            newcomer.token()
+        else:
+            theirs = newcomer.token()
+            assert holder.token(instead_of=token) == theirs
+            holder.token(instead_of=theirs)
+        winner = "client-1" if first == "who has it" else "client-2"
+        assert set(api.world.used) == {winner}
+        assert f"client-{api.world.registrations}" == winner
+        kept = [key for key in store.keys() if ".replaced-" in key]
+        assert len(kept) == (first == "who has not")
+
+
 @pytest.mark.fault("a Redis server may evict records", "the health check warns of it")
 def test_a_server_that_evicts_is_doubtful(server: RedisServer, store: RedisStore) -> None:
     """The health check warns of a server that evicts records, which it does once its memory is full."""
@@ -210,6 +246,11 @@ def test_a_server_that_lacks_replicas_refuses(server: RedisServer, store: RedisS
     assert store.get("new") is None
 
 
+def name_of(store: RedisStore, key: str) -> str:
+    """Return what a record is called in the server."""
+    return store._names.record(key).decode()
+
+
 FOREIGN = {
     "list": ("RPUSH", "old"),
     "hash": ("HSET", "field", "old"),
@@ -225,7 +266,7 @@ FOREIGN = {
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_what_is_no_record_is_left_alone(server: RedisServer, store: RedisStore, kind: str) -> None:
     """Whatever else stands in a record's place is StoreCorrupt, neither absent nor replaced, and stays as it is."""
-    name, (command, *content) = "dcrauth:record:other", FOREIGN[kind]
+    name, (command, *content) = name_of(store, "other"), FOREIGN[kind]
     server.ask(command, name, *content)
     before = server.ask("DUMP", name)
     for act in (
@@ -234,7 +275,7 @@ def test_what_is_no_record_is_left_alone(server: RedisServer, store: RedisStore,
         lambda: store.replace("other", b"new", expected=b"old"),
         lambda: store.replace("other", b"new", expected=b""),
     ):
-        with pytest.raises(StoreCorrupt, match=r"dcrauth:record:other.*left as it is"):
+        with pytest.raises(StoreCorrupt, match=rf"{re.escape(name)}.*left as it is"):
             act()
     assert server.ask("DUMP", name) == before
     assert sorted(store.keys()) == ["key", "other"]
@@ -261,13 +302,13 @@ def by_url(line: Line) -> RedisStore:
 
 def by_default(line: Line) -> RedisStore:
     """A store with a client as redis-py makes them, which repeats commands in its later versions."""
-    return RedisStore(redis.Redis(host="127.0.0.1", port=line.port, socket_timeout=5.0))
+    return RedisStore(line.client(socket_timeout=5.0))
 
 
 def by_stubborn(line: Line) -> RedisStore:
     """A store with a client that repeats commands in every version."""
     settings: Any = {"retry": Retry(NoBackoff(), 3), "retry_on_error": [redis.ConnectionError]}
-    return RedisStore(redis.Redis(host="127.0.0.1", port=line.port, socket_timeout=5.0, **settings))
+    return RedisStore(line.client(socket_timeout=5.0, **settings))
 
 
 CLIENTS = pytest.mark.parametrize("connected", [by_url, by_default, by_stubborn])
@@ -378,10 +419,15 @@ def test_a_server_that_is_silent_is_unavailable(server: RedisServer, store: Redi
     assert store.get("key") == b"old"
 
 
+def _client(store: RedisStore) -> Any:
+    servers: Any = store._servers
+    return servers._client
+
+
 def test_a_client_by_url_has_limits(server: RedisServer) -> None:
     """A client that is made from a URL waits for 5 s at most, or for as long as the URL says."""
     found = [
-        RedisStore(f"{server.url}{options}")._client.connection_pool.connection_kwargs["socket_timeout"]
+        _client(RedisStore(f"{server.url}{options}")).connection_pool.connection_kwargs["socket_timeout"]
         for options in ("", "?socket_timeout=1.5")
     ]
     assert found == [5.0, 1.5]
@@ -416,6 +462,17 @@ def test_a_password_is_needed_and_not_shown(tmp_path: Path, password: str, caplo
         f"redis://:7#{CANARY}@127.0.0.1",
         f"redis://:{CANARY}@127.0.0.1:{CANARY}",
         f"redis://127.0.0.1?pasword={CANARY}",
+        f"redis+cluster://:a/{CANARY}@127.0.0.1",
+        f"redis+cluster://:a#{CANARY}@127.0.0.1",
+        f"redis+cluster://127.0.0.1:{CANARY}",
+        f"redis+cluster://127.0.0.1,:{CANARY}",
+        f"redis+cluster://127.0.0.1?pasword={CANARY}",
+        f"redis+sentinel://:{CANARY}@127.0.0.1",
+        f"redis+sentinel://:{CANARY}@127.0.0.1/",
+        f"redis+sentinel://:{CANARY}@127.0.0.1/clients/zero",
+        f"redis+sentinel://:a/{CANARY}@127.0.0.1/clients/0",
+        f"redis+sentinel://127.0.0.1/clients?socket_timeout={CANARY}",
+        f"redis+nothing://:{CANARY}@127.0.0.1/clients",
         f"redis://:{CANARY}@127.0.0.1?socket_timeout={CANARY}",
         f"redis://:{CANARY}@127.0.0.1?protocol={CANARY}",
         f"redis://:{CANARY}@127.0.0.1?max_connections=-1",
@@ -429,12 +486,54 @@ def test_a_wrong_url_is_refused(url: str) -> None:
     assert CANARY not in f"{caught.value!r}"
 
 
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("redis+cluster://host", "the cluster of host:6379"),
+        ("rediss+cluster://user:p%40ss@b:7001,a:7000/0?socket_timeout=1", "the cluster of a:7000, b:7001"),
+        ("redis+cluster://[::1]:7000", "the cluster of ::1:7000"),
+        ("redis+sentinel://user:p%40ss@a,b:1/the%20clients/3?sentinel_password=x", "the primary of the clients"),
+    ],
+)
+def test_a_url_of_several_servers(url: str, where: str) -> None:
+    """Several hosts are named by one URL, in whichever order, and nothing is called by that."""
+    store = RedisStore(url)
+    assert repr(store) == f"<RedisStore at {where} with prefix 'dcrauth:'>"
+    assert store.place == RedisStore(url).place
+
+
+def test_several_servers_are_told_apart() -> None:
+    """One group of servers is one place, in whichever order its hosts are named; another service or database is not."""
+
+    def place(url: str) -> object:
+        return RedisStore(url).place
+
+    assert place("redis+cluster://a,b:7000") == place("redis+cluster://:secret@b:7000,a")
+    assert place("redis+cluster://a") != place("redis+cluster://b")
+    assert place("redis+sentinel://a,b/one") == place("redis+sentinel://b,a/one/0")
+    assert place("redis+sentinel://a/one") != place("redis+sentinel://b/one")
+    assert place("redis+sentinel://a/one") != place("redis+sentinel://a/two")
+    assert place("redis+sentinel://a/one/0") != place("redis+sentinel://a/one/1")
+
+
+def test_what_no_cluster_has() -> None:
+    """A cluster has one database, and what says which node has a key begins with a brace."""
+    with pytest.raises(ConfigurationError, match="one database"):
+        RedisStore("redis+cluster://a/1")
+    with pytest.raises(ConfigurationError, match=r"has no \{"):
+        RedisStore("redis+cluster://a", prefix="{shop}:")
+    assert RedisStore("redis+sentinel://a/one", prefix="{shop}:")
+
+
 def test_a_client_that_decodes_is_refused(server: RedisServer) -> None:
     """Records are bytes: a client that takes them for text is refused, whichever way it came to that."""
     with server.client(decode_responses=True) as client, pytest.raises(ConfigurationError, match="decode_responses"):
         RedisStore(client)
     with pytest.raises(ConfigurationError, match="decode_responses"):
         RedisStore(f"{server.url}?decode_responses=yes")
+    for url in ("redis+cluster://a?decode_responses=yes", "redis+sentinel://a/one?decode_responses=yes"):
+        with pytest.raises(ConfigurationError, match="decode_responses"):
+            RedisStore(url)
 
 
 @pytest.fixture
@@ -452,7 +551,7 @@ def node(tmp_path: Path) -> Iterator[RedisServer]:
 )
 def test_a_node_of_a_cluster_is_refused(node: RedisServer) -> None:
     """The first use says that the server is part of a cluster, not only that of a key which is elsewhere."""
-    said = rf"127\.0\.0\.1:{node.port} .*part of a cluster.*name a server"
+    said = rf"127\.0\.0\.1:{node.port} .*part of a cluster: name that by"
     with node.client() as client:
         for act in EVERYTHING.values():
             for store in (RedisStore(node.url), RedisStore(client)):
@@ -494,7 +593,7 @@ def test_threads_wait_for_a_connection(server: RedisServer) -> None:
     for thread in threads:
         thread.join(PATIENCE)
     assert len(set(store.keys())) == 3 * CONNECTIONS
-    assert server.ask("INFO", "clients")["connected_clients"] <= CONNECTIONS + 1
+    assert server.ask("INFO", "clients")["connected_clients"] <= CONNECTIONS + 1 + server.watchers
 
 
 def test_a_connection_is_waited_for_as_long_as_the_url_says(server: RedisServer) -> None:
@@ -517,7 +616,7 @@ def test_a_connection_is_waited_for_as_long_as_the_url_says(server: RedisServer)
     for thread in threads:
         thread.join(PATIENCE)
     assert len(failures) == 1
-    assert f"127.0.0.1:{server.port}" in failures[0]
+    assert store._servers.where in failures[0]
     assert store.get("key") == b"value"
 
 
@@ -745,7 +844,7 @@ def test_keys_are_read_page_by_page(store: RedisStore, server: RedisServer) -> N
     """Thousands of keys are listed while others are written, those that were there all along among them."""
     with server.client() as client, client.pipeline(transaction=False) as many:
         for number in range(3000):
-            many.set(f"dcrauth:record:{number}", f"{'0' * 32}\nvalue")
+            many.set(name_of(store, str(number)), f"{'0' * 32}\nvalue")
         many.execute()
     found = set()
     for number, key in enumerate(store.keys()):
@@ -758,7 +857,7 @@ def test_keys_are_read_page_by_page(store: RedisStore, server: RedisServer) -> N
 def test_a_healthy_server_is_not_doubted(server: RedisServer, store: RedisStore) -> None:
     """A server that keeps all it has, in memory and on disk, is warned of in no way; nothing is left in it."""
     store.healthcheck()
-    assert server.ask("KEYS", "*") == [b"dcrauth:record:key"]
+    assert server.ask("KEYS", "*") == [name_of(store, "key").encode()]
 
 
 @pytest.mark.fault(
@@ -857,7 +956,7 @@ def test_nothing_is_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
             lambda: store.put("key", value),
             lambda: store.add("key", value),
             lambda: store.replace("key", value, expected=value),
-            lambda: RedisStore(server.url, replicas=1)._await_replicas(),
+            lambda: RedisStore(server.url, replicas=1)._records._await_replicas("key"),
             lambda: lock(store),
         ):
             with pytest.raises(StoreUnavailable) as caught:

@@ -31,7 +31,8 @@ LONGEST_PAUSE = 0.5
 STATES = (None, b"first", b"second")
 """What is under a key before the first write, after it, and after the second one."""
 
-DATABASES = ["postgres", "mariadb"]
+GROUPS = ["cluster", "sentinel"]
+DATABASES = ["postgres", "mariadb", *GROUPS]
 SHARED = ["file", "sqlite", "redis", "encrypted file", "encrypted sqlite", "encrypted redis", *DATABASES]
 
 
@@ -41,6 +42,8 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     *wrapped, name = request.param.split()
     if name == "redis":
         found = kinds.in_redis(request.getfixturevalue("redis_server").url)
+    elif name in GROUPS:
+        found = kinds.in_redis(request.getfixturevalue(f"{name}_url"))
     elif name in DATABASES:
         found = kinds.in_sql(request.getfixturevalue(f"{name}_url"))
     else:

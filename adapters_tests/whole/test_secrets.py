@@ -647,7 +647,7 @@ def test_no_value_of_ours_shows_bytes() -> None:
         for each in dataclasses.fields(kind)
         if "bytes" in str(each.type) and each.repr
     ]
-    assert shown == ["_Record.mark"]  # digits that are drawn for each writing
+    assert shown == ["Record.mark"]  # digits that are drawn for each writing
 
 
 def test_the_canaries_would_be_found() -> None:

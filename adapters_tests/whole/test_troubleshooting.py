@@ -58,6 +58,6 @@ def test_texts_are_found_where_they_are_made() -> None:
         "The software statement is empty",
         "… has not answered the last",
         "… is on a network",
-        "redis-py",
+        "The URL of the Redis",
     ):
         assert any(text.startswith(beginning) for text in TEXTS)

@@ -17,7 +17,7 @@ KINDS = (
 )
 
 _PREFIX = "prefix"
-_REDIS = re.compile(r"redis|rediss|unix")
+_REDIS = re.compile(r"rediss?(\+(cluster|sentinel))?|unix")
 _SQL = re.compile(r"(postgresql|mysql|mariadb)(\+[a-z0-9_]+)?|sqlite\+[a-z0-9_]+")
 """Databases as SQLAlchemy names them; ``sqlite:`` alone is a store that needs no SQLAlchemy."""
 
@@ -32,13 +32,14 @@ def open_store(url: str, *, prefix: str | None = None) -> Store:
     """Return the store that *url* names, which no message quotes: it may hold a password.
 
     Parameters:
-        url: ``redis://``, ``rediss://`` or ``unix://`` for a `RedisStore`, with ``?prefix=…`` for keys that do not
-            begin with ``dcrauth:``; ``sqlite:FILE`` for an `SQLiteStore`, ``file:DIRECTORY`` or a plain path for a
-            `FileStore`; ``postgresql+psycopg://``, ``mysql+pymysql://``, ``mariadb+pymysql://`` or
-            ``sqlite+pysqlite:///`` for a `SQLStore`, with ``?table=…&schema=…`` for tables of other names; ``memory:``
-            for the one `MemoryStore` of this process. With ``encrypted+`` before any of them, and ``key_service``,
-            ``key_file`` or ``key_variable`` among its options, it is an `EncryptedStore` over that one.
-            ``env:NAME`` is whatever of these the environment variable holds.
+        url: ``redis://``, ``redis+cluster://`` or ``redis+sentinel://``, each of them with ``rediss`` as well, or
+            ``unix://`` for a `RedisStore`, with ``?prefix=…`` for keys that do not begin with ``dcrauth:``;
+            ``sqlite:FILE`` for an `SQLiteStore`, ``file:DIRECTORY`` or a plain path for a `FileStore`;
+            ``postgresql+psycopg://``, ``mysql+pymysql://``, ``mariadb+pymysql://`` or ``sqlite+pysqlite:///`` for a
+            `SQLStore`, with ``?table=…&schema=…`` for tables of other names; ``memory:`` for the one `MemoryStore` of
+            this process. With ``encrypted+`` before any of them, and ``key_service``, ``key_file`` or ``key_variable``
+            among its options, it is an `EncryptedStore` over that one. ``env:NAME`` is whatever of these the
+            environment variable holds.
         prefix: what the keys in a Redis begin with, in the place of an option that says so.
 
     Raises:

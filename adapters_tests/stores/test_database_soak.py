@@ -23,6 +23,7 @@ from dcrauth.errors import DCRAuthError
 from dcrauth.httpx import DCRAuth
 from dcrauth.simulator import Behaviour, Simulator
 from dcrauth.stores import sql
+from dcrauth.stores.redis import RedisStore
 from dcrauth.stores.sql import SQLStore
 
 PROCESSES, IDENTITIES, SECONDS = 16, 60, often(5, by_night=600)
@@ -34,8 +35,23 @@ LEASE = 0.5
 """For how long nobody renews an identity whose holder was killed or paused: shorter than it is paused for."""
 
 PATIENCE = 60.0
-IMPORTED = ["pytest", "psycopg", "pymysql", "dcrauth.httpx", "dcrauth.simulator", "dcrauth.stores.sql"]
+IMPORTED = [
+    "pytest",
+    "psycopg",
+    "pymysql",
+    "dcrauth.httpx",
+    "dcrauth.simulator",
+    "dcrauth.stores.sql",
+    "dcrauth.stores.redis",
+]
 """What the processes find imported already, so that they renew at once and do not import for seconds."""
+
+
+def opened(url: str, table: str) -> SQLStore | RedisStore:
+    """Return the store of the test, in a table or below a prefix of its own."""
+    if url.startswith("redis"):
+        return RedisStore(url, prefix=f"{table}:", lease=LEASE)
+    return SQLStore(url, table=table)
 
 
 def renew(url: str, table: str, endpoint: str, statement: str, number: int, is_up: Any) -> None:
@@ -43,7 +59,7 @@ def renew(url: str, table: str, endpoint: str, statement: str, number: int, is_u
     sql.LEASE = LEASE
     chance = random.Random(number * 1_000_003 + os.getpid())
     adobe = AdobePass(statement, base_url=endpoint)
-    sources = TokenSources(adobe, store=SQLStore(url, table=table), policy=Policy(timeout=5.0))
+    sources = TokenSources(adobe, store=opened(url, table), policy=Policy(timeout=5.0))
     with httpx.Client(auth=DCRAuth(sources)) as client:
         is_up.set()
         for each in itertools.cycle(chance.sample(range(IDENTITIES), IDENTITIES)):
@@ -56,12 +72,13 @@ def renew(url: str, table: str, endpoint: str, statement: str, number: int, is_u
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 @pytest.mark.fault("processes that share a database are killed while they renew", "no client that was used is lost")
-@pytest.mark.parametrize("database", ["postgres", "mariadb"])
+@pytest.mark.parametrize("database", ["postgres", "mariadb", "cluster", "sentinel"])
 def test_killed_processes_lose_no_client(database: str, request: pytest.FixtureRequest) -> None:
     """16 processes renew 60 identities, are killed and paused: of each one client is used, the stored one."""
     url, table = request.getfixturevalue(f"{database}_url"), f"soak_{database}"
-    with SQLStore(url, table=table) as store:
-        store.create_tables()
+    with opened(url, table) as store:
+        if isinstance(store, SQLStore):
+            store.create_tables()
         with Simulator(behaviour=Behaviour(strict=False, register_delay=0.1)) as simulator:
             used, killed = soak(url, table, simulator)
         stored = set()

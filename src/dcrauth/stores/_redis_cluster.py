@@ -1,0 +1,110 @@
+"""The nodes of a Redis cluster: which of them has a key, and where that goes when it moves."""
+
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+from redis.cluster import RedisCluster
+from redis.exceptions import RedisClusterException
+
+from dcrauth.errors import ConfigurationError
+from dcrauth.stores._redis_answers import FAULTS, NO_CLUSTER, answers, asked_elsewhere, is_crowded, is_no_cluster
+from dcrauth.stores._redis_names import samples
+from dcrauth.stores._redis_servers import FAIL_OVER, PAGE, Servers
+
+
+class Cluster(Servers):
+    """The nodes of a cluster, each of which has some of all keys.
+
+    Commands go to the client of the node itself, so that those about one key are one round trip, and that only what
+    may be sent twice is.
+
+    Parameters:
+        client: that of the cluster; or what makes one, which calls the cluster.
+        where: what errors call it.
+        place: what tells it from others.
+    """
+
+    is_cluster = True
+
+    def __init__(self, client: RedisCluster | Callable[[], RedisCluster], where: str, place: Hashable) -> None:
+        super().__init__(where, place, FAIL_OVER)
+        self._client = client
+        self._made: Any = None
+        self._lock = threading.Lock()
+
+    def where_of(self, name: bytes) -> str:
+        """Return the address of the node that has *name*."""
+        try:
+            return str(self._nodes().get_node_from_key(name).name)
+        except FAULTS:
+            return self.where
+
+    def samples(self, name_of: Callable[[str], bytes]) -> list[str]:
+        """Return keys, one for each node that has some."""
+        client = self._nodes()
+        return samples(lambda key: str(client.get_node_from_key(name_of(key)).name), len(client.get_primaries()))
+
+    def names(self, pattern: bytes) -> Iterator[bytes]:
+        """Yield all names that a pattern matches, one perhaps twice."""
+        self.look_again()
+        client = self._nodes()
+        for node in client.get_primaries():
+            yield from client.get_redis_connection(node).scan_iter(match=pattern, count=PAGE)
+
+    def close(self) -> None:
+        """Close the connections, unless the client is the user's."""
+        with self._lock:
+            made, self._made = self._made, None
+        if made is not None:
+            made.close()
+            made.disconnect_connection_pools()
+
+    def after_fork(self) -> None:
+        """Have a client of its own in a child; that of the parent is kept, so that nothing is sent at its end."""
+        self._inherited, self._made = self._made, None
+        self._lock = threading.Lock()
+
+    def _nodes(self) -> Any:
+        """Return the client, which knows what the nodes were when it last asked one."""
+        if isinstance(self._client, RedisCluster):
+            return self._client
+        with self._lock:
+            if self._made is None:
+                self._made = self._connected(self._client)
+            return self._made
+
+    def _connected(self, make: Callable[[], RedisCluster]) -> RedisCluster:
+        try:
+            return make()
+        except RedisClusterException as fault:
+            if not is_no_cluster(fault):
+                raise
+        raise ConfigurationError(f"Redis at {self.where} cannot be used: {NO_CLUSTER}")
+
+    def _sent(self, name: bytes, commands: tuple[tuple[Any, ...], ...]) -> list[Any]:
+        client = self._nodes()
+        node = client.get_node_from_key(name)
+        found = answers(client.get_redis_connection(node), *commands)
+        asked = asked_elsewhere(found)
+        if asked is None:
+            return found
+        return found[:asked] + self._sent_on(client, found[asked:], commands[asked:])
+
+    def _sent_on(self, client: Any, refused: list[Any], commands: tuple[tuple[Any, ...], ...]) -> list[Any]:
+        """Ask the node to which a key is being moved; return what was *refused* if nobody knows it yet."""
+        manager, refusal = client.nodes_manager, refused[0]
+        node = client.get_node(*manager.remap_host_port(refusal.host, refusal.port))
+        if node is None:
+            return refused
+        asking = [each for command in commands for each in (("ASKING",), command)]
+        return answers(client.get_redis_connection(node), *asking)[1::2]
+
+    def look_again(self) -> None:
+        """Ask the nodes which of them has what; where none answers any more, begin with those that were named."""
+        try:
+            self._nodes().nodes_manager.initialize()
+        except FAULTS as fault:
+            if not is_crowded(fault):
+                with self._lock:
+                    self._made = None  # and not closed, as others may be using it
