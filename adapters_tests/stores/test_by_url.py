@@ -85,7 +85,7 @@ def test_options_are_for_the_store_or_for_its_server() -> None:
     """A prefix, a table and a schema are taken out of a URL; all else goes to the driver as it stands there."""
     redis = open_store("redis://127.0.0.1:1/0?socket_timeout=7&prefix=a%3Ab:")
     assert "a:b:" in repr(redis)
-    assert redis._client.connection_pool.connection_kwargs["socket_timeout"] == 7  # type: ignore[attr-defined]
+    assert redis._servers._client.connection_pool.connection_kwargs["socket_timeout"] == 7  # type: ignore[attr-defined]
     assert "given:" in repr(open_store("redis://127.0.0.1:1/0?prefix=shop:", prefix="given:"))
     sql = open_store("postgresql+psycopg://127.0.0.1:1/d?table=t&schema=s&application_name=a%20b")
     assert "s.t of" in repr(sql)
