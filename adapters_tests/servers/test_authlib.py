@@ -33,6 +33,7 @@ def test_the_whole_dance(kind: Kind, server: Authlib) -> None:
     assert server.calls == ["register", "token", "api", "api", "api"]
 
 
+@pytest.mark.slow
 def test_a_revoked_token_is_renewed(kind: Kind, server: Authlib) -> None:
     """Authlib's own 401, an OAuth error with a Bearer challenge, leads to one token call and a second attempt."""
     with kind.open(kind.auth(source(server, kind))) as app:
@@ -42,6 +43,7 @@ def test_a_revoked_token_is_renewed(kind: Kind, server: Authlib) -> None:
     assert server.calls == ["register", "token", "api", "token", "api"]
 
 
+@pytest.mark.slow
 def test_a_forgotten_client_registers_again(kind: Kind, server: Authlib) -> None:
     """Authlib's invalid_client, a 400 or a 401, is confirmed and then answered with a new registration."""
     told: list[events.Event] = []
@@ -56,6 +58,7 @@ def test_a_forgotten_client_registers_again(kind: Kind, server: Authlib) -> None
     assert any(isinstance(event, events.CredentialsReplaced) for event in told)
 
 
+@pytest.mark.slow
 def test_a_forged_statement_is_rejected(kind: Kind, server: Authlib) -> None:
     """A statement with another signature is RegistrationRejected with the server's code, and nothing else is called."""
     with kind.open(kind.auth(source(server, kind, server.forged))) as app, pytest.raises(kind.host_error) as caught:

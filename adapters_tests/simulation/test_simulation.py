@@ -32,7 +32,7 @@ from dcrauth.simulator import Behaviour, Simulator
 from dcrauth.testing.store_contract import StoreContract
 from dcrauth.transports.requests import RequestsTransport
 
-SEEDS = int(os.environ.get("DCRAUTH_SEEDS", "300"))
+SEEDS = int(os.environ.get("DCRAUTH_SEEDS", "200"))
 CHUNK = 100
 
 

@@ -6,6 +6,7 @@ import ast
 import itertools
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from dcrauth import errors
@@ -24,6 +25,7 @@ _SHORTEST = 12
 """What has fewer letters of its own is made of texts that stand elsewhere."""
 
 
+@cache
 def error_texts() -> dict[str, set[str]]:
     """Return the texts, and the modules that each is in."""
     found: dict[str, set[str]] = {}

@@ -11,7 +11,6 @@ from adapters_tests.whole.error_texts import ERRORS, error_texts, fits
 from dcrauth.engine import answers
 
 PAGE = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-TEXTS = error_texts()
 
 
 def phrases() -> list[str]:
@@ -40,12 +39,12 @@ def test_each_code_with_advice_is_on_the_page(code: str) -> None:
 def test_each_text_is_on_the_page() -> None:
     """Each text of an error or a warning in the package is quoted, if need be with … for what differs."""
     quoted = phrases()
-    assert not [(text, *where) for text, where in TEXTS.items() if not any(fits(each, text) for each in quoted)]
+    assert not [(text, *where) for text, where in error_texts().items() if not any(fits(each, text) for each in quoted)]
 
 
 def test_each_quoted_text_is_in_the_code() -> None:
     """No row is about a text that nobody can meet any more."""
-    assert not [each for each in phrases() if not any(fits(each, text) for text in TEXTS)]
+    assert not [each for each in phrases() if not any(fits(each, text) for text in error_texts())]
     assert min(len(re.findall("[A-Za-z]", each)) for each in phrases()) > 5, (
         "a phrase that fits everything says nothing"
     )
@@ -53,11 +52,11 @@ def test_each_quoted_text_is_in_the_code() -> None:
 
 def test_texts_are_found_where_they_are_made() -> None:
     """The reader of the source finds texts that are given at once, by a name, by a format, or as a warning."""
-    assert len(TEXTS) > 150
+    assert len(error_texts()) > 150
     for beginning in (
         "The software statement is empty",
         "… has not answered the last",
         "… is on a network",
         "The URL of the Redis",
     ):
-        assert any(text.startswith(beginning) for text in TEXTS)
+        assert any(text.startswith(beginning) for text in error_texts())
