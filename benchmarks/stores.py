@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import pwd
@@ -32,6 +33,8 @@ from pathlib import Path
 from typing import Any
 
 from machine import described
+
+STATEMENT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpYXQiOjF9.c2ln"
 
 SIZES = (1, 1_000, 10_000, 100_000, 1_000_000)
 WRITERS = (1, 16, 64)
@@ -65,6 +68,19 @@ def value_of(number: int) -> bytes:
     return write_credentials(key_of(number), pair).data
 
 
+class AtOnce:
+    """A server that answers at once, without a network."""
+
+    def send(self, request: Any) -> Any:
+        """Register whoever asks, and give a token to everybody."""
+        from dcrauth.providers.protocol import Response
+
+        fields: dict[str, Any] = {"client_id": str(uuid.uuid4()), "client_secret": str(uuid.uuid4())}
+        if b"client_secret" in request.body:
+            fields = {"access_token": str(uuid.uuid4()), "token_type": "bearer", "expires_in": 86_400}
+        return Response(201, {}, json.dumps(fields).encode())
+
+
 class Contestant:
     """A store, filled with so many identities."""
 
@@ -90,6 +106,24 @@ class Contestant:
 
     def put(self, store: Any, number: int, value: bytes) -> None:
         store.put(key_of(number), value)
+
+    def cold(self, store: Any) -> float:
+        """Median seconds until a new identity has a token, of a server that answers at once; NaN for the peers."""
+        from dcrauth import AdobePass, TokenSource
+
+        provider, times = AdobePass(STATEMENT), []
+        for number in range(100):
+            source = TokenSource(provider, store=store, transport=AtOnce(), instance=f"cold {number}")
+            start = time.perf_counter()
+            source.token()
+            times.append(time.perf_counter() - start)
+        return statistics.median(times)
+
+    def listed(self, store: Any) -> float:
+        """Seconds that listing the keys takes for each of them; NaN for the peers."""
+        start = time.perf_counter()
+        count = sum(1 for _ in store.keys())
+        return (time.perf_counter() - start) / count
 
     def close(self, store: Any) -> None:
         """Close it, where it can be closed."""
@@ -262,7 +296,17 @@ class Encrypted(InFiles):
         return EncryptedStore(super().open(), keys=[bytes(32)])
 
 
-class HttpxAuth(Contestant):
+class Peer(Contestant):
+    """A cache of tokens, which knows neither identities nor lists."""
+
+    def cold(self, store: Any) -> float:  # noqa: ARG002  # as of others
+        return math.nan
+
+    def listed(self, store: Any) -> float:  # noqa: ARG002
+        return math.nan
+
+
+class HttpxAuth(Peer):
     """The peer JsonTokenFileCache."""
 
     name = "httpx-auth"
@@ -286,7 +330,7 @@ class HttpxAuth(Contestant):
         store._add_access_token(key_of(number), value.decode(), 80_000)
 
 
-class MsalExtensions(Contestant):
+class MsalExtensions(Peer):
     """The peer PersistedTokenCache."""
 
     name = "msal-extensions"
@@ -384,9 +428,12 @@ def measured(contestant: Contestant, count: int) -> dict[str, float]:
         begun = time.perf_counter()
         contestant.get(store, known[len(after) % len(known)])
         after.append(time.perf_counter() - begun)
+    cold_identity, listed = contestant.cold(store), contestant.listed(store)
     contestant.close(store)
     contestant.close(elsewhere)
     return {
+        "cold identity": cold_identity,
+        "listed": listed,
         "get": get,
         "after": statistics.median(after),
         "put": put,
@@ -506,6 +553,11 @@ def in_a_process_of_its_own(step: str, name: str, count: int, folder: Path) -> d
     return json.loads(done.stdout or b"{}")
 
 
+def figure(value: float) -> str:
+    """Return *value* with one decimal place, or a dash where there is none."""
+    return "–" if math.isnan(value) else f"{value:,.1f}"
+
+
 def by_size(names: list[str], sizes: list[int]) -> None:
     """Print what each size costs."""
     heads = (
@@ -513,6 +565,8 @@ def by_size(names: list[str], sizes: list[int]) -> None:
         "get µs, after a write elsewhere",
         "put µs",
         "open + first get ms",
+        "cold identity ms",
+        "list µs/identity",
         "disk B/identity",
         "memory MB",
     )
@@ -527,6 +581,8 @@ def by_size(names: list[str], sizes: list[int]) -> None:
                 f"{found['after'] * 1e6:,.0f}",
                 f"{found['put'] * 1e6:,.0f}",
                 f"{found['cold'] * 1e3:,.1f}",
+                figure(found["cold identity"] * 1e3),
+                figure(found["listed"] * 1e6),
                 f"{found['size'] / count:,.0f}",
                 f"{found['memory'] / 1e6:,.1f}",
             )
@@ -590,7 +646,7 @@ def step(name: str, contestant: str, count: str, folder: str) -> None:
     """Fill or measure one store, and print what came of it as JSON."""
     made = CONTESTANTS[contestant](Path(folder))
     found = made.fill(int(count)) if name == "fill" else measured(made, int(count))
-    print(json.dumps(found or {}))
+    print(json.dumps(found or {}))  # NaN is read as well
 
 
 def main() -> None:
