@@ -30,6 +30,7 @@ NOT_RUN = {
     "python3.11": "it makes an environment to work on the package",
     ". .venv/bin/activate": "it enters an environment to work on the package",
     "bash .ci/run": "it runs the tests, of which this is one",
+    "bash .ci/nightly": "it runs the tests, of which this is one",
     "dcrauth simulate --port": "it serves until Ctrl-C; a test of the command's own page starts it",
     "SOFTWARE_STATEMENT=statement.txt locust": "it is a minute of load; its locustfile runs as code of the page",
     "python dcrauth/docs/examples/entitlements_httpx.py": "it waits for somebody to log in, whom a test below plays",
