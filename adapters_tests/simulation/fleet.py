@@ -17,16 +17,16 @@ from functools import partial
 from unittest import mock
 
 from adapters_tests.simulation.invariants import Invariant, require
+from adapters_tests.simulation.knowledge import nothing_known
 from adapters_tests.simulation.server import PROVIDER, SimulatedServer
 from adapters_tests.simulation.store import SimulatedStore
 from dcrauth import Clock, DCRAuthError, Policy, ServerUnavailable, StoreUnavailable, TokenSource, TokenSources
 from dcrauth.credentials import AccessToken
-from dcrauth.engine import options, single_flight, source, turn
+from dcrauth.engine import single_flight, source, turn
 from dcrauth.engine.calls import Calls
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.incident_breaker import IncidentBreaker
 from dcrauth.engine.job import Job
-from dcrauth.engine.known import KnownIdentities
 from dcrauth.engine.pool_state import PoolState, Worker
 from dcrauth.engine.ready import most_at_one_endpoint
 from dcrauth.engine.refused_statements import Refusals
@@ -113,7 +113,7 @@ class Fleet:
             stack.enter_context(mock.patch.object(source, "random", self.rng))
             stack.enter_context(mock.patch.object(single_flight, "_MOMENT", 0.0))
             stack.enter_context(mock.patch.object(turn, "REGISTRATIONS"))
-            stack.enter_context(mock.patch.object(options, "KNOWN", KnownIdentities()))
+            stack.enter_context(nothing_known())
             yield
 
     def _trouble(self) -> None:

@@ -12,13 +12,13 @@ from unittest import mock
 from adapters_tests.simulation.calls import Server
 from adapters_tests.simulation.faults import OAUTH_CALLS, OAUTH_EVENTS, Faults
 from adapters_tests.simulation.invariants import Invariant, Violation, require
+from adapters_tests.simulation.knowledge import nothing_known
 from adapters_tests.simulation.oauth_server import oauth_server
 from adapters_tests.simulation.recovery import Recovery
 from adapters_tests.simulation.server import adobe_pass
 from adapters_tests.simulation.trace import words
 from adapters_tests.simulation.world import World
-from dcrauth.engine import endpoint_calls, options, source
-from dcrauth.engine.known import KnownIdentities
+from dcrauth.engine import endpoint_calls, source
 
 _STEPS = (100, 200, 400)
 _MOST_STEPS = 200_000
@@ -94,7 +94,7 @@ def seeded(rng: random.Random, number: int) -> Iterator[None]:
     with (
         mock.patch.object(source, "random", rng),
         mock.patch.object(endpoint_calls, "secrets", of_flows),
-        mock.patch.object(options, "KNOWN", KnownIdentities()),
+        nothing_known(),
     ):
         yield
 
