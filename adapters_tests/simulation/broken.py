@@ -381,7 +381,7 @@ BROKEN = (
     ),
     Broken("registers again as often as it likes", (Invariant.SELDOM_REPLACED,), rules.may_register_again, _yes),
     Broken("registers without the lock", (Invariant.REGISTERED_UNDER_THE_LOCK,), renewal.unlocked, _registers_unlocked),
-    Broken("believes any page", (Invariant.REASON_TO_REGISTER,), _meaning, _believes_any_page),
+    Broken("believes any page", (Invariant.REASON_TO_REGISTER,), _meaning, _believes_any_page, first=850),
     Broken("does not pause after a 429", (Invariant.PAUSE_AFTER_THROTTLE,), rules.pause, lambda *_: 0.0),
     Broken("does not pause after a failure", (Invariant.PAUSE_AFTER_FAILURE,), rules.next_try, _at_once),
     Broken("waits past its deadline", (Invariant.BOUNDED_RENEWAL,), _worth_another, _past_the_deadline),

@@ -67,6 +67,7 @@ def test_a_seed_is_replayed_exactly(seed: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
+@pytest.mark.timeout(240)
 def test_a_broken_rule_is_found(broken: Broken) -> None:
     """Each rule that is broken on purpose is found within two thousand seeds, by an invariant that is about it."""
     assert any(_is_caught(broken, seed) for seed in broken.seeds)
