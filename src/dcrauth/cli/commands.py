@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dcrauth.cli.arguments import check_no_secrets
 from dcrauth.cli.exit_codes import ExitCode, exit_code
 from dcrauth.cli.output import complain, complain_at_length, flush, show_any_character
+from dcrauth.engine.answers import names_no_endpoint
 from dcrauth.errors import ConfigurationError, DCRAuthError, Unavailable, told_moment
 
 _DEBUG = "--debug"
@@ -87,7 +88,7 @@ def _sentence(reason: BaseException) -> str:
 
 def _when(error: DCRAuthError) -> str:
     """Return when to try again, as text behind a sentence; "" where to do so will not help."""
-    if error.retry_at is None or not isinstance(error, Unavailable):
+    if error.retry_at is None or not isinstance(error, Unavailable) or names_no_endpoint(error):
         return ""
     return f"; try again after {told_moment(error.retry_at)}"
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from dcrauth.cli.exit_codes import ExitCode
+from dcrauth.engine.answers import REGISTERED_CODES, names_no_endpoint
 from dcrauth.errors import (
     ConfigurationError,
     CredentialsRejected,
@@ -99,7 +100,7 @@ def word_of(error: DCRAuthError) -> Word:
     """Return the word for an *error*: its class says who has to act, its status whether a server has said so."""
     if isinstance(error, Rejected):
         return Word.REFUSED
-    if isinstance(error, ConfigurationError):
+    if isinstance(error, ConfigurationError) or names_no_endpoint(error):
         return Word.NOT_USABLE
     if isinstance(error, StoreError):
         return Word.NOT_READABLE

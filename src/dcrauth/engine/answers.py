@@ -241,7 +241,7 @@ def error_of(problem: Problem, endpoint: str, registering: bool, retry_at: float
 def _advice(what: Meaning, problem: Problem) -> str:
     if what is Meaning.UNUSABLE:
         return _NO_SECOND_ONE
-    if problem.status in NO_ENDPOINT and not problem.oauth:
+    if problem.status in NO_ENDPOINT and what is Meaning.TRANSIENT:
         return ADVICE_ON_ADDRESS
     if what in {Meaning.THROTTLED, Meaning.TRANSIENT}:
         return ""  # the moment of the next try says it
@@ -259,6 +259,11 @@ def barred(endpoint: str, status: int | None) -> RegistrationRejected:
     if status is not None:
         told = f"{endpoint} has answered a registration with HTTP {status} and nothing that can be used"
     return RegistrationRejected(f"{told}; {_NO_SECOND_ONE}", status=status)
+
+
+def names_no_endpoint(error: DCRAuthError) -> bool:
+    """Return whether *error* says that there is no endpoint at the address, so that another one is to be given."""
+    return isinstance(error, ServerUnavailable) and error.status in NO_ENDPOINT
 
 
 def is_success(status: int | None) -> bool:
