@@ -14,6 +14,7 @@ import shutil
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -609,7 +610,8 @@ def test_a_refused_client_is_not_replaced(adobe: Simulator) -> None:
     list(check.findings_of(at(adobe, store, register=True)))
     before = dict(store._records)
     adobe.inject("token", Fault(status=400, body=b'{"error": "invalid_client"}'), times=None)
-    findings = list(check.findings_of(at(adobe, store, register=True, token=True)))
+    later = replace(at(adobe, store, register=True, token=True), wall=lambda: time.time() + 601)
+    findings = list(check.findings_of(later))
     assert named(findings)["token-call"].word is Word.REFUSED
     assert check.report_of(findings)["exit_status"] == 1
     assert (store._records, adobe.counts.register) == (before, 1)

@@ -227,3 +227,26 @@ def test_no_endpoint_is_no_firewall(status: int, registering: bool, oauth: bool)
     error = answers.error_of(problem, "https://sp.auth.example/x", registering, 1.0)
     assert ENDPOINT_GONE in error.message
     assert (exit_code(error), word_of(error)) == (ExitCode.USAGE, Word.NOT_USABLE)
+
+
+@pytest.mark.slow
+def test_a_new_client_that_is_refused_is_told_the_same_everywhere(client: Run, adobe: Simulator) -> None:
+    """Of a client that the server lost at once token and check say the same, with one exit code and one way out."""
+    client("token")
+    adobe.revoke_clients()
+    adobe.revoke_tokens()
+    renewing, checked = client("token", "--renew"), client("check", "--token", "--json")
+    finding = next(each for each in json.loads(checked.out)["findings"] if each["check"] == "token-call")
+    assert (renewing.status, checked.status, finding["word"]) == (ExitCode.UNAVAILABLE, ExitCode.UNAVAILABLE, "failing")
+    for told in (renewing.err, finding["found"]):
+        assert "They are new: the server is given time to know them" in told
+        assert "unless this one is forgotten (dcrauth forget, or TokenSource.forget())" in told
+    client("forget", "--yes")
+    assert client("token").status == ExitCode.GOOD
+
+
+@pytest.mark.parametrize("code", ["invalid_client", "invalid_request"])
+def test_an_error_of_oauth_is_no_firewall(code: str) -> None:
+    """A no that is not believed yet has come from the server itself, and nothing in between is to blame."""
+    error = ServerUnavailable("They are new", status=400, error=code)
+    assert (word_of(error), exit_code(error)) == (Word.FAILING, ExitCode.UNAVAILABLE)

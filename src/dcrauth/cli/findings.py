@@ -108,7 +108,8 @@ def word_of(error: DCRAuthError) -> Word:
         return Word.THROTTLED
     if error.status is None:
         return Word.NOT_REACHABLE
-    return Word.FAILING if error.status >= 500 or error.status < 300 else Word.BLOCKED
+    answered = error.status >= 500 or error.status < 300 or error.error in REGISTERED_CODES
+    return Word.FAILING if answered else Word.BLOCKED
 
 
 ADVICE = {
