@@ -54,12 +54,14 @@ class Transferred:
     Parameters:
         written: were not in the target store, or were overwritten as asked.
         present: were there already, the same.
-        kept: were there already, different ones, and were left as they are.
+        kept: were there already, different ones, or were deleted there on purpose, and were left as they are.
+        forgotten: so many of the kept ones were deleted there on purpose.
     """
 
     written: int
     present: int
     kept: int
+    forgotten: int = 0
 
 
 def copy_credentials(source: Store, target: Store, *, overwrite: bool = False) -> Transferred:
@@ -182,7 +184,8 @@ def _written(store: Store, records: Records, overwrite: bool) -> Transferred:
     finally:  # what comes after may be damaged
         delete_tokens(store, {identity.key for key in replaced if (identity := identity_using(key))})
     written = sum(outcomes[each] for each in (Outcome.WRITTEN, Outcome.UPDATED, Outcome.REPLACED))
-    return Transferred(written, outcomes[Outcome.PRESENT], outcomes[Outcome.KEPT])
+    forgotten = outcomes[Outcome.FORGOTTEN]
+    return Transferred(written, outcomes[Outcome.PRESENT], outcomes[Outcome.KEPT] + forgotten, forgotten)
 
 
 def _credentials_in_file(source: str | io.TextIOBase) -> Iterator[tuple[str, bytes]]:
