@@ -135,5 +135,7 @@ def _token(token: Token, now: float) -> Finding:
         return Finding("token", Word.NOT_READABLE, token.problem, "nothing: the next renewal puts another in its place")
     if token.expires_at is None:
         return Finding("token", Word.ABSENT, "none is stored; the next request asks for one")
-    told = "expired" if token.word == "expired" else "good, and ends"
-    return Finding("token", Word.OK, f"{told} {ago(token.expires_at, now)}")
+    if token.word == "expired":
+        return Finding("token", Word.OK, f"expired {ago(token.expires_at, now)}; the next request renews it")
+    found = f"not expired, and ends {ago(token.expires_at, now)}; if the API answers 401, then dcrauth token --renew"
+    return Finding("token", Word.OK, found)
