@@ -208,3 +208,43 @@ def test_a_secret_is_asked_for_unseen(client: Run, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("getpass.getpass", nothing)
     assert main(["import", "--client-id", "by-hand"]) == ExitCode.USAGE
+
+
+PAIR = {"client_id": "by-hand", "client_secret": "canary"}
+NO_SECRETS = [json.dumps(PAIR), json.dumps(PAIR, indent=2), "by-hand\ncanary\n"]
+
+
+@pytest.mark.parametrize("front", ["app", "plain"])
+@pytest.mark.parametrize("text", NO_SECRETS, ids=["object", "lines of one", "two lines"])
+def test_a_file_is_not_taken_for_a_secret(
+    text: str, front: str, client: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a registration answered, piped in or given as an export, is told with what to give; nothing is stored."""
+    if front == "plain":
+        monkeypatch.setattr(commands, "_front", lambda: plain.run)
+    piped = client("import", "--client-id", "by-hand", "--no-verify", stdin=text.encode())
+    assert (piped.status, piped.out) == (ExitCode.USAGE, "")
+    assert "give the value of its client_secret alone" in piped.err
+    (tmp_path / "client.json").write_text(text)
+    exported = client("import", tmp_path / "client.json")
+    assert exported.status == ExitCode.USAGE
+    assert "this is not an export of dcrauth. One client that was registered by hand takes" in exported.err
+    assert "--client-id" in exported.err
+    assert "canary" not in piped.err + exported.err
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("text", NO_SECRETS, ids=["object", "lines of one", "two lines"])
+@pytest.mark.parametrize("where", ["CLIENT_SECRET", "CLIENT_SECRET_FILE"])
+def test_a_setting_is_no_file_with_a_secret_in_it_either(
+    where: str, text: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same of the secret of a client that the settings give, before any server is asked."""
+    (tmp_path / "client.json").write_text(text)
+    for name, value in {"TOKEN_ENDPOINT": "http://127.0.0.1:1/token", "CLIENT_ID": "by-hand"}.items():
+        monkeypatch.setenv(f"DCRAUTH_{name}", value)
+    monkeypatch.setenv(f"DCRAUTH_{where}", text if where == "CLIENT_SECRET" else str(tmp_path / "client.json"))
+    ended = run("token")
+    assert (ended.status, ended.out) == (ExitCode.USAGE, "")
+    assert "give the value of its client_secret alone" in ended.err
+    assert "canary" not in ended.err

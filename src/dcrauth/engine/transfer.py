@@ -29,6 +29,10 @@ from dcrauth.providers.protocol import Provider
 from dcrauth.stores import Store
 
 _HEADING = {"format": "dcrauth-export", "schema": 1}
+_BY_HAND = (
+    "One client that was registered by hand takes dcrauth import --client-id, with its secret on standard input, or "
+    "import_client"
+)
 _LONGEST_LINE = 16 * 1024 * 1024
 """In characters; no record is near it, and a line without an end, as of a device, must not fill the memory."""
 
@@ -214,10 +218,13 @@ def _line(line: str, path: str, number: int) -> dict[str, object]:
     try:
         return json_object(line)
     except ValueError:
-        raise ConfigurationError(f"{path}, line {number}: this is not an export of dcrauth") from None
+        by_hand = f". {_BY_HAND}" if number == 1 else ""
+        raise ConfigurationError(f"{path}, line {number}: this is not an export of dcrauth{by_hand}") from None
 
 
 def _check_heading(found: dict[str, object], path: str) -> None:
+    if found.get("format") != _HEADING["format"]:
+        raise ConfigurationError(f"{path}: this is not an export of dcrauth. {_BY_HAND}")
     if found != _HEADING:
         raise ConfigurationError(f"{path}: this is not an export of this version of dcrauth")
 
