@@ -29,10 +29,7 @@ from dcrauth.providers.protocol import Provider
 from dcrauth.stores import Store
 
 _HEADING = {"format": "dcrauth-export", "schema": 1}
-_BY_HAND = (
-    "One client that was registered by hand takes dcrauth import --client-id, with its secret on standard input, or "
-    "import_client"
-)
+_BY_HAND = "One client that was registered by hand takes dcrauth import --client-id, or import_client"
 _LONGEST_LINE = 16 * 1024 * 1024
 """In characters; no record is near it, and a line without an end, as of a device, must not fill the memory."""
 
