@@ -128,7 +128,7 @@ _OF_CLIENT = (
 )
 _OF_STORES: tuple[tuple[type[DCRAuthError], str], ...] = (
     (DecryptionFailed, "give the key that the records were encrypted with; nothing is lost"),
-    (InsecureStore, "take the permissions of others away, or choose another place; nothing is lost"),
+    (InsecureStore, "mend what it says, or choose another place; nothing is lost"),
     (StoreTooNew, "upgrade dcrauth on this machine; nothing is lost"),
     (StoreLost, "put the store back from a backup, or by dcrauth import"),
     (StoreCorrupt, "if the store is encrypted, give its key; else put the record back from a backup"),
