@@ -97,7 +97,6 @@ def table(*rows: tuple[tuple[str, ...], str, ExitCode, str]) -> list[object]:
         (("import --client-id x",), "--software-statement statement.txt", ExitCode.USAGE, "standard input"),
         (("statement show", "statement decode", "statement validate"), "gone.txt", ExitCode.USAGE, "'gone.txt'"),
         (("statement show", "statement decode", "statement validate"), "-", ExitCode.USAGE, "standard input"),
-        (("statement", "device-info"), "", ExitCode.USAGE, "Missing command"),
         (("device-info decode", "device-info validate"), "nonsense", ExitCode.USAGE, "not an X-Device-Info header"),
         (("device-info decode", "device-info validate"), "", ExitCode.USAGE, "HEADER"),
         (("device-info decode", "device-info validate"), "-", ExitCode.USAGE, "standard input"),

@@ -8,6 +8,8 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
@@ -18,7 +20,7 @@ from dcrauth.cli import options
 from dcrauth.cli.app import app
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.providers.settings import DEFAULTS, OF_OAUTH, PROFILE, VARIABLES
-from dcrauth.simulator import Simulator
+from dcrauth.simulator import Fault, Simulator
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 BLOCKS = [each for each in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if not each.startswith("pip ")]
@@ -63,8 +65,111 @@ def test_the_commands_of_the_page_run(number: int, tmp_path: Path) -> None:
     assert adobe.counts.refused == 0
 
 
+CRON = next(each for each in BLOCKS if each.startswith("#!/bin/bash"))
+
+
+@dataclass(frozen=True)
+class Cron:
+    """What the script for cron runs in: a folder, an environment, and who counts the calls.
+
+    Parameters:
+        folder: the directory that it runs in.
+        adobe: the server, which may have been stopped.
+    """
+
+    folder: Path
+    adobe: Simulator
+
+    def run(self, **more: str) -> subprocess.CompletedProcess[str]:
+        script = self.folder / "refresh-guide"
+        script.write_text(CRON.replace(API, self.adobe.url).replace("/opt/app/venv/bin", f"{self.folder}/bin"))
+        script.chmod(0o755)
+        given = inherited() | {
+            "DCRAUTH_BASE_URL": self.adobe.url,
+            "DCRAUTH_SOFTWARE_STATEMENT": str(self.folder / "statement.txt"),
+            "DCRAUTH_STORE": str(self.folder / "store"),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+        }
+        return subprocess.run(
+            [script], capture_output=True, text=True, timeout=50, cwd=self.folder, env=given | more, check=False
+        )
+
+    @property
+    def slept(self) -> list[str]:
+        found = self.folder / "slept"
+        return found.read_text().split() if found.exists() else []
+
+    @property
+    def fetched(self) -> bool:
+        found = self.folder / "guide.json"
+        return found.exists() and bool(json.loads(found.read_text())["requestor"])
+
+
+@pytest.fixture
+def cron(tmp_path: Path) -> Iterator[Cron]:
+    """The script for cron, with a virtual environment of its own, in which `sleep` only notes for how long."""
+    (tmp_path / "bin").mkdir()
+    for name, does in {"dcrauth": f'exec {sys.executable} -m dcrauth "$@"', "sleep": 'echo "$1" >>slept'}.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    with Simulator() as adobe:
+        (tmp_path / "statement.txt").write_text(adobe.software_statement)
+        yield Cron(tmp_path, adobe)
+
+
+of_a_shell = pytest.mark.skipif(not (which("bash") and which("curl")), reason="the page is about a shell with curl")
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not (which("bash") and which("curl")), reason="the page is about a shell with curl")
+@of_a_shell
+def test_the_script_for_cron_renews_a_token_that_was_revoked(cron: Cron) -> None:
+    """The first run fetches; after the API has refused the token another one is had, once, and the log says why."""
+    first = cron.run()
+    assert (first.returncode, first.stderr, cron.fetched) == (0, "", True)
+    cron.adobe.revoke_tokens()
+    (cron.folder / "guide.json").unlink()
+    renewed = cron.run()
+    assert (renewed.returncode, cron.fetched, cron.slept) == (0, True, [])
+    assert "401" in renewed.stderr
+    assert (cron.adobe.counts.register, cron.adobe.counts.token) == (1, 2)
+    cron.adobe.inject("api", Fault(status=401), times=None)
+    refused = cron.run()
+    assert (refused.returncode, refused.stderr.count("401")) == (22, 2)
+    assert cron.fetched
+
+
+@pytest.mark.slow
+@of_a_shell
+def test_the_script_for_cron_waits_for_a_server_that_is_down(cron: Cron) -> None:
+    """Without a server it tries three times and ends with 3; with a token at hand, with what curl says of the API."""
+    down = cron.run(DCRAUTH_BASE_URL="http://127.0.0.1:1")
+    assert (down.returncode, cron.slept, cron.fetched) == (3, ["60", "60", "0"], False)
+    assert down.stderr.count("could not be called") == 3
+    assert cron.run().returncode == 0
+    cron.adobe.stop()
+    away = cron.run()
+    assert (away.returncode, cron.fetched) == (7, True)
+    assert away.stderr.startswith("curl: (7)")
+
+
+@pytest.mark.slow
+@of_a_shell
+@pytest.mark.parametrize(("what", "code"), [("refused", 1), ("damaged", 2), ("no dcrauth", 127)])
+def test_the_script_for_cron_does_not_try_again_in_vain(what: str, code: int, cron: Cron) -> None:
+    """A statement that the server refuses, or that is none, ends it at once, with the exit code of dcrauth."""
+    if what == "refused":
+        cron.adobe.revoke_statement()
+    elif what == "damaged":
+        (cron.folder / "statement.txt").write_text("no statement")
+    else:
+        (cron.folder / "bin" / "dcrauth").unlink()
+    ended = cron.run(PATH="/usr/bin:/bin")
+    assert (ended.returncode, cron.slept, cron.fetched) == (code, [], False)
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+@of_a_shell
 def test_the_way_without_an_account_works(tmp_path: Path) -> None:
     """The simulator in one terminal, as the page starts it, and its commands in another one."""
     start, rest = re.findall(r"```text\n((?:dcrauth simulate|export DCRAUTH_).*?)```", PAGE, re.DOTALL)

@@ -11,6 +11,7 @@ import pytest
 
 from adapters_tests.cli.running import Run
 from dcrauth import AdobePass, TokenSource
+from dcrauth.cli import commands, plain
 from dcrauth.cli.commands import main
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.simulator import Fault, Simulator
@@ -35,7 +36,7 @@ def test_forgetting_and_restoring(client: Run, adobe: Simulator, tmp_path: Path)
     assert adobe.counts.register == 2
     first = client_id(tmp_path)
     replaced = client("import", "--client-id", "by-hand", "--no-verify", "--overwrite", "--json", stdin=b"the secret\n")
-    assert json.loads(replaced.out) == {"written": 1, "present": 0, "kept": 0}
+    assert json.loads(replaced.out) == {"written": 1, "present": 0, "kept": 0, "forgotten": 0}
     assert json.loads(client("restore", "--yes", "--json").out) == {"restored": True}
     client("token")
     assert (client_id(tmp_path), adobe.counts.register) == (first, 2)
@@ -85,6 +86,43 @@ def test_a_client_made_by_hand_is_proved_first(client: Run, adobe: Simulator, tm
     assert client(*arguments, "--no-verify", "--overwrite", stdin=b"another secret").status == 0
 
 
+@pytest.mark.parametrize("front", ["app", "plain"])
+@pytest.mark.parametrize("form", ["a file", "a client"])
+def test_what_keeps_a_client_out_is_told(
+    form: str, front: str, client: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A note of forget, or another client, keeps an import out with exit code 2, and --overwrite puts it in."""
+    if front == "plain":
+        monkeypatch.setattr(commands, "_front", lambda: plain.run)
+    by_hand = ["import", "--no-verify", "--client-id"]
+    client(*by_hand, "by-hand", stdin=b"the secret")
+    client("export", tmp_path / "export")
+    again = ["import", tmp_path / "export"] if form == "a file" else [*by_hand, "by-hand"]
+    TokenSource(AdobePass.from_environment(), store=open_store(str(tmp_path / "store"))).forget()
+    kept_out = client(*again, stdin=b"the secret")
+    assert (kept_out.status, "1 deleted here on purpose" in kept_out.out) == (ExitCode.USAGE, True)
+    assert "dcrauth forget: --overwrite brings it back" in kept_out.err
+    found = client(*again, "--json", stdin=b"the secret")
+    assert json.loads(found.out) == {"written": 0, "present": 0, "kept": 1, "forgotten": 1}
+    assert found.status == ExitCode.USAGE
+    assert client(*again, "--overwrite", stdin=b"the secret").status == ExitCode.GOOD
+    client(*by_hand, "another", "--overwrite", stdin=b"the secret")
+    kept_out = client(*again, stdin=b"the secret")
+    assert (kept_out.status, "1 different ones kept" in kept_out.out) == (ExitCode.USAGE, True)
+    assert "has another client" in kept_out.err
+
+
+def test_a_copy_tells_what_was_deleted_on_purpose(client: Run, tmp_path: Path) -> None:
+    """Where the store to copy to has only a note of forget, nobody is told of another client there."""
+    client("import", "--no-verify", "--client-id", "by-hand", stdin=b"the secret")
+    client("store", "copy", tmp_path / "store", tmp_path / "other")
+    TokenSource(AdobePass.from_environment(), store=open_store(str(tmp_path / "other"))).forget()
+    ended = client("store", "copy", tmp_path / "store", tmp_path / "other")
+    assert ended.status == ExitCode.USAGE
+    assert "1 of them were deleted there on purpose" in ended.err
+    assert "other client" not in ended.err
+
+
 def made_by_hand(client: Run, tmp_path: Path) -> dict[str, str]:
     """Return id and secret of the client in the store, as of one that was registered by hand."""
     client("export", tmp_path / "by-hand.export")
@@ -108,7 +146,7 @@ def test_moving_with_json(client: Run, tmp_path: Path) -> None:
     found = json.loads(client("export", tmp_path / "export", "--json").out)
     assert found == {"exported": 1, "file": str(tmp_path / "export")}
     moved = client("import", tmp_path / "export", "--store", f"sqlite:{tmp_path}/new.db", "--json")
-    assert json.loads(moved.out) == {"written": 1, "present": 0, "kept": 0}
+    assert json.loads(moved.out) == {"written": 1, "present": 0, "kept": 0, "forgotten": 0}
 
 
 def test_moving_through_a_pipe(client: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,3 +208,43 @@ def test_a_secret_is_asked_for_unseen(client: Run, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("getpass.getpass", nothing)
     assert main(["import", "--client-id", "by-hand"]) == ExitCode.USAGE
+
+
+PAIR = {"client_id": "by-hand", "client_secret": "canary"}
+NO_SECRETS = [json.dumps(PAIR), json.dumps(PAIR, indent=2), "by-hand\ncanary\n"]
+
+
+@pytest.mark.parametrize("front", ["app", "plain"])
+@pytest.mark.parametrize("text", NO_SECRETS, ids=["object", "lines of one", "two lines"])
+def test_a_file_is_not_taken_for_a_secret(
+    text: str, front: str, client: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a registration answered, piped in or given as an export, is told with what to give; nothing is stored."""
+    if front == "plain":
+        monkeypatch.setattr(commands, "_front", lambda: plain.run)
+    piped = client("import", "--client-id", "by-hand", "--no-verify", stdin=text.encode())
+    assert (piped.status, piped.out) == (ExitCode.USAGE, "")
+    assert "give the value of its client_secret alone" in piped.err
+    (tmp_path / "client.json").write_text(text)
+    exported = client("import", tmp_path / "client.json")
+    assert exported.status == ExitCode.USAGE
+    assert "this is not an export of dcrauth. One client that was registered by hand takes" in exported.err
+    assert "--client-id" in exported.err
+    assert "canary" not in piped.err + exported.err
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("text", NO_SECRETS, ids=["object", "lines of one", "two lines"])
+@pytest.mark.parametrize("where", ["CLIENT_SECRET", "CLIENT_SECRET_FILE"])
+def test_a_setting_is_no_file_with_a_secret_in_it_either(
+    where: str, text: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same of the secret of a client that the settings give, before any server is asked."""
+    (tmp_path / "client.json").write_text(text)
+    for name, value in {"TOKEN_ENDPOINT": "http://127.0.0.1:1/token", "CLIENT_ID": "by-hand"}.items():
+        monkeypatch.setenv(f"DCRAUTH_{name}", value)
+    monkeypatch.setenv(f"DCRAUTH_{where}", text if where == "CLIENT_SECRET" else str(tmp_path / "client.json"))
+    ended = run("token")
+    assert (ended.status, ended.out) == (ExitCode.USAGE, "")
+    assert "give the value of its client_secret alone" in ended.err
+    assert "canary" not in ended.err

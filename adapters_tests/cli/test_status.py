@@ -351,3 +351,24 @@ def test_no_line_is_too_long_and_nothing_rules_the_terminal() -> None:
             assert text.replace("\n", "").isprintable()
     whole = goldens.printed()[goldens.FOLDER / "status.txt"]
     assert all(part in whole for part in ("[red]kitchen[/b]", r"\x1b[2J", r"\x07", r"\u200f", "[link=https://evil"))
+
+
+class Away(MemoryStore):
+    """A store that does not answer."""
+
+    def keys(self) -> Iterator[str]:
+        raise StoreUnavailable("The store cannot list the records: away")
+
+    def get(self, key: str) -> bytes | None:
+        raise StoreUnavailable("The store cannot read: away")
+
+
+def test_identities_of_a_store_that_is_away_are_not_counted() -> None:
+    """Nobody knows how many there are, and so no number is told; what is looked for is told as not readable."""
+    for asked in (named(0), None):
+        report = read_report(Away(), NOW, asked)
+        told = shown(report)
+        assert report.exit_status == ExitCode.STORE
+        assert "nothing could be read" in told
+        assert "1 identity" not in told
+    assert "not readable: The store cannot read: away" in shown(read_report(Away(), NOW, named(0)))

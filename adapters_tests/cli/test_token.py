@@ -15,7 +15,10 @@ from adapters_tests.common.clock import ManualClock
 from dcrauth import AccessToken, AdobePass, MemoryStore, ServerUnavailable, TokenSource
 from dcrauth.cli import access_token
 from dcrauth.cli.commands import main
-from dcrauth.cli.exit_codes import ExitCode
+from dcrauth.cli.exit_codes import ExitCode, exit_code
+from dcrauth.cli.findings import Word, word_of
+from dcrauth.engine import answers
+from dcrauth.providers.protocol import Problem
 from dcrauth.simulator import Fault, OAuthSimulator, Simulator
 
 
@@ -190,3 +193,60 @@ def test_a_refusal_names_no_moment_to_try_again(
     later = run("token", "--scope", "read")
     assert later.status == ExitCode.UNAVAILABLE
     assert re.search(r"; try again after \S+ \S+ UTC\n$", later.err)
+
+
+ENDPOINT_GONE = "there is no such endpoint at this address"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["base-url", "token-endpoint", "issuer"])
+def test_an_address_without_an_endpoint_is_a_setting_to_mend(
+    place: str, client: Run, adobe: Simulator, oauth: OAuthSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A URL with a mistake in it ends token and check with one exit code, says what to check, and not to try again."""
+    adobe_or_oauth = adobe.url if place == "base-url" else oauth.issuer
+    if place != "base-url":
+        monkeypatch.delenv("DCRAUTH_BASE_URL")
+        oauth.add_client("reports", secret="a secret")
+        monkeypatch.setenv("DCRAUTH_CLIENT_ID", "reports")
+        monkeypatch.setenv("DCRAUTH_CLIENT_SECRET", "a secret")
+    wrong = [f"--{place}", f"{adobe_or_oauth}/mistaken"]
+    ended = client("token", *wrong)
+    assert (ended.status, ended.out) == (ExitCode.USAGE, "")
+    assert ENDPOINT_GONE in ended.err
+    assert "try again" not in ended.err
+    assert client("check", "--token", "--register", *wrong).status == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("oauth", [False, True], ids=["page", "OAuth"])
+@pytest.mark.parametrize("registering", [False, True], ids=["token", "registration"])
+@pytest.mark.parametrize("status", [404, 405, 410, 501])
+def test_no_endpoint_is_no_firewall(status: int, registering: bool, oauth: bool) -> None:
+    """Whatever stands in the body, a server without the endpoint is a setting to mend, to token and to check."""
+    problem = Problem(f"HTTP {status}", status, error="not_found", oauth=oauth)
+    error = answers.error_of(problem, "https://sp.auth.example/x", registering, 1.0)
+    assert ENDPOINT_GONE in error.message
+    assert (exit_code(error), word_of(error)) == (ExitCode.USAGE, Word.NOT_USABLE)
+
+
+@pytest.mark.slow
+def test_a_new_client_that_is_refused_is_told_the_same_everywhere(client: Run, adobe: Simulator) -> None:
+    """Of a client that the server lost at once token and check say the same, with one exit code and one way out."""
+    client("token")
+    adobe.revoke_clients()
+    adobe.revoke_tokens()
+    renewing, checked = client("token", "--renew"), client("check", "--token", "--json")
+    finding = next(each for each in json.loads(checked.out)["findings"] if each["check"] == "token-call")
+    assert (renewing.status, checked.status, finding["word"]) == (ExitCode.UNAVAILABLE, ExitCode.UNAVAILABLE, "failing")
+    for told in (renewing.err, finding["found"]):
+        assert "They are new: the server is given time to know them" in told
+        assert "unless this one is forgotten (dcrauth forget, or TokenSource.forget())" in told
+    client("forget", "--yes")
+    assert client("token").status == ExitCode.GOOD
+
+
+@pytest.mark.parametrize("code", ["invalid_client", "invalid_request"])
+def test_an_error_of_oauth_is_no_firewall(code: str) -> None:
+    """A no that is not believed yet has come from the server itself, and nothing in between is to blame."""
+    error = ServerUnavailable("They are new", status=400, error=code)
+    assert (word_of(error), exit_code(error)) == (Word.FAILING, ExitCode.UNAVAILABLE)

@@ -37,10 +37,13 @@ _Refused: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command that *arguments* ask for, and return its exit status."""
+    """Run the command that *arguments* ask for, and return its exit status; where they name none, list all."""
     command = _command()
     if os.environ.get(completion.VARIABLE):
         completion.answer(command, arguments)
+    if _names_no_command(arguments):
+        run([*arguments, "--help"])
+        return ExitCode.USAGE
     try:
         with command.make_context("dcrauth", list(arguments)) as context:
             return int(command.invoke(context))
@@ -50,6 +53,10 @@ def run(arguments: Sequence[str]) -> int:
         raise _usage_error(wrong) from None
     except typer.Abort:
         return ExitCode.INTERRUPTED
+
+
+def _names_no_command(arguments: Sequence[str]) -> bool:
+    return list(arguments) in ([], *([each.name] for each in app.registered_groups))
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """The findings of ``dcrauth check`` as lines for people."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dcrauth.cli.findings import Finding, Word, exit_status, is_fault
 from dcrauth.cli.lines import WIDTH, Line, Style, entry, heading
@@ -14,7 +14,12 @@ _STYLES = {
 
 _GROUPS = {
     "Versions": {"version": ""},
-    "Software statement": {"statement": "claims", "statement-issued": "issued", "statement-expiry": "expiry"},
+    "Software statement": {
+        "statement": "claims",
+        "statement-signature": "signature",
+        "statement-issued": "issued",
+        "statement-expiry": "expiry",
+    },
     "Settings": {"settings": "provider", "server": "server", "transport": "transport"},
     "Server": {
         "proxy": "proxy",
@@ -64,12 +69,26 @@ def summary_of(findings: Sequence[Finding], *, width: int = WIDTH) -> Iterator[L
     status = exit_status(findings)
     bad = sum(map(is_fault, findings))
     doubtful = sum(each.word is Word.WARNING for each in findings)
-    told = f"{bad} to mend, {doubtful} to look at" if bad or doubtful else "All is well"
     asked = {each.check for each in findings if each.word is not Word.NOT_TRIED} & {"registration", "token-call"}
+    well = "All is well" if "token-call" in asked else "No fault was found"
+    told = f"{bad} to mend, {doubtful} to look at" if bad or doubtful else well
     done = "" if asked else " Nothing was registered, and no token was asked for."
+    done += _not_asked({each.check: each.word for each in findings})
     yield ((" ", Style.PLAIN),)
     style = Style.BAD if bad else Style.DOUBTFUL if doubtful else Style.GOOD
     yield from entry((), f"{told}; exit status {int(status)}.{done}", width, style)
+
+
+def _not_asked(words: Mapping[str, Word]) -> str:
+    """Return as text what the server was not asked, so that nobody takes it for proved; "" if there is nothing."""
+    client, unproved = words.get("credentials"), []
+    if client is Word.OK and words.get("token-call") is Word.NOT_TRIED:
+        unproved.append("the client (--token)")
+    if client is Word.OK and words.get("statement") is Word.OK:
+        unproved.append("the statement (only a registration tells)")
+    if client is Word.ABSENT and words.get("statement") is Word.OK and "registration" not in words:
+        unproved.append("the statement (--register)")
+    return f" Not asked: whether the server accepts {' and '.join(unproved)}." if unproved else ""
 
 
 def _title(finding: Finding) -> str:

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 
 from dcrauth.cli.arguments import check_no_secrets
 from dcrauth.cli.exit_codes import ExitCode, exit_code
-from dcrauth.cli.output import complain, complain_at_length, flush, show_any_character
+from dcrauth.cli.output import OutputClosed, complain, complain_at_length, flush, show_any_character
+from dcrauth.engine.answers import names_no_endpoint
 from dcrauth.errors import ConfigurationError, DCRAuthError, Unavailable, told_moment
 
 _DEBUG = "--debug"
@@ -42,7 +43,7 @@ def _ended(arguments: Sequence[str], debug: bool) -> int:
         told = _of_output(reason) if isinstance(reason, OSError) else reason
         if debug:
             complain_at_length("".join(traceback.format_exception(reason)).splitlines())
-        if not isinstance(told, KeyboardInterrupt):
+        if not isinstance(told, KeyboardInterrupt | OutputClosed):
             complain(_sentence(told))
         return exit_code(told)
     return code
@@ -52,7 +53,7 @@ def _of_output(reason: BaseException) -> BaseException:
     """Return *reason*, or that the output cannot be written if this is behind it, as where a help was printed."""
     try:
         flush()
-    except ConfigurationError as told:
+    except (ConfigurationError, OutputClosed) as told:
         return told
     return reason
 
@@ -87,7 +88,7 @@ def _sentence(reason: BaseException) -> str:
 
 def _when(error: DCRAuthError) -> str:
     """Return when to try again, as text behind a sentence; "" where to do so will not help."""
-    if error.retry_at is None or not isinstance(error, Unavailable):
+    if error.retry_at is None or not isinstance(error, Unavailable) or names_no_endpoint(error):
         return ""
     return f"; try again after {told_moment(error.retry_at)}"
 

@@ -2,7 +2,9 @@
 
 from enum import IntEnum
 
-from dcrauth.errors import ConfigurationError, Rejected, StoreError, Unavailable
+from dcrauth.cli.output import OutputClosed
+from dcrauth.engine.answers import names_no_endpoint
+from dcrauth.errors import ConfigurationError, DCRAuthError, Rejected, StoreError, Unavailable
 
 
 class ExitCode(IntEnum):
@@ -13,7 +15,10 @@ class ExitCode(IntEnum):
     REFUSED = 1
     """The server said no: to the statement, the client credentials, or what a demonstration has asked it for."""
     USAGE = 2
-    """An argument, a setting, a file or an output will not do, another client is in the way, or an extra is missing."""
+    """An argument, a setting, a file or an output will not do, another client is in the way, or an extra is missing.
+
+    So it is where a server has no endpoint at the address of the settings: trying again does not help.
+    """
     UNAVAILABLE = 3
     """No answer that settles anything; later it may be good."""
     STORE = 4
@@ -22,6 +27,8 @@ class ExitCode(IntEnum):
     """A fault of dcrauth itself, to be reported."""
     INTERRUPTED = 130
     """Ctrl-C."""
+    OUTPUT_CLOSED = 141
+    """Nobody reads the output any more: as a shell has it of other programs, which SIGPIPE ends."""
 
 
 _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
@@ -32,9 +39,12 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (ImportError, ExitCode.USAGE),
     (OSError, ExitCode.USAGE),
     (KeyboardInterrupt, ExitCode.INTERRUPTED),
+    (OutputClosed, ExitCode.OUTPUT_CLOSED),
 )
 
 
 def exit_code(reason: BaseException) -> ExitCode:
     """Return the status with which the command ends because of *reason*."""
+    if isinstance(reason, DCRAuthError) and names_no_endpoint(reason):
+        return ExitCode.USAGE
     return next((code for kind, code in _CODES if isinstance(reason, kind)), ExitCode.FAULT)

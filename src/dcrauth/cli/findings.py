@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from dcrauth.cli.exit_codes import ExitCode
+from dcrauth.engine.answers import REGISTERED_CODES, names_no_endpoint
 from dcrauth.errors import (
     ConfigurationError,
     CredentialsRejected,
@@ -99,7 +100,7 @@ def word_of(error: DCRAuthError) -> Word:
     """Return the word for an *error*: its class says who has to act, its status whether a server has said so."""
     if isinstance(error, Rejected):
         return Word.REFUSED
-    if isinstance(error, ConfigurationError):
+    if isinstance(error, ConfigurationError) or names_no_endpoint(error):
         return Word.NOT_USABLE
     if isinstance(error, StoreError):
         return Word.NOT_READABLE
@@ -107,7 +108,8 @@ def word_of(error: DCRAuthError) -> Word:
         return Word.THROTTLED
     if error.status is None:
         return Word.NOT_REACHABLE
-    return Word.FAILING if error.status >= 500 or error.status < 300 else Word.BLOCKED
+    answered = error.status >= 500 or error.status < 300 or error.error in REGISTERED_CODES
+    return Word.FAILING if answered else Word.BLOCKED
 
 
 ADVICE = {
@@ -126,7 +128,7 @@ _OF_CLIENT = (
 )
 _OF_STORES: tuple[tuple[type[DCRAuthError], str], ...] = (
     (DecryptionFailed, "give the key that the records were encrypted with; nothing is lost"),
-    (InsecureStore, "take the permissions of others away, or choose another place; nothing is lost"),
+    (InsecureStore, "mend what it says, or choose another place; nothing is lost"),
     (StoreTooNew, "upgrade dcrauth on this machine; nothing is lost"),
     (StoreLost, "put the store back from a backup, or by dcrauth import"),
     (StoreCorrupt, "if the store is encrypted, give its key; else put the record back from a backup"),

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 from dcrauth._internal.version import __version__
 from dcrauth.cli import arguments as given
 from dcrauth.cli import simulate, transfer
+from dcrauth.cli.exit_codes import ExitCode
+from dcrauth.cli.output import write_line
 from dcrauth.cli.settings import CommandSettings
 from dcrauth.errors import ConfigurationError
 from dcrauth.providers.adobe.adobe_pass import ENVIRONMENTS
@@ -19,7 +21,10 @@ NEEDING_EXTRA = frozenset(
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command that *arguments* ask for, and return its exit status."""
+    """Run the command that *arguments* ask for, and return its exit status; where they name none, list all."""
+    if not arguments:
+        write_line(_parser().format_help().rstrip())
+        return ExitCode.USAGE
     command = next((each for each in arguments if not each.startswith("-")), None)
     if command in NEEDING_EXTRA:
         raise ConfigurationError(f"dcrauth {command} needs an extra; run: pip install 'dcrauth[cli]'")

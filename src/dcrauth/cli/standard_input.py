@@ -2,6 +2,7 @@
 
 import sys
 
+from dcrauth._internal.secret_text import check_is_secret
 from dcrauth.errors import ConfigurationError
 
 _LONGEST = 256 * 1024
@@ -12,13 +13,14 @@ def read_secret(what: str) -> str:
     """Return a secret from standard input, without the line end behind it; on a terminal it is asked for, unseen.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: there is none, or something else than a secret alone.
     """
     text = _asked(what) if _is_terminal() else read_text(what)
     if not text.strip():
         raise ConfigurationError(
             f"There is no {what} on standard input: pipe it in, as from a file that only you can read"
         )
+    check_is_secret(text, "What is on standard input")
     return text.rstrip("\r\n")
 
 

@@ -1,6 +1,5 @@
 """``dcrauth statement``: what a software statement says, and whether it will do."""
 
-import base64
 import json
 import time
 from collections.abc import Mapping
@@ -12,9 +11,10 @@ import typer
 from dcrauth._internal.strict_json import number
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.cli.options import OF_STATEMENT, Json, Reveal, filled, with_options
-from dcrauth.cli.output import say, write_json, write_line
+from dcrauth.cli.output import complain, say, write_json, write_line
 from dcrauth.cli.settings import CommandSettings
 from dcrauth.cli.standard_input import read_text
+from dcrauth.cli.statement_signature import header_of, unusual_signature
 from dcrauth.errors import ConfigurationError
 from dcrauth.providers.software_statement import SoftwareStatement
 
@@ -56,7 +56,7 @@ def decode(settings: CommandSettings, file: File = None, as_json: Json = False) 
     Its signature is not checked: only the server can do that.
     """
     statement = _statement(settings, file)
-    found = {"header": _header(statement.text), "claims": dict(statement.claims)}
+    found = {"header": header_of(statement.text), "claims": dict(statement.claims)}
     if as_json:
         write_json(found)
     else:
@@ -69,11 +69,15 @@ def decode(settings: CommandSettings, file: File = None, as_json: Json = False) 
 def validate(settings: CommandSettings, file: File = None, as_json: Json = False) -> int:
     """Say whether it can be read and is of the present.
 
-    No server is asked, so that a signature which was cut short is not noticed.
+    No server is asked, which alone can verify its signature; one of an unusual length is a warning.
     """
-    problems = _problems(_statement(settings, file).claims, time.time())
+    statement = _statement(settings, file)
+    problems = _problems(statement.claims, time.time())
+    warnings = [*filter(None, [unusual_signature(statement.text)])]
+    for each in warnings:
+        complain(f"warning: {each}: it may have been cut short; compare it with the file that you downloaded")
     if as_json:
-        write_json({"valid": not problems, "problems": problems})
+        write_json({"valid": not problems, "problems": problems, "warnings": warnings})
     elif problems:
         raise ConfigurationError(f"The software statement will not do: {'; '.join(problems)}")
     else:
@@ -89,15 +93,6 @@ def _statement(settings: CommandSettings, file: str | None) -> SoftwareStatement
             "No software statement is named: give FILE, or set DCRAUTH_SOFTWARE_STATEMENT to the path of its file"
         )
     return SoftwareStatement.of(source)
-
-
-def _header(text: str) -> Any:
-    """Return the header of a JWT (RFC 7515 §4); None if it is no JSON."""
-    part = text.partition(".")[0]
-    try:
-        return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (ValueError, RecursionError):
-        return None
 
 
 def _problems(claims: Mapping[str, Any], now: float) -> list[str]:

@@ -80,12 +80,18 @@ def lines_of(report: StoredReport, *, reveal: bool = False, width: int = WIDTH) 
 
 
 def _count(report: StoredReport) -> str:
-    stored = [each for each in report.identities if each.is_stored]
+    # Where the list of records cannot be had, that of the settings is in the report whether it is there or not.
+    stored = [each for each in report.identities if each.is_stored and not (report.problem and _is_unread(each))]
     if not stored:
         return "nothing is stored here" if report.problem is None else "nothing could be read"
     told = "1 identity" if len(stored) == 1 else f"{len(stored)} identities"
     unread = sum(bool(each.problems) for each in stored)
     return f"{told}, {unread} of them not readable as a whole" if unread else told
+
+
+def _is_unread(stored: StoredIdentity) -> bool:
+    """Return whether nothing is known of an identity, not even whether the store has it."""
+    return {stored.client.word, stored.token.word} <= {Word.NOT_READABLE, GIVEN}
 
 
 def _identity(stored: StoredIdentity, now: float, reveal: bool, width: int) -> Iterator[Line]:

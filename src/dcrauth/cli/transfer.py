@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.cli.output import say, write_json, write_line
@@ -65,14 +65,30 @@ def import_from(settings: CommandSettings, wanted: Import, *, as_json: bool = Fa
         )
     done = _imported(settings, wanted) if file is None else _read(settings.store(), file, wanted.overwrite)
     if as_json:
-        write_json({"written": done.written, "present": done.present, "kept": done.kept})
+        write_json(asdict(done))
     else:
-        say(f"{done.written} written, {done.present} already there, {done.kept} different ones kept as they are")
-    if client_id is not None and done.kept:
-        raise ConfigurationError(
-            "The store has another client for these settings, which was kept: --overwrite puts this one in its place"
-        )
+        say(_told_of(done))
+    _check_none_kept(done)
     return ExitCode.GOOD
+
+
+def _told_of(done: Transferred) -> str:
+    different = done.kept - done.forgotten
+    told = f"{done.written} written, {done.present} already there, {different} different ones kept as they are"
+    return f"{told}, {done.forgotten} deleted here on purpose" if done.forgotten else told
+
+
+def _check_none_kept(done: Transferred) -> None:
+    """Raise ConfigurationError if something in the store has kept a client out, which is no success."""
+    if done.kept > done.forgotten:
+        raise ConfigurationError(
+            "The store has another client in the place of each that was kept out: --overwrite puts what is imported in "
+            "its place, and keeps it aside"
+        )
+    if done.forgotten:
+        raise ConfigurationError(
+            "What was kept out was deleted here on purpose, as by dcrauth forget: --overwrite brings it back"
+        )
 
 
 def _printed(settings: CommandSettings, as_json: bool) -> int:

@@ -213,7 +213,8 @@ NO_ENDPOINT = frozenset({404, 405, 410, 501})
 ADVICE_ON_ADDRESS = "there is no such endpoint at this address: check base_url, the environment or the issuer"
 _NO_SECOND_ONE = (
     "each further registration would make one more client, so that no process makes one within 24 h, unless the "
-    "software statement or the endpoints change, or TokenSource.forget() is called; ask whoever runs the server"
+    "software statement or the endpoints change, or this one is forgotten (dcrauth forget, or TokenSource.forget()); "
+    "ask whoever runs the server"
 )
 
 
@@ -241,7 +242,7 @@ def error_of(problem: Problem, endpoint: str, registering: bool, retry_at: float
 def _advice(what: Meaning, problem: Problem) -> str:
     if what is Meaning.UNUSABLE:
         return _NO_SECOND_ONE
-    if problem.status in NO_ENDPOINT and not problem.oauth:
+    if problem.status in NO_ENDPOINT and what is Meaning.TRANSIENT:
         return ADVICE_ON_ADDRESS
     if what in {Meaning.THROTTLED, Meaning.TRANSIENT}:
         return ""  # the moment of the next try says it
@@ -259,6 +260,11 @@ def barred(endpoint: str, status: int | None) -> RegistrationRejected:
     if status is not None:
         told = f"{endpoint} has answered a registration with HTTP {status} and nothing that can be used"
     return RegistrationRejected(f"{told}; {_NO_SECOND_ONE}", status=status)
+
+
+def names_no_endpoint(error: DCRAuthError) -> bool:
+    """Return whether *error* says that there is no endpoint at the address, so that another one is to be given."""
+    return isinstance(error, ServerUnavailable) and error.status in NO_ENDPOINT
 
 
 def is_success(status: int | None) -> bool:
@@ -291,7 +297,8 @@ def unsettled(refusal: CredentialsRejected, until: float) -> ServerUnavailable:
     """
     return ServerUnavailable(
         f"{refusal.message}. They are new: the server is given time to know them, and is asked again; before "
-        f"{told_moment(until)} no other client is registered, unless TokenSource.forget() is called",
+        f"{told_moment(until)} no other client is registered, unless this one is forgotten (dcrauth forget, or "
+        "TokenSource.forget())",
         **refusal.evidence,
     )
 

@@ -25,6 +25,7 @@ class Outcome(Enum):
     REPLACED = "there was another client, which is kept aside"
     PRESENT = "it was there already"
     KEPT = "there is another one, which was left as it is"
+    FORGOTTEN = "there is a note that it was deleted on purpose, which was left as it is"
 
 
 def write_arriving(store: Store, key: str, data: bytes, *, overwrite: bool = False) -> Outcome:
@@ -87,7 +88,7 @@ def _contested(
     if is_earlier(found, arriving):
         return _swapped(store, identity, found, arriving.data, Outcome.UPDATED)
     if not overwrite:
-        return Outcome.KEPT
+        return Outcome.FORGOTTEN if isinstance(found, Forgotten) else Outcome.KEPT
     # Of a later generation than what it replaces: so no process puts the old pair back, taking it for lost.
     successor = write_credentials(identity.credentials, arriving.credentials, found.generation + 1)
     return _swapped(store, identity, found, successor.data, Outcome.REPLACED)

@@ -29,6 +29,7 @@ from dcrauth.providers.protocol import Provider
 from dcrauth.stores import Store
 
 _HEADING = {"format": "dcrauth-export", "schema": 1}
+_BY_HAND = "One client that was registered by hand takes dcrauth import --client-id, or import_client"
 _LONGEST_LINE = 16 * 1024 * 1024
 """In characters; no record is near it, and a line without an end, as of a device, must not fill the memory."""
 
@@ -54,12 +55,14 @@ class Transferred:
     Parameters:
         written: were not in the target store, or were overwritten as asked.
         present: were there already, the same.
-        kept: were there already, different ones, and were left as they are.
+        kept: were there already, different ones, or were deleted there on purpose, and were left as they are.
+        forgotten: so many of the kept ones were deleted there on purpose.
     """
 
     written: int
     present: int
     kept: int
+    forgotten: int = 0
 
 
 def copy_credentials(source: Store, target: Store, *, overwrite: bool = False) -> Transferred:
@@ -182,7 +185,8 @@ def _written(store: Store, records: Records, overwrite: bool) -> Transferred:
     finally:  # what comes after may be damaged
         delete_tokens(store, {identity.key for key in replaced if (identity := identity_using(key))})
     written = sum(outcomes[each] for each in (Outcome.WRITTEN, Outcome.UPDATED, Outcome.REPLACED))
-    return Transferred(written, outcomes[Outcome.PRESENT], outcomes[Outcome.KEPT])
+    forgotten = outcomes[Outcome.FORGOTTEN]
+    return Transferred(written, outcomes[Outcome.PRESENT], outcomes[Outcome.KEPT] + forgotten, forgotten)
 
 
 def _credentials_in_file(source: str | io.TextIOBase) -> Iterator[tuple[str, bytes]]:
@@ -211,10 +215,13 @@ def _line(line: str, path: str, number: int) -> dict[str, object]:
     try:
         return json_object(line)
     except ValueError:
-        raise ConfigurationError(f"{path}, line {number}: this is not an export of dcrauth") from None
+        by_hand = f". {_BY_HAND}" if number == 1 else ""
+        raise ConfigurationError(f"{path}, line {number}: this is not an export of dcrauth{by_hand}") from None
 
 
 def _check_heading(found: dict[str, object], path: str) -> None:
+    if found.get("format") != _HEADING["format"]:
+        raise ConfigurationError(f"{path}: this is not an export of dcrauth. {_BY_HAND}")
     if found != _HEADING:
         raise ConfigurationError(f"{path}: this is not an export of this version of dcrauth")
 

@@ -74,7 +74,7 @@ class Disk:
         try:
             fd = os.open(path, _FOLDER, dir_fd=within.fd if within else None)
         except NotADirectoryError:
-            raise InsecureStore(f"{full} is not a directory; move it away") from None
+            raise _no_directory(full) from None
         try:
             self._check_folder(full, fd, os.fstat(fd), forbidden)
             yield Folder(full, fd)
@@ -104,19 +104,26 @@ class Disk:
 
     def _check_folder(self, path: str, at: int | str, found: os.stat_result, forbidden: int) -> None:
         if not stat.S_ISDIR(found.st_mode):
-            raise InsecureStore(f"{path} is not a directory; move it away")
+            raise _no_directory(path)
         self.keep_private(path, at, found, forbidden)
 
     def make_path(self, path: str) -> None:
         """Make a directory that only its owner can enter, and those above it that are missing.
 
         They are there for good after `sync_above`.
+
+        Raises:
+            InsecureStore: one of them is something else.
+            StoreUnavailable: one of them cannot be made.
         """
         if os.path.isdir(path):
             return
+        if os.path.lexists(path) and not os.path.isdir(path):  # looked at twice: another process may make it just now
+            raise _no_directory(path)
         above, name = os.path.split(path)
         self.make_path(above)
-        self.make_folder(Folder(above, None), name)
+        with told(f"make {path}"):
+            self.make_folder(Folder(above, None), name)
 
     def sync_path(self, path: str) -> None:
         """Wait until the names in the directory *path* are on the disk, as far as we may ask for that."""
@@ -251,6 +258,13 @@ def told(doing: str) -> Iterator[None]:
         yield
     except OSError as reason:
         raise StoreUnavailable(f"The store cannot {doing}: {reason.strerror or type(reason).__name__}") from reason
+
+
+def _no_directory(path: str) -> InsecureStore:
+    """Return the error that *path* is no directory, or that what is above it is none."""
+    while not os.path.lexists(path) and path != os.path.dirname(path):
+        path = os.path.dirname(path)
+    return InsecureStore(f"{path} is not a directory; move it away")
 
 
 def _is_private(found: os.stat_result) -> bool:

@@ -10,12 +10,14 @@ from dcrauth.cli.findings import Finding, Word, finding_of
 from dcrauth.cli.moments import ago, span
 from dcrauth.cli.stored import GIVEN, Client, StoredIdentity, Token, named
 from dcrauth.credentials import ClientCredentials
+from dcrauth.engine import answers, rules
 from dcrauth.engine.client_proof import prove_client
 from dcrauth.engine.given_client import given_by
 from dcrauth.engine.identity import Identity
+from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import StoredCredentials, read_credentials
 from dcrauth.engine.source import TokenSource
-from dcrauth.errors import DCRAuthError, StoreUnavailable
+from dcrauth.errors import CredentialsRejected, DCRAuthError, StoreUnavailable
 from dcrauth.policy import Policy
 from dcrauth.providers.protocol import Provider
 from dcrauth.stores import Store
@@ -81,6 +83,8 @@ def token_call_finding(settings: ClientSettings, stored: StoredIdentity, *, aske
         return Finding("token-call", Word.NOT_TRIED, "no credentials are stored that could be used")
     try:
         life = _proved(settings, now)
+    except CredentialsRejected as refusal:
+        return finding_of(_judged(settings, refusal, now), "token-call")
     except DCRAuthError as error:
         return finding_of(error, "token-call")
     return Finding("token-call", Word.OK, f"granted for {span(life)}; it was not kept")
@@ -90,6 +94,14 @@ def _proved(settings: ClientSettings, now: float) -> float:
     """Return for how long a token is good that is granted for the client of the settings."""
     client = _client_of(settings)
     return prove_client(settings.provider, client, transport=settings.transport, wall=lambda: now)
+
+
+def _judged(settings: ClientSettings, refusal: CredentialsRejected, now: float) -> DCRAuthError:
+    """Return what a renewal takes a refusal for: of a client that is new it is not believed yet."""
+    client, policy = _client_of(settings), Policy()
+    if rules.is_settling(client, Instant(now, 0.0), policy):
+        return answers.unsettled(refusal, client.registered_at + policy.settling)
+    return refusal
 
 
 def _client_of(settings: ClientSettings) -> ClientCredentials:
@@ -123,5 +135,7 @@ def _token(token: Token, now: float) -> Finding:
         return Finding("token", Word.NOT_READABLE, token.problem, "nothing: the next renewal puts another in its place")
     if token.expires_at is None:
         return Finding("token", Word.ABSENT, "none is stored; the next request asks for one")
-    told = "expired" if token.word == "expired" else "good, and ends"
-    return Finding("token", Word.OK, f"{told} {ago(token.expires_at, now)}")
+    if token.word == "expired":
+        return Finding("token", Word.OK, f"expired {ago(token.expires_at, now)}; the next request renews it")
+    found = f"not expired, and ends {ago(token.expires_at, now)}; if the API answers 401, then dcrauth token --renew"
+    return Finding("token", Word.OK, found)

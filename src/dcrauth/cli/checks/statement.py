@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dcrauth._internal.strict_json import number
 from dcrauth.cli.findings import Finding, Word
 from dcrauth.cli.moments import ago
+from dcrauth.cli.statement_signature import unusual_signature
 from dcrauth.engine.rules import CLOCK_TOLERANCE
 from dcrauth.providers.software_statement import SoftwareStatement
 
@@ -24,8 +25,17 @@ def statement_findings(statement: SoftwareStatement, now: float) -> Iterator[Fin
     """
     told = [f"{name} {_shown(statement.claims[name])}" for name in _TEXTS if name in statement.claims]
     yield Finding("statement", Word.OK, "; ".join(told) or "it has no claim that names the application")
+    yield _signature(statement.text)
     yield _issued(number(statement.claims.get("iat")), now)
     yield _expiry(statement.claims.get("exp"), now)
+
+
+def _signature(text: str) -> Finding:
+    problem = unusual_signature(text)
+    if problem is None:
+        return Finding("statement-signature", Word.OK, "of a usual length; whether it is good only the server can tell")
+    advice = "it may have been cut short: compare it with the file that you downloaded, or download it again"
+    return Finding("statement-signature", Word.WARNING, problem, advice)
 
 
 def _issued(at: float | None, now: float) -> Finding:

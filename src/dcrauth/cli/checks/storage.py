@@ -3,6 +3,7 @@
 import os
 import shlex
 import stat
+import tempfile
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +19,7 @@ _ON_DISK = {"file": "a directory", "sqlite": "a file"}
 
 
 def store_findings(store: Store) -> Iterator[Finding]:
-    """Yield what is to be said of *store* itself; nothing is made where none is yet."""
+    """Yield what is to be said of *store* itself; nothing stays where none is yet."""
     kind, path = on_disk(store)
     yield Finding("store", Word.OK, f"{store!r}")
     if path is None:
@@ -61,12 +62,13 @@ def _lost(store: Store) -> Finding | None:
 
 def _to_be_made(kind: str, path: str) -> Finding:
     above = _nearest(path)
-    if os.access(above, os.W_OK | os.X_OK):
-        return Finding(
-            "health", Word.ABSENT, f"{_ON_DISK[kind]} that is not there yet; the first registration makes it"
-        )
-    advice = f"choose another place, or let this user write to {above}"
-    return Finding("health", Word.NOT_READABLE, f"it is not there, and cannot be made in {above}", advice)
+    try:  # permissions do not tell it: /proc takes nothing, even from root
+        os.rmdir(tempfile.mkdtemp(prefix=".dcrauth-", dir=above))
+    except OSError as reason:
+        advice = f"choose another place, or let this user write to {above}"
+        told = f"it is not there, and cannot be made in {above}: {reason.strerror}"
+        return Finding("health", Word.NOT_READABLE, told, advice)
+    return Finding("health", Word.ABSENT, f"{_ON_DISK[kind]} that is not there yet; the first registration makes it")
 
 
 def _permissions(path: str) -> Finding:

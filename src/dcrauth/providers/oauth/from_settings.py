@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from dcrauth._internal.arguments import path_of
+from dcrauth._internal.secret_text import check_is_secret
 from dcrauth.credentials import ClientCredentials
 from dcrauth.errors import ConfigurationError
 from dcrauth.providers.settings import Settings
@@ -61,6 +62,7 @@ def client_of(settings: Settings) -> ClientCredentials | Callable[[], ClientCred
     if secret is not None and path is not None:
         raise ConfigurationError("There are client_secret and client_secret_file: leave one of them out")
     if secret is not None:
+        check_is_secret(secret, "client_secret")
         return ClientCredentials(client_id, secret)
     if path is None:
         raise ConfigurationError(
@@ -73,7 +75,9 @@ def client_of(settings: Settings) -> ClientCredentials | Callable[[], ClientCred
 
 
 def _client(client_id: str, path: str) -> ClientCredentials:
-    return ClientCredentials(client_id, _read(path, "client's secret"))
+    secret = _read(path, "client's secret")
+    check_is_secret(secret, f"What is in {path}")
+    return ClientCredentials(client_id, secret)
 
 
 def _read(path: str, what: str) -> str:
