@@ -11,6 +11,7 @@ carried out: then the mark of the row that is there tells whether we have writte
 import hashlib
 import os
 import secrets
+import ssl
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -74,7 +75,9 @@ class SQLStore(Confidential, Closing):
         self._records, self._leases = _sql_tables.tables_of(table, schema)
         self._metadata = self._records.metadata
         self._at_once, self._together = _sql_engine.levels(self._engine, is_users=self._is_users)
-        self._faults = (exc.SQLAlchemyError, self._engine.dialect.dbapi.Error)  # type: ignore[union-attr]
+        of_driver = self._engine.dialect.dbapi.Error  # type: ignore[union-attr]  # it has one
+        # The last ones come of certificates: any OSError would take in what a handler of signals raises.
+        self._faults = (exc.SQLAlchemyError, of_driver, FileNotFoundError, PermissionError, ssl.SSLError)
         self._process = os.getpid()
         self._whole: Callable[[], AbstractContextManager[None]] = nullcontext
         if self._dialect == "sqlite":
