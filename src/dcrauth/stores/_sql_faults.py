@@ -62,8 +62,8 @@ class _Remedy:
 
 _REMEDIES = (
     _Remedy(
-        "a table of the store is not there. Where it never was, make it: SQLStore.create_tables() does, or what "
-        "dcrauth store ddl prints. Where it was dropped, restore it from a backup: the client credentials were in it",
+        "a table of the store is not there. Where it never was, make it: dcrauth store create-tables does, or "
+        "SQLStore.create_tables(). Where it was dropped, restore it from a backup: the client credentials were in it",
         ("42P01", "3F000"),
         (1146, 1051),
         ("no such table",),

@@ -118,13 +118,23 @@ class SQLStore(Confidential, Closing):
         self._engine.dispose(close=False)
         self._process = os.getpid()
 
-    def create_tables(self) -> None:
+    def create_tables(self) -> list[str]:
         """Make the tables where they are not there; what is there is left as it is.
+
+        Returns:
+            the names of those that were made.
 
         Raises:
             StoreUnavailable: the database cannot be reached, or its user may not.
         """
-        self._done("make the tables", lambda: self._metadata.create_all(self._together))
+        return [each.fullname for each in self._done("make the tables", self._made)]
+
+    def _made(self) -> "list[sa.Table]":
+        with self._together.begin() as connection:
+            found = sa.inspect(connection)
+            missing = [each for each in self.tables if not found.has_table(each.name, schema=each.schema)]
+            self._metadata.create_all(connection, tables=missing)
+        return missing
 
     def ddl(self) -> str:
         """Return the statements that make the tables, for the database that the store is in."""
