@@ -213,7 +213,8 @@ NO_ENDPOINT = frozenset({404, 405, 410, 501})
 ADVICE_ON_ADDRESS = "there is no such endpoint at this address: check base_url, the environment or the issuer"
 _NO_SECOND_ONE = (
     "each further registration would make one more client, so that no process makes one within 24 h, unless the "
-    "software statement or the endpoints change, or TokenSource.forget() is called; ask whoever runs the server"
+    "software statement or the endpoints change, or dcrauth forget or TokenSource.forget() deletes the note; ask "
+    "whoever runs the server"
 )
 
 
@@ -291,7 +292,8 @@ def unsettled(refusal: CredentialsRejected, until: float) -> ServerUnavailable:
     """
     return ServerUnavailable(
         f"{refusal.message}. They are new: the server is given time to know them, and is asked again; before "
-        f"{told_moment(until)} no other client is registered, unless TokenSource.forget() is called",
+        f"{told_moment(until)} no other client is registered, unless dcrauth forget or TokenSource.forget() deletes "
+        "them",
         **refusal.evidence,
     )
 
