@@ -14,7 +14,6 @@ import shutil
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -640,15 +639,21 @@ def test_a_token_is_asked_for_with_stored_credentials_only(adobe: Simulator) -> 
 
 
 def test_a_refused_client_is_not_replaced(adobe: Simulator) -> None:
-    """A check that is told that a client is refused says so, and leaves it where it is."""
+    """A check that is told that a client is refused says so, and leaves it where it is; a new one may be known yet."""
     store = MemoryStore()
     list(check.findings_of(at(adobe, store, register=True)))
     before = dict(store._records)
     adobe.inject("token", Fault(status=400, body=b'{"error": "invalid_client"}'), times=None)
-    later = replace(at(adobe, store, register=True, token=True), wall=lambda: time.time() + 601)
-    findings = list(check.findings_of(later))
-    assert named(findings)["token-call"].word is Word.REFUSED
-    assert check.report_of(findings)["exit_status"] == 1
+    findings = list(check.findings_of(at(adobe, store, register=True, token=True)))
+    found = named(findings)["token-call"]
+    assert (found.word, check.report_of(findings)["exit_status"]) == (Word.FAILING, 3)
+    assert "They are new" in found.found
+    assert "dcrauth forget" in found.advice
+    assert "do nothing" not in found.advice
+    settings = at(adobe, store, register=True, token=True)
+    later = list(check.findings_of(replace(settings, wall=lambda: settings.wall() + 601)))
+    assert named(later)["token-call"].word is Word.REFUSED
+    assert check.report_of(later)["exit_status"] == 1
     assert (store._records, adobe.counts.register) == (before, 1)
 
 

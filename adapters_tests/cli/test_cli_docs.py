@@ -245,6 +245,7 @@ def test_the_keys_of_the_page_are_those_of_the_command(client: Run, tmp_path: Pa
         "simulate": ["--seconds", "0"],
         "store copy": [tmp_path / "store", tmp_path / "copy"],
         "store encrypt": ["--store", tmp_path / "other", "--key-file", tmp_path / "key"],
+        "store create-tables": ["--store", f"sqlite+pysqlite:///{tmp_path}/records.db"],
         "store ddl": ["sqlite"],
     }
     client("token")

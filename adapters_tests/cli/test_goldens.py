@@ -20,7 +20,7 @@ COMMANDS = (
     "token", "status", "check", "statement", "statement show", "statement decode", "statement validate", "device-info",
     "device-info show", "device-info build", "device-info decode", "device-info validate", "forget", "restore",
     "config", "export", "import", "demo", "simulate", "completion", "store", "store copy", "store check", "store stats",
-    "store encrypt", "store ddl",
+    "store encrypt", "store create-tables", "store ddl",
 )  # fmt: skip
 HELP = ["--help", *(f"{each} --help" for each in COMMANDS)]
 SAID = {
@@ -38,6 +38,8 @@ SAID = {
     "device refused": "device-info validate eyJtb2RlbCI6IlRWIn0=",
     "nothing to restore": "restore --yes --software-statement statement.txt",
     "tables": "store ddl sqlite",
+    "tables made": "store create-tables --store sqlite+pysqlite:///records.db",
+    "no tables to make": "store create-tables --store sqlite:client.db",
     "nothing to copy": "store copy gone new",
     "no key to encrypt with": "store encrypt",
     "password in an argument": "store copy redis://:secret@cache.example/0 new",

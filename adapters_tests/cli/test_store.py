@@ -1,10 +1,11 @@
-"""dcrauth store: copy, check, stats, encrypt, ddl, with what they print, their statuses, and what they leave alone."""
+"""dcrauth store: all its commands, with what they print, their statuses, and what they leave alone."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,16 @@ def test_no_password_is_shown(run: Run, old: FileStore, monkeypatch: pytest.Monk
         ("copy old sqlite+pysqlite:///gone.db", ExitCode.STORE, "a table of the store is not there"),
         ("copy old redis://u:p@127.0.0.1/0", ExitCode.USAGE, "can be seen by others"),
         ("copy old mysql+pymysql://h/d?passwd=x", ExitCode.USAGE, "can be seen by others"),
+        ("copy old postgresql+psycopg://user:p@127.0.0.1:1/d", ExitCode.USAGE, "can be seen by others"),
+        ("copy old mysql+pymysql://user:p@127.0.0.1:1/d", ExitCode.USAGE, "can be seen by others"),
+        ("copy old encrypted+mariadb+pymysql://:p@127.0.0.1:1/d?key_file=key", ExitCode.USAGE, "can be seen by others"),
+        ("copy old postgresql+psycopg://a:b@c@127.0.0.1:1/d", ExitCode.USAGE, "can be seen by others"),
+        ("check --store=postgresql+psycopg://user@127.0.0.1:1/d?password=x", ExitCode.USAGE, "can be seen by others"),
+        ("copy old redis://p@127.0.0.1/0", ExitCode.USAGE, "can be seen by others"),
+        ("stats --store=redis+sentinel://p@127.0.0.1/clients", ExitCode.USAGE, "can be seen by others"),
+        ("copy old postgresql+psycopg://user@127.0.0.1:1/d", ExitCode.STORE, "connection refused"),
+        ("copy old mysql+pymysql://user@127.0.0.1:1/d", ExitCode.STORE, "connection refused"),
+        ("create-tables --store=mariadb+pymysql://user@127.0.0.1:1/d", ExitCode.STORE, "connection refused"),
         ("copy env:GONE new", ExitCode.USAGE, "GONE"),
         ("copy profile:gone new", ExitCode.USAGE, "no profile 'gone'"),
         ("copy old encrypted+file:new?key_file=gone", ExitCode.STORE, "no key file"),
@@ -176,6 +187,12 @@ def test_no_password_is_shown(run: Run, old: FileStore, monkeypatch: pytest.Monk
         ("encrypt --store old --key-file text", ExitCode.USAGE, "does not hold"),
         ("encrypt --store old --key-file gone/key", ExitCode.STORE, "No key can be written"),
         ("encrypt --store text --key-file new", ExitCode.STORE, "text"),
+        ("create-tables", ExitCode.USAGE, "Name the database"),
+        ("create-tables --store old", ExitCode.USAGE, "needs none"),
+        ("create-tables --store redis://127.0.0.1:1/0", ExitCode.USAGE, "needs none"),
+        ("create-tables --store sqlite+pysqlite:///a.db --prefix x", ExitCode.USAGE, "for a Redis"),
+        ("create-tables --store sqlite+pysqlite:///gone/a.db", ExitCode.STORE, "see that its directory is there"),
+        ("create-tables --store postgresql+psycopg://127.0.0.1:1/a", ExitCode.STORE, "connection refused"),
         ("ddl", ExitCode.USAGE, "Name the database"),
         ("ddl oracle", ExitCode.USAGE, "not oracle://"),
         ("ddl redis://h/0", ExitCode.USAGE, "not redis://"),
@@ -306,6 +323,59 @@ def test_the_printed_tables_are_those_of_the_store(run: Run, tmp_path: Path, mon
     assert run("store", "copy", "old", url).status == 0
     with open_store(url) as same:  # type: ignore[attr-defined]
         assert len(names(same)) == 3
+
+
+@pytest.mark.parametrize(
+    "store",
+    ["sqlite+pysqlite:///new.db?table=kept", "encrypted+sqlite+pysqlite:///new.db?table=kept&key_file=gone"],
+    ids=["plain", "encrypted"],
+)
+def test_tables_are_made(store: str, run: Run, old: FileStore) -> None:
+    """The tables are made once, which is told, for a plain and for an encrypted store, and nothing else is needed."""
+    made, there = (run("store", "create-tables", "--store", store) for _ in range(2))
+    assert (made.status, made.err, there.status, there.err) == (0, "", 0, "")
+    assert made.out.endswith("made: kept, kept_leases\n")
+    assert there.out.endswith("already there, left as they are: kept, kept_leases\n")
+    assert run("store", "copy", "old", "sqlite+pysqlite:///new.db?table=kept").status == 0
+    found = as_json(run, "store-create-tables", "create-tables", "--store", store)
+    assert (found["made"], found["present"]) == ([], ["kept", "kept_leases"])
+    assert len(list(open_store("sqlite+pysqlite:///new.db?table=kept").keys())) == 3
+
+
+def test_one_table_is_made_beside_another(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of tables of which one is there the other one is made."""
+    monkeypatch.chdir(tmp_path)
+    store = "sqlite+pysqlite:///new.db"
+    run("store", "create-tables", "--store", store)
+    with sqlite3.connect("new.db") as database:
+        database.execute("DROP TABLE dcrauth_records_leases")
+    database.close()
+    found = as_json(run, "store-create-tables", "create-tables", "--store", store)
+    assert (found["made"], found["present"]) == (["dcrauth_records_leases"], ["dcrauth_records"])
+
+
+def test_a_table_of_somebody_else_is_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of that name with other columns is left as it is, and the exit status is that of a store."""
+    monkeypatch.chdir(tmp_path)
+    with sqlite3.connect("new.db") as database:
+        database.execute("CREATE TABLE dcrauth_records (id INTEGER PRIMARY KEY, title TEXT)")
+    database.close()
+    ended = run("store", "create-tables", "--store", "sqlite+pysqlite:///new.db")
+    assert (ended.status, ended.err.count("\n")) == (ExitCode.STORE, 1)
+    assert "name another by table=" in ended.err
+
+
+def test_missing_tables_are_told_with_what_makes_them(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the tables are not there, the check names the command, and that is all there is to be done."""
+    monkeypatch.chdir(tmp_path)
+    store = "sqlite+pysqlite:///new.db"
+    told = " ".join(run("store", "check", "--store", store).out.split())
+    assert "dcrauth store create-tables does" in told
+    assert "there are none" not in told
+    assert run("store", "create-tables", "--store", store).status == 0
+    assert run("store", "check", "--store", store).status == 0
 
 
 class Terminal(io.StringIO):

@@ -20,8 +20,9 @@ import sqlalchemy as sa
 import dcrauth
 from adapters_tests.common.direct import Server
 from adapters_tests.servers.database_servers import MariaDBServer, Pooler, PostgresServer
+from adapters_tests.servers.redis_server import free_port
 from dcrauth import ConfigurationError, StoreError, StoreUnavailable
-from dcrauth.stores import sql
+from dcrauth.stores import _sql_faults, sql
 from dcrauth.stores.by_url import open_store
 from dcrauth.stores.sql import SQLStore, _row
 
@@ -173,6 +174,99 @@ class closing_engine:  # noqa: N801  # a context, as contextlib names them
         self.engine.dispose()
 
 
+DRIVERS = ("postgresql+psycopg", "mysql+pymysql", "mariadb+pymysql")
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_server_that_is_not_there(driver: str) -> None:
+    """Where nothing listens, the error says so in words of ours, and holds neither user nor password."""
+    with SQLStore(f"{driver}://s3user:s3cret@127.0.0.1:{free_port()}/app") as store:
+        told = failure(lambda: list(store.keys()))
+    assert "connection refused: no server listens there" in told
+    assert "s3user" not in told
+    assert "s3cret" not in told
+
+
+def test_a_socket_that_is_not_there(tmp_path: Path) -> None:
+    """A socket of the file system that nobody listens at is told as that."""
+    with (
+        SQLStore(f"postgresql+psycopg://user:s3cret@/app?host={tmp_path}") as store,
+        pytest.raises(StoreUnavailable, match="there is no such socket"),
+    ):
+        store.get("key")
+
+
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    """An SQLite file whose directory is not there is an error that says what to look for."""
+    with (
+        SQLStore(f"sqlite:///{tmp_path}/none/records.db") as store,
+        pytest.raises(StoreUnavailable, match="see that its directory is there"),
+    ):
+        store.get("key")
+
+
+def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
+    """A file of the URL's options that a driver does not find is an error of the store, as all else is."""
+    with (
+        SQLStore(f"mysql+pymysql://user:s3cret@127.0.0.1/app?ssl_ca={tmp_path}/none.pem") as store,
+        pytest.raises(StoreUnavailable, match="a file that the URL names is not there"),
+    ):
+        store.get("key")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('connection failed: FATAL:  database "s3cret" does not exist', "there is no database of that name"),
+        ('connection failed: FATAL:  role "s3cret" does not exist', "check the user name and the password"),
+        ('failed: FATAL:  password authentication failed for user "s3cret"', "check the user name and the password"),
+        ("connection failed: fe_sendauth: no password supplied s3cret", "check the user name and the password"),
+        ('FATAL:  no pg_hba.conf entry for host "s3cret"', "see its pg_hba.conf"),
+        ("connection failed: FATAL:  sorry, too many clients already s3cret", "too many connections"),
+        ("FATAL:  the database system is starting up s3cret", "try again in a moment"),
+        ("server does not support SSL, but SSL was required s3cret", "it has no TLS"),
+        ("SSL error: certificate verify failed s3cret", "its certificate is not trusted here"),
+        ("failed to resolve host 's3cret': [Errno -2] Name or service not known", "no address is known"),
+        ('could not translate host name "s3cret" to address: nodename nor servname', "no address is known"),
+        ("Can't connect to MySQL server on 's3cret' ([Errno 2] No such file or directory)", "there is no such socket"),
+        ("Can't connect to MySQL server on 's3cret:1' (111)", "connection refused"),
+        ('server at "s3cret" failed: Network is unreachable', "no way to this host"),
+        ("connection timeout expired s3cret", "no answer in time"),
+        ("server closed the connection unexpectedly s3cret", "the connection was lost"),
+        ("connection failed: in a language that nobody here knows s3cret", "it cannot be reached"),
+        (
+            '"::1" failed: Connection refused "s3cret" failed: FATAL:  database "a" does not exist',
+            "no database of that",
+        ),
+    ],
+)
+def test_what_a_driver_says_without_a_code(text: str, words: str) -> None:
+    """What libpq tells by its text alone is told in words of ours, none of which is from that text."""
+    told = _sql_faults.reason(sa.exc.OperationalError("SELECT s3cret", {"value": "s3cret"}, Exception(text)))
+    assert words in told
+    assert "s3cret" not in told
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (1049, "there is no database of that name"),
+        (1045, "check the user name and the password"),
+        (1130, "it does not let this user in from here"),
+        (1040, "too many connections"),
+        (2005, "no address is known"),
+        (2003, "it cannot be reached"),
+        (2013, "the connection was lost"),
+    ],
+)
+def test_what_mysql_says_by_a_number(number: int, words: str) -> None:
+    """A number of MySQL is told with what it means, and with nothing of the text beside it."""
+    told = _sql_faults.reason(sa.exc.OperationalError("SELECT", {}, Exception(number, "s3cret")))
+    assert told.startswith(f"Exception ({number}); ")
+    assert words in told
+    assert "s3cret" not in told
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -274,6 +368,19 @@ def test_alembic_leaves_the_tables_alone(tmp_path: Path) -> None:
 
 
 # With servers.
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_a_database_that_is_not_there(kind: str, request: pytest.FixtureRequest) -> None:
+    """A server that has no such database, or no such user, is an error that says which of both."""
+    url = sa.make_url(request.getfixturevalue(f"{kind}_url"))
+    for changed, words in (
+        (url.set(database="s3cret"), "there is no database of that name"),
+        (url.set(username="s3cret", password="s3cret"), "check the user name and the password"),
+    ):
+        with SQLStore(changed) as store, pytest.raises(StoreUnavailable, match=words) as caught:
+            store.get("key")
+        assert "s3cret" not in caught.value.message.replace("/s3cret cannot", "/… cannot")
 
 
 @pytest.mark.fault("connections to a database ended while nobody used them", "the next call is made over a new one")

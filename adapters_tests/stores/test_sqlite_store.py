@@ -87,6 +87,17 @@ def raw(path: Path, *statements: str) -> None:
 # Its file.
 
 
+def test_the_marks_are_where_the_page_says(tmp_path: Path) -> None:
+    """Whoever looks for the marks of a store finds them by the names that the page has."""
+    page = (Path(__file__).parents[2] / "docs" / "stores.md").read_text(encoding="utf-8")
+    (tmp_path / "app").mkdir(mode=0o700)
+    with SQLiteStore(tmp_path / "app" / "credentials.db") as store:
+        store.add("key", b"value")
+    for mark in ("app/credentials.db.mark", ".app%credentials.db.sqlite.dcrauth"):
+        assert (tmp_path / mark).exists()
+        assert mark.rpartition("/")[2] in page
+
+
 @pytest.mark.fault(
     "the directory of an SQLite store is missing",
     "it is made, and only its owner can read the file and all that belongs to it",

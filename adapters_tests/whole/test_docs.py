@@ -47,6 +47,24 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     assert all((page.parent / link).exists() for link in links)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_several_hosts_have_both_stores(page: Path) -> None:
+    """Where a page names a store for several hosts to choose, it names both that there are."""
+    parts = re.split(r"\n(?=[-|]|\n)", page.read_text(encoding="utf-8"))
+    chosen = [each for each in parts if re.search(r"(several|many) hosts (share|give)|for all \|", each)]
+    assert not [each for each in chosen if "RedisStore" in each and "SQLStore" not in each]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_practice_leaves_nothing_behind(page: Path) -> None:
+    """Where a page practises on a simulator in the default store, it says how to leave no client there."""
+    text = page.read_text(encoding="utf-8")
+    made = (
+        re.findall(r"(?:DCRAuth|TokenSource)\((?:adobe|server)\b[^\n]*", text) if "Simulator().start()" in text else []
+    )
+    assert all("store=" in each for each in made) or "`store=MemoryStore()`" in text
+
+
 def test_the_reference_knows_every_name() -> None:
     """Each public name, and each event, is in the reference."""
     text = (ROOT / "docs" / "reference.md").read_text()

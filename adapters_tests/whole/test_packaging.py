@@ -15,6 +15,13 @@ import dcrauth.simulator
 from adapters_tests.common.programs import LIBRARIES
 
 
+@pytest.mark.parametrize("name", ["DCRAuth", "FakeAuth", "OAuthSimulator", "Simulator"])
+def test_what_is_elsewhere_is_told(name: str) -> None:
+    """Who imports from the package what stands in a module of it reads which module that is."""
+    with pytest.raises(ImportError, match=rf"{name} is not in dcrauth; import it from .*dcrauth\.[a-z]+"):
+        __import__("dcrauth", fromlist=[name])
+
+
 def test_every_exported_name_is_there_and_sorted() -> None:
     """__all__ names what is there, once and in order."""
     assert list(dcrauth.__all__) == sorted(set(dcrauth.__all__))

@@ -124,7 +124,18 @@ _LATER = {
 """Where names come from that are not imported along; those that need an extra or sqlite3 are not in ``__all__``."""
 
 
+_ELSEWHERE = {
+    "DCRAuth": "the module of your HTTP library: dcrauth.requests, .httpx, .httpx2, .aiohttp or .niquests",
+    "FakeAuth": "dcrauth.testing",
+    "OAuthSimulator": "dcrauth.simulator",
+    "Simulator": "dcrauth.simulator",
+}
+"""Where names are that are looked for here."""
+
+
 def __getattr__(name: str) -> object:
+    if name in _ELSEWHERE:  # an AttributeError would lose its text: ``from dcrauth import`` makes another one
+        raise ImportError(f"{name} is not in dcrauth; import it from {_ELSEWHERE[name]}", name="dcrauth")
     if name not in _LATER:
         raise AttributeError(f"module 'dcrauth' has no attribute {name!r}")
     return getattr(importlib.import_module(_LATER[name]), name)

@@ -4,8 +4,10 @@ import re
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
+from dcrauth._internal.store_urls import ENCRYPTED
 from dcrauth.errors import ConfigurationError
 from dcrauth.stores._key_text import parsed
+from dcrauth.stores.by_url import SQL
 
 EMPTY = "it is empty, as of a variable that is not set"
 
@@ -32,14 +34,23 @@ def seconds(argument: str) -> float:
 
 def _check_not_secret(argument: str) -> None:
     value = argument.partition("=")[2] if argument.startswith("--") else argument
-    _, is_url, rest = argument.partition("://")
-    options = parse_qsl(argument.partition("?")[2], keep_blank_values=True)
-    if is_url and ("@" in rest or any(_PASSWORD.search(name) for name, _ in options)):
+    scheme, is_url, rest = value.partition("://")
+    options = parse_qsl(value.partition("?")[2], keep_blank_values=True)
+    if is_url and (_may_hold_password(scheme, rest) or any(_PASSWORD.search(name) for name, _ in options)):
         raise _seen_by_others("password", "the URL into $DCRAUTH_STORE, or into another variable and give env:NAME")
     if _STATEMENT.search(value):
         raise _seen_by_others("software statement", "it into a file, and name that")
     if any(parsed(each) is not None for each in (value, *(text for _, text in options))):
         raise _seen_by_others("key", "it into a file, and name that (with ./ before a name that looks like a key)")
+
+
+def _may_hold_password(scheme: str, rest: str) -> bool:
+    """Return whether there may be a password before the host; what stands there alone, only SQL databases call a user.
+
+    In the URL of a Redis, and in others, it is often a password.
+    """
+    before, is_user, _ = rest.rpartition("@")
+    return bool(is_user) and (":" in before or not SQL.fullmatch(scheme.lower().removeprefix(ENCRYPTED)))
 
 
 def _seen_by_others(secret: str, remedy: str) -> ConfigurationError:

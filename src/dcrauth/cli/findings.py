@@ -132,7 +132,7 @@ _OF_STORES: tuple[tuple[type[DCRAuthError], str], ...] = (
     (StoreTooNew, "upgrade dcrauth on this machine; nothing is lost"),
     (StoreLost, "put the store back from a backup, or by dcrauth import"),
     (StoreCorrupt, "if the store is encrypted, give its key; else put the record back from a backup"),
-    (StoreError, "see that the store is there, mounted and unlocked, and check again; nothing is lost"),
+    (StoreError, "do what it says; else see that the store is there, reachable, mounted and unlocked, and check again"),
 )
 
 

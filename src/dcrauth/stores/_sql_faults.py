@@ -1,5 +1,8 @@
 """What went wrong in a SQL database, in words that quote nothing, and whether it was carried out all the same."""
 
+import errno
+import re
+import socket
 from dataclasses import dataclass
 
 from sqlalchemy import exc
@@ -11,6 +14,8 @@ _NOT_DONE = {"40001", "40P01", "55P03"}
 
 _NOT_DONE_NUMBERS = {1205, 1213, 1020}
 """The same of MySQL and MariaDB: a lock that was waited for, a deadlock, a record that has changed meanwhile."""
+
+_UNKNOWN_NAMES = (socket.EAI_NONAME, socket.EAI_AGAIN)
 
 
 def is_lost(fault: Exception) -> bool:
@@ -24,41 +29,41 @@ def is_not_done(fault: Exception) -> bool:
 
 
 def reason(fault: Exception) -> str:
-    """Return what kind of fault it is, and what to do; its text is left out, which may quote a record."""
+    """Return what kind of fault it is, and what to do; its text is left out, which may quote a record or a password."""
     if isinstance(fault, exc.TimeoutError):
         return f"all connections of the pool were in use for {WAIT_FOR_A_CONNECTION:g} s or more; give it more of them"
-    if not isinstance(fault, exc.DBAPIError):  # of a driver, before SQLAlchemy has turned it into one of its own
-        return type(fault).__name__
     code = _state(fault) or (str(_number(fault)) if _number(fault) else "")
-    return type(fault.orig).__name__ + (f" ({code})" if code else "") + _remedy(fault)
+    return type(_original(fault)).__name__ + (f" ({code})" if code else "") + _remedy(fault)
 
 
 @dataclass(frozen=True)
 class _Remedy:
-    """What to do about some faults.
+    """What some faults mean, and what to do about them.
 
     Parameters:
-        words: what to do.
+        words: what is told.
         states: the SQLSTATEs of PostgreSQL, or what these begin with.
         numbers: those of MySQL and MariaDB.
-        texts: what SQLite says.
+        texts: regular expressions for what SQLite says, and libpq, which knows no SQLSTATE where nothing is connected.
+        causes: numbers of the system, of what has led to it.
     """
 
     words: str
     states: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
     texts: tuple[str, ...] = ()
+    causes: tuple[int, ...] = ()
 
-    def is_for(self, fault: exc.DBAPIError) -> bool:
+    def is_for(self, fault: Exception) -> bool:
         """Return whether it is about *fault*."""
         is_known = _number(fault) in self.numbers or _state(fault).startswith(self.states or ("-",))
-        return is_known or any(each in _text(fault) for each in self.texts)
+        return is_known or _cause(fault) in self.causes or any(re.search(each, _text(fault)) for each in self.texts)
 
 
 _REMEDIES = (
     _Remedy(
-        "a table of the store is not there. Where it never was, make it: SQLStore.create_tables() does, or what "
-        "dcrauth store ddl prints. Where it was dropped, restore it from a backup: the client credentials were in it",
+        "a table of the store is not there. Where it never was, make it: dcrauth store create-tables does, or "
+        "SQLStore.create_tables(). Where it was dropped, restore it from a backup: the client credentials were in it",
         ("42P01", "3F000"),
         (1146, 1051),
         ("no such table",),
@@ -78,30 +83,129 @@ _REMEDIES = (
     _Remedy(
         "grant its user SELECT, INSERT, UPDATE and DELETE on the tables of the store", ("42501",), (1142, 1044, 1227)
     ),
-    _Remedy("check the user name and the password", ("28",), (1045, 1698)),
+    _Remedy(
+        "there is no database of that name: create it, or name another one",
+        ("3D000",),
+        (1049,),
+        (r'database ".*" does not exist',),
+    ),
+    _Remedy(
+        "it does not let this user in from here, or not without TLS: see its pg_hba.conf, or the hosts of the user",
+        (),
+        (1130, 3159),
+        (r"pg_hba\.conf",),
+    ),
+    _Remedy(
+        "check the user name and the password",
+        ("28",),
+        (1045, 1698),
+        (
+            "password authentication failed",
+            "no password supplied",
+            r'role ".*" does not exist',
+            r'role ".*" is not permitted to log in',
+        ),
+    ),
     _Remedy(
         "a pooler is between us and the server: make the Engine with connect_args={'prepare_threshold': None}",
         ("26000", "42P05", "08P01"),
         (),
         ("prepared statement",),
     ),
+    _Remedy(
+        "it has too many connections: let it have more, or programs fewer",
+        ("53300",),
+        (1040, 1203, 1226),
+        ("too many (clients|connections)", "remaining connection slots"),
+    ),
     _Remedy("it has no room left", ("53",), (1021, 1114, 3675), ("disk is full",)),
+    _Remedy(
+        "it is starting or shutting down: try again in a moment",
+        ("57P",),
+        (1053,),
+        ("the database system is (starting|shutting|in recovery|not yet)",),
+    ),
+    _Remedy(
+        "its certificate is not trusted here: name its authority, by sslrootcert or ssl_ca",
+        texts=("certificate verify failed", "root certificate file"),
+    ),
+    _Remedy("it has no TLS, which the URL asks for", texts=("does not support SSL", "doesn't support it")),
+    _Remedy(
+        "no address is known for this host: check its name",
+        (),
+        (2005,),
+        ("resolve host", "translate host name", "Name or service not known", "name resolution", "getaddrinfo failed"),
+        _UNKNOWN_NAMES,
+    ),
+    _Remedy(
+        "connection refused: no server listens there. Start it, or check host and port",
+        texts=("Connection refused", rf"Can't connect .*\({errno.ECONNREFUSED}\)"),
+        causes=(errno.ECONNREFUSED,),
+    ),
+    _Remedy(
+        "there is no such socket: see that the server runs on this machine, and where its socket is",
+        texts=("(on socket|Can't connect).*No such file",),
+    ),
+    _Remedy(
+        "there is no way to this host from here: check the network",
+        texts=("No route to host", "[Nn]etwork is unreachable"),
+        causes=(errno.EHOSTUNREACH, errno.ENETUNREACH),
+    ),
+    _Remedy(
+        "no answer in time: see that the server runs, and that no firewall keeps it away",
+        texts=("no answer in time", "timeout expired", "timed out"),
+        causes=(errno.ETIMEDOUT,),
+    ),
+    _Remedy(
+        "the connection was lost: the server, or what stands in between, has ended it. Try again",
+        ("08003", "08006"),
+        (2006, 2013, 2055),
+        ("closed the connection unexpectedly", "[Cc]onnection reset", "[Cc]onnection is closed"),
+        (errno.ECONNRESET, errno.EPIPE),
+    ),
+    _Remedy(
+        "it cannot be reached: see that it runs, and check host and port",
+        ("08",),
+        (2002, 2003),
+        ("connection failed", "connection to server"),
+    ),
+    _Remedy(
+        "its file cannot be opened: see that its directory is there, and that this user may write to it",
+        texts=("unable to open database file",),
+    ),
+    _Remedy("its file is damaged, or not one of SQLite's", texts=("file is not a database", "malformed")),
+    _Remedy("a file that the URL names is not there, or not readable", causes=(errno.ENOENT, errno.EACCES)),
 )
+"""The first one that fits is told: of several hosts, one that answers says more than one that does not."""
 
 
-def _remedy(fault: exc.DBAPIError) -> str:
+def _remedy(fault: Exception) -> str:
     return next((f"; {each.words}" for each in _REMEDIES if each.is_for(fault)), "")
 
 
+def _original(fault: Exception) -> BaseException:
+    """Return what the driver has raised, which is *fault* itself unless SQLAlchemy has made one of its own."""
+    return getattr(fault, "orig", None) or fault
+
+
 def _state(fault: Exception) -> str:
-    original = getattr(fault, "orig", None)
+    original = _original(fault)
     return str(getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or "")
 
 
 def _number(fault: Exception) -> int:
-    arguments = getattr(getattr(fault, "orig", None), "args", ())
-    return arguments[0] if arguments and isinstance(arguments[0], int) else 0
+    original = _original(fault)
+    if isinstance(original, OSError):  # its number is one of the system
+        return 0
+    return original.args[0] if original.args and isinstance(original.args[0], int) else 0
+
+
+def _cause(fault: Exception) -> int:
+    """Return the number of the system behind it; pymysql keeps what has led to a fault in an attribute."""
+    original = _original(fault)
+    found = (original, getattr(original, "original_exception", None), original.__cause__, original.__context__)
+    return next((each.errno or 0 for each in found if isinstance(each, OSError)), 0)
 
 
 def _text(fault: Exception) -> str:
-    return str(getattr(fault, "orig", ""))
+    return str(_original(fault))

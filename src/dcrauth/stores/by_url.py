@@ -18,7 +18,7 @@ KINDS = (
 
 _PREFIX = "prefix"
 _REDIS = re.compile(r"rediss?(\+(cluster|sentinel))?|unix")
-_SQL = re.compile(r"(postgresql|mysql|mariadb)(\+[a-z0-9_]+)?|sqlite\+[a-z0-9_]+")
+SQL = re.compile(r"(postgresql|mysql|mariadb)(\+[a-z0-9_]+)?|sqlite\+[a-z0-9_]+")
 """Databases as SQLAlchemy names them; ``sqlite:`` alone is a store that needs no SQLAlchemy."""
 
 _VARIABLE = "env"
@@ -82,7 +82,7 @@ def _plain(url: str, prefix: str | None) -> Store:
     scheme = store_urls.scheme_of(url)
     rest = store_urls.behind_scheme(url)
     # A form for another kind of Redis, or of database, is one more row here.
-    for schemes, names, opened in ((_REDIS, (_PREFIX,), _redis), (_SQL, ("table", "schema"), _sql)):
+    for schemes, names, opened in ((_REDIS, (_PREFIX,), _redis), (SQL, ("table", "schema"), _sql)):
         if schemes.fullmatch(scheme):
             server, options = store_urls.without(f"{scheme}:{rest}", names)
             return opened(server, _chosen(dict(options), prefix))

@@ -75,7 +75,7 @@ class FileStore(Closing):
         if kind := network_filesystem(self._directory):
             warnings.warn(
                 f"{self._directory} is on a network file system ({kind}): its locks may not exclude other hosts. "
-                "Use a local directory for each host, or a RedisStore for all of them",
+                "Use a local directory for each host, or a SQLStore or RedisStore for all of them",
                 StoreWarning,
                 stacklevel=3,
             )

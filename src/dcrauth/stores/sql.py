@@ -11,6 +11,7 @@ carried out: then the mark of the row that is there tells whether we have writte
 import hashlib
 import os
 import secrets
+import ssl
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -74,7 +75,9 @@ class SQLStore(Confidential, Closing):
         self._records, self._leases = _sql_tables.tables_of(table, schema)
         self._metadata = self._records.metadata
         self._at_once, self._together = _sql_engine.levels(self._engine, is_users=self._is_users)
-        self._faults = (exc.SQLAlchemyError, self._engine.dialect.dbapi.Error)  # type: ignore[union-attr]
+        of_driver = self._engine.dialect.dbapi.Error  # type: ignore[union-attr]  # it has one
+        # The last ones come of certificates: any OSError would take in what a handler of signals raises.
+        self._faults = (exc.SQLAlchemyError, of_driver, FileNotFoundError, PermissionError, ssl.SSLError)
         self._process = os.getpid()
         self._whole: Callable[[], AbstractContextManager[None]] = nullcontext
         if self._dialect == "sqlite":
@@ -115,13 +118,23 @@ class SQLStore(Confidential, Closing):
         self._engine.dispose(close=False)
         self._process = os.getpid()
 
-    def create_tables(self) -> None:
+    def create_tables(self) -> list[str]:
         """Make the tables where they are not there; what is there is left as it is.
+
+        Returns:
+            the names of those that were made.
 
         Raises:
             StoreUnavailable: the database cannot be reached, or its user may not.
         """
-        self._done("make the tables", lambda: self._metadata.create_all(self._together))
+        return [each.fullname for each in self._done("make the tables", self._made)]
+
+    def _made(self) -> "list[sa.Table]":
+        with self._together.begin() as connection:
+            found = sa.inspect(connection)
+            missing = [each for each in self.tables if not found.has_table(each.name, schema=each.schema)]
+            self._metadata.create_all(connection, tables=missing)
+        return missing
 
     def ddl(self) -> str:
         """Return the statements that make the tables, for the database that the store is in."""

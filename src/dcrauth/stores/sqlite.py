@@ -65,7 +65,7 @@ class SQLiteStore(Closing):
         if kind := network_filesystem(directory):
             raise ConfigurationError(
                 f"{self._path} is on a network file system ({kind}), where SQLite is not safe. "
-                "Use a local file for each host, or a RedisStore for all of them"
+                "Use a local file for each host, or a SQLStore or RedisStore for all of them"
             )
         above, folder = os.path.split(directory)
         marks = (f"{self._path}.mark", os.path.join(above, f".{folder}%{name}.sqlite.dcrauth"))

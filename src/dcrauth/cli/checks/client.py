@@ -10,12 +10,13 @@ from dcrauth.cli.findings import Finding, Word, finding_of
 from dcrauth.cli.moments import ago, span
 from dcrauth.cli.stored import GIVEN, Client, StoredIdentity, Token, named
 from dcrauth.credentials import ClientCredentials
-from dcrauth.engine import answers, rules
+from dcrauth.engine.answers import unsettled
 from dcrauth.engine.client_proof import prove_client
 from dcrauth.engine.given_client import given_by
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import StoredCredentials, read_credentials
+from dcrauth.engine.rules import is_settling
 from dcrauth.engine.source import TokenSource
 from dcrauth.errors import CredentialsRejected, DCRAuthError, StoreUnavailable
 from dcrauth.policy import Policy
@@ -23,6 +24,10 @@ from dcrauth.providers.protocol import Provider
 from dcrauth.stores import Store
 from dcrauth.transports import Transport
 
+_NEW = (
+    "wait until then, and check again. If the server has lost it, as a simulator that was started again, "
+    "dcrauth forget lets another one be registered at once"
+)
 _NOT_ASKED = "none was asked for; --token asks for one with the client, and keeps it nowhere"
 
 
@@ -82,26 +87,27 @@ def token_call_finding(settings: ClientSettings, stored: StoredIdentity, *, aske
     if stored.client.word not in {Word.OK, GIVEN}:
         return Finding("token-call", Word.NOT_TRIED, "no credentials are stored that could be used")
     try:
-        life = _proved(settings, now)
-    except CredentialsRejected as refusal:
-        return finding_of(_judged(settings, refusal, now), "token-call")
+        return _proved(settings, stored, _client_of(settings), now)
     except DCRAuthError as error:
         return finding_of(error, "token-call")
+
+
+def _proved(settings: ClientSettings, stored: StoredIdentity, client: ClientCredentials, now: float) -> Finding:
+    """Ask for a token with *client*, and return what comes of it."""
+    try:
+        life = prove_client(settings.provider, client, transport=settings.transport, wall=lambda: now)
+    except CredentialsRejected as refusal:
+        return _refused(refusal, client, stored, now)
     return Finding("token-call", Word.OK, f"granted for {span(life)}; it was not kept")
 
 
-def _proved(settings: ClientSettings, now: float) -> float:
-    """Return for how long a token is good that is granted for the client of the settings."""
-    client = _client_of(settings)
-    return prove_client(settings.provider, client, transport=settings.transport, wall=lambda: now)
-
-
-def _judged(settings: ClientSettings, refusal: CredentialsRejected, now: float) -> DCRAuthError:
-    """Return what a renewal takes a refusal for: of a client that is new it is not believed yet."""
-    client, policy = _client_of(settings), Policy()
-    if rules.is_settling(client, Instant(now, 0.0), policy):
-        return answers.unsettled(refusal, client.registered_at + policy.settling)
-    return refusal
+def _refused(refusal: CredentialsRejected, client: ClientCredentials, stored: StoredIdentity, now: float) -> Finding:
+    """Return what a refusal says of a client; of one that is new it says little, as renewals see it as well."""
+    policy = Policy()
+    if stored.client.word == GIVEN or not is_settling(client, Instant(now, 0.0), policy):
+        return finding_of(refusal, "token-call")
+    told = unsettled(refusal, client.registered_at + policy.settling)
+    return Finding("token-call", Word.FAILING, told.message, _NEW)
 
 
 def _client_of(settings: ClientSettings) -> ClientCredentials:

@@ -14,7 +14,10 @@ from dcrauth.stores import Store, place_of
 from dcrauth.stores._mounts import NETWORK, filesystem
 from dcrauth.stores._ownership import OPEN_TO_OTHERS, WRITABLE_BY_OTHERS, permissions_of
 
-_LOCAL = "choose a local directory for each host, or a RedisStore for all of them: locks may not exclude other hosts"
+_LOCAL = (
+    "choose a local directory for each host, or a SQLStore or RedisStore for all of them: locks may not exclude other "
+    "hosts"
+)
 _ON_DISK = {"file": "a directory", "sqlite": "a file"}
 
 

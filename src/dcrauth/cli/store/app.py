@@ -6,9 +6,9 @@ import typer
 
 from dcrauth.cli.options import OF_STORE, Json, filled, text_option, with_options
 from dcrauth.cli.settings import CommandSettings
-from dcrauth.cli.store import checking, copying, counting, encrypting, statements
+from dcrauth.cli.store import checking, copying, counting, creating, encrypting, statements
 
-app = typer.Typer(help="Stores: copy, check, stats, encrypt, ddl.")
+app = typer.Typer(help="Stores: copy, check, stats, encrypt, create-tables, ddl.")
 
 
 def _where(metavar: str, told: str) -> Any:
@@ -56,6 +56,16 @@ def _encrypt(settings: CommandSettings, as_json: Json = False) -> int:
     store before.
     """
     return encrypting.encrypt(settings, as_json=as_json)
+
+
+@app.command("create-tables")
+@with_options(OF_STORE)
+def _create_tables(settings: CommandSettings, as_json: Json = False) -> int:
+    """Make the tables of a SQLStore where they are not there.
+
+    What is there is left as it is. A record is written and removed again, to see that it can be.
+    """
+    return creating.create_tables(settings, as_json=as_json)
 
 
 @app.command("ddl")

@@ -53,6 +53,8 @@ def record_findings(store: Store) -> Iterator[Finding]:
                     yield finding_of(record.problem, "record")
     except DCRAuthError as error:
         yield finding_of(error, "records")
+        if not counts:  # whether there are any is not known
+            return
     if damaged > _MOST_TOLD:
         told = f"{damaged - _MOST_TOLD} more records of clients cannot be read"
         yield Finding("record", Word.NOT_READABLE, told, "mend those above first: most often it is one cause")

@@ -14,7 +14,7 @@ def ddl(
     """Print the statements for a kind of database, or for the one that a URL names; nothing is called by that."""
     from dcrauth.stores.sql import ddl_of  # noqa: PLC0415  # needs an extra
 
-    url, options = store_urls.without(_database(settings, database), ("table", "schema"))
+    url, options = store_urls.without(database_of(settings, database), ("table", "schema"))
     names = {**dict(options), **{name: given for name, given in (("table", table), ("schema", schema)) if given}}
     dialect, statements = ddl_of(url, **names)
     if as_json:
@@ -24,11 +24,14 @@ def ddl(
     return ExitCode.GOOD
 
 
-def _database(settings: CommandSettings, database: str | None) -> str:
+def database_of(settings: CommandSettings, database: str | None = None) -> str:
+    """Return what names the database: *database*, or the store of the settings, as the plain one that it is.
+
+    Raises:
+        ConfigurationError: nothing names one.
+    """
     if (found := database or settings.read()["store"]) is None:
-        raise ConfigurationError(
-            "Name the database to print the tables for: postgresql, mysql, mariadb, sqlite, or a URL"
-        )
+        raise ConfigurationError("Name the database that the tables are for, as by --store URL")
     url = in_environment(found)
     if store_urls.scheme_of(url).startswith(store_urls.ENCRYPTED):
         url, _ = store_urls.without(url[len(store_urls.ENCRYPTED) :], store_urls.KEYS)
