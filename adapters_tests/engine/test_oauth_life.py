@@ -802,6 +802,126 @@ def test_a_deletion_that_failed_says_where_and_what_to_do(
     assert oauth.counts.register == 1
 
 
+FOREIGN = [
+    Fault(status=401, headers={"WWW-Authenticate": 'Basic realm="corporate proxy"'}, body="<html>log in</html>"),
+    Fault(status=401, headers={"WWW-Authenticate": "Negotiate"}),
+    Fault(status=401, body='{"error": "Unauthorized"}'),
+    Fault(status=401),
+]
+OF_THE_SERVER = [
+    Fault(status=401, headers={"WWW-Authenticate": 'Bearer realm="clients"'}),
+    Fault(status=401, headers={"WWW-Authenticate": 'Basic realm="a", Bearer error="invalid_token"'}),
+    Fault(status=401, body='{"error": "invalid_token"}'),
+    Fault(status=401, body='{"error": "invalid_client"}'),
+]
+
+
+@pytest.mark.parametrize("fault", FOREIGN, ids=range(4))
+@pytest.mark.parametrize("by", [ClientSecret, signing], ids=["secret", "key"])
+def test_a_login_page_condemns_no_client(
+    oauth: OAuthSimulator, make_source: MakeSource, fault: Fault, by: Callable[[], Any]
+) -> None:
+    """A 401 that is not the server's own, where the client is managed, says nothing of the client."""
+    source = make_source(provider=served_by(oauth, client_authentication=by()))
+    scope_of(source, oauth)
+    oauth.expire_tokens()
+    oauth.inject("token", Fault(status=401, body='{"error": "invalid_client"}'), times=2)
+    oauth.inject("manage", fault)
+    with pytest.raises((CredentialsRejected, ServerUnavailable), match="HTTP 401"):
+        source.token(instead_of=source.token())
+    assert oauth.counts.register == 1
+
+
+@pytest.mark.parametrize("fault", OF_THE_SERVER, ids=range(4))
+def test_a_refusal_by_the_server_itself_is_believed(
+    oauth: OAuthSimulator, make_source: MakeSource, fault: Fault
+) -> None:
+    """A challenge for another token, or a code of OAuth, is the server's word on the client, whatever else is there."""
+    source = make_source(provider=served_by(oauth, client_authentication=signing()))
+    scope_of(source, oauth)
+    oauth.revoke_clients()
+    oauth.revoke_tokens()
+    oauth.inject("manage", fault)
+    scope_of(source, oauth)
+    assert oauth.counts.register == 2
+
+
+@pytest.mark.parametrize("fault", FOREIGN, ids=range(4))
+def test_a_login_page_deletes_no_client(oauth: OAuthSimulator, make_source: MakeSource, fault: Fault) -> None:
+    """Nothing is deleted for it, and the client is not even tried."""
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.inject("manage", fault)
+    with pytest.raises(ServerUnavailable, match="does not prove that the client is gone"):
+        source.forget(unregister=True)
+    assert oauth.counts.token == 1
+    assert source.forget(unregister=True)
+
+
+def test_a_client_whose_registration_token_was_revoked_is_not_taken_for_deleted(
+    oauth: OAuthSimulator, make_source: MakeSource
+) -> None:
+    """It gets tokens, so that it is there: the error says that for good, and nothing is deleted here either."""
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.revoke_registration_tokens()
+    with pytest.raises(Rejected, match="Nothing was deleted"):
+        source.forget(unregister=True)
+    scope_of(source, oauth)
+    assert (oauth.counts.register, len(oauth.clients)) == (1, 1)
+
+
+def test_a_clock_that_is_wrong_deletes_no_client(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """The first refusal of a client that signs may be about the time, which its second attempt knows."""
+    store = MemoryStore()
+    scope_of(make_source(provider=served_by(oauth, client_authentication=signing()), store=store), oauth)
+    oauth.revoke_registration_tokens()
+    oauth.inject("manage", Fault(status=401, body='{"error": "invalid_token"}', headers={"Date": ""}))
+    oauth.behaviour = OAuthBehaviour(clock_skew=-600.0)
+    time.advance(2 * 3600)
+    source = make_source(provider=served_by(oauth, client_authentication=signing()), store=store)
+    with pytest.raises(Rejected, match="Nothing was deleted"):
+        source.forget(unregister=True)
+    assert len(oauth.clients) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault(status=503), Fault(status=429)], ids=["busy", "throttled"])
+def test_a_client_that_cannot_be_tried_is_not_taken_for_deleted(
+    oauth: OAuthSimulator, make_source: MakeSource, fault: Fault
+) -> None:
+    """Where the token call says nothing of the client either, nothing is deleted."""
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.revoke_registration_tokens()
+    oauth.inject("token", fault)
+    with pytest.raises(ServerUnavailable, match="does not prove that the client is gone"):
+        source.forget(unregister=True)
+
+
+def test_a_deletion_whose_answer_was_lost_is_found_out(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """The second one is refused, and so is the client: then it is gone, and forgotten here as well."""
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.inject("manage", Fault(reset=True, after=True))
+    with pytest.raises(ServerUnavailable, match="Nothing was deleted"):
+        source.forget(unregister=True)
+    assert oauth.clients == ()
+    assert source.forget(unregister=True)
+    assert source.status().client_id is None
+
+
+def test_a_new_client_is_not_taken_for_deleted(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """A part of the server may not know it yet, and refuse it and what manages it."""
+    source = make_source(provider=served_by(oauth), policy=Policy(**{**OLD, "settling": 600.0}))
+    scope_of(source, oauth)
+    oauth.inject("manage", Fault(status=401, body='{"error": "invalid_token"}'))
+    oauth.inject("token", Fault(status=401, body='{"error": "invalid_client"}'), times=2)
+    with pytest.raises(ServerUnavailable, match="does not prove that the client is gone"):
+        source.forget(unregister=True)
+
+
 def test_a_question_that_failed_is_told(oauth: OAuthSimulator, make_source: MakeSource) -> None:
     """Where a client that signs is refused, and cannot be asked about, the error says which endpoint said what."""
     oauth.behaviour = OAuthBehaviour(assertion_audience="token endpoint")

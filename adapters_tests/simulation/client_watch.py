@@ -74,7 +74,7 @@ class ClientWatch:
     def hears(self, process: Process, evidence: Evidence, request: Request, answer: Response | None) -> None:
         """Note what a call that manages a client was answered with, if anything."""
         client_id = request.url.rpartition("/")[2]
-        evidence.managed[client_id] = None if answer is None else answer.status
+        evidence.managed[client_id] = None if answer is None or _is_foreign(answer) else answer.status
         found = _fields(answer)
         if request.method == "DELETE" or found.get("client_id") != client_id:
             return
@@ -124,6 +124,11 @@ class ClientWatch:
 def is_management(world: World, request: Request) -> bool:
     """Return whether *request* manages a client."""
     return world.server.purpose(request) is Purpose.MANAGEMENT
+
+
+def _is_foreign(answer: Response) -> bool:
+    """Whether a refusal is not the server's own, which asks for another token."""
+    return answer.status == _GONE and "www-authenticate" not in answer.headers
 
 
 def _name(*, ended: bool, signs: bool) -> Invariant:

@@ -31,7 +31,8 @@ class Evidence:
         reread: pairs whose record was read again after they were refused.
         calls: how many calls it has made.
         looked_around: how many of them have asked the server where its endpoints are.
-        managed: the status of the last answer about each client that was managed; None if there was none.
+        managed: the status of the last answer about each client that was managed; None if there was none, or it was
+            a refusal by somebody else than the server.
         unsaved: a client that was registered and not stored yet.
     """
 

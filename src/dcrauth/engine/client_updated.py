@@ -5,15 +5,16 @@ stored before anything in it is used, and the pair that it replaces is kept asid
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from dcrauth import events
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import ClientCredentials
 from dcrauth.engine import answers, rules
-from dcrauth.engine.effects import Check, Emit, Now, RenewalContext, Replace, Steps, Unsaved
+from dcrauth.engine.effects import Check, Emit, Now, RenewalContext, Replace, Sleep, Steps, Unsaved
 from dcrauth.engine.endpoint_calls import attempted, moment_of
 from dcrauth.engine.instant import Instant
-from dcrauth.engine.management_problems import UNMANAGED, named, not_deleted
+from dcrauth.engine.management_problems import UNMANAGED, is_refused, named, not_deleted
 from dcrauth.engine.records import StoredCredentials, storable, write_credentials
 from dcrauth.engine.store_repair import forgotten, kept_aside, stored
 from dcrauth.errors import DCRAuthError, StoreError, StoreUnavailable
@@ -24,10 +25,6 @@ EARLY, SHARE = 7 * 86_400.0, 0.2
 
 LEAST_PAUSE, PAUSE = 300.0, 0.1
 """After so many seconds, or that part of what is left, an update that has renewed nothing is asked for again."""
-
-GONE = 401
-"""What is answered where the client, or the token that manages it, is not known any more (RFC 7592 §2)."""
-
 
 TOO_EARLY = Problem("the server has asked for fewer calls that manage this client, and none was made", status=429)
 """What is wrong with a call before the moment that a server has told."""
@@ -85,7 +82,7 @@ def is_settled_by(problem: Problem) -> bool:
     the page of a firewall, or the secret that is refused, says nothing of it.
     """
     is_shown = problem.final and answers.is_success(problem.status)
-    return problem is UNMANAGED or problem.status == GONE or problem.status in answers.NO_ENDPOINT or is_shown
+    return problem is UNMANAGED or is_refused(problem) or problem.status in answers.NO_ENDPOINT or is_shown
 
 
 def in_place(
@@ -127,7 +124,7 @@ def is_gone(context: RenewalContext, client: StoredCredentials) -> Steps[bool | 
     outcome = yield from managed(context, client, "confirm")
     if isinstance(outcome, Problem):
         # After a call without an answer the token may be another one by now, and a refusal of the old one says nothing.
-        is_known = outcome.status == GONE and context.memory.unanswered != client.data
+        is_known = is_refused(outcome) and context.memory.unanswered != client.data
         return True if is_known else outcome
     if (outcome.client_secret, outcome.metadata) != (client.credentials.client_secret, client.credentials.metadata):
         yield from in_place(context, client, outcome)
@@ -157,7 +154,7 @@ def managed(context: RenewalContext, client: StoredCredentials, what: str) -> St
             outcome, client_secret=outcome.client_secret or client.credentials.client_secret
         )
         return told
-    if outcome.status is None:
+    if outcome.status is None and what != "unregister":
         context.memory.unanswered = client.data
     elif answers.meaning(outcome) is answers.Meaning.THROTTLED:
         now = yield Now()
@@ -174,7 +171,27 @@ def unregistered(context: RenewalContext) -> Steps[bool]:
     client = yield from stored(context)
     if isinstance(client, StoredCredentials):
         outcome = yield from managed(context, client, "unregister")
-        is_lost = context.memory.unanswered == client.data
-        if isinstance(outcome, Problem) and (outcome.status != GONE or is_lost):
-            raise not_deleted(outcome)
+        problem = (yield from what_is_left(context, client, outcome)) if isinstance(outcome, Problem) else None
+        if problem is not None:
+            raise not_deleted(problem)
     return (yield from forgotten(context))
+
+
+def what_is_left(context: RenewalContext, client: StoredCredentials, problem: Problem) -> Steps[Problem | None]:
+    """Return the *problem* with a deletion; None if the client is gone, as after one whose answer was lost.
+
+    That the token which manages it is refused does not prove that, as it may have been revoked or have ended: the
+    server has to refuse the client as well, twice, with a pause between.
+    """
+    is_new = rules.is_settling(client.credentials, (yield Now()), context.policy)
+    if not is_refused(problem) or is_new or context.memory.unanswered == client.data:
+        return problem
+    for pause in (0.0, context.policy.least_pause * (1.0 + context.chance())):
+        yield Sleep(pause)
+        begun = context.provider.fetch_token(client.credentials, moment_of(context, (yield Now())))
+        outcome, _ = yield from attempted(context, begun, lambda grant: grant)
+        if not isinstance(outcome, Problem):
+            return replace(problem, final=True)
+        if answers.meaning(outcome) is not answers.Meaning.CLIENT_REJECTED:
+            return problem
+    return None

@@ -14,15 +14,26 @@ UNMANAGED = Problem("this client cannot be managed: the server has not said how,
 NOT_OFFERED = frozenset({404, 405, 410, 501})
 """Statuses by which a server says that it does not do that to a client (RFC 7592 §2.3 has 405)."""
 
+_GONE = frozenset({"invalid_token", "invalid_client", "unauthorized_client", "access_denied", "invalid_request"})
+"""Codes that come with 401 where the client, or the token that manages it, is not known any more (RFC 7592 §2)."""
+
 _NOTHING_DONE = "Nothing was deleted, neither there nor here"
 _BY_HAND = (
     "ask whoever runs the server to delete the client; to forget it without unregistering deletes it in the store alone"
 )
 _ADVICE = {
-    401: "the token that manages the client was not accepted, after a call whose answer was lost: try again",
+    401: f"that does not prove that the client is gone: try again later, or {_BY_HAND}",
     403: f"the server does not let this client be deleted: {_BY_HAND}",
     **dict.fromkeys(NOT_OFFERED, f"the server does not offer that for this client: {_BY_HAND}"),
 }
+
+
+def is_refused(problem: Problem) -> bool:
+    """Return whether the server itself does not know the client, or the token that manages it, any more.
+
+    Any other 401, such as that of a proxy that wants a login, says nothing of them.
+    """
+    return problem.status == 401 and problem.oauth and problem.error in _GONE
 
 
 def named(problem: Problem, call: Request | None, client: ClientCredentials) -> Problem:
@@ -57,5 +68,7 @@ def not_deleted(problem: Problem) -> DCRAuthError:
 def _kind(problem: Problem) -> type[DCRAuthError]:
     if problem.status == 429:
         return Throttled
-    is_open = problem.status == 401 or (is_no_answer(problem) and problem.status not in NOT_OFFERED)
+    is_open = (problem.status == 401 and not problem.final) or (
+        is_no_answer(problem) and problem.status not in NOT_OFFERED
+    )
     return ServerUnavailable if is_open else Rejected
