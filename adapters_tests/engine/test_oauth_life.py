@@ -90,7 +90,7 @@ def test_a_whole_life(oauth: OAuthSimulator, make_source: MakeSource, time: Manu
     assert scope_of(source, oauth) == "read"
     time.advance(26 * DAY)
     assert scope_of(source, oauth) == "read"
-    assert (oauth.counts.register, oauth.counts.discovery) == (1, 1)
+    assert (oauth.counts.register, oauth.counts.discovery) == (1, 2)
     assert [call.method for call in oauth.calls.only("manage")] == ["PUT"]
     assert source.forget(unregister=True)
     assert oauth.calls[-1].method == "DELETE"
@@ -681,6 +681,16 @@ def test_no_registration(oauth: OAuthSimulator, make_source: MakeSource) -> None
     oauth.behaviour = OAuthBehaviour(metadata_leaves_out=("registration_endpoint",))
     with pytest.raises(Rejected, match=r"give that, or client=ClientCredentials"):
         make_source(provider=served_by(oauth)).token()
+
+
+def test_a_registration_that_is_opened_later(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """What a server without one has said is no word against a registration for any process that comes later."""
+    oauth.behaviour = OAuthBehaviour(metadata_leaves_out=("registration_endpoint",))
+    store = MemoryStore()
+    with pytest.raises(Rejected):
+        make_source(provider=served_by(oauth), store=store).token()
+    oauth.behaviour = OAuthBehaviour()
+    scope_of(make_source(provider=served_by(oauth), store=store), oauth)
 
 
 @pytest.mark.parametrize("how", ["challenge", "bare", "denied"])
