@@ -627,6 +627,16 @@ def test_endpoints_that_have_moved(oauth: OAuthSimulator, make_source: MakeSourc
     assert (oauth.counts.discovery, oauth.counts.register) == (2, 1)
 
 
+def test_an_endpoint_that_answers_with_a_redirect(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """It is not followed: the issuer says where the endpoint is, within the same renewal."""
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.revoke_tokens()
+    oauth.inject("token", Fault(status=308))
+    scope_of(source, oauth)
+    assert endpoints(oauth)[4:] == ["api", "token", "discovery", "token", "api"]
+
+
 def test_an_endpoint_that_does_not_answer(oauth: OAuthSimulator, make_source: MakeSource) -> None:
     """The issuer is asked whether it has moved before it is called again; a client is not registered for that."""
     source = make_source(provider=served_by(oauth))

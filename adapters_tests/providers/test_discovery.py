@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -163,3 +164,27 @@ def test_an_issuer_that_is_down_is_asked_once_a_day() -> None:
     assert sent[-1].url == METADATA["token_endpoint"]
     _, sent = drive(server().fetch_token(CLIENT, moment(result.kept, wall=NOW + 3 * DAY - 1)), GRANT)
     assert len(sent) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 404, 405, 410, 501])
+@pytest.mark.parametrize("flow", ["register", "token"])
+def test_a_moved_endpoint_is_looked_up_again(flow: str, status: int) -> None:
+    """In whatever way an endpoint says that it is not here, the next attempt asks the issuer, and goes there."""
+    made = server()
+    begun = made.register if flow == "register" else partial(made.fetch_token, CLIENT)
+    result, _ = drive(begun(moment(kept_by(made))), answer(status, location="https://elsewhere.example/"))
+    new = "https://new.example/"
+    found = metadata(token_endpoint=new, registration_endpoint=new)
+    after, sent = drive(begun(moment(result.kept)), found, REGISTERED if flow == "register" else GRANT)
+    assert [each.method for each in sent] == ["GET", "POST"]
+    assert sent[1].url == new
+    assert after.kept is not None
+    assert "doubtful" not in after.kept
+
+
+@pytest.mark.parametrize("status", [400, 403, 429, 500, 503])
+def test_an_endpoint_that_says_something_else_is_there(status: int) -> None:
+    """An endpoint that refuses, or has too much to do, is the right one: its issuer is not asked for that."""
+    kept = kept_by(server())
+    result, _ = drive(server().fetch_token(CLIENT, moment(kept)), answer(status))
+    assert result.kept == kept

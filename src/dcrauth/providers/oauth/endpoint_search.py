@@ -19,7 +19,9 @@ from dcrauth.providers.protocol import Flow, FlowResult, Moment, Problem, Reques
 
 T = TypeVar("T")
 
-_GONE = (404, 410)
+_GONE = frozenset({*range(300, 400), 404, 405, 410, 501})
+"""Statuses by which an endpoint says that it is elsewhere, or takes no such call (RFC 9110 §15); none is followed."""
+
 _FRESH = 86_400.0
 """For so many seconds what a server has said is believed without another question."""
 
