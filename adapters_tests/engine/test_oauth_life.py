@@ -90,7 +90,7 @@ def test_a_whole_life(oauth: OAuthSimulator, make_source: MakeSource, time: Manu
     assert scope_of(source, oauth) == "read"
     time.advance(26 * DAY)
     assert scope_of(source, oauth) == "read"
-    assert (oauth.counts.register, oauth.counts.discovery) == (1, 1)
+    assert (oauth.counts.register, oauth.counts.discovery) == (1, 2)
     assert [call.method for call in oauth.calls.only("manage")] == ["PUT"]
     assert source.forget(unregister=True)
     assert oauth.calls[-1].method == "DELETE"
@@ -627,6 +627,16 @@ def test_endpoints_that_have_moved(oauth: OAuthSimulator, make_source: MakeSourc
     assert (oauth.counts.discovery, oauth.counts.register) == (2, 1)
 
 
+def test_an_endpoint_that_answers_with_a_redirect(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """It is not followed: the issuer says where the endpoint is, within the same renewal."""
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.revoke_tokens()
+    oauth.inject("token", Fault(status=308))
+    scope_of(source, oauth)
+    assert endpoints(oauth)[4:] == ["api", "token", "discovery", "token", "api"]
+
+
 def test_an_endpoint_that_does_not_answer(oauth: OAuthSimulator, make_source: MakeSource) -> None:
     """The issuer is asked whether it has moved before it is called again; a client is not registered for that."""
     source = make_source(provider=served_by(oauth))
@@ -681,6 +691,16 @@ def test_no_registration(oauth: OAuthSimulator, make_source: MakeSource) -> None
     oauth.behaviour = OAuthBehaviour(metadata_leaves_out=("registration_endpoint",))
     with pytest.raises(Rejected, match=r"give that, or client=ClientCredentials"):
         make_source(provider=served_by(oauth)).token()
+
+
+def test_a_registration_that_is_opened_later(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """What a server without one has said is no word against a registration for any process that comes later."""
+    oauth.behaviour = OAuthBehaviour(metadata_leaves_out=("registration_endpoint",))
+    store = MemoryStore()
+    with pytest.raises(Rejected):
+        make_source(provider=served_by(oauth), store=store).token()
+    oauth.behaviour = OAuthBehaviour()
+    scope_of(make_source(provider=served_by(oauth), store=store), oauth)
 
 
 @pytest.mark.parametrize("how", ["challenge", "bare", "denied"])

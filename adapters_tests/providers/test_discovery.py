@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
+from adapters_tests.providers.test_oauth_server import (
+    CLIENT,
+    GRANT,
+    METADATA,
+    NO_ANSWER,
+    NOW,
+    REGISTERED,
+    answer,
+    drive,
+    kept_by,
+    metadata,
+    moment,
+    problem_of,
+    server,
+)
+from dcrauth import ClientCredentials
+from dcrauth.engine.answers import Meaning, meaning
 from dcrauth.providers.oauth.discovery import Endpoints, endpoints_in, well_known_urls
 
 ISSUER = "https://issuer.example/tenant"
@@ -91,3 +109,82 @@ def test_no_registration_is_no_error() -> None:
     """A server without a registration endpoint still has a token endpoint."""
     body = {name: value for name, value in GOOD.items() if name != "registration_endpoint"}
     assert endpoints_in(json.dumps(body).encode(), ISSUER).registration is None
+
+
+NOT_OPEN = metadata(registration_endpoint=None)
+DAY = 86_400.0
+
+
+def kept_without_registration() -> dict[str, Any]:
+    result, _ = drive(server().fetch_token(CLIENT, moment()), NOT_OPEN, GRANT)
+    return dict(result.kept or {})
+
+
+def test_a_registration_that_was_opened_later_is_found() -> None:
+    """Kept metadata that name no registration endpoint are no answer to where clients register: the issuer is asked."""
+    kept = kept_without_registration()
+    result, sent = drive(server().register(moment(kept)), metadata(), REGISTERED)
+    assert isinstance(result.value, ClientCredentials)
+    assert [each.url for each in sent][1:] == [METADATA["registration_endpoint"]]
+    _, sent = drive(server().fetch_token(CLIENT, moment(kept)), GRANT)
+    assert len(sent) == 1
+
+
+def test_an_issuer_that_says_nothing_has_not_closed_its_registration() -> None:
+    """Where kept metadata name no registration endpoint, and the issuer says nothing now, it is asked once more."""
+    result, _ = drive(server().register(moment(kept_without_registration())), NO_ANSWER)
+    assert meaning(problem_of(result)) is Meaning.TRANSIENT
+
+
+@pytest.mark.parametrize(
+    ("later", "requests"), [(DAY - 1, 1), (DAY + 1, 2), (-DAY - 1, 2)], ids=["a day", "longer", "a clock put back"]
+)
+def test_what_is_kept_has_an_age(later: float, requests: int) -> None:
+    """After a day the issuer is asked whether it says something else by now, and what it says is kept for another."""
+    kept = kept_by(server())
+    answers = [metadata(token_endpoint="https://new.example/token")] * (requests - 1)
+    result, sent = drive(server().fetch_token(CLIENT, moment(kept, wall=NOW + later)), *answers, GRANT)
+    assert len(sent) == requests
+    _, sent = drive(server().fetch_token(CLIENT, moment(result.kept, wall=NOW + later)), GRANT)
+    assert sent[0].url == ("https://new.example/token" if requests == 2 else METADATA["token_endpoint"])
+
+
+@pytest.mark.parametrize("asked", [None, "yesterday", True, float("nan")], ids=repr)
+def test_what_is_kept_without_its_age_is_old(asked: object) -> None:
+    """A record that does not say since when it is there is not believed for ever."""
+    kept = {**kept_by(server()), "asked": asked}
+    _, sent = drive(server().fetch_token(CLIENT, moment(kept)), metadata(), GRANT)
+    assert len(sent) == 2
+
+
+def test_an_issuer_that_is_down_is_asked_once_a_day() -> None:
+    """What is old serves while the issuer says nothing, and no renewal of that day waits for it again."""
+    old = moment(kept_by(server()), wall=NOW + 2 * DAY)
+    result, sent = drive(server().fetch_token(CLIENT, old), *[answer(503)] * 3, GRANT)
+    assert sent[-1].url == METADATA["token_endpoint"]
+    _, sent = drive(server().fetch_token(CLIENT, moment(result.kept, wall=NOW + 3 * DAY - 1)), GRANT)
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 404, 405, 410, 501])
+@pytest.mark.parametrize("flow", ["register", "token"])
+def test_a_moved_endpoint_is_looked_up_again(flow: str, status: int) -> None:
+    """In whatever way an endpoint says that it is not here, the next attempt asks the issuer, and goes there."""
+    made = server()
+    begun = made.register if flow == "register" else partial(made.fetch_token, CLIENT)
+    result, _ = drive(begun(moment(kept_by(made))), answer(status, location="https://elsewhere.example/"))
+    new = "https://new.example/"
+    found = metadata(token_endpoint=new, registration_endpoint=new)
+    after, sent = drive(begun(moment(result.kept)), found, REGISTERED if flow == "register" else GRANT)
+    assert [each.method for each in sent] == ["GET", "POST"]
+    assert sent[1].url == new
+    assert after.kept is not None
+    assert "doubtful" not in after.kept
+
+
+@pytest.mark.parametrize("status", [400, 403, 429, 500, 503])
+def test_an_endpoint_that_says_something_else_is_there(status: int) -> None:
+    """An endpoint that refuses, or has too much to do, is the right one: its issuer is not asked for that."""
+    kept = kept_by(server())
+    result, _ = drive(server().fetch_token(CLIENT, moment(kept)), answer(status))
+    assert result.kept == kept

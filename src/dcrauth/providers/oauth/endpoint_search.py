@@ -1,7 +1,7 @@
 """Finding the endpoints of a server: given, kept from before, or asked for; and calling them.
 
-Only metadata that is whole and has been checked is kept. It serves until an endpoint is gone or does not answer; then
-the server is asked again, and if it says nothing usable what is kept goes on serving.
+Only metadata that is whole and has been checked is kept. It serves for a day, or until an endpoint is gone or does not
+answer; then the server is asked again, and if it says nothing usable what is kept goes on serving.
 """
 
 import json
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from dcrauth._internal.strict_json import json_object
+from dcrauth._internal.strict_json import json_object, number
 from dcrauth.errors import Unavailable
 from dcrauth.providers.oauth.calls import call
 from dcrauth.providers.oauth.discovery import WELL_KNOWN, Endpoints, UnfitMetadata, endpoints_in, well_known_urls
@@ -19,7 +19,12 @@ from dcrauth.providers.protocol import Flow, FlowResult, Moment, Problem, Reques
 
 T = TypeVar("T")
 
-_GONE = (404, 410)
+_GONE = frozenset({*range(300, 400), 404, 405, 410, 501})
+"""Statuses by which an endpoint says that it is elsewhere, or takes no such call (RFC 9110 §15); none is followed."""
+
+_FRESH = 86_400.0
+"""For so many seconds what a server has said is believed without another question."""
+
 _MEMBERS = (
     "issuer",
     "token_endpoint",
@@ -48,6 +53,10 @@ class Found:
         """What is kept where the endpoints may not be the right ones any more."""
         return None if self.kept is None else {**self.kept, "doubtful": True}
 
+    def asked_again(self, now: float) -> "Found":
+        """Return the same, after a question that was not answered: for a while there is no other one."""
+        return replace(self, kept={**(self.kept or {}), "asked": now})
+
 
 @dataclass(frozen=True)
 class EndpointSearch:
@@ -72,15 +81,21 @@ class EndpointSearch:
         """Whether the server has to be asked."""
         return self.token is None or (self.registers and self.registration is None)
 
-    def located(self, moment: Moment) -> Generator[Request, Response, "Found | Problem"]:
-        """Return the endpoints, or what is wrong with what the server says of them."""
+    def located(self, moment: Moment, registering: bool = False) -> Generator[Request, Response, "Found | Problem"]:
+        """Return the endpoints, or what is wrong with what the server says of them.
+
+        Parameters:
+            registering: whether the registration endpoint is what is looked for: it may have come since.
+        """
         if not self.asks:
             return Found(Endpoints(self.token or "", self.registration, self.issuer or ""))
         kept = self._kept(moment.kept)
-        if kept is not None and not moment.kept.get("doubtful"):
+        if kept is not None and registering and kept.endpoints.registration is None:
+            kept = None
+        if kept is not None and not _is_doubtful(moment):
             return kept
-        found = yield from self._asked()
-        return kept if kept is not None and isinstance(found, Problem) else found
+        found = yield from self._asked(moment.wall)
+        return kept.asked_again(moment.wall) if kept is not None and isinstance(found, Problem) else found
 
     def _kept(self, kept: Mapping[str, Any]) -> Found | None:
         """Return what an earlier flow has kept, if it was found in the same way and is as good as it was."""
@@ -92,7 +107,7 @@ class EndpointSearch:
         except ValueError:
             return None
 
-    def _asked(self) -> Generator[Request, Response, "Found | Problem"]:
+    def _asked(self, now: float) -> Generator[Request, Response, "Found | Problem"]:
         told: list[str] = []
         problem = Problem("the server says nothing of its endpoints")
         for url in well_known_urls(self.issuer or ""):
@@ -102,13 +117,13 @@ class EndpointSearch:
                 if fault.status is None:
                     return Problem(fault.message)
                 response = Response(fault.status, {}, b"")
-            found = self._understood(url, response)
+            found = self._understood(url, response, now)
             if isinstance(found, Found) or found.final or found.status == 429:
                 return found
             told, problem = [*told, found.reason], found
         return replace(problem, reason="; ".join(told))
 
-    def _understood(self, url: str, response: Response) -> Found | Problem:
+    def _understood(self, url: str, response: Response, now: float) -> Found | Problem:
         problem = problem_in(response, "no metadata")
         problem = replace(problem, reason=f"{url}: HTTP {response.status}", error=None, oauth=False, final=False)
         if response.status != 200:
@@ -120,7 +135,8 @@ class EndpointSearch:
             found = self._read(metadata)
         except ValueError as reason:
             return replace(problem, reason=f"{url}: {reason}", final=isinstance(reason, UnfitMetadata))
-        return Found(found, {"issuer": self.issuer, "kinds": list(WELL_KNOWN), "metadata": metadata})
+        kept = {"issuer": self.issuer, "kinds": list(WELL_KNOWN), "metadata": metadata, "asked": now}
+        return Found(found, kept)
 
     def _read(self, metadata: Mapping[str, Any]) -> Endpoints:
         """Return the endpoints that *metadata* names, but for those that are given.
@@ -140,12 +156,13 @@ def called(
     moment: Moment,
     asking: Callable[[Endpoints], Request | Problem],
     understand: Callable[[Response, Endpoints], T | Problem],
+    registering: bool = False,
 ) -> Flow[T]:
     """Find the endpoints, and make one call.
 
     Where the endpoint is gone, or does not answer, the next flow asks the server again where it is.
     """
-    found = yield from search.located(moment)
+    found = yield from search.located(moment, registering)
     if isinstance(found, Problem):
         return FlowResult(found)
     request = asking(found.endpoints)
@@ -157,6 +174,12 @@ def called(
         return FlowResult(Problem(fault.message, fault.status), found.doubted)
     outcome = understand(response, found.endpoints)
     return FlowResult(outcome, found.doubted if response.status in _GONE else found.confirmed)
+
+
+def _is_doubtful(moment: Moment) -> bool:
+    """Return whether the server is to be asked whether what is kept is still right."""
+    asked = number(moment.kept.get("asked"))
+    return bool(moment.kept.get("doubtful")) or asked is None or abs(moment.wall - asked) > _FRESH
 
 
 def _check_tls(found: Endpoints, issuer: str) -> None:

@@ -236,7 +236,7 @@ class OAuthServer(Confidential):
             method = method_for(self._by, endpoints)
             return read_client(response, endpoints.registration or "", method, moment.servers)
 
-        return called(self._search, moment, self._request.to, understand)
+        return called(self._search, moment, self._request.to, understand, registering=True)
 
     def fetch_token(self, credentials: ClientCredentials, moment: Moment) -> Flow[TokenGrant]:
         """Trade client credentials for an access token (RFC 6749 §4.4)."""
