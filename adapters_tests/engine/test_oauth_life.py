@@ -97,6 +97,17 @@ def test_a_whole_life(oauth: OAuthSimulator, make_source: MakeSource, time: Manu
     assert oauth.clients == ()
 
 
+@pytest.mark.parametrize("form", ["bare", "foreign", "odd", "none"])
+def test_a_401_is_mended_however_it_is_worded(oauth: OAuthSimulator, make_source: MakeSource, form: Any) -> None:
+    """A revoked token is renewed and the request sent again, also where the API challenges for another scheme."""
+    oauth.behaviour = OAuthBehaviour(challenges=form)
+    source = make_source(provider=served_by(oauth))
+    for _ in range(2):
+        assert get(source, oauth.api_url).status_code == 200
+        oauth.revoke_tokens()
+    assert (oauth.counts.token, oauth.counts.refused) == (2, 1)
+
+
 def test_a_restart_needs_no_registration_and_no_discovery(oauth: OAuthSimulator, make_source: MakeSource) -> None:
     """Another process finds client, token and endpoints in the store."""
     store = MemoryStore()

@@ -727,11 +727,11 @@ def test_a_client_that_nobody_said_how_to_manage() -> None:
         ({}, Verdict.TOKEN),
         ({"www-authenticate": 'Bearer error="invalid_token"'}, Verdict.TOKEN),
         ({"www-authenticate": 'Bearer error="insufficient_scope"'}, Verdict.APPLICATION),
-        ({"www-authenticate": "Negotiate"}, Verdict.APPLICATION),
+        ({"www-authenticate": "Negotiate"}, Verdict.TOKEN),
     ],
 )
 def test_a_refusal_is_read_by_its_challenge(challenge: dict[str, str], verdict: Verdict) -> None:
-    """No token helps where the scope is lacking, or where a bearer token is not what is wanted."""
+    """No token helps where the scope is lacking; whatever else is challenged for may be mended by another one."""
     assert server().verdict(401, challenge, b"") is verdict
 
 
