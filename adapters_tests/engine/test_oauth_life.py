@@ -97,6 +97,17 @@ def test_a_whole_life(oauth: OAuthSimulator, make_source: MakeSource, time: Manu
     assert oauth.clients == ()
 
 
+@pytest.mark.parametrize("form", ["bare", "foreign", "odd", "none"])
+def test_a_401_is_mended_however_it_is_worded(oauth: OAuthSimulator, make_source: MakeSource, form: Any) -> None:
+    """A revoked token is renewed and the request sent again, also where the API challenges for another scheme."""
+    oauth.behaviour = OAuthBehaviour(challenges=form)
+    source = make_source(provider=served_by(oauth))
+    for _ in range(2):
+        assert get(source, oauth.api_url).status_code == 200
+        oauth.revoke_tokens()
+    assert (oauth.counts.token, oauth.counts.refused) == (2, 1)
+
+
 def test_a_restart_needs_no_registration_and_no_discovery(oauth: OAuthSimulator, make_source: MakeSource) -> None:
     """Another process finds client, token and endpoints in the store."""
     store = MemoryStore()
@@ -175,6 +186,37 @@ def test_a_token_is_for_what_it_was_asked_for(
     assert get(make_source(provider=other, store=store), url).status_code == 401
     assert get(make_source(provider=served_by(oauth, **audience), store=store), url).status_code == 200
     assert oauth.counts.register == 1
+
+
+def test_scopes_that_the_registration_did_not_grant_are_not_asked_for(
+    oauth: OAuthSimulator, make_source: MakeSource
+) -> None:
+    """A client that was granted less than it asked for gets tokens, of what it was granted."""
+    oauth.behaviour = OAuthBehaviour(scopes=("read",), unknown_scopes="dropped", registration_answer={"scope": "read"})
+    source = make_source(provider=served_by(oauth, scope="read write"))
+    assert scope_of(source, oauth) == "read"
+    assert "write" not in str(oauth.calls.only("token")[-1])
+
+
+@pytest.mark.parametrize(
+    ("answered", "by", "kind", "calls"),
+    [
+        ("client_secret_basic", "private_key_jwt", CredentialsRejected, True),
+        ("private_key_jwt", "client_secret_basic", ConfigurationError, False),
+    ],
+)
+def test_a_client_that_was_registered_for_another_method(
+    oauth: OAuthSimulator, make_source: MakeSource, answered: str, by: str, kind: type[DCRAuthError], calls: bool
+) -> None:
+    """The error names the method that the server has answered and ours; no other client is registered."""
+    method = answered if calls else ""
+    answer = {"token_endpoint_auth_method": answered}
+    oauth.behaviour = OAuthBehaviour(registered_method=method, enforce_method=True, registration_answer=answer)
+    proves = signing() if by == "private_key_jwt" else ClientSecret()
+    source = make_source(provider=served_by(oauth, client_authentication=proves), policy=Policy(settling=0.0))
+    with pytest.raises(kind, match=f"registered the client for {answered}, and its client_authentication is {by}"):
+        source.token()
+    assert (oauth.counts.register, len(oauth.clients), oauth.counts.token > 0) == (1, 1, calls)
 
 
 def test_an_insufficient_scope_is_passed_on(oauth: OAuthSimulator, make_source: MakeSource) -> None:

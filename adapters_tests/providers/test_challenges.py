@@ -34,12 +34,18 @@ SEVERAL = (
         ('Bearer realm = "x" , scope="a b"', [Challenge("bearer", {"realm": "x", "scope": "a b"})]),
         ('Bearer resource_metadata="a", resource_metadata="b"', [Challenge("bearer", {"resource_metadata": "a"})]),
         ('Bearer error="not closed', [Challenge("bearer")]),
+        (
+            "Bearer authorization_uri=https://a.example/b?c=d, error=x",
+            [Challenge("bearer", {"authorization_uri": "https://a.example/b?c=d", "error": "x"})],
+        ),
+        ('Bearer error="x" scope="a b" realm=y', [Challenge("bearer", {"error": "x", "scope": "a b", "realm": "y"})]),
+        ('Bearer error="x" Basic realm=y', [Challenge("bearer", {"error": "x"}), Challenge("basic", {"realm": "y"})]),
         ("", []),
         (' , ,"', []),
     ],
 )
 def test_challenges_are_parsed(value: str, found: list[Challenge]) -> None:
-    """Several in a header, quoted commas and quotes, blanks, any case; what cannot be read ends the list."""
+    """Several in a header, quoted commas and quotes, blanks, any case, missing commas and quotes; the rest ends it."""
     assert challenges(value) == found
 
 
@@ -52,14 +58,26 @@ def test_challenges_are_parsed(value: str, found: list[Challenge]) -> None:
         (401, "", Verdict.TOKEN),
         (401, 'Bearer error="insufficient_scope", scope="a"', Verdict.APPLICATION),
         (401, 'Bearer error="invalid_request"', Verdict.APPLICATION),
-        (401, 'Basic realm="x"', Verdict.APPLICATION),
-        (401, 'Basic realm="Bearer error=invalid_token"', Verdict.APPLICATION),
+        (401, 'Basic realm="x", Bearer error="insufficient_scope"', Verdict.APPLICATION),
+        (401, "Bearer authorization_uri=https://a.example/b, error=insufficient_scope", Verdict.APPLICATION),
+        (401, 'Bearer realm="a" error="Insufficient_Scope"', Verdict.APPLICATION),
+        (401, 'Basic realm="x"', Verdict.TOKEN),
+        (401, "Token", Verdict.TOKEN),
+        (401, 'OAuth realm="x"', Verdict.TOKEN),
+        (401, 'Basic realm="Bearer error=insufficient_scope"', Verdict.TOKEN),
+        (401, 'Bearer error="expired_token"', Verdict.TOKEN),
+        (401, 'Bearer error="token_expired"', Verdict.TOKEN),
+        (401, 'Bearer error="INVALID_TOKEN"', Verdict.TOKEN),
+        (401, 'Bearer error=""', Verdict.TOKEN),
+        (403, 'Bearer error="invalid_token"', Verdict.TOKEN),
         (403, 'Bearer error="insufficient_scope"', Verdict.APPLICATION),
+        (403, 'Bearer error="expired_token"', Verdict.APPLICATION),
         (403, "Bearer", Verdict.APPLICATION),
+        (403, "", Verdict.APPLICATION),
     ],
 )
 def test_what_an_answer_says_of_the_token(status: int, value: str, verdict: Verdict) -> None:
-    """Only a Bearer challenge that names no other error than invalid_token, or no challenge, is about the token."""
+    """A 401 is about the token, unless a Bearer challenge says that it is the scope or the request; a 403 is not."""
     assert verdict_of(status, value) is verdict
 
 

@@ -375,6 +375,69 @@ def test_the_answer_rules() -> None:
     assert "Authorization" not in sent[0].headers
 
 
+@pytest.mark.parametrize(
+    ("answered", "asked_for"),
+    [
+        ({"scope": "read other"}, ["read"]),
+        ({"scope": "write read"}, ["read write"]),
+        ({"scope": ""}, ["read write"]),
+        ({"scope": ["read"]}, ["read write"]),
+        ({}, ["read write"]),
+        ({"scope": "other"}, ["read write"]),
+    ],
+    ids=["some", "all", "empty", "no text", "unsaid", "none"],
+)
+def test_only_granted_scopes_are_asked_for(answered: dict[str, Any], asked_for: list[str]) -> None:
+    """A token is asked for with what the registration was granted; with all where that is nothing, to be told why."""
+    made = placed(scope="read write")
+    result, _ = drive(made.register(moment()), answer(201, {**PAIR, **answered}))
+    _, sent = drive(made.fetch_token(result.value, moment()), GRANT)
+    assert form_of(sent[0])["scope"] == asked_for
+    assert made.token_key == placed(scope="read write").token_key
+
+
+def test_an_update_that_says_nothing_of_the_scope_leaves_it() -> None:
+    """What was granted holds until the server says otherwise."""
+    made = placed(scope="a b")
+    result, _ = drive(made.update(MANAGED, moment()), answer(200, {"client_id": "id", "client_secret": "another"}))
+    _, sent = drive(made.fetch_token(result.value, moment()), GRANT)
+    assert form_of(sent[0])["scope"] == ["a"]
+
+
+REFUSED = answer(401, {"error": "invalid_client"})
+
+
+@pytest.mark.parametrize("made", [ClientSecretJWT(), MutualTLS()], ids=["a signature", "a certificate"])
+def test_a_client_that_signs_and_was_registered_for_something_else(made: Any) -> None:
+    """The refusal names both methods: nobody has to look for a wrong key, clock or audience."""
+    fields = {"client_id": "id", "client_secret": "s" * 40, "token_endpoint_auth_method": "client_secret_post"}
+    known = placed(client_authentication=made)
+    result, _ = drive(known.register(moment()), answer(201, fields))
+    refused, _ = drive(known.fetch_token(result.value, moment()), REFUSED)
+    assert f"for client_secret_post, and its client_authentication is {made.auth_method}" in problem_of(refused).reason
+    assert problem_of(refused).error == "invalid_client"
+    later, _ = drive(known.fetch_token(result.value, moment()), answer(503))
+    assert "client_secret_post" not in problem_of(later).reason
+
+
+@pytest.mark.parametrize("answered", ["tls_client_auth", "self_signed_tls_client_auth"])
+def test_either_way_of_a_certificate_is_that(answered: str) -> None:
+    """The certificate is shown all the same, so that a refusal has another reason."""
+    known = placed(client_authentication=MutualTLS())
+    client = replaced(CLIENT, metadata={"token_endpoint_auth_method": answered})
+    assert "registered" not in problem_of(drive(known.fetch_token(client, moment()), REFUSED)[0]).reason
+
+
+@pytest.mark.parametrize("by", [None, ClientSecret("post")], ids=["any", "post"])
+@pytest.mark.parametrize("answered", ["private_key_jwt", "tls_client_auth"])
+def test_a_secret_does_not_do_for_a_client_that_is_to_sign(by: Any, answered: str) -> None:
+    """Nothing is sent, since the refusal would condemn the client; the error names both methods."""
+    known = placed(client_authentication=by)
+    client = replaced(CLIENT, metadata={"token_endpoint_auth_method": answered})
+    with pytest.raises(ConfigurationError, match=f"for {answered}, and its client_authentication is client_secret_"):
+        drive(known.fetch_token(client, moment()))
+
+
 def registered(fields: dict[str, Any], status: int = 201, **options: Any) -> ClientCredentials | Problem:
     result, _ = drive(placed(**options).register(moment()), answer(status, fields))
     found: ClientCredentials | Problem = result.value
@@ -727,11 +790,11 @@ def test_a_client_that_nobody_said_how_to_manage() -> None:
         ({}, Verdict.TOKEN),
         ({"www-authenticate": 'Bearer error="invalid_token"'}, Verdict.TOKEN),
         ({"www-authenticate": 'Bearer error="insufficient_scope"'}, Verdict.APPLICATION),
-        ({"www-authenticate": "Negotiate"}, Verdict.APPLICATION),
+        ({"www-authenticate": "Negotiate"}, Verdict.TOKEN),
     ],
 )
 def test_a_refusal_is_read_by_its_challenge(challenge: dict[str, str], verdict: Verdict) -> None:
-    """No token helps where the scope is lacking, or where a bearer token is not what is wanted."""
+    """No token helps where the scope is lacking; whatever else is challenged for may be mended by another one."""
     assert server().verdict(401, challenge, b"") is verdict
 
 

@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from dcrauth._internal.verdict import Verdict
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PARAMETER = re.compile(rf'({_TOKEN})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))[ \t]*(?=,|$)')
+_UNQUOTED = r'[^ \t,="][^ \t,"]*'
+"""What servers write without quotes, such as a URL, where they should quote all that is no token."""
+
+_PARAMETER = re.compile(rf'({_TOKEN})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|({_UNQUOTED}))(?=[ \t,]|$)')
 _SCHEME = re.compile(rf"({_TOKEN})(?:[ \t]+|(?=,|$))")
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*[ \t]*(?=,|$)")
 _BETWEEN = re.compile(r"[ \t]*,[ \t,]*|[ \t]+")
 _LONGEST = 8 * 1024
+_OF_THE_REQUEST = frozenset({"insufficient_scope", "invalid_request"})
+"""Errors which another token of the same kind does not mend (RFC 6750 §3.1)."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Challenge:
 def challenges(value: str) -> list[Challenge]:
     """Return the challenges in the *value* of a header, several of which are joined by commas.
 
-    What cannot be read ends the list: a header is never an error.
+    A comma or quotes that are missing are done without; what cannot be read ends the list: a header is never an error.
     """
     found: list[Challenge] = []
     for scheme, name, text in _items(value[:_LONGEST]):
@@ -84,7 +89,7 @@ def verdict_of(status: int, value: str) -> Verdict:
         value: its ``WWW-Authenticate``, "" where there is none.
     """
     found = bearer_error(value)
-    if found is None:
-        return Verdict.APPLICATION if value.strip() and challenges(value) else Verdict.TOKEN
-    error = found.parameters.get("error", "invalid_token" if status == 401 else "")
-    return Verdict.TOKEN if error == "invalid_token" else Verdict.APPLICATION
+    error = "" if found is None else found.parameters.get("error", "").lower()
+    # Servers challenge with other schemes and codes of their own too: only what RFC 6750 says of a 401 is believed.
+    renews = error not in _OF_THE_REQUEST if status == 401 else error == "invalid_token"
+    return Verdict.TOKEN if renews else Verdict.APPLICATION

@@ -14,6 +14,7 @@ from dcrauth.providers.oauth.client_authentication import ClientAuthentication, 
 from dcrauth.providers.oauth.discovery import Endpoints
 from dcrauth.providers.oauth.endpoint_search import EndpointSearch, called
 from dcrauth.providers.oauth.registration import read_client
+from dcrauth.providers.oauth.registration_answer import as_granted, check_provable, explained
 from dcrauth.providers.oauth.registration_request import RegistrationRequest, method_for
 from dcrauth.providers.oauth.token_request import Wanted, read_token
 from dcrauth.providers.protocol import Flow, FlowResult, Moment, Problem, Request, Response, TokenGrant, Verdict
@@ -36,7 +37,8 @@ class OAuthServer(Confidential):
         registration_endpoint: where clients are registered; by default what the issuer says.
         token_endpoint: where tokens are fetched; by default what the issuer says.
         protects: URLs of the APIs that the token is for; only their origins see it.
-        scope: what a token is asked for with, and the client is registered for; the order says nothing.
+        scope: what a token is asked for with, and the client is registered for; the order says nothing. Where the
+            answer to the registration grants some of it, the rest is not asked for (RFC 7591 §3.2.1).
         resource: absolute URIs of the APIs that a token is for (RFC 8707), where the server wants that.
         audience: the same as Auth0 and others want it.
         software_statement: what the registration shows (RFC 7591 §2.3): a `SoftwareStatement`, its text, the path of
@@ -242,15 +244,20 @@ class OAuthServer(Confidential):
         """Trade client credentials for an access token (RFC 6749 §4.4)."""
 
         def asking(endpoints: Endpoints) -> Request:
+            check_provable(self._by, credentials)
             client = self._as_it_proves_itself(credentials, endpoints)
             occasion = Occasion(endpoints.issuer, endpoints.token, moment.servers, moment.random.hex())
             proof = self._by.proof(client, occasion)
             # An assertion is good once (RFC 7523 §3): sent again it may be an ``invalid_client``.
             repeatable = "client_assertion" not in proof.form
-            fields = [*self._wanted.fields(), *proof.form.items()]
+            fields = [*as_granted(self._wanted, credentials).fields(), *proof.form.items()]
             return form(endpoints.token, fields, proof.headers, repeatable=repeatable)
 
-        return called(self._search, moment, asking, lambda response, _: read_token(response))
+        def understand(response: Response, _: Endpoints) -> TokenGrant | Problem:
+            found = read_token(response)
+            return explained(found, self._by, credentials) if isinstance(found, Problem) else found
+
+        return called(self._search, moment, asking, understand)
 
     def update(self, credentials: ClientCredentials, moment: Moment) -> Flow[ClientCredentials] | None:  # noqa: ARG002
         """Have a secret renewed by an update, or by a reading where that is refused (RFC 7592 §2.2, §2.1).

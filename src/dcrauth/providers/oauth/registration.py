@@ -74,7 +74,7 @@ def read_managed(response: Response, client: ClientCredentials) -> ClientCredent
     client_id, secret = fields.pop("client_id", client.client_id), fields.pop("client_secret", None)
     if client_id != client.client_id:
         return problem_in(response, "another client_id")
-    stays = {*_TO_MANAGE, "token_endpoint_auth_method"}
+    stays = {*_TO_MANAGE, "token_endpoint_auth_method", "scope"}
     if secret is None:
         stays.add("client_secret_expires_at")
     elif not is_client_text(secret):
