@@ -10,6 +10,7 @@ from dcrauth.cli.findings import Word
 from dcrauth.cli.lines import WIDTH, Line, Style, entry, heading
 from dcrauth.cli.moments import ago
 from dcrauth.cli.stored import GIVEN, Client, StoredIdentity, StoredReport, Token, shown_id
+from dcrauth.engine.identity import CERTIFICATE
 
 
 @dataclass(frozen=True)
@@ -157,10 +158,13 @@ def _told_token(token: Token, now: float) -> tuple[str, Style]:
 
 
 def _told_purpose(token: Token) -> str:
-    """Return what a token was asked for with, and a colon."""
-    _, _, digest = token.key.partition("-")
+    """Return what a token was asked for with and is bound to, and a colon."""
+    asked_for, _, certificate = token.key.partition(CERTIFICATE)
+    digest = asked_for.removeprefix("token").strip("-")
     told = token.asked_for or (f"scope set {digest[:_SHORT]}" if digest else "")
-    return f"{told}: " if told else ""
+    bound = f"bound to certificate {certificate[:_SHORT]}" if certificate else ""
+    parts = ", ".join(filter(None, (told, bound)))
+    return f"{parts}: " if parts else ""
 
 
 def _line(label: str, text: str, style: Style = Style.PLAIN, *, width: int) -> Iterator[Line]:

@@ -98,7 +98,7 @@ class Token:
         expires_at: when it ends.
         problem: why it is not readable.
         key: the kind of its record: ``token``, or ``token-`` and a digest of the scopes, resources and audience that it
-            was asked for with.
+            was asked for with, and ``-certificate-`` and a thumbprint where it is bound to one.
         asked_for: these as text, where the settings say them.
     """
 

@@ -267,6 +267,7 @@ class RenewalContext:
         chance: returns a random number in [0, 1) for jitter.
         memory: what earlier renewals in this process came to know.
         after_refusal: whether it was asked for because a protected API has refused *instead_of*.
+        outlived: the key of a token record that is bound to a certificate which was replaced: nobody has a use for it.
         found: what was looked up in the store at its beginning, or why that failed, each until it is used.
         progress: how far it has come.
     """
@@ -279,6 +280,7 @@ class RenewalContext:
     chance: Callable[[], float]
     memory: Memory = field(default_factory=Memory)
     after_refusal: bool = False
+    outlived: str | None = None
     found: dict[str, bytes | StoreError | None] = field(default_factory=dict, repr=False)
     progress: Progress = field(default_factory=Progress)
 

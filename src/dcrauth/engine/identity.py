@@ -2,9 +2,12 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dcrauth.providers.origins import usual_spelling
+
+CERTIFICATE = "certificate-"
+"""In the key of a token record, what stands before the thumbprint of the certificate that the token is bound to."""
 
 _KEY = re.compile(r"[0-9a-f]{64}\.(credentials|replaced-[0-9]{1,16})")
 
@@ -16,10 +19,12 @@ class Identity:
     Parameters:
         key: 64 hexadecimal digits.
         token_key: what tells the tokens of one client apart; "" where there is one.
+        certificate: the thumbprint of the certificate that its tokens are bound to (RFC 8705 §3); "" for none.
     """
 
     key: str
     token_key: str = ""
+    certificate: str = ""
 
     @classmethod
     def of(cls, *anchor_and_instance: str, token_key: str = "") -> "Identity":
@@ -38,6 +43,10 @@ class Identity:
             digest.update(len(data).to_bytes(8, "big") + data)
         return cls(digest.hexdigest(), token_key)
 
+    def bound_to(self, certificate: str) -> "Identity":
+        """Return the same with tokens that are bound to the certificate with that thumbprint; "" for none."""
+        return replace(self, certificate=certificate)
+
     @property
     def credentials(self) -> str:
         """The key of the credentials record."""
@@ -46,7 +55,8 @@ class Identity:
     @property
     def token(self) -> str:
         """The key of the token record."""
-        return f"{self.key}.token-{self.token_key}" if self.token_key else f"{self.key}.token"
+        bound = f"{CERTIFICATE}{self.certificate}" if self.certificate else ""
+        return f"{self.key}.{'-'.join(filter(None, ('token', self.token_key, bound)))}"
 
     @property
     def registration(self) -> str:

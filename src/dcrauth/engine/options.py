@@ -15,7 +15,7 @@ from dcrauth.events import Event
 from dcrauth.policy import Policy
 from dcrauth.providers.protocol import Provider
 from dcrauth.stores import Store, place_of, watch_forks
-from dcrauth.transports import Transport, check_proxy, default_transport
+from dcrauth.transports import Transport, check_proxy, default_transport, thumbprint_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,10 @@ class SourceOptions:
             refusals,
         )
         return cls(Policy() if policy is None else policy, time, listener, driver, place_of(store))
+
+    def certificate_of(self, provider: Provider) -> Callable[[], str] | None:
+        """Return what tells the certificate that tokens of *provider* are bound to; None where there is none."""
+        return thumbprint_of(self.driver.transport) if getattr(provider, "certificate_bound", False) else None
 
     def known(self, identity: Identity) -> Known:
         """Return what this process knows of an identity."""

@@ -18,6 +18,7 @@ from dcrauth.engine import rules
 from dcrauth.engine.client_refused import doubted, recovered
 from dcrauth.engine.client_updated import kept_alive
 from dcrauth.engine.effects import (
+    Delete,
     Emit,
     Get,
     LockTry,
@@ -199,6 +200,8 @@ def shared(context: RenewalContext, token: AccessToken) -> Steps[None]:
     try:
         if (yield from disposable(context)):
             yield Put(key, write_token(key, token))
+        if context.outlived is not None:
+            yield Delete(context.outlived)
     except StoreError as problem:
         yield Emit(events.StoreProblem(context.name, problem))
 

@@ -103,6 +103,8 @@ class TokenSource(Confidential):
         self._wall, self._monotonic = self._clock.wall, self._clock.monotonic
         self._driver = options.driver
         self._memory = options.known(self._identity)
+        self._certificate = options.certificate_of(provider)
+        self._outlived: str | None = None
         # The last tokens, without their values, by digests of their headers.
         self._given: dict[bytes, AccessToken] = _NONE
         self._held: HeldToken | None = None
@@ -119,7 +121,10 @@ class TokenSource(Confidential):
         return f"<TokenSource {self._identity.key[:8]} of {self.provider!r}>"
 
     def fresh(self) -> AccessToken | None:
-        """Return the token in hand if it is fresh, without waiting for anything or setting anything off."""
+        """Return the token in hand if it is fresh, without waiting for anything or setting anything off.
+
+        One that is bound to a certificate is never known to be, without a look at the file of that.
+        """
         token, wall, monotonic = self._snapshot
         return token if self._wall() < wall and self._monotonic() < monotonic else None
 
@@ -269,6 +274,7 @@ class TokenSource(Confidential):
         self._memory.failure = failure
 
     def _anew(self, change: Callable[["RenewalContext"], bool]) -> bool:
+        self._keep_to_certificate()
         found = change(self._context(None))
         self._begin_anew()
         return found
@@ -276,12 +282,26 @@ class TokenSource(Confidential):
     def _begin_anew(self) -> None:
         """Drop the token in hand and the renewals before and under way: they are about credentials that are gone."""
         with self._lock:
-            self._hold(None)
-            self._memory.expires_at = None
-            self._failure = None
-            if self._flight is not None:
-                self._flight.outdated = True
-                self._flight = None
+            self._drop()
+
+    def _drop(self) -> None:
+        self._hold(None)
+        self._memory.expires_at = None
+        self._failure = None
+        if self._flight is not None:
+            self._flight.outdated = True
+            self._flight = None
+
+    def _keep_to_certificate(self) -> None:
+        """Drop the token in hand where it is bound to another certificate than the transport shows by now."""
+        if self._certificate is None or (shown := self._certificate()) == self._identity.certificate:
+            return
+        with self._lock:
+            bound = self._identity
+            if shown != bound.certificate:
+                self._outlived = bound.token if bound.certificate else None
+                self._identity = bound.bound_to(shown)
+                self._drop()
 
     @property
     def _name(self) -> str:
@@ -295,7 +315,7 @@ class TokenSource(Confidential):
         if held is not None:  # else another source of the identity may have one
             self._memory.expires_at = held.token.expires_at
         # What the hot path reads, in one piece, so that no reader sees half of a change.
-        self._snapshot = (held.token, *held.due) if held else (None, 0.0, 0.0)
+        self._snapshot = (held.token, *held.due) if held and self._certificate is None else (None, 0.0, 0.0)
 
     def _token_or_flight(self, refused: AccessToken | None, caller: Context | None = None) -> AccessToken | Flight:
         """Decide under the lock, act outside it: return a token to use or a renewal to wait for.
@@ -305,6 +325,7 @@ class TokenSource(Confidential):
             caller: the context that a renewal is done in for as long as who waits for it holds this.
         """
         caller = Context() if caller is None else caller
+        self._keep_to_certificate()
         with self._lock:
             now, held, failure = self._clock.now(), self._held, self._failure
             blocked = failure is not None and not failure.until.reached(now)
@@ -385,6 +406,7 @@ class TokenSource(Confidential):
             chance=random.random,
             memory=self._memory,
             after_refusal=after_refusal,
+            outlived=self._outlived,
         )
 
     def _suspect(self, token: AccessToken) -> None:
@@ -401,7 +423,7 @@ class TokenSource(Confidential):
                 self._remember(token)
             else:
                 self._hold(token_life.held(token, self._clock.now(), random.random(), self._policy))
-                self._failure = None
+                self._failure, self._outlived = None, None
             self._clear(flight)
         flight.finish(token)
 

@@ -246,7 +246,16 @@ class TokenSources(Confidential):
             )
 
 
-_SAME = ("register_url", "token_url", "anchor", "application", "protected_origins", "token_key", "given_id")
+_SAME = (
+    "register_url",
+    "token_url",
+    "anchor",
+    "application",
+    "protected_origins",
+    "token_key",
+    "certificate_bound",
+    "given_id",
+)
 
 
 def _check_of_no_device(provider: Provider) -> None:

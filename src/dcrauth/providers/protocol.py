@@ -179,6 +179,8 @@ class Provider(Protocol):
       else the token endpoint. After a 429 answer the calls with the same key are made one at a time, until one is
       answered.
     - ``token_key``, a text that can be in a file's name: what tells tokens of one client apart; else there is one.
+    - ``certificate_bound``, True where tokens are bound to the certificate that the transport shows (RFC 8705 §3): none
+      is used after that has changed, nor in a process with another one.
     - ``given``, a function that returns `ClientCredentials`: those of a client that is neither registered nor stored;
       it is asked again after ``invalid_client``.
     - ``given_id``, a text: the id of a client that is given, which takes the place of the instance in its identity.

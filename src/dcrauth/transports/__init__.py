@@ -8,6 +8,7 @@ they send, and what is below, never the engine. A newcomer starts here, then rea
 """
 
 import importlib
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from dcrauth._internal.arguments import check_methods, wrong
@@ -49,6 +50,15 @@ def check_proxy(transport: Transport | None, *urls: str) -> None:
     if check is not None:
         for url in urls:
             check(url)
+
+
+def thumbprint_of(transport: Transport) -> Callable[[], str]:
+    """Return what tells the client certificate of *transport* from others; it returns "" where nobody says.
+
+    A transport of your own may have the ``certificate_thumbprint`` of `TransportOptions` as well.
+    """
+    found: Callable[[], str] = getattr(transport, "certificate_thumbprint", str)
+    return found
 
 
 def default_transport() -> Transport:

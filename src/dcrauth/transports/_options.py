@@ -15,7 +15,7 @@ from dcrauth.providers.origins import is_loopback
 from dcrauth.transports._connections import KeptConnections
 from dcrauth.transports._intake import told
 from dcrauth.transports._sharing import SHARING, Kept, Shared
-from dcrauth.transports._tls import openssl_authorities, openssl_context, trusting
+from dcrauth.transports._tls import no_password, openssl_authorities, openssl_context, trusting
 
 _PROXIES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
 
@@ -146,10 +146,18 @@ class TransportOptions:
             failure = ServerUnavailable(f"The certificates in {places} cannot be used: {told(reason)}")
         raise failure
 
+    def certificate_thumbprint(self) -> str:
+        """Return what tells the client certificate from others; "" where there is none, or none that can be used.
+
+        Each time it is looked whether the files are the same, and no more: they are read when they are not. As long as
+        certificate and key are not of one pair, as in the middle of a swap, it is what it was.
+        """
+        return self._shared.thumbprint.of(self._own_certificate())
+
     def _new_context(self, own: Sequence[str]) -> ssl.SSLContext:
         context = trusting(self.ca_bundle) if self.ca_bundle else self._library_context()
         if own:
-            context.load_cert_chain(own[0], own[-1], _no_password)
+            context.load_cert_chain(own[0], own[-1], no_password)
         return context
 
     def _library_context(self) -> ssl.SSLContext:
@@ -198,10 +206,3 @@ def without_user(url: str) -> str:
     """Return *url* without a user name and a password."""
     scheme, mark, rest = url.partition("://")
     return f"{scheme}{mark}{rest.rpartition('@')[2]}"
-
-
-def _no_password() -> str:
-    """Stands where OpenSSL would ask for one on the terminal, and wait for the answer."""
-    raise ssl.SSLError(
-        0, "the key of the client certificate is encrypted; decrypt it, there is no option for a password"
-    )

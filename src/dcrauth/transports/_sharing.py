@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from dcrauth._internal import fork
+from dcrauth.transports._thumbprint import KeptThumbprint
 from dcrauth.transports._tls import KeptContexts
 
 
@@ -22,7 +23,7 @@ class Kept(Protocol):
 
 
 class Shared:
-    """TLS contexts, and connections that are kept; these are closed with the last transport, or at exit.
+    """TLS contexts, what tells their certificate, and connections, which are closed with the last transport or at exit.
 
     Parameters:
         kept: where connections are kept.
@@ -31,6 +32,7 @@ class Shared:
     def __init__(self, kept: Kept) -> None:
         self.kept = kept
         self.contexts = KeptContexts(kept.empty)
+        self.thumbprint = KeptThumbprint()
         weakref.finalize(self, kept.close)
 
 

@@ -38,7 +38,9 @@ class KeptContexts:
 
     def get(self, files: Sequence[Path], make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         """Return the context that *make* makes of *files*, which it does the first time and when one has changed."""
-        versions = [_version(each) for each in files]  # first, so that what changes while it is read counts as changed
+        versions = [
+            version_of(each) for each in files
+        ]  # first, so that what changes while it is read counts as changed
         found = self._found(files, versions)
         if found is not None:
             return found
@@ -107,7 +109,7 @@ def _built_in() -> tuple[str | None, str | None]:
     return file if os.path.isfile(file) else None, directory if os.path.isdir(directory) else None
 
 
-def _version(path: Path) -> object:
+def version_of(path: Path) -> object:
     """What is another when a file was written to or replaced, also behind a symbolic link; None if there is none.
 
     It always is for what is no file: a directory does not show that a file in it was written to, and a context that
@@ -122,3 +124,10 @@ def _version(path: Path) -> object:
     if not stat.S_ISREG(found.st_mode):
         return object()
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def no_password() -> str:
+    """Stands where OpenSSL would ask for one on the terminal, and wait for the answer."""
+    raise ssl.SSLError(
+        0, "the key of the client certificate is encrypted; decrypt it, there is no option for a password"
+    )

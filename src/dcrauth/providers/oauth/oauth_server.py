@@ -196,6 +196,11 @@ class OAuthServer(Confidential):
         return self._wanted.key
 
     @property
+    def certificate_bound(self) -> bool:
+        """Whether tokens are bound to the certificate that the transport shows (RFC 8705 §3), or may be."""
+        return isinstance(self._by, MutualTLS) or self._request.asks_for_bound_tokens
+
+    @property
     def asks_for(self) -> str:
         """What this token is asked for with, as text; "" where that is nothing special."""
         return self._wanted.told

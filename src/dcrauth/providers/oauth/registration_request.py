@@ -53,6 +53,11 @@ class RegistrationRequest(Confidential):
         proof = (self.by.auth_method, dict(self.by.metadata))
         return _digest(dict(self.metadata), self.scopes, proof, statement, token)
 
+    @property
+    def asks_for_bound_tokens(self) -> bool:
+        """Whether tokens are to be bound to a certificate however the client proves itself (RFC 8705 §3.4)."""
+        return self.metadata.get("tls_client_certificate_bound_access_tokens") is True
+
     def to(self, endpoints: Endpoints) -> Request | Problem:
         """Return the request; a problem where there is no registration, or nothing to show."""
         if endpoints.registration is None:
