@@ -1,6 +1,6 @@
 """``dcrauth store encrypt``: from now on nothing in a store is in plain text."""
 
-from dcrauth._internal.store_urls import ENCRYPTED, KEY_FILE, KEY_SERVICE, KEY_VARIABLE, scheme_of
+from dcrauth._internal.store_urls import KEY_FILE, KEY_SERVICE, KEY_VARIABLE, is_encrypted
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.cli.output import say, visible, write_json
 from dcrauth.cli.settings import CommandSettings, store_at
@@ -16,7 +16,7 @@ def encrypt(settings: CommandSettings, *, as_json: bool = False) -> int:
     """Encrypt every record that is in plain text, with the key that is named, or a new one in its place."""
     kind, name = _named(settings)
     where = settings.read()["store"]
-    if scheme_of(where or "").startswith(ENCRYPTED):
+    if is_encrypted(where or ""):
         raise ConfigurationError(
             "Name the store to encrypt as the plain one that it is, without encrypted+ and the key"
         )

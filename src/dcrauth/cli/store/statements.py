@@ -30,6 +30,4 @@ def _database(settings: CommandSettings, database: str | None) -> str:
             "Name the database to print the tables for: postgresql, mysql, mariadb, sqlite, or a URL"
         )
     url = in_environment(found)
-    if store_urls.scheme_of(url).startswith(store_urls.ENCRYPTED):
-        url, _ = store_urls.without(url[len(store_urls.ENCRYPTED) :], store_urls.KEYS)
-    return url
+    return store_urls.without(store_urls.beneath_encryption(url), store_urls.KEYS)[0]
