@@ -284,6 +284,29 @@ def test_a_plain_store_is_encrypted_with_a_new_key(run: Run, old: FileStore) -> 
     assert ended.out == "0 records encrypted; give --key-file key from now on\n"
 
 
+def test_a_store_gets_no_second_key(run: Run, old: FileStore) -> None:
+    """Where a record is under another key than the one that is named, nothing is written, a plain record neither."""
+    run("store", "encrypt", "--store", "old", "--key-file", "key")
+    run("store", "encrypt", "--store", "apart", "--key-file", "other")
+    put_client(old, 7)  # a plain one
+    before = precious(old)
+    ended = run("store", "encrypt", "--store", "old", "--key-file", "other")
+    assert (ended.status, ended.out, ended.err.count("\n")) == (ExitCode.STORE, "", 1)
+    assert "Nothing was encrypted" in ended.err
+    assert precious(old) == before
+    assert run("store", "encrypt", "--store", "old", "--key-file", "key").status == 0
+
+
+def test_a_store_without_records_is_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To encrypt nothing makes a key for later, with a warning: the name of the store may be a wrong one."""
+    monkeypatch.chdir(tmp_path)
+    ended = run("store", "encrypt", "--store", "typo", "--key-file", "key")
+    assert ended.status == 0
+    assert ended.err == (
+        "dcrauth: warning: that store has no records; if your application has some, name the store that it uses\n"
+    )
+
+
 def test_no_key_is_made_beside_encrypted_records(run: Run, old: FileStore) -> None:
     """Where a record is encrypted already, a key that is missing stays missing, and nothing is changed."""
     run("store", "encrypt", "--store", "old", "--key-file", "key")

@@ -41,6 +41,9 @@ from dcrauth.stores.keys import generate_key
         ("encrypted+file:folder?key_variable=KEY", EncryptedStore),
         ("encrypted+sqlite:file.db?key_file=new&key_file=old", EncryptedStore),
         ("encrypted+rediss://:secret@127.0.0.1:1/0?key_service=shop&prefix=shop:", EncryptedStore),
+        ("encrypted+folder?key_file=key", EncryptedStore),
+        ("encrypted+/no/where/folder?key_file=/key", EncryptedStore),
+        ("Encrypted+./od:d?key_service=shop", EncryptedStore),
         ("env:NAMED", SQLiteStore),
     ],
 )
@@ -108,6 +111,13 @@ def test_there_is_one_memory_of_a_name() -> None:
         ("encrypted+file:canary", "needs a key"),
         ("encrypted+file:canary?key_service=", "needs a key"),
         ("encrypted+env:NAMED?key_file=x", "no store"),
+        ("encrypted+canary", "needs a key"),
+        ("encrypted+?key_file=canary", "no store"),
+        ("/canary?key_file=key", r"put encrypted\+ before"),
+        ("file:/canary?key_service=shop", r"put encrypted\+ before"),
+        ("sqlite:canary.db?key_file=key", r"put encrypted\+ before"),
+        ("redis://:canary@h/0?prefix=p:&key_variable=KEY", r"put encrypted\+ before"),
+        ("postgresql+psycopg://u:canary@h/d?key_file=key", r"put encrypted\+ before"),
         ("sqlite+pysqlite:///canary?prefix=shop:", "prefix is for a Redis"),
     ],
 )

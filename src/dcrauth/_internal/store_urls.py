@@ -4,7 +4,7 @@ import re
 from urllib.parse import unquote
 
 ENCRYPTED = "encrypted+"
-"""What stands before the scheme of a store whose records are encrypted."""
+"""What stands before a scheme, or a path, of a store whose records are encrypted."""
 
 KEY_FILE, KEY_VARIABLE, KEY_SERVICE = "key_file", "key_variable", "key_service"
 KEYS = (KEY_FILE, KEY_VARIABLE, KEY_SERVICE)
@@ -12,6 +12,16 @@ KEYS = (KEY_FILE, KEY_VARIABLE, KEY_SERVICE)
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 """Of two letters or more: one letter before a colon is a drive of Windows."""
+
+
+def is_encrypted(url: str) -> bool:
+    """Return whether *url* says that the records are encrypted, whatever follows: a path has no scheme."""
+    return url[: len(ENCRYPTED)].lower() == ENCRYPTED
+
+
+def beneath_encryption(url: str) -> str:
+    """Return what names the store that has the encrypted records, with all options."""
+    return url[len(ENCRYPTED) :] if is_encrypted(url) else url
 
 
 def scheme_of(url: str) -> str:
@@ -40,7 +50,7 @@ def told(url: str) -> str:
     """Return what may be shown of *url*: neither a user, nor a password, nor options, which may hold one."""
     scheme, is_url, rest = url.partition("://")
     if not is_url:
-        place, mark, _ = url.partition("?") if scheme_of(url).startswith(ENCRYPTED) else (url, "", "")
+        place, mark, _ = url.partition("?") if is_encrypted(url) else (url, "", "")
         return place + "?…" * bool(mark)
     before, at, behind = rest.rpartition("@")
     if "?" in before:  # it is in a password, or the rest is part of an option

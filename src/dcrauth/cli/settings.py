@@ -42,7 +42,7 @@ class CommandSettings:
     def is_encrypted(self) -> bool:
         """Whether the store is said to be an encrypted one."""
         url = self.read()["store"] or ""
-        return bool(self._keys()) or store_urls.scheme_of(url).startswith(store_urls.ENCRYPTED)
+        return bool(self._keys()) or store_urls.is_encrypted(url)
 
     def read(self) -> Settings:
         """Return all settings, each with its origin.

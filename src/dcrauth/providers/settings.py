@@ -197,12 +197,20 @@ def _placed(value: str, folder: str) -> str:
     """Return a path that begins nowhere as one that begins in *folder*; text, URLs and whole paths as they are."""
     if value.lstrip().startswith("eyJ") or value.startswith("~"):
         return value
+    if store_urls.is_encrypted(value):
+        return _placed_encrypted(value, folder)
     scheme, rest = store_urls.scheme_of(value), store_urls.behind_scheme(value)
     if not scheme:
         return os.path.join(folder, value)
-    placed = _KEY_FILE.sub(lambda found: f"{found[1]}{_placed(found[2], folder)}", rest)
-    is_path = scheme.removeprefix(store_urls.ENCRYPTED) in {"file", "sqlite"}
-    return f"{value[: -len(rest)]}{_placed(placed, folder) if is_path else placed}" if rest else value
+    return f"{value[: -len(rest)]}{_placed(rest, folder)}" if scheme in {"file", "sqlite"} and rest else value
+
+
+def _placed_encrypted(value: str, folder: str) -> str:
+    """Return what names an encrypted store with its own place, and those of its keys, in *folder*."""
+    inner = store_urls.beneath_encryption(value)
+    where, mark, options = inner.rpartition("?") if "?" in inner else (inner, "", "")
+    placed = _KEY_FILE.sub(lambda found: f"{found[1]}{_placed(found[2], folder)}", f"{mark}{options}")
+    return f"{store_urls.ENCRYPTED}{_placed(where, folder) if where else where}{placed}"
 
 
 def _named(found: Mapping[str, object]) -> str:

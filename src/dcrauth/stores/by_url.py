@@ -43,13 +43,16 @@ def open_store(url: str, *, prefix: str | None = None) -> Store:
         prefix: what the keys in a Redis begin with, in the place of an option that says so.
 
     Raises:
-        ConfigurationError: it names no store, or *prefix* comes with another one than a Redis.
+        ConfigurationError: it names no store, or *prefix* comes with another one than a Redis, or a key with one that
+            is not encrypted.
         ImportError: the store needs an extra that is not installed.
     """
     check_text(url, "url")
     found = in_environment(url)
-    if store_urls.scheme_of(found).startswith(store_urls.ENCRYPTED):
-        return _encrypted(found[len(store_urls.ENCRYPTED) :], prefix)
+    if store_urls.is_encrypted(found):
+        return _encrypted(store_urls.beneath_encryption(found), prefix)
+    if store_urls.without(found, store_urls.KEYS)[1]:
+        raise ConfigurationError("A key is for an encrypted store: put encrypted+ before what names the store")
     return _plain(found, prefix)
 
 

@@ -13,7 +13,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import field
 from functools import partial
 
@@ -196,11 +196,33 @@ class EncryptedStore(Confidential, Closing):
         is interrupted, run it again.
 
         Raises:
+            DecryptionFailed: a record is encrypted already, with none of the keys; nothing was written.
             StoreCorrupt: some records are neither encrypted nor records of dcrauth. They were left as they are, all
                 others were seen to, and the message tells of the first of them.
             StoreError: the other store cannot list or read all of them; those that it listed were seen to.
         """
+        self._check_sealed()
         return self._rewritten(self._migrated)
+
+    def _check_sealed(self) -> None:
+        """Raise unless the keys are those of the records that are encrypted already, before one is under another."""
+        for key in self._listed([]):
+            try:
+                found = self._inner.get(key)
+            except (StoreCorrupt, StoreTooNew):
+                continue  # it is met again, and told along with all others
+            try:
+                self._check_key(key, found or b"")
+            except DecryptionFailed as problem:
+                raise DecryptionFailed(
+                    f"Nothing was encrypted: {problem.message}. A store has one key: give the one that it has"
+                ) from None
+
+    def _check_key(self, key: str, found: bytes) -> None:
+        """Raise if a record is encrypted with none of the keys; whether it is whole is another question."""
+        with suppress(StoreCorrupt, StoreTooNew):
+            if is_sealed(found):
+                self._opened(key, found)
 
     def _rotated(self, key: str, found: bytes) -> bytes | None:
         _check_layout(key, found)
@@ -210,6 +232,7 @@ class EncryptedStore(Confidential, Closing):
 
     def _migrated(self, key: str, found: bytes) -> bytes | None:
         if is_sealed(found):
+            self._check_key(key, found)  # it may be another one than before
             return None
         try:
             json_object(found, deepest=2 * DEEPEST)  # as deep as a record may be

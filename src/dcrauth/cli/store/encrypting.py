@@ -1,8 +1,8 @@
 """``dcrauth store encrypt``: from now on nothing in a store is in plain text."""
 
-from dcrauth._internal.store_urls import ENCRYPTED, KEY_FILE, KEY_SERVICE, KEY_VARIABLE, scheme_of
+from dcrauth._internal.store_urls import KEY_FILE, KEY_SERVICE, KEY_VARIABLE, is_encrypted
 from dcrauth.cli.exit_codes import ExitCode
-from dcrauth.cli.output import say, visible, write_json
+from dcrauth.cli.output import complain, say, visible, write_json
 from dcrauth.cli.settings import CommandSettings, store_at
 from dcrauth.errors import ConfigurationError
 
@@ -16,7 +16,7 @@ def encrypt(settings: CommandSettings, *, as_json: bool = False) -> int:
     """Encrypt every record that is in plain text, with the key that is named, or a new one in its place."""
     kind, name = _named(settings)
     where = settings.read()["store"]
-    if scheme_of(where or "").startswith(ENCRYPTED):
+    if is_encrypted(where or ""):
         raise ConfigurationError(
             "Name the store to encrypt as the plain one that it is, without encrypted+ and the key"
         )
@@ -29,6 +29,9 @@ def encrypt(settings: CommandSettings, *, as_json: bool = False) -> int:
         say(f"A new key is in {_PLACES[kind]} {visible(name)}; keep a copy of it apart from the store")
     with EncryptedStore(plain, keys=[key]) as store:
         count = store.migrate()
+        is_empty = next(iter(store.keys()), None) is None
+    if is_empty:
+        complain("warning: that store has no records; if your application has some, name the store that it uses")
     if as_json:
         write_json({"schema": 1, "encrypted": count, "key_made": is_new})
     else:

@@ -33,6 +33,4 @@ def database_of(settings: CommandSettings, database: str | None = None) -> str:
     if (found := database or settings.read()["store"]) is None:
         raise ConfigurationError("Name the database that the tables are for, as by --store URL")
     url = in_environment(found)
-    if store_urls.scheme_of(url).startswith(store_urls.ENCRYPTED):
-        url, _ = store_urls.without(url[len(store_urls.ENCRYPTED) :], store_urls.KEYS)
-    return url
+    return store_urls.without(store_urls.beneath_encryption(url), store_urls.KEYS)[0]
