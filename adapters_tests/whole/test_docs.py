@@ -119,7 +119,7 @@ def test_what_goes_wrong_elsewhere_has_its_tests() -> None:
         for path in (ROOT / "adapters_tests").rglob("test_*.py")
         for name in re.findall(r"def (test_\w+)", path.read_text())
     }
-    assert len(named) == 18
+    assert len(named) >= 18
     assert not set(named) - there
 
 
