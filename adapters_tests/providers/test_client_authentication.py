@@ -17,7 +17,9 @@ from dcrauth.providers.oauth.client_authentication import (
     MutualTLS,
     Occasion,
     PrivateKeyJWT,
+    proved,
 )
+from dcrauth.providers.protocol import Problem
 
 KEY = jwk.ECKey.generate_key("P-256", {"kid": "first"})
 OCCASION = Occasion("https://issuer.example", "https://issuer.example/token", 1_000_000.7, "unique")
@@ -130,14 +132,102 @@ class InAnHSM:
     kid = None
 
     def sign(self, header: Any, claims: Any) -> str:
-        return f"{header['alg']}.{claims['sub']}.signed"
+        return f"{header['alg']}.{len(claims)}.signed"
 
 
 def test_a_key_elsewhere() -> None:
     """Whatever signs is asked to; what a registration says of its key is the user's to say."""
     authentication = PrivateKeyJWT(InAnHSM())
-    assert authentication.proof(client(), OCCASION).form["client_assertion"] == "ES256.id/with:colon.signed"
+    assert authentication.proof(client(), OCCASION).form["client_assertion"] == "ES256.6.signed"
     assert dict(authentication.metadata) == {"token_endpoint_auth_signing_alg": "ES256"}
+
+
+class Odd(InAnHSM):
+    """A signer, or an authentication, that answers with what it is told to."""
+
+    auth_method, signs, metadata = "private_key_jwt", True, {}
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def sign(self, header: Any, claims: Any) -> str:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer  # type: ignore[no-any-return]
+
+    proof = sign
+
+
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        (PrivateKeyJWT(Odd(RuntimeError(SECRET))), "has failed with RuntimeError"),
+        (PrivateKeyJWT(Odd(None)), "What signs has returned a NoneType"),
+        (PrivateKeyJWT(Odd(b"a.b.c")), "What signs has returned a bytes"),
+        (PrivateKeyJWT(Odd("")), "text that is no JWT"),
+        (PrivateKeyJWT(Odd("a.b.")), "text that is no JWT"),
+        (PrivateKeyJWT(Odd("a.b.c\n")), "text that is no JWT"),
+        (Odd(ValueError(SECRET)), "has failed with ValueError"),
+        (Odd("a.b.c"), "has returned a str, and no Proof"),
+    ],
+    ids=["raises", "None", "bytes", "empty", "unsigned", "a line", "own raises", "own returns"],
+)
+def test_what_the_user_signs_with_may_fail(by: Any, told: str) -> None:
+    """It is said by name, quotes nothing, and is no answer of the server: it is tried again."""
+    found = proved(by, client(), OCCASION)
+    assert isinstance(found, Problem)
+    assert told in found.reason
+    assert SECRET not in found.reason
+    assert (found.status, found.final) == (None, False)
+
+
+def test_what_a_signer_says_of_the_configuration_is_passed_on() -> None:
+    """An error of ours that a signer raises says more than that it has failed."""
+    with pytest.raises(ConfigurationError, match="no such slot"):
+        proved(PrivateKeyJWT(Odd(ConfigurationError("no such slot"))), client(), OCCASION)
+
+
+def with_(**members: Any) -> Any:
+    return type("Signs", (InAnHSM,), members)()
+
+
+def down(_: object) -> str:
+    raise RuntimeError(SECRET)
+
+
+@pytest.mark.parametrize(
+    ("signer", "words"),
+    [
+        (with_(alg=property(down)), "The signer does not say its alg and kid: RuntimeError"),
+        (with_(kid=property(down)), "The signer does not say its alg and kid: RuntimeError"),
+        (with_(alg=b"ES256"), "alg of the signer must be text, not bytes"),
+        (with_(kid=7), "kid of the signer must be text, not int"),
+        (with_(alg="none"), "alg of the signer is 'none'"),
+        (with_(alg="None"), "alg of the signer is 'None'"),
+        (with_(alg=""), "alg of the signer is ''"),
+    ],
+    ids=range(7),
+)
+def test_a_signer_says_by_what_it_signs(signer: Any, words: str) -> None:
+    """A signer that does not, or does not sign at all, is refused where it is given."""
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        PrivateKeyJWT(signer)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("secret", ["s3", "-----BEGIN PUBLIC KEY-----x"])
+def test_the_server_chooses_the_secret(secret: str, recwarn: pytest.WarningsRecorder) -> None:
+    """A short secret, or one that looks like a key, is signed with, without a warning that nobody can act on."""
+    form = ClientSecretJWT().proof(client(secret), OCCASION).form
+    assert form["client_assertion"].count(".") == 2
+    assert not recwarn.list
+
+
+def test_a_signature_needs_a_secret() -> None:
+    """A client without a secret cannot sign with it, and the error says so."""
+    with pytest.raises(ConfigurationError, match="client has no client_secret: give it"):
+        proved(ClientSecretJWT(), client(""), OCCASION)
 
 
 @pytest.mark.parametrize(

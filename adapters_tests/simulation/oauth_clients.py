@@ -74,10 +74,10 @@ def proof_in(request: Request) -> Proof:
     assertion = form.get("client_assertion")
     if assertion is None:
         return Proof(form["client_id"], form.get("client_secret"))
-    if assertion.startswith(CANARY):
-        return Proof(form["client_id"], claims=json.loads(assertion.partition(" ")[2]))
     text, _, signature = assertion.rpartition(".")
     claims = json.loads(_decoded(text.partition(".")[2]))
+    if assertion.startswith(CANARY):
+        return Proof(form["client_id"], claims=claims)
     return Proof(form["client_id"], claims=claims, signed=(text.encode(), _decoded(signature)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 from collections.abc import Mapping
@@ -28,7 +29,8 @@ class SimulatedSigner:
     alg, kid = "ES256", "simulated"
 
     def sign(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
-        return f"{CANARY}-signed {json.dumps(dict(claims))}"
+        written = base64.urlsafe_b64encode(json.dumps(dict(claims)).encode()).decode().rstrip("=")
+        return f"{CANARY}.{written}.signed"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,12 @@ from dcrauth._internal.arguments import check_function, check_methods, check_tex
 from dcrauth.credentials import ClientCredentials
 from dcrauth.errors import ConfigurationError
 from dcrauth.providers.answer_fields import is_client_text, is_visible
-from dcrauth.providers.oauth.client_authentication import ClientAuthentication, ClientSecret, ClientSecretJWT
+from dcrauth.providers.oauth.client_authentication import (
+    ClientAuthentication,
+    ClientSecret,
+    ClientSecretJWT,
+    without_secret,
+)
 from dcrauth.providers.oauth.token_request import Wanted
 from dcrauth.providers.origins import Origin, origin_of, secure_url, url_list
 from dcrauth.providers.software_statement import SoftwareStatement
@@ -222,9 +227,7 @@ def _check_pair(client: ClientCredentials, by: ClientAuthentication) -> None:
     if not is_client_text(client.client_id) or not (secret is None or is_client_text(secret)):
         raise ConfigurationError("client must have a client_id and a client_secret of printable ASCII characters")
     if secret is None and isinstance(by, ClientSecret | ClientSecretJWT):
-        raise ConfigurationError(
-            "client has no client_secret: give it, or another client_authentication such as PrivateKeyJWT(key)"
-        )
+        raise without_secret()
 
 
 def _check_names(given: Mapping[Any, object], what: str, own: Mapping[str, str]) -> None:

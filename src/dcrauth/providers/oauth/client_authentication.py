@@ -1,6 +1,7 @@
 """How a client proves at the token endpoint who it is (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2)."""
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -9,11 +10,15 @@ from urllib.parse import quote_plus
 from dcrauth._internal.arguments import check_seconds, check_text, shown, wrong
 from dcrauth._internal.confidential import Confidential, confidential, discreet_constructor
 from dcrauth.credentials import ClientCredentials
-from dcrauth.errors import ConfigurationError
+from dcrauth.errors import ConfigurationError, DCRAuthError
 from dcrauth.providers.oauth.signing_key import KeySource, Signer, secret_key, signer_of
+from dcrauth.providers.protocol import Problem
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 """RFC 7523 §2.2."""
+
+_JWT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}")
+"""In compact form (RFC 7515 §7.1), and signed."""
 
 _BACK = 10.0
 """So many seconds ago an assertion is dated: servers refuse what was made later than they think it is."""
@@ -222,8 +227,10 @@ class ClientSecretJWT:
 
     def proof(self, credentials: ClientCredentials, occasion: Occasion) -> Proof:
         """Return an assertion for one attempt."""
+        if not credentials.client_secret:
+            raise without_secret()
         claims = _claims(credentials.client_id, _audience(self.audience, occasion), occasion, self.lifetime)
-        return _assertion(secret_key(credentials.client_secret or "", self.algorithm), "JWT", claims)
+        return _assertion(secret_key(credentials.client_secret, self.algorithm), "JWT", claims)
 
 
 @dataclass(frozen=True)
@@ -267,6 +274,32 @@ class MutualTLS:
         return Proof(form={"client_id": credentials.client_id})
 
 
+def proved(by: ClientAuthentication, credentials: ClientCredentials, occasion: Occasion) -> Proof | Problem:
+    """Return the proof for one attempt; what makes it may be the user's own code, or call a service, and may fail."""
+    try:
+        found: object = by.proof(credentials, occasion)
+    except UnfitSignature as reason:
+        return Problem(str(reason))
+    except DCRAuthError:
+        raise
+    except Exception as reason:  # whatever that raises
+        return Problem(f"What the client proves itself by has failed with {type(reason).__name__}")
+    if isinstance(found, Proof):
+        return found
+    return Problem(f"What the client proves itself by has returned a {type(found).__name__}, and no Proof")
+
+
+class UnfitSignature(ValueError):
+    """What a signer has returned is no JWT."""
+
+
+def without_secret() -> ConfigurationError:
+    """Return the error for a client without the secret by which it is to prove itself."""
+    return ConfigurationError(
+        "client has no client_secret: give it, or another client_authentication such as PrivateKeyJWT(key)"
+    )
+
+
 def _no_such(authentication: object, wanted: str, found: object) -> ConfigurationError:
     return ConfigurationError(f"{type(authentication).__name__} takes {wanted}, not {shown(str(found))}")
 
@@ -303,6 +336,9 @@ def _claims(client: str, audience: str, occasion: Occasion, lifetime: float) -> 
 
 def _assertion(signer: Signer, kind: str, claims: Mapping[str, Any]) -> Proof:
     header = {"alg": signer.alg, "typ": kind} | ({"kid": signer.kid} if signer.kid else {})
-    signed = signer.sign(header, claims)
+    signed: object = signer.sign(header, claims)
+    if not isinstance(signed, str) or not _JWT.fullmatch(signed):
+        kind = "text that is no JWT" if isinstance(signed, str) else f"a {type(signed).__name__}"
+        raise UnfitSignature(f"What signs has returned {kind}; it must be a signed JWT in compact form, as text")
     client = str(claims["sub"])
     return Proof(form={"client_id": client, "client_assertion_type": ASSERTION_TYPE, "client_assertion": signed})

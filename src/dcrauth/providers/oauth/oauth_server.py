@@ -10,7 +10,7 @@ from dcrauth.credentials import ClientCredentials
 from dcrauth.providers.oauth import arguments, client_life, from_settings
 from dcrauth.providers.oauth.calls import form
 from dcrauth.providers.oauth.challenges import verdict_of
-from dcrauth.providers.oauth.client_authentication import ClientAuthentication, MutualTLS, Occasion
+from dcrauth.providers.oauth.client_authentication import ClientAuthentication, MutualTLS, Occasion, proved
 from dcrauth.providers.oauth.discovery import Endpoints
 from dcrauth.providers.oauth.endpoint_search import EndpointSearch, called
 from dcrauth.providers.oauth.registration import read_client
@@ -248,11 +248,13 @@ class OAuthServer(Confidential):
     def fetch_token(self, credentials: ClientCredentials, moment: Moment) -> Flow[TokenGrant]:
         """Trade client credentials for an access token (RFC 6749 §4.4)."""
 
-        def asking(endpoints: Endpoints) -> Request:
+        def asking(endpoints: Endpoints) -> Request | Problem:
             check_provable(self._by, credentials)
             client = self._as_it_proves_itself(credentials, endpoints)
             occasion = Occasion(endpoints.issuer, endpoints.token, moment.servers, moment.random.hex())
-            proof = self._by.proof(client, occasion)
+            proof = proved(self._by, client, occasion)
+            if isinstance(proof, Problem):
+                return proof
             # An assertion is good once (RFC 7523 §3): sent again it may be an ``invalid_client``.
             repeatable = "client_assertion" not in proof.form
             fields = [*as_granted(self._wanted, credentials).fields(), *proof.form.items()]

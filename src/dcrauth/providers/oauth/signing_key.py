@@ -118,7 +118,9 @@ def secret_key(secret: str, algorithm: str) -> Signer:
     Parameters:
         algorithm: HS256, HS384 or HS512.
     """
-    return _SecretKey(_joserfc().jwk.OctKey.import_key(secret), algorithm)
+    # Made as it is: to import it warns of a short one, and refuses what looks like a key, and the server has chosen it.
+    raw = secret.encode()
+    return _SecretKey(_joserfc().jwk.OctKey(raw, raw), algorithm)
 
 
 def _signed(header: Mapping[str, Any], claims: Mapping[str, Any], key: Any) -> str:
@@ -145,8 +147,27 @@ def signer_of(key: "Signer | KeySource") -> Signer:
     """Return *key* as something that signs: what is one already as it is, all else as a `SigningKey`."""
     if isinstance(key, str | bytes | os.PathLike | Mapping):
         return SigningKey(key)
-    check_methods(key, "key", Signer, "a private key as PEM text, JWK or path, or a signer")
+    _check_signer(key)
     return key
+
+
+def _check_signer(key: Any) -> None:
+    """Raise ConfigurationError unless *key* signs, and says by what; it is the user's own, and may fail."""
+    try:
+        check_methods(key, "key", Signer, "a private key as PEM text, JWK or path, or a signer")
+        alg, kid = key.alg, key.kid
+    except ConfigurationError:
+        raise
+    except Exception as reason:  # whatever that raises
+        failure = ConfigurationError(f"The signer does not say its alg and kid: {type(reason).__name__}")
+    else:
+        check_text(alg, "alg of the signer")
+        if kid is not None:
+            check_text(kid, "kid of the signer")
+        if alg.lower() not in {"", "none"}:
+            return
+        failure = ConfigurationError(f"alg of the signer is {alg!r}: give that by which it signs, such as ES256")
+    raise failure
 
 
 def _loaded(source: object) -> tuple[Mapping[str, Any], Any]:
