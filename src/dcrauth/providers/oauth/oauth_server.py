@@ -255,7 +255,7 @@ class OAuthServer(Confidential):
             fields = [*self._wanted.fields(), *proof.form.items()]
             return form(endpoints.token, fields, proof.headers, repeatable=repeatable)
 
-        return called(self._search, moment, asking, lambda response, _: read_token(response))
+        return called(self._search, moment, asking, lambda response, _: read_token(response, self._wanted.scopes))
 
     def update(self, credentials: ClientCredentials, moment: Moment) -> Flow[ClientCredentials] | None:  # noqa: ARG002
         """Have a secret renewed by an update, or by a reading where that is refused (RFC 7592 §2.2, §2.1).
