@@ -140,7 +140,7 @@ def test_each_token_of_a_client_is_told(store: Store) -> None:
     """Tokens of other scopes stand below their identity, with a digest of these; that of the settings comes first."""
     scoped = Identity(identity(0).key, "5c09e0fcf00d0001")
     filled(store, 1)
-    store.put(scoped.token, write_token(scoped.token, AccessToken("canary", 1.0, NOW + 9)))
+    store.put(scoped.token, write_token(scoped.token, AccessToken("canary", 1.0, NOW + 9, scope="read films")))
     found = one(store)
     assert (found.token.word, found.token.key) == ("expired", "token")
     assert [(each.key, each.word) for each in found.further_tokens] == [("token-5c09e0fcf00d0001", "ok")]
@@ -151,6 +151,8 @@ def test_each_token_of_a_client_is_told(store: Store) -> None:
     assert [each.key for each in first.further_tokens] == ["token"]
     text = shown(report)
     assert "scope 'read': ends in 9 s" in text
+    assert "it was granted for read films" in " ".join(text.split())
+    assert (first.token.scope, first.further_tokens[0].scope) == ("read films", None)
     assert "canary" not in text + json.dumps(report.to_dict())
     assert "scope set 5c09e0fc: ends in 9 s" in shown(read_report(store, NOW, named(0)))
 

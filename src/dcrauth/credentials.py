@@ -60,21 +60,31 @@ class AccessToken(Confidential):
         obtained_at: when it was asked for, in seconds since the epoch.
         expires_at: when it ends, in seconds since the epoch.
         after_refusal: whether it was granted because a protected API had refused another one.
+        scope: what it was granted for, each name once, in order; None if that is not known.
     """
 
     authorization: str = field(repr=False)
     obtained_at: float
     expires_at: float
     after_refusal: bool = False
+    scope: str | None = field(default=None, repr=False)
 
-    __match_args__ = ("value", "obtained_at", "expires_at", "after_refusal")
+    __match_args__ = ("value", "obtained_at", "expires_at", "after_refusal", "scope")
 
-    def __init__(self, value: str, obtained_at: float, expires_at: float, after_refusal: bool = False) -> None:
+    def __init__(
+        self,
+        value: str,
+        obtained_at: float,
+        expires_at: float,
+        after_refusal: bool = False,
+        scope: str | None = None,
+    ) -> None:
         # The header is made once, as it is put on each request; the value is in it, and so in memory once.
         object.__setattr__(self, "authorization", _BEARER + value)
         object.__setattr__(self, "obtained_at", obtained_at)
         object.__setattr__(self, "expires_at", expires_at)
         object.__setattr__(self, "after_refusal", after_refusal)
+        object.__setattr__(self, "scope", scope)
 
     @property
     def value(self) -> str:

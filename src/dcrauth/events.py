@@ -51,6 +51,19 @@ class TokenRenewed(Event):
 
 
 @dataclass(frozen=True)
+class ScopeReduced(Event):
+    """The token endpoint granted a token for less than it was asked for; it is used all the same.
+
+    Parameters:
+        granted: the scopes that it is good for.
+        missing: those that were asked for, and that it is not good for.
+    """
+
+    granted: str
+    missing: str
+
+
+@dataclass(frozen=True)
 class TokenAdopted(Event):
     """A token that another process had stored is used until *expires_at* (seconds since the epoch)."""
 

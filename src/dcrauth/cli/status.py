@@ -153,7 +153,8 @@ def _told_token(token: Token, now: float) -> tuple[str, Style]:
     if token.expires_at is None:
         return f"{what}none stored", Style.FAINT
     if token.word == Word.OK:
-        return f"{what}ends {ago(token.expires_at, now)}", Style.GOOD
+        granted = "" if token.scope is None else f"; it was granted for {token.scope}"
+        return f"{what}ends {ago(token.expires_at, now)}{granted}", Style.GOOD
     return f"{what}expired {ago(token.expires_at, now)}; the next request renews it", Style.FAINT
 
 

@@ -160,7 +160,7 @@ def _token(key: str, kind: str, records: dict[str, Reading], now: float, known: 
     except DCRAuthError as problem:
         return Token(word_of(problem), problem=problem.message, key=kind, asked_for=asked_for)
     word = Word.OK if token.expires_at > now else "expired"
-    return Token(word, token.obtained_at, token.expires_at, key=kind, asked_for=asked_for)
+    return Token(word, token.obtained_at, token.expires_at, key=kind, asked_for=asked_for, scope=token.scope)
 
 
 def _note(

@@ -100,6 +100,7 @@ class Token:
         key: the kind of its record: ``token``, or ``token-`` and a digest of the scopes, resources and audience that it
             was asked for with, and ``-certificate-`` and a thumbprint where it is bound to one.
         asked_for: these as text, where the settings say them.
+        scope: what it was granted for; None if that is not known.
     """
 
     word: str
@@ -108,6 +109,7 @@ class Token:
     problem: str | None = None
     key: str = "token"
     asked_for: str | None = None
+    scope: str | None = None
 
 
 @dataclass(frozen=True)

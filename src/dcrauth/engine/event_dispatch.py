@@ -33,6 +33,7 @@ _LEVELS = {
     events.CredentialsUpdated: logging.INFO,
     events.RegistrationHalted: logging.ERROR,
     events.RequestRefused: logging.INFO,
+    events.ScopeReduced: logging.WARNING,
     events.Throttled: logging.WARNING,
     events.CredentialsForgotten: logging.INFO,
     events.CredentialsRestored: logging.INFO,

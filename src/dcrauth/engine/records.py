@@ -188,7 +188,8 @@ def write_token(key: str, token: AccessToken) -> bytes:
         "obtained_at": token.obtained_at,
         "expires_at": token.expires_at,
     }
-    return _framed(key, 1, payload | ({"after_refusal": True} if token.after_refusal else {}))
+    more = {"after_refusal": token.after_refusal or None, "scope": token.scope}
+    return _framed(key, 1, payload | {name: value for name, value in more.items() if value is not None})
 
 
 def read_token(key: str, data: bytes) -> AccessToken:
@@ -199,7 +200,8 @@ def read_token(key: str, data: bytes) -> AccessToken:
     obtained_at, expires_at = (number(fields.get(name)) for name in ("obtained_at", "expires_at"))
     if not _is_visible(value) or obtained_at is None or expires_at is None:
         raise _corrupt(key, "its fields are not those of an access token")
-    return AccessToken(value, obtained_at, expires_at, after_refusal=fields.get("after_refusal") is True)
+    scope = fields.get("scope") if _is_text(fields.get("scope")) else None
+    return AccessToken(value, obtained_at, expires_at, fields.get("after_refusal") is True, scope)
 
 
 def _check_credentials(key: str, payload: dict[str, Any]) -> None:

@@ -214,6 +214,7 @@ class TokenSource(Confidential):
             registered_at=client.credentials.registered_at if client else None,
             expires_at=held.token.expires_at if held else None,
             due_at=held.due.wall if held else None,
+            scope=held.token.scope if held else None,
             last_error=f"{type(failure.error).__name__}: {failure.error.message}" if failure else None,
             retry_at=failure.until.wall if failure else None,
             store=type(self._driver.store).__name__,

@@ -19,6 +19,7 @@ class Status:
         registered_at: when that was registered.
         expires_at: when the token in hand ends; None if there is none.
         due_at: when it will be renewed.
+        scope: what it was granted for, which may be less than was asked for; None if that is not known.
         last_error: how the last renewal has failed; None if it has not, or if the next one may be tried.
         retry_at: when the next one may be tried.
         store: the kind of store that keeps it.
@@ -30,6 +31,7 @@ class Status:
     registered_at: float | None
     expires_at: float | None
     due_at: float | None
+    scope: str | None = None
     last_error: str | None
     retry_at: float | None
     store: str

@@ -26,6 +26,8 @@ def fetched(context: RenewalContext, credentials: ClientCredentials) -> Steps[Ac
     yield ReportOutcome(context.identity.key, refused=False)
     token = token_life.granted(answer.value, answer.sent, context.policy, after_refusal=context.after_refusal)
     yield Emit(events.TokenRenewed(context.name, token.expires_at, answer.seconds, answer.attempts))
+    if answer.value.missing:
+        yield Emit(events.ScopeReduced(context.name, token.scope or "", answer.value.missing))
     if credentials.expires_at is not None and rules.is_ending(credentials, answer.sent):
         yield Emit(events.CredentialsEnding(context.name, credentials.expires_at))
     return token

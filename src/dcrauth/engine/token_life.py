@@ -67,7 +67,7 @@ def late(life: float, policy: Policy) -> float:
 def granted(grant: TokenGrant, sent: Instant, policy: Policy, *, after_refusal: bool = False) -> AccessToken:
     """Return the token of *grant*, its life counted from the moment the request was *sent* (RFC 6749 §5.1)."""
     life = _seconds(grant.expires_in) or _life_of_jwt(grant.value) or policy.default_life
-    return AccessToken(grant.value, sent.wall, sent.wall + life, after_refusal)
+    return AccessToken(grant.value, sent.wall, sent.wall + life, after_refusal, grant.scope)
 
 
 def _life_of_jwt(value: str) -> float | None:

@@ -74,10 +74,14 @@ class TokenGrant(Confidential):
     Parameters:
         value: the access token.
         expires_in: whatever the answer said about its life, unchecked.
+        scope: what it was granted for, each name once, in order; None if nobody has said. Printable text.
+        missing: what of that which was asked for it was not granted for; "" for nothing.
     """
 
     value: str = field(repr=False)
     expires_in: Any = field(default=None, repr=False)
+    scope: str | None = field(default=None, repr=False)
+    missing: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -261,7 +261,7 @@ class OAuthServer(Confidential):
             return form(endpoints.token, fields, proof.headers, repeatable=repeatable)
 
         def understand(response: Response, _: Endpoints) -> TokenGrant | Problem:
-            found = read_token(response)
+            found = read_token(response, self._wanted.scopes)
             return explained(found, self._by, credentials) if isinstance(found, Problem) else found
 
         return called(self._search, moment, asking, understand)

@@ -59,8 +59,12 @@ class Wanted:
         yield from self.parameters.items()
 
 
-def read_token(response: Response) -> TokenGrant | Problem:
-    """Return the token in the answer; any 2xx status will do."""
+def read_token(response: Response, asked_for: tuple[str, ...] = ()) -> TokenGrant | Problem:
+    """Return the token in the answer; any 2xx status will do.
+
+    Parameters:
+        asked_for: the scopes that it was asked for with.
+    """
     fields = fields_of(response)
     value: Any = fields.get("access_token")
     if not is_visible(value):
@@ -68,4 +72,17 @@ def read_token(response: Response) -> TokenGrant | Problem:
     if not is_bearer(fields.get("token_type")):
         # To ask again would bring another token of the same type.
         return replace(problem_in(response, "a token_type other than bearer"), final=True)
-    return TokenGrant(value, fields.get("expires_in"))
+    granted = _scopes_in(fields.get("scope")) or asked_for  # which it need not say if it is the same (RFC 6749 §5.1)
+    missing = [each for each in asked_for if each not in granted and not each.endswith(_ALL_THERE_ARE)]
+    return TokenGrant(value, fields.get("expires_in"), " ".join(granted) or None, " ".join(missing))
+
+
+_ALL_THERE_ARE = "/.default"
+"""The end of a scope of Entra ID that stands for whatever the client may have, and is granted by other names."""
+
+
+def _scopes_in(value: object) -> tuple[str, ...]:
+    """Return the scopes that an answer names, sorted, each once; some servers have a list; none of what can be none."""
+    names = value.split(" ") if isinstance(value, str) else value if isinstance(value, list) else []
+    named = [each for each in names if each != ""]
+    return tuple(sorted(set(named))) if all(is_visible(each) for each in named) else ()
