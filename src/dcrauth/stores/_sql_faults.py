@@ -16,6 +16,18 @@ _NOT_DONE_NUMBERS = {1205, 1213, 1020}
 """The same of MySQL and MariaDB: a lock that was waited for, a deadlock, a record that has changed meanwhile."""
 
 _UNKNOWN_NAMES = (socket.EAI_NONAME, socket.EAI_AGAIN)
+_DUPLICATES = {"23505"}
+_DUPLICATE_NUMBERS = {1062}
+
+WITHOUT_KEY = (
+    "a table of the store has no primary key on its column id, as after CREATE TABLE AS: "
+    "make it with the statements that dcrauth store ddl prints"
+)
+OF_OTHERS = "a table of that name is not one of this store, or one of another version: name another by table="
+
+
+class Unfit(exc.SQLAlchemyError):
+    """A table is not as a store needs it; its text says in which way, and what to do."""
 
 
 def is_lost(fault: Exception) -> bool:
@@ -28,10 +40,18 @@ def is_not_done(fault: Exception) -> bool:
     return _state(fault) in _NOT_DONE or _number(fault) in _NOT_DONE_NUMBERS or "database is locked" in _text(fault)
 
 
+def is_duplicate(fault: Exception) -> bool:
+    """Return whether there is a row with that id, and not another rule of the table that was broken."""
+    is_known = _state(fault) in _DUPLICATES or _number(fault) in _DUPLICATE_NUMBERS
+    return is_known or "UNIQUE constraint failed" in _text(fault)
+
+
 def reason(fault: Exception) -> str:
     """Return what kind of fault it is, and what to do; its text is left out, which may quote a record or a password."""
     if isinstance(fault, exc.TimeoutError):
         return f"all connections of the pool were in use for {WAIT_FOR_A_CONNECTION:g} s or more; give it more of them"
+    if isinstance(fault, Unfit):
+        return str(fault)
     code = _state(fault) or (str(_number(fault)) if _number(fault) else "")
     return type(_original(fault)).__name__ + (f" ({code})" if code else "") + _remedy(fault)
 
@@ -68,11 +88,12 @@ _REMEDIES = (
         (1146, 1051),
         ("no such table",),
     ),
+    _Remedy(WITHOUT_KEY, ("42P10",), (), ("does not match any PRIMARY KEY",)),
     _Remedy(
-        "a table of that name is not one of this store, or one of another version: name another by table=",
-        ("42703", "42804"),
-        (1054,),
-        ("no such column", "has no column"),
+        OF_OTHERS,
+        ("42703", "42804", "42883", "22P02", "22007", "22001", "23502", "23514"),
+        (1054, 1048, 1264, 1265, 1292, 1364, 1366, 1406, 4025),
+        ("no such column", "has no column", "NOT NULL constraint", "CHECK constraint", "datatype mismatch"),
     ),
     _Remedy(
         "it takes no writes here, as a replica does not: name the primary",

@@ -28,7 +28,7 @@ from dcrauth._internal import fork
 from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, unfailing
 from dcrauth._internal.steady import now
 from dcrauth.errors import StoreCorrupt, StoreUnavailable
-from dcrauth.stores import Closing, OneObject, Reading, _sql_engine, _sql_faults, _sql_tables, reading
+from dcrauth.stores import Closing, OneObject, Reading, _sql_engine, _sql_faults, _sql_tables, _sql_trial, reading
 from dcrauth.stores._leases import LEASE, LEASES
 from dcrauth.stores._listing import Unread
 
@@ -51,7 +51,8 @@ class SQLStore(Confidential, Closing):
 
     Parameters:
         database: a URL, such as ``postgresql+psycopg://user:password@host/name``, or an `sqlalchemy.Engine` of yours.
-            One that is made from a URL has at most 20 connections, waits for a free one for 20 s, and pings it first.
+            One that is made from a URL has at most 20 connections, waits for a free one for 20 s, and asks it for a
+            sign of life first where it was idle for a second.
         table: the name of the table of records; that of leases is the same with ``_leases`` behind it.
         schema: the schema that both are in; None for the one that the database takes.
 
@@ -218,17 +219,12 @@ class SQLStore(Confidential, Closing):
                 self._changed("let a lease go", sa.delete(leases).where(of_ours))
 
     def healthcheck(self) -> None:
-        """Raise unless a record could be written now: one is, and removed again before anybody can see it."""
-        row = _row(secrets.token_hex(32), b"")
+        """Raise unless a record and a lease could be written, changed and removed now.
 
-        def write_and_remove() -> None:
-            with self._together.begin() as connection:
-                connection.execute(sa.insert(self._records).values(row))
-                connection.execute(sa.delete(self._records).where(self._records.c.id == row["id"]))
-
-        self._done("be written to", write_and_remove)
-        with self.lock(secrets.token_hex(32), wait=0):
-            """Leases can be written as well."""
+        That is done in one transaction, before whose end nobody can see it.
+        """
+        trial = partial(_sql_trial.try_tables, self._together, self._records, self._leases, self._dialect)
+        self._done("be written to", trial)
 
     def _is_taken(self, key: str, owner: bytes) -> bool:
         """Take a lease that nobody has, or one whose time is over; return whether it is ours."""
@@ -297,19 +293,28 @@ class SQLStore(Confidential, Closing):
             open_still: whether another attempt might succeed, by the name, value and mark of the row that is there
                 after one whose answer was lost.
         """
+        is_lost = False
         for _ in range(_ATTEMPTS):
-            try:
-                return self._attempted("write a record", lambda: self._rows_changed(statement)) == 1
-            except _Duplicate:
-                return False
-            except _Lost:
-                """Whether it was carried out is read now."""
+            is_written = self._is_written(statement)
+            is_lost = is_lost or is_written is None
+            if is_written or not is_lost:
+                return bool(is_written)
+            # An attempt before this one may have come first.
             found = self._after_a_loss(key)
             if found is not None and bytes(found[2]) == mark:
                 return True
-            if not open_still(found):
+            if is_written is False or not open_still(found):
                 return False
         raise StoreUnavailable(f"{self._where} cannot write a record: no answer; {_UNKNOWN}")
+
+    def _is_written(self, statement: Any) -> bool | None:
+        """Return whether a *statement* has changed a row, or None if no answer came."""
+        try:
+            return self._attempted("write a record", lambda: self._rows_changed(statement)) == 1
+        except _Duplicate:
+            return False
+        except _Lost:
+            return None
 
     def _after_a_loss(self, key: str) -> tuple[Any, Any, Any] | None:
         try:
@@ -389,7 +394,7 @@ class _Lost(StoreUnavailable):
 
 
 def _kind_of(fault: Exception) -> type[StoreUnavailable]:
-    if isinstance(fault, exc.IntegrityError):
+    if _sql_faults.is_duplicate(fault):
         return _Duplicate
     return _Lost if _sql_faults.is_lost(fault) else StoreUnavailable
 
