@@ -187,7 +187,7 @@ def test_what_was_forgotten_stays_forgotten() -> None:
     source, target = filled(MemoryStore(), 1), MemoryStore()
     target.add(key, write_forgotten(key, 2, 1.0).data)
     assert copy_credentials(target, MemoryStore()) == Transferred(0, 0, 0)  # it is the right store: it has a note
-    assert copy_credentials(source, target) == Transferred(written=0, present=0, kept=1)
+    assert copy_credentials(source, target) == Transferred(written=0, present=1, kept=0)
     assert isinstance(read_credentials(key, target.get(key) or b""), Forgotten)
     assert copy_credentials(source, target, overwrite=True) == Transferred(written=1, present=0, kept=0)
     assert clients(target) == {key: "client-0"}
@@ -214,8 +214,9 @@ def test_the_same_client_with_a_later_secret_is_taken() -> None:
     assert clients(target)[identity(0).replaced(1)] == "client-0"
     back = MemoryStore()
     back.add(key, write_credentials(key, pair(0)).data)
-    assert copy_credentials(back, target) == Transferred(written=0, present=0, kept=1)
-    assert target.get(key) == source.get(key)
+    for overwrite in (False, True):
+        assert copy_credentials(back, target, overwrite=overwrite) == Transferred(written=0, present=1, kept=0)
+        assert target.get(key) == source.get(key)
 
 
 def test_a_damaged_record_stops_the_copy_and_loses_nothing() -> None:

@@ -23,7 +23,7 @@ class CopiedStore:
 
     Parameters:
         written: so many records of client credentials, and notes of their deletion, were not in the target.
-        present: so many were there already, the same.
+        present: so many were there already, the same, or what has become of them since: renewed, deleted, and so on.
         kept: keys of those in whose place the target has another client, which was left as it is.
         tokens: so many tokens were copied.
         notes: so many notes on registrations that brought nothing usable.
