@@ -169,15 +169,30 @@ def _clients_only(store: Store) -> Store:
     return found
 
 
-@pytest.mark.parametrize("is_forgotten_in", ["source", "target"])
-def test_a_deletion_is_not_undone_and_deletes_nothing(is_forgotten_in: str) -> None:
+@pytest.mark.parametrize(("is_forgotten_in", "kept"), [("source", True), ("target", False)])
+def test_a_deletion_is_not_undone_and_deletes_nothing(is_forgotten_in: str, kept: bool) -> None:
     """A client that was deleted on purpose in one store stays deleted there, and stays in the other one."""
     source, target, key = filled(MemoryStore(), 1), filled(MemoryStore(), 1), identity(0).credentials
     store = {"source": source, "target": target}[is_forgotten_in]
     store.put(key, write_forgotten(key, 2, NOW).data)
-    before = target.get(key)
-    assert copied(source, target).kept == {key}
+    before, done = target.get(key), copied(source, target)
+    assert (done.kept, done.present) == (({key}, 0) if kept else (set(), 1))
     assert target.get(key) == before
+
+
+def test_what_the_target_has_done_since_is_no_other_client() -> None:
+    """Run again after the switch, a copy finds secrets renewed, clients deleted and registered anew, and is content."""
+    source, target = filled(MemoryStore(), 3), MemoryStore()
+    source.put(identity(2).credentials, write_forgotten(identity(2).credentials, 2, NOW).data)
+    copied(source, target)
+    renewed = replaced(pair(0), client_secret="renewed")
+    target.put(identity(0).credentials, write_credentials(identity(0).credentials, renewed, 2).data)
+    target.put(identity(1).credentials, write_forgotten(identity(1).credentials, 2, NOW).data)
+    target.put(identity(2).credentials, write_credentials(identity(2).credentials, pair(7), 3).data)
+    before = {key: target.get(key) for key in target.keys()}
+    done = copied(source, target)
+    assert (done.written, done.kept, done.present, done.verified) == (0, set(), 3, 3)
+    assert {key: target.get(key) for key in target.keys()} == before
 
 
 def test_a_secret_that_was_renewed_since_arrives_with_the_next_run() -> None:

@@ -214,8 +214,9 @@ def test_the_same_client_with_a_later_secret_is_taken() -> None:
     assert clients(target)[identity(0).replaced(1)] == "client-0"
     back = MemoryStore()
     back.add(key, write_credentials(key, pair(0)).data)
-    assert copy_credentials(back, target) == Transferred(written=0, present=0, kept=1)
-    assert target.get(key) == source.get(key)
+    for overwrite in (False, True):
+        assert copy_credentials(back, target, overwrite=overwrite) == Transferred(written=0, present=1, kept=0)
+        assert target.get(key) == source.get(key)
 
 
 def test_a_damaged_record_stops_the_copy_and_loses_nothing() -> None:

@@ -1,7 +1,8 @@
 """What becomes of client credentials that arrive in a store from elsewhere: nobody else's client is ever overwritten.
 
 Another client gives way only where that is asked for. The same client gives way to a later record of itself, as after
-its secret was renewed, since the server may not know the earlier secret any more. What gives way is kept aside.
+its secret was renewed, since the server may not know the earlier secret any more. What gives way is kept aside. For the
+same reason an earlier record of a client never takes the place of a later one, asked for or not.
 """
 
 import itertools
@@ -23,7 +24,7 @@ class Outcome(Enum):
     WRITTEN = "there was none"
     UPDATED = "there was an earlier one of the same client, which is kept aside"
     REPLACED = "there was another client, which is kept aside"
-    PRESENT = "it was there already"
+    PRESENT = "it was there already, or what has become of it since"
     KEPT = "there is another one, which was left as it is"
     FORGOTTEN = "there is a note that it was deleted on purpose, which was left as it is"
 
@@ -32,7 +33,7 @@ def write_arriving(store: Store, key: str, data: bytes, *, overwrite: bool = Fal
     """Write the record *data* of client credentials, or of their deletion, under *key*, if that may be.
 
     Parameters:
-        overwrite: whether another client gives way.
+        overwrite: whether another client gives way, and the note of a deletion.
 
     Raises:
         StoreCorrupt, StoreTooNew: it is no such record, or the one that is there is none.
@@ -68,6 +69,15 @@ def is_earlier(found: StoredCredentials | Forgotten, arriving: StoredCredentials
     return is_of_same and found.generation < arriving.generation
 
 
+def is_later(found: StoredCredentials | Forgotten, arriving: StoredCredentials | Forgotten) -> bool:
+    """Return whether *found* is what has become of what is *arriving*: a later secret, a deletion, or a new client."""
+    if found.generation <= arriving.generation:
+        return False
+    if isinstance(found, StoredCredentials) and isinstance(arriving, StoredCredentials):
+        return found.credentials.client_id == arriving.credentials.client_id
+    return True
+
+
 def delete_tokens(store: Store, identities: set[str]) -> None:
     """Delete the tokens of clients that were replaced, for all scopes: they would be used on until they end."""
     found = [key for key in store.keys() if whose_token(key) in identities] if identities else []
@@ -83,12 +93,15 @@ def _contested(
     overwrite: bool,
 ) -> Outcome:
     """Decide between what is *found* in use and what is *arriving*, which is not the same."""
+    is_forgotten = isinstance(found, Forgotten)
+    if is_later(found, arriving) and not is_forgotten:
+        return Outcome.PRESENT
     if not isinstance(arriving, StoredCredentials):
-        return Outcome.KEPT
+        return Outcome.PRESENT if is_later(found, arriving) else Outcome.KEPT
     if is_earlier(found, arriving):
         return _swapped(store, identity, found, arriving.data, Outcome.UPDATED)
     if not overwrite:
-        return Outcome.FORGOTTEN if isinstance(found, Forgotten) else Outcome.KEPT
+        return Outcome.FORGOTTEN if is_forgotten else Outcome.KEPT
     # Of a later generation than what it replaces: so no process puts the old pair back, taking it for lost.
     successor = write_credentials(identity.credentials, arriving.credentials, found.generation + 1)
     return _swapped(store, identity, found, successor.data, Outcome.REPLACED)

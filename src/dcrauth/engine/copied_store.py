@@ -23,10 +23,8 @@ class CopiedStore:
 
     Parameters:
         written: so many records of client credentials, and notes of their deletion, were not in the target.
-        present: so many were there already, the same.
-        kept: keys of those in whose place the target has another client, or the note that one was deleted, which was
-            left as it is.
-        forgotten: of these the keys of those where such a note was left.
+        present: so many were there already, the same, or what has become of them since: renewed, deleted, and so on.
+        kept: keys of those in whose place the target has another client, which was left as it is.
         tokens: so many tokens were copied.
         notes: so many notes on registrations that brought nothing usable.
         verified: so many records of client credentials were read back.
@@ -38,7 +36,6 @@ class CopiedStore:
     written: int = 0
     present: int = 0
     kept: set[str] = field(default_factory=set)
-    forgotten: set[str] = field(default_factory=set)
     tokens: int = 0
     notes: int = 0
     verified: int = 0
@@ -53,5 +50,4 @@ class CopiedStore:
         self.tokens += part.tokens
         self.notes += part.notes
         self.kept |= part.kept
-        self.forgotten |= part.forgotten
         self.unread |= part.unread

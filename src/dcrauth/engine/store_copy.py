@@ -36,7 +36,8 @@ _LOCK_WAIT = 5.0
 """For how long a renewal of the same identity is waited for, in seconds."""
 
 _DAMAGE = (StoreCorrupt, StoreTooNew, DecryptionFailed)
-_LEFT = (Outcome.KEPT, Outcome.FORGOTTEN)
+_THERE = (Outcome.PRESENT, Outcome.FORGOTTEN)
+"""A client that was deleted on purpose in the new store has been there: the old one does not bring it back."""
 
 
 def copy_store(
@@ -202,17 +203,12 @@ class _Copy:
             self.done.tokens += self._put_token(key, data)
 
     def _count(self, key: str, outcome: Outcome) -> None:
-        if outcome in _LEFT:
-            self._note_kept(key, outcome)
-        elif outcome is Outcome.PRESENT:
+        if outcome is Outcome.KEPT:
+            self.done.kept.add(key)
+        elif outcome in _THERE:
             self.done.present += 1
         else:
             self.done.written += 1
-
-    def _note_kept(self, key: str, outcome: Outcome) -> None:
-        self.done.kept.add(key)
-        if outcome is Outcome.FORGOTTEN:
-            self.done.forgotten.add(key)
 
     def _note_damage(self, key: str, problem: StoreError) -> None:
         if is_of_credentials(key):  # all else is had anew
@@ -252,8 +248,8 @@ class _Copy:
         self._settle(key, outcome)
 
     def _settle(self, key: str, outcome: Outcome) -> None:
-        if outcome in _LEFT:
-            self._note_kept(key, outcome)
+        if outcome is Outcome.KEPT:
+            self.done.kept.add(key)
         elif outcome is Outcome.WRITTEN:
             self.done.missing.add(key)  # it had been there; should it stay this time, the next run finds it
         else:

@@ -105,9 +105,8 @@ def _problem(done: CopiedStore) -> DCRAuthError | None:
         return _of_unread(list(done.unread.values()))
     if done.kept:
         names = ", ".join(sorted({visible(owner_of(key)[:_SHORT]) for key in done.kept})[:3])
-        deleted = f"; {len(done.forgotten)} of them were deleted there on purpose" if done.forgotten else ""
         return ConfigurationError(
-            f"That store has something else for {len(done.kept)} identities ({names}…), which was kept{deleted}. To "
+            f"That store has something else for {len(done.kept)} identities ({names}…), which was kept. To "
             "put these in its place, dcrauth export them, and dcrauth import --overwrite"
         )
     return None
