@@ -48,6 +48,11 @@ DAY = 86_400.0
 SLOW = [pytest.mark.slow]
 RARER = [pytest.param(each, marks=SLOW) for each in ("missing", "html", "list", "huge", "redirect")]
 MakeSource = Callable[..., TokenSource]
+LOST_ON_THE_WAY = [
+    Fault(reset=True),
+    Fault(status=200, body="<html>"),
+    Fault(status=504),
+]
 OLD = {"spared_for": 0.0, "least_pause": 0.01, "settling": 0.0}
 
 
@@ -623,20 +628,99 @@ def test_an_update_that_renews_nothing_is_not_repeated_at_each_renewal(
     assert oauth.counts.manage == 2
 
 
+class RestartedStore(MemoryStore):
+    """Another store object over the same records, so that nothing is known in memory of what they hold."""
+
+    def __init__(self, before: MemoryStore) -> None:
+        super().__init__()
+        self._records = before._records
+
+
+@pytest.mark.parametrize("fault", LOST_ON_THE_WAY, ids=["reset", "cut", "gateway"])
 def test_a_refusal_after_an_unanswered_question_condemns_nobody(
-    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock, fault: Fault
 ) -> None:
     """The lost answer may have had another token to manage the client: a refusal of the old one says nothing."""
     oauth.behaviour = OAuthBehaviour(assertion_audience="token endpoint", rotates_token="always")
     store = MemoryStore()
-    source = make_source(provider=served_by(oauth, client_authentication=signing()), store=store)
-    oauth.inject("manage", Fault(reset=True, after=True))
+    oauth.inject("manage", fault)
+    for _ in range(3):  # each time in a process that knows nothing but what is in the store
+        with pytest.raises((CredentialsRejected, ServerUnavailable)):
+            make_source(provider=served_by(oauth, client_authentication=signing()), store=RestartedStore(store)).token()
+        oauth.revoke_registration_tokens()  # as the server does that has told another one
+        time.advance(3600)
+    assert [call.reply and call.reply.status for call in oauth.calls.only("manage")][1:] == [401, 401]
+    assert oauth.counts.register == 1
+
+
+def test_a_client_that_is_gone_is_replaced_though_an_answer_was_lost(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """A question that nobody has answered is open for a day; a refusal after that is believed, in the same process."""
+    source = make_source(provider=served_by(oauth, client_authentication=signing()))
+    scope_of(source, oauth)
+    oauth.revoke_clients()
+    oauth.inject("manage", Fault(reset=True))
+    for _ in range(3):
+        time.advance(7 * 3600)
+        with pytest.raises((CredentialsRejected, ServerUnavailable)):
+            source.token()
+    time.advance(11 * 3600)
+    scope_of(source, oauth)
+    assert oauth.counts.register == 2
+
+
+def test_a_question_that_was_answered_is_open_no_longer(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """After a lost answer the next one clears the matter: the client is replaced when it is refused after that."""
+    oauth.behaviour = OAuthBehaviour(assertion_audience="token endpoint")
+    source = make_source(provider=served_by(oauth, client_authentication=signing()))
+    oauth.inject("manage", Fault(reset=True))
     for _ in range(2):
         with pytest.raises((CredentialsRejected, ServerUnavailable)):
             source.token()
         time.advance(3600)
-    assert [call.reply and call.reply.status for call in oauth.calls.only("manage")] == [None, 401]
-    assert oauth.counts.register == 1
+    oauth.revoke_clients()
+    oauth.behaviour = OAuthBehaviour()
+    scope_of(source, oauth)
+    assert [call.reply and call.reply.status for call in oauth.calls.only("manage")] == [None, 200, 401]
+    assert oauth.counts.register == 2
+
+
+class _TakingNoNote(MemoryStore):
+    """It fails when it is to be noted that a client is asked about."""
+
+    def put(self, key: str, value: bytes) -> None:
+        if key.endswith(".asked"):
+            raise StoreUnavailable("The disk is full")
+        super().put(key, value)
+
+
+def test_a_question_that_cannot_be_noted_is_not_asked(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """Its answer could be lost, and nobody would know."""
+    oauth.behaviour = OAuthBehaviour(assertion_audience="token endpoint")
+    with pytest.raises(StoreUnavailable):
+        make_source(provider=served_by(oauth, client_authentication=signing()), store=_TakingNoNote()).token()
+    assert oauth.counts.manage == 0
+
+
+def test_a_client_with_an_open_question_is_not_taken_for_deleted(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """An update whose answer was lost may have renewed both the secret and the token: refusals of these say nothing."""
+    oauth.behaviour = OAuthBehaviour(secret_life=30 * DAY, rotates_token="always")
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    time.advance(26 * DAY)
+    oauth.inject("manage", Fault(reset=True, after=True))
+    oauth.inject("token", Fault(status=503), times=9)
+    with suppress(DCRAuthError):
+        source.token()
+    oauth.clear_faults()
+    with pytest.raises(ServerUnavailable, match="does not prove that the client is gone"):
+        source.forget(unregister=True)
+    assert len(oauth.clients) == 1
 
 
 def test_a_second_registration_that_is_refused_is_not_sent(oauth: OAuthSimulator, make_source: MakeSource) -> None:

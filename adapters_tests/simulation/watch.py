@@ -70,7 +70,7 @@ class Watch:
                 require(bounded, Invariant.BOUNDED_RENEWAL, f"a renewal sleeps {late:g} s beyond its deadline")
             case Put() | Delete():
                 notes = {self.identity.registration, self.identity.kept}
-                disposable = {self.identity.token} | (notes if isinstance(effect, Put) else set())
+                disposable = {self.identity.token, self.identity.asked} | (notes if isinstance(effect, Put) else set())
                 allowed = effect.key in disposable or (
                     isinstance(effect, Delete) and task.flight is None and effect.key != self.identity.credentials
                 )

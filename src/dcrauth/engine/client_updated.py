@@ -6,6 +6,7 @@ stored before anything in it is used, and the pair that it replaces is kept asid
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 from dcrauth import events
 from dcrauth._internal.confidential import replaced
@@ -15,10 +16,11 @@ from dcrauth.engine.effects import Check, Emit, Now, RenewalContext, Replace, Sl
 from dcrauth.engine.endpoint_calls import attempted, moment_of
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.management_problems import UNMANAGED, is_refused, named, not_deleted
+from dcrauth.engine.open_question import closed, is_answered, opened, still_open
 from dcrauth.engine.records import StoredCredentials, storable, write_credentials
 from dcrauth.engine.store_repair import forgotten, kept_aside, stored
 from dcrauth.errors import DCRAuthError, StoreError, StoreUnavailable
-from dcrauth.providers.protocol import Flow, Moment, Problem
+from dcrauth.providers.protocol import Flow, Moment, Problem, Request
 
 EARLY, SHARE = 7 * 86_400.0, 0.2
 """A secret is renewed from so many seconds before its end, or from that part of its life, whichever is later."""
@@ -28,6 +30,9 @@ LEAST_PAUSE, PAUSE = 300.0, 0.1
 
 TOO_EARLY = Problem("the server has asked for fewer calls that manage this client, and none was made", status=429)
 """What is wrong with a call before the moment that a server has told."""
+
+Called: TypeAlias = tuple[ClientCredentials | Problem, Request | None]
+"""What a call has come to, and the call."""
 
 
 def is_due(credentials: ClientCredentials, now: Instant) -> bool:
@@ -106,6 +111,7 @@ def in_place(
     if not won and isinstance(found, StoredCredentials) and found.data == client.data:
         raise StoreUnavailable("The store had lost the client, and has it again: what was answered is stored next time")
     context.memory.answered = None
+    yield from closed(context)
     if won and is_new:
         yield Emit(events.CredentialsUpdated(context.name, successor.expires_at))
     return found if isinstance(found, StoredCredentials) else None
@@ -124,10 +130,12 @@ def is_gone(context: RenewalContext, client: StoredCredentials) -> Steps[bool | 
     outcome = yield from managed(context, client, "confirm")
     if isinstance(outcome, Problem):
         # After a call without an answer the token may be another one by now, and a refusal of the old one says nothing.
-        is_known = is_refused(outcome) and context.memory.unanswered != client.data
+        is_known = is_refused(outcome) and (yield from still_open(context, client)) is None
         return True if is_known else outcome
     if (outcome.client_secret, outcome.metadata) != (client.credentials.client_secret, client.credentials.metadata):
         yield from in_place(context, client, outcome)
+    else:
+        yield from closed(context)
     return False
 
 
@@ -145,21 +153,38 @@ def managed(context: RenewalContext, client: StoredCredentials, what: str) -> St
         return TOO_EARLY
     yield Check()  # what is answered may be another secret, and has to be stored
     context.progress.is_untold = False
-    key = context.identity.credentials
-    outcome, call = yield from attempted(context, begun, lambda found: storable(key, found))
+    asking = called if what == "unregister" else asked
+    outcome, call = yield from asking(context, client, begun)
     if not isinstance(outcome, Problem):
-        context.memory.unanswered = None
         context.progress.is_untold = outcome.client_secret is None
         told: ClientCredentials = replaced(
             outcome, client_secret=outcome.client_secret or client.credentials.client_secret
         )
         return told
-    if outcome.status is None and what != "unregister":
-        context.memory.unanswered = client.data
-    elif answers.meaning(outcome) is answers.Meaning.THROTTLED:
+    if answers.meaning(outcome) is answers.Meaning.THROTTLED:
         now = yield Now()
         context.memory.manage_from = now.monotonic + rules.pause(outcome, 1, now, context.chance(), context.policy)
     return named(outcome, call, client.credentials)
+
+
+def asked(context: RenewalContext, client: StoredCredentials, begun: Flow[ClientCredentials]) -> Steps[Called]:
+    """Make a call that may bring another token, with a note of it until the answer is stored, or is a refusal."""
+    earlier = yield from opened(context, client)
+    try:
+        outcome, call = yield from called(context, client, begun)
+    except DCRAuthError:  # it was not made
+        yield from closed(context, earlier)
+        raise
+    context.progress.question = None
+    if isinstance(outcome, Problem) and is_answered(outcome):
+        yield from closed(context, earlier)
+    return outcome, call
+
+
+def called(context: RenewalContext, _: StoredCredentials, begun: Flow[ClientCredentials]) -> Steps[Called]:
+    """Make a call; return what it comes to, as far as a record can hold it."""
+    key = context.identity.credentials
+    return (yield from attempted(context, begun, lambda found: storable(key, found)))
 
 
 def unregistered(context: RenewalContext) -> Steps[bool]:
@@ -184,7 +209,7 @@ def what_is_left(context: RenewalContext, client: StoredCredentials, problem: Pr
     server has to refuse the client as well, twice, with a pause between.
     """
     is_new = rules.is_settling(client.credentials, (yield Now()), context.policy)
-    if not is_refused(problem) or is_new or context.memory.unanswered == client.data:
+    if not is_refused(problem) or is_new or (yield from still_open(context, client)) is not None:
         return problem
     for pause in (0.0, context.policy.least_pause * (1.0 + context.chance())):
         yield Sleep(pause)

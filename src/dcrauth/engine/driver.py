@@ -167,7 +167,7 @@ class Driver:
         """Delete the tokens of the same client for other scopes, listed nowhere else, and what flows have kept."""
         mine = context.identity.key
         keys = self._watched(lambda: [key for key in self.store.keys() if whose_token(key) == mine])
-        for key in (*keys, context.identity.kept):
+        for key in (*keys, context.identity.kept, context.identity.asked):
             self.perform(Delete(key))
 
     def restore(self, context: RenewalContext) -> bool:

@@ -203,7 +203,6 @@ class Memory:
         kept: what flows want to find again; None as long as the store was not asked.
         skew: by how many seconds this machine's clock is ahead of the server's.
         answered: what the management of the client has answered, until the store has taken it.
-        unanswered: the record of the client whose management has not answered a call.
         next_update: the monotonic time, in seconds, before which no update is asked for again.
         manage_from: the monotonic time, in seconds, before which the server wants no call that manages the client.
     """
@@ -216,9 +215,21 @@ class Memory:
     kept: Mapping[str, Any] | None = None
     skew: float = 0.0
     answered: Unsaved | None = None
-    unanswered: bytes | None = field(default=None, repr=False)
     next_update: float = 0.0
     manage_from: float = 0.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """A call that manages a client.
+
+    Parameters:
+        note: of it, as it is in the store.
+        earlier: the note of an earlier one, which is open still.
+    """
+
+    note: bytes = field(repr=False)
+    earlier: bytes | None = field(repr=False)
 
 
 @dataclass
@@ -230,6 +241,7 @@ class Progress:
             anything so far, and the monotonic time of the first of them.
         refused: the record of the client that was refused once, and is to be asked for once more.
         suspicion: what it is to look into.
+        question: the call that manages the client and is noted, until it is made.
         is_untold: whether the server has shown the client without its secret.
         is_counted: whether a registration was claimed, and is counted as one that was begun.
         is_registering: whether one was sent.
@@ -240,6 +252,7 @@ class Progress:
     attempts: dict[bool, tuple[int, float]] = field(default_factory=dict)
     refused: bytes | None = field(default=None, repr=False)
     suspicion: Suspicion | None = None
+    question: Question | None = None
     is_untold: bool = False
     is_counted: bool = False
     is_registering: bool = False

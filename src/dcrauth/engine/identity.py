@@ -68,6 +68,11 @@ class Identity:
         """The key of what the flows of a provider want to find again."""
         return f"{self.key}.kept"
 
+    @property
+    def asked(self) -> str:
+        """The key of the note on a call that manages the client and was not answered yet."""
+        return f"{self.key}.asked"
+
     def replaced(self, generation: int) -> str:
         """The key under which credentials of *generation* are kept aside, or of a later one where that key is taken."""
         return f"{self.key}.replaced-{generation}"

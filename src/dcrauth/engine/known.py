@@ -61,7 +61,6 @@ class Known(Memory):
         return (
             bool(self.superseded)
             or self.answered is not None
-            or self.unanswered is not None
             or (self.unsaved is not None and not rules.is_given_up(self.unsaved.credentials, now))
             or (self.suspicion is not None and now.monotonic < self.suspicion.until)
             or (self.bar is not None and not self.bar.stored and now.monotonic < self.bar.until)
@@ -74,8 +73,7 @@ class Known(Memory):
         return failure is not None and not itself and not failure.until.reached(now)
 
     def _is_empty(self) -> bool:
-        of_management = self.answered or self.unanswered
-        return not (self.superseded or self.failure or self.unsaved or of_management or self.suspicion or self.bar)
+        return not (self.superseded or self.failure or self.unsaved or self.answered or self.suspicion or self.bar)
 
 
 class KnownIdentities:

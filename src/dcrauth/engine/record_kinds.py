@@ -12,14 +12,17 @@ class Kind(Enum):
     ASIDE = "a client that was replaced"
     TOKEN = "a token"
     NOTE = "a note on a registration that has brought nothing usable"
-    FOUND_ANEW = "what a provider finds out, and may be lost"
+    FOUND_ANEW = "what is found out of a server, and may be lost"
     UNKNOWN = "of a later version, or of somebody else"
 
 
 CLIENTS = frozenset({Kind.CLIENT, Kind.ASIDE})
 """What must not be lost."""
 
-_OTHERS = {Identity("").registration: Kind.NOTE, Identity("").kept: Kind.FOUND_ANEW}
+_OTHERS = {
+    Identity("").registration: Kind.NOTE,
+    **dict.fromkeys((Identity("").kept, Identity("").asked), Kind.FOUND_ANEW),
+}
 
 
 def kind_of(key: str) -> Kind:
