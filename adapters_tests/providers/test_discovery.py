@@ -188,3 +188,40 @@ def test_an_endpoint_that_says_something_else_is_there(status: int) -> None:
     kept = kept_by(server())
     result, _ = drive(server().fetch_token(CLIENT, moment(kept)), answer(status))
     assert result.kept == kept
+
+
+FOREIGN = metadata(issuer="https://issuer.example")
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [FOREIGN, metadata(token_endpoint="http://a.example/t"), metadata(token_endpoint="http://127.0.0.1/t")],
+    ids=["another issuer", "http", "loopback"],
+)
+def test_an_unfit_document_says_nothing_of_the_other_places(unfit: Any) -> None:
+    """A host that serves one document for every inserted path may have the right one at the end of the path."""
+    result, sent = drive(server().register(moment()), unfit, unfit, metadata(), REGISTERED)
+    assert isinstance(result.value, ClientCredentials)
+    assert sent[2].url == "https://issuer.example/tenant/.well-known/openid-configuration"
+    assert sent[3].url == METADATA["registration_endpoint"]
+
+
+@pytest.mark.parametrize(
+    ("rest", "means"),
+    [
+        ([answer(404), answer(404)], Meaning.REJECTED),
+        ([answer(404), answer(200, b"<html>")], Meaning.REJECTED),
+        ([answer(404), FOREIGN], Meaning.REJECTED),
+        ([answer(404), answer(503)], Meaning.TRANSIENT),
+        ([answer(503), answer(404)], Meaning.TRANSIENT),
+        ([answer(429)], Meaning.THROTTLED),
+        ([NO_ANSWER], Meaning.TRANSIENT),
+    ],
+    ids=["missing", "html", "foreign", "down", "down first", "throttled", "silence"],
+)
+def test_a_foreign_document_is_the_last_word_where_all_places_have_answered(rest: list[Any], means: Meaning) -> None:
+    """That it is another issuer's is said once no place can have a better one, and never while one may."""
+    problem = problem_of(drive(server().register(moment()), FOREIGN, *rest)[0])
+    assert meaning(problem) is means
+    if means is Meaning.REJECTED:
+        assert "that of https://issuer.example, not of" in problem.reason

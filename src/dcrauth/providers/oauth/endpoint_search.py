@@ -5,7 +5,7 @@ answer; then the server is asked again, and if it says nothing usable what is ke
 """
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -108,8 +108,8 @@ class EndpointSearch:
             return None
 
     def _asked(self, now: float) -> Generator[Request, Response, "Found | Problem"]:
-        told: list[str] = []
-        problem = Problem("the server says nothing of its endpoints")
+        """Look at each place; a document of another issuer may be what a host serves for every path."""
+        problems: list[Problem] = []
         for url in well_known_urls(self.issuer or ""):
             try:
                 response = yield call(url, "GET")
@@ -118,10 +118,10 @@ class EndpointSearch:
                     return Problem(fault.message)
                 response = Response(fault.status, {}, b"")
             found = self._understood(url, response, now)
-            if isinstance(found, Found) or found.final or found.status == 429:
+            if isinstance(found, Found) or found.status == 429:
                 return found
-            told, problem = [*told, found.reason], found
-        return replace(problem, reason="; ".join(told))
+            problems.append(found)
+        return _in_short(problems)
 
     def _understood(self, url: str, response: Response, now: float) -> Found | Problem:
         problem = problem_in(response, "no metadata")
@@ -174,6 +174,15 @@ def called(
         return FlowResult(Problem(fault.message, fault.status), found.doubted)
     outcome = understand(response, found.endpoints)
     return FlowResult(outcome, found.doubted if response.status in _GONE else found.confirmed)
+
+
+def _in_short(problems: Sequence[Problem]) -> Problem:
+    """Return what is wrong with all places: for good only if none that is down now may have something better."""
+    down = [each for each in problems if (each.status or 500) >= 500]
+    final = [each for each in problems if each.final]
+    if final and not down:
+        return final[0]
+    return replace((down or problems)[-1], reason="; ".join(each.reason for each in problems))
 
 
 def _is_doubtful(moment: Moment) -> bool:
