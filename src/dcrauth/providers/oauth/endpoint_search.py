@@ -1,7 +1,7 @@
 """Finding the endpoints of a server: given, kept from before, or asked for; and calling them.
 
-Only metadata that is whole and has been checked is kept. It serves for a day, or until an endpoint is gone or does not
-answer; then the server is asked again, and if it says nothing usable what is kept goes on serving.
+Only metadata that is whole and has been checked is kept. It serves for a day, or until an endpoint is gone, does not
+answer or refuses the client; then the server is asked again, and if it says nothing usable what is kept still serves.
 """
 
 import json
@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 _GONE = frozenset({*range(300, 400), 404, 405, 410, 501})
 """Statuses by which an endpoint says that it is elsewhere, or takes no such call (RFC 9110 §15); none is followed."""
+
+_REFUSALS = frozenset({"invalid_client", "invalid_client_metadata"})
+"""Codes that a server answers also where it is another one than it was, or takes other methods than it took."""
 
 _FRESH = 86_400.0
 """For so many seconds what a server has said is believed without another question."""
@@ -52,6 +55,10 @@ class Found:
     def doubted(self) -> Mapping[str, Any] | None:
         """What is kept where the endpoints may not be the right ones any more."""
         return None if self.kept is None else {**self.kept, "doubtful": True}
+
+    def was_asked_for(self, now: float) -> bool:
+        """Return whether the server was asked for it *now*, by the wall clock of the same attempt."""
+        return self.kept is not None and self.kept.get("asked") == now
 
     def asked_again(self, now: float) -> "Found":
         """Return the same, after a question that was not answered: for a while there is no other one."""
@@ -160,7 +167,8 @@ def called(
 ) -> Flow[T]:
     """Find the endpoints, and make one call.
 
-    Where the endpoint is gone, or does not answer, the next flow asks the server again where it is.
+    Where the endpoint is gone, or does not answer, the next flow asks the server again where it is; so it does where an
+    endpoint that was not asked for just now refuses the client: another server may be there by now.
     """
     found = yield from search.located(moment, registering)
     if isinstance(found, Problem):
@@ -173,7 +181,12 @@ def called(
     except Unavailable as fault:
         return FlowResult(Problem(fault.message, fault.status), found.doubted)
     outcome = understand(response, found.endpoints)
-    return FlowResult(outcome, found.doubted if response.status in _GONE else found.confirmed)
+    is_doubted = response.status in _GONE or (_is_refusal(outcome) and not found.was_asked_for(moment.wall))
+    return FlowResult(outcome, found.doubted if is_doubted else found.confirmed)
+
+
+def _is_refusal(outcome: object) -> bool:
+    return isinstance(outcome, Problem) and outcome.error in _REFUSALS
 
 
 def _in_short(problems: Sequence[Problem]) -> Problem:
