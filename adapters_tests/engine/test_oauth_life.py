@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -761,6 +762,27 @@ def test_an_endpoint_that_answers_with_a_redirect(oauth: OAuthSimulator, make_so
     oauth.inject("token", Fault(status=308))
     scope_of(source, oauth)
     assert endpoints(oauth)[4:] == ["api", "token", "discovery", "token", "api"]
+
+
+def test_an_endpoint_that_was_left_to_a_server_without_clients(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """Where the former endpoint knows no client any more, the issuer is asked before another one is registered."""
+    source = make_source(provider=served_by(oauth), policy=Policy(**OLD))
+    scope_of(source, oauth)
+    oauth.inject(urlsplit(oauth.token_endpoint).path, Fault(status=401, body='{"error": "invalid_client"}'), times=99)
+    oauth.behaviour = OAuthBehaviour(endpoints_below="new")
+    oauth.revoke_tokens()
+    scope_of(source, oauth)
+    assert (oauth.counts.register, oauth.counts.discovery) == (1, 2)
+
+
+def test_a_client_that_is_gone_is_asked_about_once(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """The issuer is asked once where the endpoints are before a client that is refused is replaced."""
+    source = make_source(provider=served_by(oauth), policy=Policy(**OLD))
+    scope_of(source, oauth)
+    oauth.revoke_clients()
+    oauth.revoke_tokens()
+    scope_of(source, oauth)
+    assert (oauth.counts.register, oauth.counts.discovery) == (2, 2)
 
 
 def test_an_endpoint_that_does_not_answer(oauth: OAuthSimulator, make_source: MakeSource) -> None:

@@ -188,3 +188,67 @@ def test_an_endpoint_that_says_something_else_is_there(status: int) -> None:
     kept = kept_by(server())
     result, _ = drive(server().fetch_token(CLIENT, moment(kept)), answer(status))
     assert result.kept == kept
+
+
+FOREIGN = metadata(issuer="https://issuer.example")
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [FOREIGN, metadata(token_endpoint="http://a.example/t"), metadata(token_endpoint="http://127.0.0.1/t")],
+    ids=["another issuer", "http", "loopback"],
+)
+def test_an_unfit_document_says_nothing_of_the_other_places(unfit: Any) -> None:
+    """A host that serves one document for every inserted path may have the right one at the end of the path."""
+    result, sent = drive(server().register(moment()), unfit, unfit, metadata(), REGISTERED)
+    assert isinstance(result.value, ClientCredentials)
+    assert sent[2].url == "https://issuer.example/tenant/.well-known/openid-configuration"
+    assert sent[3].url == METADATA["registration_endpoint"]
+
+
+@pytest.mark.parametrize(
+    ("rest", "means"),
+    [
+        ([answer(404), answer(404)], Meaning.REJECTED),
+        ([answer(404), answer(200, b"<html>")], Meaning.REJECTED),
+        ([answer(404), FOREIGN], Meaning.REJECTED),
+        ([answer(404), answer(503)], Meaning.TRANSIENT),
+        ([answer(503), answer(404)], Meaning.TRANSIENT),
+        ([answer(503), FOREIGN], Meaning.TRANSIENT),
+        ([answer(429)], Meaning.THROTTLED),
+        ([NO_ANSWER], Meaning.TRANSIENT),
+    ],
+    ids=["missing", "html", "foreign", "down", "down first", "down between", "throttled", "silence"],
+)
+def test_a_foreign_document_is_the_last_word_where_all_places_have_answered(rest: list[Any], means: Meaning) -> None:
+    """That it is another issuer's is said once no place can have a better one, and never while one may."""
+    problem = problem_of(drive(server().register(moment()), FOREIGN, *rest)[0])
+    assert meaning(problem) is means
+    if means is Meaning.REJECTED:
+        assert "that of https://issuer.example, not of" in problem.reason
+
+
+REFUSED = answer(401, {"error": "invalid_client"})
+
+
+@pytest.mark.parametrize(
+    ("flow", "refusal"), [("token", REFUSED), ("register", answer(400, {"error": "invalid_client_metadata"}))]
+)
+def test_a_refusal_may_come_from_an_endpoint_that_was_left(flow: str, refusal: Any) -> None:
+    """Whoever refuses the client may not be the server any more: the next attempt asks the issuer first, and once."""
+    made, later = server(), {"wall": NOW + 60}
+    begun = made.register if flow == "register" else partial(made.fetch_token, CLIENT)
+    result, _ = drive(begun(moment(kept_by(made), **later)), refusal)
+    again, sent = drive(begun(moment(result.kept, **later)), metadata(), refusal)
+    assert [each.method for each in sent] == ["GET", "POST"]
+    _, sent = drive(begun(moment(again.kept, **later)), refusal)
+    assert len(sent) == 1
+
+
+def test_a_refusal_is_believed_while_the_issuer_says_nothing() -> None:
+    """A refusal after a question that was not answered is as good as any: what is kept serves on."""
+    result, _ = drive(server().fetch_token(CLIENT, moment(kept_by(server()), wall=NOW + 60)), REFUSED)
+    again, _ = drive(server().fetch_token(CLIENT, moment(result.kept, wall=NOW + 70)), NO_ANSWER, REFUSED)
+    assert meaning(problem_of(again)) is Meaning.CLIENT_REJECTED
+    assert again.kept is not None
+    assert again.kept["metadata"] == kept_by(server())["metadata"]

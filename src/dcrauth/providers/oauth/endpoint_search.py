@@ -1,11 +1,11 @@
 """Finding the endpoints of a server: given, kept from before, or asked for; and calling them.
 
-Only metadata that is whole and has been checked is kept. It serves for a day, or until an endpoint is gone or does not
-answer; then the server is asked again, and if it says nothing usable what is kept goes on serving.
+Only metadata that is whole and has been checked is kept. It serves for a day, or until an endpoint is gone, does not
+answer or refuses the client; then the server is asked again, and if it says nothing usable what is kept still serves.
 """
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 _GONE = frozenset({*range(300, 400), 404, 405, 410, 501})
 """Statuses by which an endpoint says that it is elsewhere, or takes no such call (RFC 9110 §15); none is followed."""
+
+_REFUSALS = frozenset({"invalid_client", "invalid_client_metadata"})
+"""Codes that a server answers also where it is another one than it was, or takes other methods than it took."""
 
 _FRESH = 86_400.0
 """For so many seconds what a server has said is believed without another question."""
@@ -52,6 +55,10 @@ class Found:
     def doubted(self) -> Mapping[str, Any] | None:
         """What is kept where the endpoints may not be the right ones any more."""
         return None if self.kept is None else {**self.kept, "doubtful": True}
+
+    def was_asked_for(self, now: float) -> bool:
+        """Return whether the server was asked for it *now*, by the wall clock of the same attempt."""
+        return self.kept is not None and self.kept.get("asked") == now
 
     def asked_again(self, now: float) -> "Found":
         """Return the same, after a question that was not answered: for a while there is no other one."""
@@ -108,8 +115,8 @@ class EndpointSearch:
             return None
 
     def _asked(self, now: float) -> Generator[Request, Response, "Found | Problem"]:
-        told: list[str] = []
-        problem = Problem("the server says nothing of its endpoints")
+        """Look at each place; a document of another issuer may be what a host serves for every path."""
+        problems: list[Problem] = []
         for url in well_known_urls(self.issuer or ""):
             try:
                 response = yield call(url, "GET")
@@ -118,10 +125,10 @@ class EndpointSearch:
                     return Problem(fault.message)
                 response = Response(fault.status, {}, b"")
             found = self._understood(url, response, now)
-            if isinstance(found, Found) or found.final or found.status == 429:
+            if isinstance(found, Found) or found.status == 429:
                 return found
-            told, problem = [*told, found.reason], found
-        return replace(problem, reason="; ".join(told))
+            problems.append(found)
+        return _in_short(problems)
 
     def _understood(self, url: str, response: Response, now: float) -> Found | Problem:
         problem = problem_in(response, "no metadata")
@@ -160,7 +167,8 @@ def called(
 ) -> Flow[T]:
     """Find the endpoints, and make one call.
 
-    Where the endpoint is gone, or does not answer, the next flow asks the server again where it is.
+    Where the endpoint is gone, or does not answer, the next flow asks the server again where it is; so it does where an
+    endpoint that was not asked for just now refuses the client: another server may be there by now.
     """
     found = yield from search.located(moment, registering)
     if isinstance(found, Problem):
@@ -173,7 +181,21 @@ def called(
     except Unavailable as fault:
         return FlowResult(Problem(fault.message, fault.status), found.doubted)
     outcome = understand(response, found.endpoints)
-    return FlowResult(outcome, found.doubted if response.status in _GONE else found.confirmed)
+    is_doubted = response.status in _GONE or (_is_refusal(outcome) and not found.was_asked_for(moment.wall))
+    return FlowResult(outcome, found.doubted if is_doubted else found.confirmed)
+
+
+def _is_refusal(outcome: object) -> bool:
+    return isinstance(outcome, Problem) and outcome.error in _REFUSALS
+
+
+def _in_short(problems: Sequence[Problem]) -> Problem:
+    """Return what is wrong with all places: for good only if none that is down now may have something better."""
+    down = [each for each in problems if (each.status or 500) >= 500]
+    final = [each for each in problems if each.final]
+    if final and not down:
+        return final[0]
+    return replace((down or problems)[-1], reason="; ".join(each.reason for each in problems))
 
 
 def _is_doubtful(moment: Moment) -> bool:
