@@ -103,6 +103,21 @@ REGISTERED = answer(201, {"client_id": "id", "client_secret": "secret", "client_
 NO_ANSWER = ServerUnavailable("there was no answer")
 
 
+class Own(ClientSecret):
+    """A way for a client to prove itself that is the user's own."""
+
+    def __init__(self, said: Any) -> None:
+        super().__init__()
+        object.__setattr__(self, "said", said)
+
+    @property
+    def metadata(self) -> Any:
+        said: Any = self.said  # type: ignore[attr-defined]
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+
 WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "neither issuer nor endpoints": (lambda: OAuthServer(protects=[API]), "Neither issuer nor token_endpoint"),
     "a token endpoint alone": (lambda: placed(registration_endpoint=None), "registration_endpoint is missing"),
@@ -133,6 +148,26 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
         "client_metadata must not hold token_endpoint_auth_method: give client_authentication",
     ),
     "metadata that is no JSON": (lambda: server(client_metadata={"a": object()}), "cannot be written as JSON"),
+    "metadata with a NaN": (lambda: server(client_metadata={"a": [float("nan")]}), "cannot be written as JSON"),
+    "metadata with an infinity": (lambda: server(client_metadata={"a": float("inf")}), "cannot be written as JSON"),
+    "a resource with a bracket": (lambda: server(resource="http://["), "resource has 'http://['"),
+    "a later resource with a bracket": (lambda: server().for_resource("http://[x"), "resource has 'http://[x'"),
+    "metadata of a certificate": (
+        lambda: MutualTLS(metadata={"jwks": b""}),
+        "metadata of MutualTLS holds a value that cannot be written as JSON",
+    ),
+    "metadata of a signer": (
+        lambda: server(client_authentication=Own({"jwks": b""})),
+        "metadata of the client_authentication holds a value that cannot be written as JSON",
+    ),
+    "metadata that are none": (lambda: server(client_authentication=Own(7)), "metadata of the client_authentication"),
+    "metadata that fail": (
+        lambda: server(client_authentication=Own(RuntimeError(STATEMENT))),
+        "client_authentication does not say what it is: RuntimeError",
+    ),
+    "a list for a method": (lambda: ClientSecret([]), "ClientSecret takes"),  # type: ignore[arg-type]
+    "a list for an algorithm": (lambda: ClientSecretJWT([]), "ClientSecretJWT takes"),  # type: ignore[arg-type]
+    "a list for a certificate": (lambda: MutualTLS([]), "MutualTLS takes"),  # type: ignore[arg-type]
     "parameters with a grant": (
         lambda: server(token_parameters={"grant_type": "password"}),
         "token_parameters must not hold grant_type",
@@ -667,6 +702,21 @@ def test_a_token_of_another_scope_is_one_of_the_same_client() -> None:
     assert json.loads(sent[1].body)["scope"] == "a b"
     _, sent = drive(other.fetch_token(CLIENT, moment()), metadata(), GRANT)
     assert form_of(sent[1])["scope"] == ["a"]
+
+
+def test_what_is_given_is_copied_whole() -> None:
+    """A list within the metadata that is changed later changes neither what is registered nor its digest."""
+    given: dict[str, Any] = {"contacts": ["a"], "nested": {"b": [1]}}
+    certificate: dict[str, Any] = {"jwks": {"keys": []}}
+    made = placed(client_metadata=given, client_authentication=MutualTLS("self_signed_tls_client_auth", certificate))
+    before = made.statement_digest
+    given["contacts"].append("c")
+    given["nested"]["b"].append(2)
+    certificate["jwks"]["keys"].append("key")
+    _, sent = drive(made.register(moment()), REGISTERED)
+    body = json.loads(sent[0].body)
+    assert (body["contacts"], body["nested"], body["jwks"]) == (["a"], {"b": [1]}, {"keys": []})
+    assert made.statement_digest == before
 
 
 def test_what_tells_clients_apart() -> None:

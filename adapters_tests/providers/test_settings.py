@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dcrauth import ConfigurationError
+from dcrauth import ConfigurationError, OAuthServer
 from dcrauth.providers.settings import PROFILE, VARIABLES, read_settings
 
 STATEMENT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpYXQiOjF9.canary"
@@ -168,3 +168,19 @@ def test_no_secret_is_shown() -> None:
 def test_no_part_of_a_password_in_a_url_is_shown(url: str, told: str) -> None:
     """Whatever stands in a password, unescaped as well, no part of it is shown."""
     assert read_settings(given={"store": url}, environment={}).setting("store").told == told
+
+
+@pytest.mark.parametrize("name", ["software_statement", "initial_access_token_file", "registration_endpoint"])
+def test_a_client_that_is_given_is_not_registered(name: str) -> None:
+    """What only a registration needs is an error beside a client's id, as it is in a program."""
+    variables = {
+        "DCRAUTH_TOKEN_ENDPOINT": "https://issuer.example/token",
+        "DCRAUTH_PROTECTS": "https://api.example",
+        "DCRAUTH_CLIENT_ID": "reports",
+        "DCRAUTH_CLIENT_SECRET": "s3cret",
+    }
+    assert OAuthServer.from_settings(read_settings(environment=variables)).given_id == "reports"
+    variables[f"DCRAUTH_{name.upper()}"] = "https://issuer.example/register"
+    told = rf"{name} \(\$DCRAUTH_{name.upper()}\) is for a client that is registered"
+    with pytest.raises(ConfigurationError, match=told):
+        OAuthServer.from_settings(read_settings(environment=variables))

@@ -1,6 +1,5 @@
 """What an `OAuthServer` is made of, checked where it was given."""
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, cast
@@ -16,6 +15,7 @@ from dcrauth.providers.oauth.client_authentication import (
     ClientSecretJWT,
     without_secret,
 )
+from dcrauth.providers.oauth.given_metadata import json_copy
 from dcrauth.providers.oauth.token_request import Wanted
 from dcrauth.providers.origins import Origin, origin_of, secure_url, url_list
 from dcrauth.providers.software_statement import SoftwareStatement
@@ -85,15 +85,23 @@ def protected(protects: object) -> frozenset[Origin]:
     return found
 
 
-def authentication(given: object) -> ClientAuthentication:
+def authentication(given: Any) -> ClientAuthentication:
     """Return how the client proves itself."""
     if given is None:
         return ClientSecret()
     wanted = "such as ClientSecret(), PrivateKeyJWT(key), ClientSecretJWT() or MutualTLS()"
     if isinstance(given, str):
         raise ConfigurationError(f"client_authentication must be an object {wanted}, not a text")
-    check_methods(given, "client_authentication", ClientAuthentication, wanted)
-    return given  # type: ignore[return-value]  # it has all methods
+    try:
+        check_methods(given, "client_authentication", ClientAuthentication, wanted)
+        json_copy(given.metadata, "metadata of the client_authentication")
+    except ConfigurationError:
+        raise
+    except Exception as reason:  # it may be the user's own, and raise whatever
+        failure = ConfigurationError(f"client_authentication does not say what it is: {type(reason).__name__}")
+    else:
+        return cast("ClientAuthentication", given)
+    raise failure
 
 
 def given_client(
@@ -153,15 +161,7 @@ def metadata(given: object) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise wrong("client_metadata", "a mapping such as {'client_name': 'My service'}", given)
     _check_names(given, "client_metadata", _OWN_METADATA)
-    try:
-        json.dumps(dict(given))
-    except (TypeError, ValueError):
-        unfit = True
-    else:
-        unfit = False
-    if unfit:
-        raise ConfigurationError("client_metadata holds a value that cannot be written as JSON")
-    return dict(given)
+    return json_copy(given, "client_metadata")
 
 
 def wanted(scope: object, resource: object, audience: object, parameters: object) -> Wanted:
@@ -184,9 +184,16 @@ def resources(resource: object) -> tuple[str, ...]:
     """Return the resources, sorted, each once (RFC 8707 §2)."""
     listed = [resource] if isinstance(resource, str) else list(_texts(resource, "resource", "a URL"))
     for each in listed:
-        if not each.isascii() or not urlsplit(each).scheme or "#" in each:
+        if not each.isascii() or "#" in each or not _has_scheme(each):
             raise ConfigurationError(f"resource has {shown(each)}: it must be an absolute URI without a fragment")
     return tuple(sorted(set(listed)))
+
+
+def _has_scheme(uri: str) -> bool:
+    try:
+        return bool(urlsplit(uri).scheme)
+    except ValueError:  # as for a bracket that is not closed
+        return False
 
 
 def audience_name(audience: object) -> str | None:

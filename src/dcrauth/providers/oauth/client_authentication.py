@@ -11,6 +11,7 @@ from dcrauth._internal.arguments import check_seconds, check_text, shown, wrong
 from dcrauth._internal.confidential import Confidential, confidential, discreet_constructor
 from dcrauth.credentials import ClientCredentials
 from dcrauth.errors import ConfigurationError, DCRAuthError
+from dcrauth.providers.oauth.given_metadata import json_copy
 from dcrauth.providers.oauth.signing_key import KeySource, Signer, secret_key, signer_of
 from dcrauth.providers.protocol import Problem
 
@@ -95,7 +96,7 @@ class ClientSecret:
     raw_basic: bool = False
 
     def __post_init__(self) -> None:
-        if self.method not in {None, "basic", "post"}:
+        if self.method not in (None, "basic", "post"):
             raise _no_such(self, '"basic" or "post"', self.method)
         if not isinstance(self.raw_basic, bool):
             raise wrong("raw_basic", "True or False", self.raw_basic)
@@ -205,7 +206,7 @@ class ClientSecretJWT:
     lifetime: float = 60.0
 
     def __post_init__(self) -> None:
-        if self.algorithm not in {"HS256", "HS384", "HS512"}:
+        if self.algorithm not in ("HS256", "HS384", "HS512"):
             raise _no_such(self, "HS256, HS384 or HS512", self.algorithm)
         check_text(self.audience, "audience")
         check_seconds(self.lifetime, "lifetime")
@@ -252,12 +253,13 @@ class MutualTLS:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.method not in {"tls_client_auth", "self_signed_tls_client_auth"}:
+        if self.method not in ("tls_client_auth", "self_signed_tls_client_auth"):
             raise _no_such(self, '"tls_client_auth" or "self_signed_tls_client_auth"', self.method)
         if not isinstance(self.metadata, Mapping):
             raise wrong(
                 "metadata", "a mapping such as {'tls_client_auth_san_dns': 'client.example.com'}", self.metadata
             )
+        object.__setattr__(self, "metadata", json_copy(self.metadata, "metadata of MutualTLS"))
 
     @property
     def auth_method(self) -> str:

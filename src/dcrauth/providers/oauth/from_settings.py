@@ -14,6 +14,7 @@ _LONGEST = 64 * 1024
 """In characters; no secret is near it."""
 
 _SAME_NAMES = ("issuer", "token_endpoint", "registration_endpoint", "audience", "application")
+_TO_REGISTER = ("software_statement", "initial_access_token_file", "registration_endpoint")
 _OF_ADOBE = ("environment", "base_url", "device_identifier")
 
 
@@ -43,7 +44,9 @@ def arguments_of(settings: Settings, protects: str | None = None) -> dict[str, A
         found["software_statement"] = settings["software_statement"]
         path = settings["initial_access_token_file"]
         found["initial_access_token"] = None if path is None else partial(_read, path, "initial access token")
-    elif callable(found["client"]):
+        return found
+    _check_unregistered(settings)
+    if callable(found["client"]):
         found["application"] = settings["application"] or settings["client_id"]
     return found
 
@@ -90,6 +93,15 @@ def _read(path: str, what: str) -> str:
     if not text:
         raise ConfigurationError(f"The file of the {what}, {path}, is empty")
     return text
+
+
+def _check_unregistered(settings: Settings) -> None:
+    for other in map(settings.setting, _TO_REGISTER):
+        if settings[other.name] is not None:
+            raise ConfigurationError(
+                f"{other.name} ({other.origin}) is for a client that is registered, and there is one that is given, by "
+                "client_id: leave one of them out"
+            )
 
 
 def _check(settings: Settings) -> None:
