@@ -47,6 +47,7 @@ class Traits:
         methods: methods of client authentication that a client can register, and use.
         management: what there is of RFC 7592.
         rotates_token: whether an update brings a new registration access token.
+        rotates_secret: whether an update brings a new secret.
         tells_secret: whether answers of management have the secret.
         initial_token: whether a registration needs an initial access token: "no", "yes", or "once", a new one each.
         reads_statements: whether a software statement is verified.
@@ -59,6 +60,7 @@ class Traits:
     methods: frozenset[str] = PLAIN
     management: frozenset[str] = ALL
     rotates_token: bool = False
+    rotates_secret: bool = False
     tells_secret: bool = True
     initial_token: str = "no"
     reads_statements: bool = False
@@ -91,6 +93,7 @@ SERVERS: Mapping[str, Traits] = {
         metadata={"redirect_uris": [], "response_types": []},
         methods=PLAIN | {"client_secret_jwt", "private_key_jwt"},
         rotates_token=True,
+        rotates_secret=True,
         initial_token="yes",
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -25,6 +26,8 @@ from dcrauth import (
     TokenSource,
     events,
 )
+from dcrauth._internal.confidential import replaced
+from dcrauth.engine.records import StoredCredentials, read_credentials, write_credentials
 from dcrauth.httpx import DCRAuth
 
 if "DCRAUTH_SERVERS" not in os.environ:
@@ -57,6 +60,22 @@ def provider(server: RunningServer, method: str = "client_secret_basic", **setti
         "initial_access_token": server.initial_access_token if traits.initial_token != "no" else None,
     }
     return OAuthServer(**where, protects=[server.api_url], **{**given, **settings})
+
+
+def stored(store: FileStore, key: str) -> ClientCredentials:
+    """Return the credentials that are stored under *key*."""
+    found = read_credentials(key, store.get(key) or b"")
+    assert isinstance(found, StoredCredentials)
+    return found.credentials
+
+
+def about_to_end(store: FileStore, key: str) -> ClientCredentials:
+    """Have the stored client believe that its secret ends in a minute, which none of these servers says; return it."""
+    present, now = stored(store, key), time.time()
+    metadata = {**present.metadata, "client_secret_expires_at": int(now) + 60}
+    ending = write_credentials(key, replaced(present, registered_at=now - 3600, metadata=metadata), 2)
+    assert store.replace(key, ending.data, expected=store.get(key) or b"")
+    return ending.credentials
 
 
 def opens(server: RunningServer, source: TokenSource) -> str:
@@ -128,6 +147,34 @@ def test_a_client_that_was_deleted(server: RunningServer, tmp_path: Path) -> Non
     fresh = TokenSource(provider(server).for_scope(server.traits.scopes[1]), store=FileStore(tmp_path), policy=AT_ONCE)
     with pytest.raises(CredentialsRejected):
         fresh.token()
+
+
+def test_a_client_is_updated_there(server: RunningServer, tmp_path: Path) -> None:
+    """Ahead of its secret's end a client is updated: the answer is stored and used, the former pair kept aside."""
+    if "update" not in server.traits.management:
+        pytest.skip(f"{server.name} has no way to update a client that works")
+    store = FileStore(tmp_path)
+    source = TokenSource(provider(server), store=store, policy=AT_ONCE)
+    client = opens(server, source)
+    identity = source._identity
+    former = about_to_end(store, identity.credentials)
+    heard: list[events.Event] = []
+    first, second = server.traits.scopes
+    after = TokenSource(provider(server).for_scope(first), store=store, policy=AT_ONCE, on_event=heard.append)
+    assert opens(server, after) == client
+    after.flush_events()
+    # What shows no secret says nothing of its end either: its rotated token is stored, and the secret is ending still.
+    is_told = server.traits.tells_secret
+    told = [type(each) for each in heard if not isinstance(each, events.TokenRenewed)]
+    assert told == [events.CredentialsUpdated if is_told else events.CredentialsEnding]
+    present = stored(store, identity.credentials)
+    tokens = [each.metadata["registration_access_token"] for each in (former, present)]
+    assert (tokens[0] != tokens[1]) == server.traits.rotates_token
+    assert (former.client_secret != present.client_secret) == server.traits.rotates_secret
+    assert [each for each in store.keys() if "replaced" in each] == [identity.replaced(2)] * is_told
+    assert not is_told or stored(store, identity.replaced(2)) == former
+    assert opens(server, TokenSource(provider(server).for_scope(second), store=store, policy=AT_ONCE)) == client
+    assert after.forget(unregister=True), "the token that was stored manages the client"
 
 
 def test_a_client_is_deleted_there(server: RunningServer, tmp_path: Path) -> None:

@@ -143,7 +143,8 @@ def test_management(server: RunningServer, http: httpx.Client) -> None:
     update = http.put(uri, headers=headers, json=body | {"client_name": "Other"})
     assert update.is_success is ("update" in offered), update.text
     if update.is_success:
-        assert update.json().get("client_secret") in {None, client["client_secret"]}
+        is_new = update.json().get("client_secret") not in {None, client["client_secret"]}
+        assert is_new is server.traits.rotates_secret
     new = update.json().get("registration_access_token") if update.is_success else None
     assert (new not in {None, client["registration_access_token"]}) is server.traits.rotates_token
     headers = bearer(new or client["registration_access_token"])

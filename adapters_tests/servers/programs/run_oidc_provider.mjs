@@ -1,6 +1,7 @@
 // panva's oidc-provider: registration with an initial access token, its management, client credentials.
 // Its argument is the folder of node_modules. It prints one line of JSON, the facts of the server, and serves until its
 // standard input ends or five minutes are over. Beside the server's own paths there are those below /test/.
+import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -14,6 +15,11 @@ async function body(request) {
   return Buffer.concat(parts).toString();
 }
 
+// A policy, which is how oidc-provider has its users decide what a client is registered with, and updated to.
+function freshSecret(context, properties) {
+  if (context.method === "PUT" && properties.client_secret) properties.client_secret = randomBytes(32).toString("hex");
+}
+
 function configured(Provider, url) {
   return new Provider(url, {
     scopes: SCOPES,
@@ -22,7 +28,7 @@ function configured(Provider, url) {
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
-      registration: { enabled: true, initialAccessToken: true },
+      registration: { enabled: true, initialAccessToken: true, policies: { "fresh-secret": freshSecret } },
       registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
       resourceIndicators: {
         enabled: true,
@@ -58,7 +64,7 @@ const server = createServer();
 server.listen(0, "127.0.0.1", async () => {
   const url = `http://127.0.0.1:${server.address().port}`;
   const provider = configured(Provider, url);
-  const initial = await new provider.InitialAccessToken({}).save();
+  const initial = await new provider.InitialAccessToken({ policies: ["fresh-secret"] }).save();
   provider.use(async (context, next) => {
     if (context.path === "/test/api") await api(provider, context);
     else if (context.path.startsWith("/test/"))
