@@ -70,7 +70,7 @@ def renew(url: str, table: str, endpoint: str, statement: str, number: int, is_u
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(SECONDS + 3 * PATIENCE)  # to start the servers and the processes, and to end
 @pytest.mark.fault("processes that share a database are killed while they renew", "no client that was used is lost")
 @pytest.mark.parametrize("database", ["postgres", "mariadb", "cluster", "sentinel"])
 def test_killed_processes_lose_no_client(database: str, request: pytest.FixtureRequest) -> None:
