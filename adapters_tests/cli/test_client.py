@@ -113,13 +113,13 @@ def test_what_keeps_a_client_out_is_told(
 
 
 def test_a_copy_leaves_what_was_deleted_on_purpose(client: Run, tmp_path: Path) -> None:
-    """A client that was deleted in the store to copy to, after it had come there, is not brought back, and is no fault."""
+    """A client that was deleted in the store to copy to, after it had come there, is not brought back."""
     client("import", "--no-verify", "--client-id", "by-hand", stdin=b"the secret")
     client("store", "copy", tmp_path / "store", tmp_path / "other")
     TokenSource(AdobePass.from_environment(), store=open_store(str(tmp_path / "other"))).forget()
     ended = client("store", "copy", tmp_path / "store", tmp_path / "other")
     assert (ended.status, ended.err) == (ExitCode.GOOD, "")
-    assert "deleted on purpose" in client("store", "stats", tmp_path / "other").out
+    assert "deleted on purpose" in client("store", "stats", "--store", tmp_path / "other").out
 
 
 def made_by_hand(client: Run, tmp_path: Path) -> dict[str, str]:
