@@ -198,7 +198,8 @@ def unregistered(context: RenewalContext) -> Steps[bool]:
         outcome = yield from managed(context, client, "unregister")
         problem = (yield from what_is_left(context, client, outcome)) if isinstance(outcome, Problem) else None
         if problem is not None:
-            raise not_deleted(problem)
+            now, manage_from = (yield Now()), context.memory.manage_from
+            raise not_deleted(problem, now.wall + max(0.0, manage_from - now.monotonic))
     return (yield from forgotten(context))
 
 
