@@ -1068,3 +1068,20 @@ def test_a_client_that_signs_and_is_not_proved(oauth: OAuthSimulator) -> None:
         prove_client(served_by(oauth), ClientCredentials("nobody", "secret"))
     assert "audience" not in caught.value.message
     assert oauth.counts.token == 3
+
+
+def test_a_secret_that_ends_before_its_token_is_renewed_ahead_of_its_end(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """A long life of the token puts off no look at the client; a vain one is not repeated at each request."""
+    oauth.behaviour = OAuthBehaviour(secret_life=DAY, expires_in=int(30 * DAY), rotates_secret="never")
+    source = make_source(provider=served_by(oauth))
+    first = source.token()
+    due_at = source.status().due_at
+    assert due_at is not None
+    assert due_at - time.wall() == pytest.approx(0.8 * DAY, abs=60.0)
+    time.advance(0.85 * DAY)
+    source.token(instead_of=first)
+    for _ in range(5):
+        source.token()
+    assert (oauth.counts.manage, oauth.counts.token) == (1, 2)
