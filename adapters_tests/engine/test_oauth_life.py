@@ -39,6 +39,7 @@ from dcrauth import (
     TokenSources,
     events,
 )
+from dcrauth.engine.client_proof import prove_client
 from dcrauth.engine.endpoint_calls import learn_the_time
 from dcrauth.engine.instant import Instant
 from dcrauth.providers.protocol import Response
@@ -1109,3 +1110,62 @@ def test_never_means_never(oauth: OAuthSimulator, make_source: MakeSource) -> No
     with pytest.raises(CredentialsRejected):
         get(source, oauth.api_url)
     assert oauth.counts.register == 1
+
+
+@pytest.mark.parametrize("is_told_before", [False, True])
+def test_a_deletion_that_came_too_early_says_when_to_try_again(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock, is_told_before: bool
+) -> None:
+    """The moment that the server has told is in the error, also where no call was made for that reason."""
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.inject("manage", Fault(status=429, headers={"Retry-After": "100"}))
+    for _ in range(1 + is_told_before):
+        with pytest.raises(Throttled) as caught:
+            source.forget(unregister=True)
+    assert caught.value.retry_at is not None
+    assert 100.0 <= caught.value.retry_at - time.wall() <= 130.0
+    assert oauth.counts.manage == 1
+
+
+@pytest.mark.parametrize("ahead", [600.0, -600.0])
+def test_a_client_that_signs_is_proved_though_the_clock_is_wrong(
+    oauth: OAuthSimulator, time: ManualClock, ahead: float
+) -> None:
+    """The first answer tells the time, and the second assertion is dated by that."""
+    by = signing()
+    source = TokenSource(served_by(oauth, client_authentication=by), store=MemoryStore())
+    client_id = source.token() and source.status().client_id
+    oauth.behaviour = OAuthBehaviour(clock_skew=-ahead)
+    before = oauth.counts.token
+    client = ClientCredentials(str(client_id), None)
+    assert prove_client(served_by(oauth, client_authentication=by), client) > 0.0
+    assert oauth.counts.token == before + 2
+
+
+def test_a_client_that_signs_and_is_not_proved(oauth: OAuthSimulator) -> None:
+    """The error names all that may be wrong; a secret that is wrong is wrong, and is not tried again."""
+    with pytest.raises(CredentialsRejected, match="a wrong audience, or a wrong clock"):
+        prove_client(served_by(oauth, client_authentication=signing()), ClientCredentials("nobody", None))
+    assert oauth.counts.token == 2
+    with pytest.raises(CredentialsRejected) as caught:
+        prove_client(served_by(oauth), ClientCredentials("nobody", "secret"))
+    assert "audience" not in caught.value.message
+    assert oauth.counts.token == 3
+
+
+def test_a_secret_that_ends_before_its_token_is_renewed_ahead_of_its_end(
+    oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
+) -> None:
+    """A long life of the token puts off no look at the client; a vain one is not repeated at each request."""
+    oauth.behaviour = OAuthBehaviour(secret_life=DAY, expires_in=int(30 * DAY), rotates_secret="never")
+    source = make_source(provider=served_by(oauth))
+    first = source.token()
+    due_at = source.status().due_at
+    assert due_at is not None
+    assert due_at - time.wall() == pytest.approx(0.8 * DAY, abs=60.0)
+    time.advance(0.85 * DAY)
+    source.token(instead_of=first)
+    for _ in range(5):
+        source.token()
+    assert (oauth.counts.manage, oauth.counts.token) == (1, 2)

@@ -336,10 +336,23 @@ def not_condemned(refusal: CredentialsRejected, skew: float, doubt: Problem | No
     )
     if doubt is not None:
         told += f". Whether it knows the client could not be read ({doubt.reason})"
-    if skew:
-        side = "ahead of" if skew > 0 else "behind"
-        told += f". This machine's clock is {abs(skew):.0f} s {side} the server's: set it"
-    return CredentialsRejected(told, **refusal.evidence)
+    return CredentialsRejected(told + _clock(skew), **refusal.evidence)
+
+
+def not_proved(refusal: CredentialsRejected, skew: float) -> CredentialsRejected:
+    """Return the error that says why a client that signs may be refused, where it was tried only."""
+    told = (
+        f"{refusal.message}. That is also the answer to a wrong key, a wrong audience, or a wrong clock: see that the "
+        "server knows this key, and what audience it wants"
+    )
+    return CredentialsRejected(told + _clock(skew), **refusal.evidence)
+
+
+def _clock(skew: float) -> str:
+    if not skew:
+        return ""
+    side = "ahead of" if skew > 0 else "behind"
+    return f". This machine's clock is {abs(skew):.0f} s {side} the server's: set it"
 
 
 def halted(refusal: CredentialsRejected, refused: int, asked: int) -> CredentialsRejected:

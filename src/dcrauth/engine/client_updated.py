@@ -12,7 +12,7 @@ from dcrauth import events
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import ClientCredentials
 from dcrauth.engine import answers, rules
-from dcrauth.engine.effects import Check, Emit, Now, RenewalContext, Replace, Sleep, Steps, Unsaved
+from dcrauth.engine.effects import Check, Emit, Memory, Now, RenewalContext, Replace, Sleep, Steps, Unsaved
 from dcrauth.engine.endpoint_calls import attempted, moment_of
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.management_problems import UNMANAGED, is_refused, named, not_deleted
@@ -20,7 +20,7 @@ from dcrauth.engine.open_question import closed, is_answered, opened, still_open
 from dcrauth.engine.records import StoredCredentials, storable, write_credentials
 from dcrauth.engine.store_repair import forgotten, kept_aside, stored
 from dcrauth.errors import DCRAuthError, StoreError, StoreUnavailable
-from dcrauth.providers.protocol import Flow, Moment, Problem, Request
+from dcrauth.providers.protocol import Flow, Moment, Problem, Provider, Request
 
 EARLY, SHARE = 7 * 86_400.0, 0.2
 """A secret is renewed from so many seconds before its end, or from that part of its life, whichever is later."""
@@ -42,6 +42,18 @@ def is_due(credentials: ClientCredentials, now: Instant) -> bool:
         return False
     life = max(0.0, end - credentials.registered_at)
     return now.wall >= end - min(EARLY, SHARE * life)
+
+
+def next_look(provider: Provider, memory: Memory, now: Instant) -> Instant | None:
+    """Return when the secret is to be renewed ahead of its end, however long a token lives; None if it is not."""
+    credentials = None if memory.client is None else memory.client.credentials
+    end, update = (None if credentials is None else credentials.expires_at), getattr(provider, "update", None)
+    if credentials is None or end is None or now.wall >= end or update is None:
+        return None
+    if update(credentials, Moment(now.wall)) is None:
+        return None
+    early = min(EARLY, SHARE * max(0.0, end - credentials.registered_at))
+    return now.later(max(0.0, end - early - now.wall, memory.next_update - now.monotonic))
 
 
 def kept_alive(context: RenewalContext, client: StoredCredentials) -> Steps[StoredCredentials]:
@@ -198,7 +210,8 @@ def unregistered(context: RenewalContext) -> Steps[bool]:
         outcome = yield from managed(context, client, "unregister")
         problem = (yield from what_is_left(context, client, outcome)) if isinstance(outcome, Problem) else None
         if problem is not None:
-            raise not_deleted(problem)
+            now, manage_from = (yield Now()), context.memory.manage_from
+            raise not_deleted(problem, now.wall + max(0.0, manage_from - now.monotonic))
     return (yield from forgotten(context))
 
 

@@ -159,11 +159,18 @@ def learn_the_time(context: RenewalContext, response: Response, sent: Instant, n
     The server has written its ``Date`` (RFC 9110 §6.6.1) after the call was *sent* and before *now*, however long that
     took: only what lies before or after both is the clocks' own.
     """
+    skew = skew_told(response, sent.wall, now.wall)
+    if skew is not None:
+        context.memory.skew = skew
+
+
+def skew_told(response: Response, sent: float, now: float) -> float | None:
+    """Return by how many seconds this machine's clock is ahead of the server's, as `learn_the_time` does."""
     date = answers.moment_in(response.headers.get("date"))
-    if date is not None:
-        ahead, behind = sent.wall - date, date - now.wall
-        skew = ahead if ahead > 0.0 else -max(0.0, behind)
-        context.memory.skew = skew if abs(skew) > _UNNOTICED_SKEW else 0.0
+    if date is None:
+        return None
+    skew = sent - date if sent > date else -max(0.0, date - now)
+    return skew if abs(skew) > _UNNOTICED_SKEW else 0.0
 
 
 def _usual_endpoint(context: RenewalContext, registering: bool) -> str:

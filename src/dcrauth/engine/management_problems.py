@@ -44,11 +44,12 @@ def named(problem: Problem, call: Request | None, client: ClientCredentials) -> 
     return replace(problem, reason=reason)
 
 
-def not_deleted(problem: Problem) -> DCRAuthError:
+def not_deleted(problem: Problem, callable_at: float) -> DCRAuthError:
     """Return the error that says that the server has not deleted a client, and what to do.
 
     Parameters:
         problem: what is wrong, with the endpoint in its words.
+        callable_at: from when on the server lets clients be managed, in seconds since the epoch.
     """
     if problem is UNMANAGED:
         return ConfigurationError(
@@ -62,6 +63,7 @@ def not_deleted(problem: Problem) -> DCRAuthError:
         error=problem.error,
         description=problem.description,
         trace=problem.trace,
+        retry_at=callable_at if problem.status == 429 else None,
     )
 
 

@@ -419,11 +419,15 @@ class TokenSource(Confidential):
                 self._memory.suspicion = Suspicion(client.data, now.monotonic + token_refused.SUSPECT_FOR)
 
     def _finish(self, flight: Flight, token: AccessToken) -> None:
+        from dcrauth.engine.client_updated import next_look  # noqa: PLC0415  # imported by the constructor
+
+        now = self._clock.now()
+        look = next_look(self.provider, self._memory, now)
         with self._lock:
             if flight.outdated:
                 self._remember(token)
             else:
-                self._hold(token_life.held(token, self._clock.now(), random.random(), self._policy))
+                self._hold(token_life.held(token, now, random.random(), self._policy).due_by(look))
                 self._failure, self._outlived = None, None
             self._clear(flight)
         flight.finish(token)

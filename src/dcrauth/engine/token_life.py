@@ -4,7 +4,7 @@ A token lives through four ages. *Fresh*: use it. *Due*: use it, and renew it in
 a new one, but fall back on it while it lives. *Dead*: it can only be replaced.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dcrauth._internal.strict_json import jwt_claims, seconds_in
@@ -30,6 +30,11 @@ class HeldToken:
     due: Instant
     mandatory: Instant
     expiry: Instant
+
+    def due_by(self, moment: Instant | None) -> "HeldToken":
+        """Return it with a due moment that is no later than *moment*."""
+        earlier = moment is not None and moment.monotonic < self.due.monotonic
+        return replace(self, due=moment) if moment is not None and earlier else self
 
 
 def held(token: AccessToken, now: Instant, chance: float, policy: Policy) -> HeldToken:
