@@ -23,7 +23,7 @@ from adapters_tests.providers.test_oauth_server import (
     problem_of,
     server,
 )
-from dcrauth import ClientCredentials
+from dcrauth import ClientCredentials, ServerUnavailable
 from dcrauth.engine.answers import Meaning, meaning
 from dcrauth.providers.oauth.discovery import Endpoints, endpoints_in, well_known_urls
 
@@ -252,3 +252,12 @@ def test_a_refusal_is_believed_while_the_issuer_says_nothing() -> None:
     assert meaning(problem_of(again)) is Meaning.CLIENT_REJECTED
     assert again.kept is not None
     assert again.kept["metadata"] == kept_by(server())["metadata"]
+
+
+def test_a_document_that_is_too_large_is_called_that() -> None:
+    """What the transport says of an answer that it has not read to its end is said, not what its absence looks like."""
+    told = "https://issuer.example/a answered more than 1048576 bytes; that is no answer"
+    problem = problem_of(drive(server().register(moment()), *[ServerUnavailable(told, status=200)] * 3)[0])
+    assert told in problem.reason
+    assert "JSON" not in problem.reason
+    assert meaning(problem) is Meaning.TRANSIENT

@@ -119,12 +119,11 @@ class EndpointSearch:
         problems: list[Problem] = []
         for url in well_known_urls(self.issuer or ""):
             try:
-                response = yield call(url, "GET")
+                found = self._understood(url, (yield call(url, "GET")), now)
             except Unavailable as fault:
+                found = Problem(fault.message, fault.status)
                 if fault.status is None:
-                    return Problem(fault.message)
-                response = Response(fault.status, {}, b"")
-            found = self._understood(url, response, now)
+                    return found
             if isinstance(found, Found) or found.status == 429:
                 return found
             problems.append(found)

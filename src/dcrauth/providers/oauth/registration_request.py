@@ -62,7 +62,7 @@ class RegistrationRequest(Confidential):
         """Return the request; a problem where there is no registration, or nothing to show."""
         if endpoints.registration is None:
             told = f"{endpoints.issuer} names no registration_endpoint: give that, or client=ClientCredentials(…)"
-            return Problem(told, status=404, final=True)
+            return Problem(told, status=200, final=True)  # of the metadata: it was asked for just now
         statement = _made(self.statement, "software_statement", SoftwareStatement.of)
         token = _made(self.initial_token, "initial_access_token", arguments.initial_token)
         for each in (statement, token):
