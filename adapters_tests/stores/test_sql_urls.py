@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from dcrauth import ConfigurationError, StoreUnavailable
 from dcrauth.stores import _sql_engine
@@ -100,15 +101,15 @@ def test_a_connection_that_tripped_is_not_used_again(tmp_path_factory: pytest.Te
     engine = sa.create_engine(f"sqlite:///{tmp_path_factory.mktemp('tripped')}/records.db", poolclass=sa.QueuePool)
     store, made = SQLStore(engine), list[object]()
     store.create_tables()
-    sa.event.listen(engine, "invalidate", lambda *given: made.append(given[0]))
+    event.listen(engine, "invalidate", lambda *given: made.append(given[0]))
 
     def trip(*_: object) -> None:
         raise IndexError("CANARY")
 
-    sa.event.listen(engine, "after_cursor_execute", trip)
+    event.listen(engine, "after_cursor_execute", trip)
     with pytest.raises(StoreUnavailable, match="IndexError") as caught:
         store.put("key", b"value")
-    sa.event.remove(engine, "after_cursor_execute", trip)
+    event.remove(engine, "after_cursor_execute", trip)
     assert len(made) == 2, "each of the attempts"
     assert "CANARY" not in str(caught.value)
     assert store.get("key") == b"value"
