@@ -305,7 +305,9 @@ def test_databases_are_told_apart(tmp_path: Path) -> None:
     assert place(first) != place(second)
 
 
-@pytest.mark.parametrize(("name", "value"), [("table", ""), ("table", "x" * 49), ("table", 5), ("schema", 5)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("table", ""), ("table", "x" * 49), ("table", "é" * 25), ("table", 5), ("schema", 5)]
+)
 def test_names_of_tables(url: str, name: str, value: Any) -> None:
     """A name that no table can have is refused."""
     with pytest.raises(ConfigurationError, match=name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,13 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import alembic
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
 from adapters_tests.common.direct import Server
-from dcrauth import StoreUnavailable
+from dcrauth import StoreCorrupt, StoreUnavailable
 from dcrauth.stores import _psycopg
-from dcrauth.stores.sql import SQLStore
+from dcrauth.stores.sql import SQLStore, _row
 
 SERVERS = ["postgres", "mariadb"]
 
@@ -199,3 +203,94 @@ def test_a_column_more(kind: str, url: str) -> None:
             with pytest.raises(StoreUnavailable, match="name another by table="):
                 act()
         assert store.get("key") is None
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("number", ["INT", "BIGINT"])
+def test_a_table_of_numbers(kind: str, number: str, url: str) -> None:
+    """A table of somebody else is not read as an empty one, even where its columns have the same names."""
+    binary = {"postgres": "BYTEA", "mariadb": "LONGBLOB"}[kind]
+    columns = f"id {number} PRIMARY KEY, name {binary}, mark {binary}, value {binary}"
+    with store_in(url, "numbers") as store:
+        recreated(url, "DROP TABLE numbers", f"CREATE TABLE numbers ({columns})")
+        acts: list[Callable[[], object]] = [
+            lambda: store.add("key", b"value"),
+            store.healthcheck,
+            lambda: store.get("key"),
+            lambda: list(store.keys()),
+        ]
+        for act in acts:
+            with pytest.raises(StoreUnavailable, match="name another by table="):
+                act()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_table_of_texts(kind: str, url: str) -> None:
+    """Columns of characters are found, and what is in them is not taken for a record."""
+    binary = {"sqlite": "BLOB", "postgres": "BYTEA", "mariadb": "BINARY(32)"}[kind]
+    with store_in(url, "texts") as store:
+        recreated(
+            url,
+            "DROP TABLE texts",
+            f"CREATE TABLE texts (id {binary} PRIMARY KEY, name TEXT, mark {binary.replace('32', '16')}, value TEXT)",
+        )
+        texts = sa.table("texts", *map(sa.column, ("id", "name", "mark", "value")))
+        with store._together.begin() as connection:
+            connection.execute(
+                texts.insert(), {"id": _row("key", b"")["id"], "name": "key", "mark": b"m" * 16, "value": "v"}
+            )
+        for act in (lambda: store.get("key"), lambda: list(store.keys())):
+            with pytest.raises(StoreCorrupt, match="damaged"):
+                act()
+        if kind != "sqlite":
+            with pytest.raises(StoreUnavailable, match="name another by table="):
+                store.healthcheck()
+
+
+# Migrations.
+
+ENVIRONMENT = """
+from alembic import context
+context.configure(**context.config.attributes["given"])
+with context.begin_transaction():
+    context.run_migrations()
+"""
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_migration_makes_the_tables(kind: str, url: str, tmp_path: Path) -> None:
+    """What Alembic writes for an empty database needs nothing of ours, makes the tables, and is all there is to do."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with store_in(url, "migrated") as store:
+        store._metadata.drop_all(store._together)
+        with engine.connect() as connection:
+            settings = alembic_for(connection, store, tmp_path / "alembic")
+            command.revision(settings, autogenerate=True)
+            (written,) = (tmp_path / "alembic" / "versions").glob("*.py")
+            assert "dcrauth." not in written.read_text()
+            command.upgrade(settings, "head")
+            connection.commit()
+            command.check(settings)
+        store.healthcheck()
+        store.add("key", b"value" * 20_000)
+        assert store.get("key") == b"value" * 20_000
+    recreated(url, "DROP TABLE versions_of_a_test")
+
+
+def alembic_for(connection: sa.Connection, store: SQLStore, folder: Path) -> Config:
+    """Return the settings of an Alembic whose database is to have the tables of a store and no others."""
+    (folder / "versions").mkdir(parents=True)
+    (folder / "env.py").write_text(ENVIRONMENT)
+    template = Path(alembic.__file__).parent / "templates" / "generic" / "script.py.mako"
+    (folder / "script.py.mako").write_text(template.read_text())
+    metadata = sa.MetaData()
+    names = {each.to_metadata(metadata).name for each in store.tables}
+    settings = Config(stdout=io.StringIO())
+    settings.set_main_option("script_location", str(folder))
+    settings.attributes["given"] = {
+        "connection": connection,
+        "target_metadata": metadata,
+        "version_table": "versions_of_a_test",
+        "include_name": lambda name, kind, _: kind != "table" or name in names,
+    }
+    return settings

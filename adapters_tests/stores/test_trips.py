@@ -127,7 +127,7 @@ def test_a_warm_restart_asks_redis_once_for_each_identity(redis_server: RedisSer
 
 
 def test_statements_of_a_renewal(tmp_path: Path, time: ManualClock) -> None:
-    """A first token takes fifteen statements in a SQL database, seven later, a renewal five, and a stored one one."""
+    """A first token takes seventeen statements in a SQL database, seven later, a renewal five, and a stored one one."""
     url = f"sqlite:///{tmp_path}/records.db"
     server, settings, made = Server(), {"policy": EAGER, "clock": time.clock}, list[str]()
     with SQLStore(url) as store:
@@ -141,7 +141,7 @@ def test_statements_of_a_renewal(tmp_path: Path, time: ManualClock) -> None:
 
         source = server.source_here(store, **settings)
         renewing, keeping = ["SELECT", "INSERT", "SELECT"], ["INSERT", "SELECT", "INSERT", "DELETE"]
-        check = ["INSERT", "INSERT", "UPDATE", "DELETE"] * 2
+        check = ["INSERT", "INSERT", "SELECT", "UPDATE", "DELETE"] * 2
         assert statements(source.token) == [*renewing, *check, *keeping]
         assert statements(server.source_here(store, instance="second", **settings).token) == renewing + keeping
         token = source.token()

@@ -62,13 +62,23 @@ def _url(database: object) -> URL:
         return database
     if isinstance(database, str):
         try:
-            return make_url(database)
+            url = make_url(database)
         except (exc.ArgumentError, ValueError):
             """Its text may quote the password."""
+        else:
+            if not _is_ambiguous(database, url):
+                return url
     raise ConfigurationError(
         f"SQLStore takes the URL of a database, such as {KINDS}, or an Engine of SQLAlchemy. In a URL, each of "
-        "@ / ? # % in the user name and in the password is percent-encoded"
+        "@ / ? # % in the user name, in the password and in an option is percent-encoded"
     )
+
+
+def _is_ambiguous(text: str, url: URL) -> bool:
+    """Return whether a part of the password could stand where the host or the database is taken to be."""
+    if url.get_backend_name() == "sqlite":
+        return False
+    return text.count("@") > 1 or "@" in f"{url.host}{url.database}"
 
 
 def _made(url: URL) -> Engine:
@@ -87,6 +97,10 @@ def _made(url: URL) -> Engine:
         missing = reason.name or "a driver"
     except (exc.ArgumentError, exc.NoSuchModuleError):
         missing = f"the driver of {url.drivername:.40}"
+    except (ValueError, TypeError):
+        raise ConfigurationError(
+            "An option of the URL of the database has a value that its driver cannot take: correct it"
+        ) from None
     raise ConfigurationError(f"The database cannot be used without {missing}, which is not installed: pip install it")
 
 
@@ -161,8 +175,16 @@ def address_of(url: URL) -> str:
     """Return where a database is, without a user, a password and a query."""
     if url.get_backend_name() == "sqlite":
         return f"sqlite:{url.database or ':memory:'}"
-    port = f":{url.port}" if url.port else ""
-    return f"{url.get_backend_name()}://{url.host or 'localhost'}{port}/{url.database or ''}"
+    host = _option(url, "host") or _option(url, "unix_socket") or url.host or "localhost"
+    port = _option(url, "port") or str(url.port or "")
+    # What stands before an @ may be the rest of a password that was not encoded.
+    place = f"{host}{port and ':'}{port}/{url.database or ''}".rpartition("@")[2]
+    return f"{url.get_backend_name()}://{place}"
+
+
+def _option(url: URL, name: str) -> str:
+    given = url.query.get(name, "")
+    return given if isinstance(given, str) else ",".join(given)
 
 
 def digest_of(url: URL) -> str:

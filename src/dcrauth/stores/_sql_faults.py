@@ -3,9 +3,12 @@
 import errno
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import exc
+from sqlalchemy.engine import Connection, Engine
 
 from dcrauth.stores._sql_engine import WAIT_FOR_A_CONNECTION
 
@@ -30,8 +33,34 @@ class Unfit(exc.SQLAlchemyError):
     """A table is not as a store needs it; its text says in which way, and what to do."""
 
 
+class Tripped(exc.SQLAlchemyError):
+    """A driver has failed over an answer; its text is the name of its error."""
+
+
+@contextmanager
+def connected(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection, which is not used again if the driver fails over an answer: a part of that may come yet.
+
+    Raises:
+        Tripped: it does so, with an error that is none of databases.
+    """
+    with engine.connect() as connection:
+        try:
+            yield connection
+        except exc.SQLAlchemyError:
+            raise
+        except Exception as reason:
+            connection.invalidate()
+            failure = Tripped(type(reason).__name__)
+        else:
+            return
+        raise failure
+
+
 def is_lost(fault: Exception) -> bool:
     """Return whether no answer came, so that a statement may have been carried out or not."""
+    if isinstance(fault, Tripped):
+        return True
     return isinstance(fault, exc.DBAPIError) and bool(fault.connection_invalidated)
 
 
@@ -50,7 +79,7 @@ def reason(fault: Exception) -> str:
     """Return what kind of fault it is, and what to do; its text is left out, which may quote a record or a password."""
     if isinstance(fault, exc.TimeoutError):
         return f"all connections of the pool were in use for {WAIT_FOR_A_CONNECTION:g} s or more; give it more of them"
-    if isinstance(fault, Unfit):
+    if isinstance(fault, (Unfit, Tripped)):
         return str(fault)
     code = _state(fault) or (str(_number(fault)) if _number(fault) else "")
     return type(_original(fault)).__name__ + (f" ({code})" if code else "") + _remedy(fault)

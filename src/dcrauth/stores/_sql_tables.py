@@ -14,6 +14,7 @@ TABLE = "dcrauth_records"
 """What the table of records is called unless somebody says otherwise."""
 
 _LONGEST_NAME = 48
+"""Bytes, of which PostgreSQL keeps 63 of any name, with that of the leases behind it."""
 
 
 class Hidden(bytes):
@@ -21,6 +22,17 @@ class Hidden(bytes):
 
     def __repr__(self) -> str:
         return f"<{len(self)} bytes>"
+
+    __str__ = __repr__
+
+
+class HiddenText(str):
+    """What a column of characters has in the place of bytes, which nobody sees either."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} characters>"
 
     __str__ = __repr__
 
@@ -36,7 +48,13 @@ class HiddenBytes(sa.types.LargeBinary):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002
         """Hide what is read."""
-        return lambda value: None if value is None else Hidden(value)
+        return _hidden
+
+
+def _hidden(value: Any) -> Any:
+    if value is None:
+        return None
+    return HiddenText(value) if isinstance(value, str) else Hidden(value)
 
 
 def _bytes(length: int) -> Any:
@@ -44,8 +62,10 @@ def _bytes(length: int) -> Any:
     return sa.LargeBinary(length).with_variant(mysql.BINARY(length), "mysql", "mariadb")
 
 
-def _any_bytes() -> Any:
-    return HiddenBytes().with_variant(_LongBlob(), "mysql", "mariadb")
+def _any_bytes(is_hidden: bool) -> Any:
+    if is_hidden:
+        return HiddenBytes().with_variant(_LongBlob(), "mysql", "mariadb")
+    return sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 
 
 class _LongBlob(HiddenBytes, mysql.LONGBLOB):
@@ -54,8 +74,14 @@ class _LongBlob(HiddenBytes, mysql.LONGBLOB):
     __visit_name__ = "LONGBLOB"
 
 
-def tables_of(name: str, schema: str | None) -> tuple[sa.Table, sa.Table]:
+def tables_of(name: str, schema: str | None, *, is_hidden: bool = False) -> tuple[sa.Table, sa.Table]:
     """Return the tables of a store, that of records and that of leases.
+
+    Parameters:
+        name: what the table of records is called.
+        schema: the schema that both are in.
+        is_hidden: whether records are in no log and no error. Otherwise all types are SQLAlchemy's own, as a
+            migration of Alembic writes them down.
 
     Raises:
         ConfigurationError: a name will not do.
@@ -63,13 +89,14 @@ def tables_of(name: str, schema: str | None) -> tuple[sa.Table, sa.Table]:
     check_text(name, "table")
     if schema is not None:
         check_text(schema, "schema")
-    if not 0 < len(name) <= _LONGEST_NAME:
-        raise ConfigurationError(f"table must be a name of 1 to {_LONGEST_NAME} characters")
+    if not 0 < len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_NAME:
+        raise ConfigurationError(f"table must be a name of 1 to {_LONGEST_NAME} bytes")
     metadata = sa.MetaData()
-    return records_table(name, metadata, schema), leases_table(f"{name}_leases", metadata, schema)
+    records = records_table(name, metadata, schema, is_hidden=is_hidden)
+    return records, leases_table(f"{name}_leases", metadata, schema)
 
 
-def records_table(name: str, metadata: sa.MetaData, schema: str | None = None) -> sa.Table:
+def records_table(name: str, metadata: sa.MetaData, schema: str | None, *, is_hidden: bool) -> sa.Table:
     """Return the table of records.
 
     ``id`` is a digest of the key, since no database has an index of texts of any length that tells all of them apart;
@@ -79,14 +106,14 @@ def records_table(name: str, metadata: sa.MetaData, schema: str | None = None) -
         name,
         metadata,
         sa.Column("id", _bytes(32), primary_key=True),
-        sa.Column("name", _any_bytes(), nullable=False),
+        sa.Column("name", _any_bytes(is_hidden), nullable=False),
         sa.Column("mark", _bytes(16), nullable=False),
-        sa.Column("value", _any_bytes(), nullable=False),
+        sa.Column("value", _any_bytes(is_hidden), nullable=False),
         schema=schema,
     )
 
 
-def leases_table(name: str, metadata: sa.MetaData, schema: str | None = None) -> sa.Table:
+def leases_table(name: str, metadata: sa.MetaData, schema: str | None) -> sa.Table:
     """Return the table of leases: whose each is, and until when, in seconds since the epoch by the database's clock."""
     return sa.Table(
         name,
@@ -134,3 +161,10 @@ def statements_for(tables: Iterable[sa.Table], dialect: Dialect) -> list[str]:
     """Return the statements that make *tables* in a database of that *dialect*."""
     made = (str(sa.schema.CreateTable(each).compile(dialect=dialect)) for each in tables)
     return ["\n".join(line.rstrip() for line in each.strip().splitlines()) for each in made]
+
+
+def is_numbered(found: "sa.CursorResult[Any]", dialect: Dialect) -> bool:
+    """Return whether the first column of *found* is one of numbers, with which MySQL compares bytes all the same."""
+    driver: Any = dialect.dbapi
+    description = getattr(found.cursor, "description", None)  # there is no cursor without rows
+    return bool(dialect.name in {"mysql", "mariadb"} and description and description[0][1] == driver.NUMBER)

@@ -11,7 +11,6 @@ carried out: then the mark of the row that is there tells whether we have writte
 import hashlib
 import os
 import secrets
-import ssl
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -20,7 +19,6 @@ from typing import Any, TypeVar
 
 try:
     import sqlalchemy as sa
-    from sqlalchemy import exc
 except ImportError as missing:
     raise ImportError("SQLStore needs SQLAlchemy; run: pip install dcrauth[sql]") from missing
 
@@ -73,12 +71,10 @@ class SQLStore(Confidential, Closing):
         self._where = _sql_engine.address_of(self._engine.url)
         # Options of a URL, and users, may lead to other hosts and other schemas.
         self._source: Hashable = OneObject(self._engine) if self._is_users else _sql_engine.digest_of(self._engine.url)
-        self._records, self._leases = _sql_tables.tables_of(table, schema)
+        self._tables = _sql_tables.tables_of(table, schema)
+        self._records, self._leases = _sql_tables.tables_of(table, schema, is_hidden=True)
         self._metadata = self._records.metadata
         self._at_once, self._together = _sql_engine.levels(self._engine, is_users=self._is_users)
-        of_driver = self._engine.dialect.dbapi.Error  # type: ignore[union-attr]  # it has one
-        # The last ones come of certificates: any OSError would take in what a handler of signals raises.
-        self._faults = (exc.SQLAlchemyError, of_driver, FileNotFoundError, PermissionError, ssl.SSLError)
         self._process = os.getpid()
         self._whole: Callable[[], AbstractContextManager[None]] = nullcontext
         if self._dialect == "sqlite":
@@ -144,7 +140,7 @@ class SQLStore(Confidential, Closing):
     @property
     def tables(self) -> "tuple[sa.Table, ...]":
         """The tables, for a `MetaData` of yours: ``[each.to_metadata(metadata) for each in store.tables]``."""
-        return self._records, self._leases
+        return self._tables
 
     def get(self, key: str) -> bytes | None:
         """Return the record under *key*, or None if there is no row for it."""
@@ -168,9 +164,7 @@ class SQLStore(Confidential, Closing):
         records, row = self._records, _row(key, value)
         of_key = sa.and_(records.c.id == row["id"], records.c.value == expected)
         statement = sa.update(records).where(of_key).values(mark=row["mark"], value=row["value"])
-        return self._decided(
-            key, row["mark"], statement, lambda found: found is not None and bytes(found[1]) == expected
-        )
+        return self._decided(key, row["mark"], statement, lambda found: found is not None and found[1] == expected)
 
     @discreet
     def put(self, key: str, value: bytes) -> None:
@@ -265,23 +259,25 @@ class SQLStore(Confidential, Closing):
         return [(bytes(number), name) for number, name in self._done("list the records", lambda: self._all(asked))]
 
     def _all(self, statement: Any) -> Sequence[Any]:
-        with self._at_once.connect() as connection:
-            return connection.execute(statement).all()
+        with _sql_faults.connected(self._at_once) as connection:
+            found = connection.execute(statement)
+            if _sql_tables.is_numbered(found, self._engine.dialect):
+                raise _sql_faults.Unfit(_sql_faults.OF_OTHERS)
+            return found.all()
 
     def _value(self, rows: dict[bytes, tuple[Any, Any, Any]], key: str) -> bytes | None:
         row = rows.get(_id(key))
         if row is None:
             return None
         name, value, _ = row
-        if not isinstance(value, bytes) or bytes(name) != _encoded(key):
+        if not isinstance(value, bytes) or name != _encoded(key):
             raise StoreCorrupt(f"The row {_id(key).hex()} in {self!r} is damaged; it was left as it is")
         return bytes(value)
 
     def _decoded(self, number: bytes, name: Any) -> str:
-        encoded = bytes(name)
-        if hashlib.sha256(encoded).digest() != number:
+        if not isinstance(name, bytes) or hashlib.sha256(name).digest() != number:
             raise StoreCorrupt(f"The row {number.hex()} in {self!r} is damaged; it was left as it is")
-        return encoded.decode("utf-8", "surrogatepass")
+        return name.decode("utf-8", "surrogatepass")
 
     def _decided(self, key: str, mark: bytes, statement: Any, open_still: Callable[[Any], bool]) -> bool:
         """Write on a condition, and find out what came of it.
@@ -328,7 +324,7 @@ class SQLStore(Confidential, Closing):
         return self._done(doing, lambda: self._rows_changed(statement))
 
     def _rows_changed(self, statement: Any) -> int:
-        with self._at_once.connect() as connection:
+        with _sql_faults.connected(self._at_once) as connection:
             return int(connection.execute(statement).rowcount)
 
     def _done(self, doing: str, act: Callable[[], T]) -> T:
@@ -359,7 +355,7 @@ class SQLStore(Confidential, Closing):
             try:
                 with self._whole():
                     return act()
-            except self._faults as fault:
+            except Exception as fault:  # drivers have errors of their own, and fail over what they do not expect
                 failure = _kind_of(fault)(self._told(doing, fault))
                 is_over = attempt == _ATTEMPTS or not _sql_faults.is_not_done(fault)
             if is_over:
