@@ -7,10 +7,11 @@ import logging
 import threading
 import time
 import weakref
+from contextlib import ExitStack, suppress
 
 import pytest
 
-from dcrauth.stores._leases import LEASE, SHARE, Leases
+from dcrauth.stores._leases import LEASE, MOST_OF_ONE, SHARE, Leases
 
 
 class Clock:
@@ -33,7 +34,7 @@ def clock() -> Clock:
 def leases(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Leases:
     """Leases that no thread looks after."""
     leases = Leases(clock)
-    monkeypatch.setattr(leases._thread, "ensure", lambda: True)
+    monkeypatch.setattr(leases, "_ensure", lambda: None)
     return leases
 
 
@@ -60,7 +61,7 @@ def test_each_is_extended_when_it_is_due(leases: Leases, clock: Clock) -> None:
         assert extended == ["short"]
         clock.now += 4.0
         leases.look()
-    assert extended == ["short", "long", "short"]
+    assert extended == ["short", "short", "long"]  # what has been due for longer comes first
 
 
 def test_one_that_cannot_be_extended_is_no_error(
@@ -95,7 +96,7 @@ def test_nothing_is_kept_of_a_lease(leases: Leases) -> None:
 
 
 def test_a_thread_extends_them() -> None:
-    """One thread does it for all, also for one that comes while it waits for another."""
+    """A thread does it, also for one that comes while it waits for another."""
     leases, reached = Leases(), [threading.Event(), threading.Event()]
     with leases.extended(reached[0].set, 60.0):
         time.sleep(0.05)
@@ -103,6 +104,56 @@ def test_a_thread_extends_them() -> None:
             assert reached[1].wait(10)
     assert [each.name for each in threading.enumerate()].count("dcrauth-leases") >= 1
     assert not reached[0].is_set()
+
+
+def test_a_store_that_hangs_holds_up_no_other() -> None:
+    """While every extension in one store hangs, the leases in another one are extended, by not many threads."""
+    leases, is_over, reached, hanging = Leases(), threading.Event(), threading.Event(), list[int]()
+
+    def hang() -> None:
+        hanging.append(1)
+        is_over.wait(20)
+
+    with ExitStack() as held:
+        held.callback(is_over.set)
+        for _ in range(10):
+            held.enter_context(leases.extended(hang, 0.01, of="hanging"))
+        held.enter_context(leases.extended(reached.set, 0.2, of="other"))
+        assert reached.wait(20)
+        assert len(hanging) <= MOST_OF_ONE
+
+
+def test_leases_of_one_store_are_extended_side_by_side() -> None:
+    """A few are extended at a time: what one of them waits for, others need not wait for."""
+    leases, together, met = Leases(), threading.Barrier(MOST_OF_ONE), threading.Event()
+
+    def extend() -> None:
+        with suppress(threading.BrokenBarrierError):
+            together.wait(20)
+            met.set()
+
+    with ExitStack() as held:
+        held.callback(together.abort)
+        for _ in range(64):
+            held.enter_context(leases.extended(extend, 0.1, of="store"))
+        assert met.wait(20)
+        assert sum(each.is_there for each in leases._threads) <= MOST_OF_ONE + 2
+
+
+def test_a_lease_that_hangs_is_extended_once_at_a_time(leases: Leases, clock: Clock) -> None:
+    """What is being extended is not due again before that has ended."""
+    begun: list[float] = []
+
+    def extend() -> None:
+        begun.append(clock.now)
+        if len(begun) == 1:
+            clock.now += 9.0
+            leases.look()  # as another thread does meanwhile
+
+    with leases.extended(extend):
+        clock.now += 5.0
+        leases.look()
+    assert begun == [105.0, 114.0]
 
 
 def test_a_child_extends_nothing(leases: Leases, clock: Clock) -> None:

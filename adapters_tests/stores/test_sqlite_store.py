@@ -1059,3 +1059,12 @@ def test_a_version_with_a_known_fault_is_told_once(
             _sqlite._note_version(version)
     _sqlite._note_version.cache_clear()
     assert [record.levelname for record in caplog.records] == ["INFO"] * told
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no folder /proc in which nobody can make a file")
+def test_where_no_lock_can_be_made_is_told() -> None:
+    """Where no file can be made the lock is nobody's: that is an error, and is not waited for."""
+    with pytest.raises(FileNotFoundError), locked("/proc/dcrauth.lock", 10.0):
+        """It is not held."""
+    with pytest.raises(StoreUnavailable, match="No such file"):
+        SQLiteStore("/proc/dcrauth.db").healthcheck()

@@ -68,6 +68,11 @@ class OnDemand:
         self._starting = False
 
     @property
+    def is_starting(self) -> bool:
+        """Whether the thread was asked for, and has not begun."""
+        return self._starting
+
+    @property
     def is_there(self) -> bool:
         """Whether the thread is there, or will be."""
         return self._starting or self._running.locked()

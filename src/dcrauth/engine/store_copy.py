@@ -67,18 +67,19 @@ def copy_store(
     if _storage_of(source) == _storage_of(target):
         raise ConfigurationError("Both are the same store: name another one to copy to")
     done = CopiedStore()
-    identities = _identities(source, done)
-    if not identities and not done.unread:
+    keys = _keys(source, done)
+    if not keys and not done.unread:
         raise no_credentials_in(source)
+    identities = sum(1 for _ in _identities(keys))
     target.healthcheck()
     copy = _Copy(source, target, done, wall, threads)
     for phase, act in ((Phase.COPYING, copy.copied), (Phase.VERIFYING, copy.verified)):
         count = 0
-        for some in _parts(identities):
+        for some in _parts(_identities(keys)):
             act(some)
             count += len(some)
             if progress is not None:
-                progress(phase, count, len(identities))
+                progress(phase, count, identities)
     return done
 
 
@@ -90,7 +91,7 @@ def _storage_of(store: Store) -> Hashable:
     return place
 
 
-def _identities(source: Store, done: CopiedStore) -> list[list[str]]:
+def _keys(source: Store, done: CopiedStore) -> list[str]:
     """Return the keys of what is to be copied, those of each identity together, in a fixed order."""
     found: list[str] = []
     try:
@@ -104,13 +105,18 @@ def _identities(source: Store, done: CopiedStore) -> list[list[str]]:
             raise
         done.unread[""] = problem
     has_clients = any(map(is_of_credentials, found))
-    groups = itertools.groupby(sorted(found), key=owner_of)
-    return [list(keys) for _, keys in groups] if has_clients else []
+    found.sort()
+    return found if has_clients else []
 
 
-def _parts(identities: list[list[str]]) -> Iterator[list[list[str]]]:
-    for begin in range(0, len(identities), _AT_ONCE):
-        yield identities[begin : begin + _AT_ONCE]
+def _identities(keys: list[str]) -> Iterator[list[str]]:
+    """Yield the keys of one identity after the other; a million of them are not kept as so many lists."""
+    return (list(those) for _, those in itertools.groupby(keys, key=owner_of))
+
+
+def _parts(identities: Iterator[list[str]]) -> Iterator[list[list[str]]]:
+    while part := list(itertools.islice(identities, _AT_ONCE)):
+        yield part
 
 
 @dataclass(frozen=True)

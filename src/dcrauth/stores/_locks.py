@@ -5,6 +5,7 @@ lets it go. So whoever waits for a file waits for another process, and threads w
 the same key.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -138,6 +139,8 @@ def _acquired(path: str) -> Callable[[], object] | None:
     try:
         lock.acquire(blocking=False)
     except Timeout:
+        if not os.path.lexists(path):  # then nobody has it: filelock takes what cannot be made for what is taken
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
         return None
     return lock.release
 

@@ -178,7 +178,7 @@ class RedisStore(Confidential, Closing):
         before = getattr(self._held, "key", None)
         self._held.key = key
         try:
-            with LEASES.extended(lease.extend, self._lease):
+            with LEASES.extended(lease.extend, self._lease, of=self.place):
                 yield
         finally:
             self._held.key = before

@@ -203,7 +203,7 @@ class SQLStore(Confidential, Closing):
                 )
             time.sleep(min(_POLL, left))
         try:
-            with LEASES.extended(lambda: self._extend(key, owner), LEASE):
+            with LEASES.extended(lambda: self._extend(key, owner), LEASE, of=self.place):
                 yield
         finally:
             # One that has ended meanwhile is no error, nor is a database that cannot be told: it ends by itself.
