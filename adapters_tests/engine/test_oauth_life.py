@@ -343,6 +343,17 @@ def test_a_client_whose_secret_is_told_again_is_kept(
     assert oauth.counts.register == 1
 
 
+def test_a_client_that_is_denied_where_it_is_managed(oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """A server that answers 400 and ``access_denied`` there, as Authlib does, has the client no more either."""
+    source = make_source(provider=served_by(oauth))
+    scope_of(source, oauth)
+    oauth.revoke_clients()
+    oauth.revoke_tokens()
+    oauth.inject("manage", Fault(status=400, body='{"error": "access_denied"}'), times=None)
+    scope_of(source, oauth)
+    assert oauth.counts.register == 2
+
+
 def test_a_client_that_the_server_has_forgotten(oauth: OAuthSimulator, make_source: MakeSource) -> None:
     """It is registered anew, once."""
     source = make_source(provider=served_by(oauth))

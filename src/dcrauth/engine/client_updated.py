@@ -15,7 +15,7 @@ from dcrauth.engine import answers, rules
 from dcrauth.engine.effects import Check, Emit, Memory, Now, RenewalContext, Replace, Sleep, Steps, Unsaved
 from dcrauth.engine.endpoint_calls import attempted, moment_of
 from dcrauth.engine.instant import Instant
-from dcrauth.engine.management_problems import UNMANAGED, is_refused, named, not_deleted
+from dcrauth.engine.management_problems import UNMANAGED, is_denied, is_refused, named, not_deleted
 from dcrauth.engine.open_question import closed, is_answered, opened, still_open
 from dcrauth.engine.records import StoredCredentials, storable, write_credentials
 from dcrauth.engine.store_repair import forgotten, kept_aside, stored
@@ -99,7 +99,8 @@ def is_settled_by(problem: Problem) -> bool:
     the page of a firewall, or the secret that is refused, says nothing of it.
     """
     is_shown = problem.final and answers.is_success(problem.status)
-    return problem is UNMANAGED or is_refused(problem) or problem.status in answers.NO_ENDPOINT or is_shown
+    is_refusal = is_refused(problem) or is_denied(problem)
+    return problem is UNMANAGED or is_refusal or problem.status in answers.NO_ENDPOINT or is_shown
 
 
 def in_place(

@@ -36,6 +36,11 @@ def is_refused(problem: Problem) -> bool:
     return problem.status == 401 and problem.oauth and problem.error in _GONE
 
 
+def is_denied(problem: Problem) -> bool:
+    """Return whether the server itself says that it has no such client, by whatever status: some have 400 for 401."""
+    return problem.oauth and problem.status in {400, 401} and problem.error in _GONE - {"invalid_request"}
+
+
 def named(problem: Problem, call: Request | None, client: ClientCredentials) -> Problem:
     """Return *problem* with the endpoint in its words, which is without the client id that such endpoints end in."""
     reason = problem.reason if call is None else in_words(problem, call.endpoint)
