@@ -84,6 +84,14 @@ def test_a_text_names_the_key_as_well(key: str, tmp_path: Path, monkeypatch: pyt
         assert b"value" not in (inner.get("key") or b"value")
 
 
+def test_half_a_password_is_no_path_of_a_socket() -> None:
+    """A / in the password of a Redis on a socket is an error that quotes neither half; an @ in a path is none."""
+    with pytest.raises(ConfigurationError) as caught:
+        open_store("unix://:p/canary@/tmp/redis.sock")
+    assert "canary" not in str(caught.value)
+    assert "/tmp/a@b.sock" in repr(open_store("unix://:p@/tmp/a@b.sock"))
+
+
 def test_options_are_for_the_store_or_for_its_server() -> None:
     """A prefix, a table and a schema are taken out of a URL; all else goes to the driver as it stands there."""
     redis = open_store("redis://127.0.0.1:1/0?socket_timeout=7&prefix=a%3Ab:")

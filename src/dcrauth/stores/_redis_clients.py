@@ -123,7 +123,8 @@ def _by_url(url: str) -> Servers:
 def _is_torn(url: str) -> bool:
     """Return whether a / or # in a password has made the rest of it, and the host, a path that redis-py ignores."""
     parts = urlsplit(url)
-    return parts.scheme != "unix" and "@" in parts.path + parts.fragment
+    is_socket = parts.scheme == "unix" and (not parts.netloc or "@" in parts.netloc)  # which may have an @ in its name
+    return not is_socket and "@" in parts.path + parts.fragment
 
 
 def _of_one(url: str) -> Servers:
