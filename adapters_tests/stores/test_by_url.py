@@ -87,9 +87,9 @@ def test_a_text_names_the_key_as_well(key: str, tmp_path: Path, monkeypatch: pyt
 def test_half_a_password_is_no_path_of_a_socket() -> None:
     """A / in the password of a Redis on a socket is an error that quotes neither half; an @ in a path is none."""
     with pytest.raises(ConfigurationError) as caught:
-        open_store("unix://:p/canary@/tmp/redis.sock")
+        open_store("unix://:p/canary@/run/redis.sock")
     assert "canary" not in str(caught.value)
-    assert "/tmp/a@b.sock" in repr(open_store("unix://:p@/tmp/a@b.sock"))
+    assert "/run/a@b.sock" in repr(open_store("unix://:p@/run/a@b.sock"))
 
 
 def test_options_are_for_the_store_or_for_its_server() -> None:
