@@ -207,6 +207,7 @@ def test_an_address_without_an_endpoint_is_a_setting_to_mend(
     adobe_or_oauth = adobe.url if place == "base-url" else oauth.issuer
     if place != "base-url":
         monkeypatch.delenv("DCRAUTH_BASE_URL")
+        monkeypatch.delenv("DCRAUTH_SOFTWARE_STATEMENT")
         oauth.add_client("reports", secret="a secret")
         monkeypatch.setenv("DCRAUTH_CLIENT_ID", "reports")
         monkeypatch.setenv("DCRAUTH_CLIENT_SECRET", "a secret")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from dcrauth.cli.arguments import check_no_secrets
 from dcrauth.cli.exit_codes import ExitCode, exit_code
-from dcrauth.cli.output import OutputClosed, complain, complain_at_length, flush, show_any_character
+from dcrauth.cli.output import complain, complain_at_length, flush, show_any_character
 from dcrauth.engine.answers import names_no_endpoint
 from dcrauth.errors import ConfigurationError, DCRAuthError, Unavailable, told_moment
 
@@ -43,7 +43,7 @@ def _ended(arguments: Sequence[str], debug: bool) -> int:
         told = _of_output(reason) if isinstance(reason, OSError) else reason
         if debug:
             complain_at_length("".join(traceback.format_exception(reason)).splitlines())
-        if not isinstance(told, KeyboardInterrupt | OutputClosed):
+        if not isinstance(told, KeyboardInterrupt):
             complain(_sentence(told))
         return exit_code(told)
     return code
@@ -53,7 +53,7 @@ def _of_output(reason: BaseException) -> BaseException:
     """Return *reason*, or that the output cannot be written if this is behind it, as where a help was printed."""
     try:
         flush()
-    except (ConfigurationError, OutputClosed) as told:
+    except ConfigurationError as told:
         return told
     return reason
 

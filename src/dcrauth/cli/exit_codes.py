@@ -2,7 +2,6 @@
 
 from enum import IntEnum
 
-from dcrauth.cli.output import OutputClosed
 from dcrauth.engine.answers import names_no_endpoint
 from dcrauth.errors import ConfigurationError, DCRAuthError, Rejected, StoreError, Unavailable
 
@@ -27,8 +26,6 @@ class ExitCode(IntEnum):
     """A fault of dcrauth itself, to be reported."""
     INTERRUPTED = 130
     """Ctrl-C."""
-    OUTPUT_CLOSED = 141
-    """Nobody reads the output any more: as a shell has it of other programs, which SIGPIPE ends."""
 
 
 _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
@@ -39,7 +36,6 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (ImportError, ExitCode.USAGE),
     (OSError, ExitCode.USAGE),
     (KeyboardInterrupt, ExitCode.INTERRUPTED),
-    (OutputClosed, ExitCode.OUTPUT_CLOSED),
 )
 
 

@@ -20,10 +20,6 @@ _BEGINNING = 20
 _RED, _PLAIN = "\x1b[1;31m", "\x1b[0m"
 
 
-class OutputClosed(Exception):
-    """Whoever read the standard output has closed it, as ``head`` once it has its lines: that is told to nobody."""
-
-
 def show_any_character() -> None:
     """Have the standard outputs write in escapes what they have no character for, as in an old code page."""
     for stream in (sys.stdout, sys.stderr):
@@ -90,9 +86,6 @@ def output() -> Iterator[None]:
     """Turn a failure of the standard output into an error that says so."""
     try:
         yield
-    except BrokenPipeError:
-        _drop_the_rest()
-        raise OutputClosed("Nobody reads the standard output any more") from None
     except OSError as reason:
         _drop_the_rest()
         raise ConfigurationError(

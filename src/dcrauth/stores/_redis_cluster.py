@@ -1,7 +1,9 @@
 """The nodes of a Redis cluster: which of them has a key, and where that goes when it moves."""
 
+import os
 import threading
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from redis.cluster import RedisCluster
@@ -32,6 +34,13 @@ class Cluster(Servers):
         self._client = client
         self._made: Any = None
         self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def __del__(self) -> None:
+        # A client of a cluster is in circles, and does not close what it has opened when it is collected.
+        if getattr(self, "_made", None) is not None and self._process == os.getpid():
+            with suppress(*FAULTS):
+                self.close()
 
     def where_of(self, name: bytes) -> str:
         """Return the address of the node that has *name*."""
@@ -63,6 +72,7 @@ class Cluster(Servers):
     def after_fork(self) -> None:
         """Have a client of its own in a child; that of the parent is kept, so that nothing is sent at its end."""
         self._inherited, self._made = self._made, None
+        self._process = os.getpid()
         self._lock = threading.Lock()
 
     def _nodes(self) -> Any:
