@@ -33,12 +33,13 @@ class Cluster(Servers):
         super().__init__(where, place, FAIL_OVER)
         self._client = client
         self._made: Any = None
+        self._former: Any = None
         self._lock = threading.Lock()
         self._process = os.getpid()
 
     def __del__(self) -> None:
         # A client of a cluster is in circles, and does not close what it has opened when it is collected.
-        if getattr(self, "_made", None) is not None and self._process == os.getpid():
+        if getattr(self, "_process", None) == os.getpid():
             with suppress(*FAULTS):
                 self.close()
 
@@ -64,14 +65,13 @@ class Cluster(Servers):
     def close(self) -> None:
         """Close the connections, unless the client is the user's."""
         with self._lock:
-            made, self._made = self._made, None
-        if made is not None:
-            made.close()
-            made.disconnect_connection_pools()
+            ended, self._made, self._former = (self._made, self._former), None, None
+        for each in ended:
+            _close(each)
 
     def after_fork(self) -> None:
         """Have a client of its own in a child; that of the parent is kept, so that nothing is sent at its end."""
-        self._inherited, self._made = self._made, None
+        self._inherited, self._made, self._former = (self._made, self._former), None, None
         self._process = os.getpid()
         self._lock = threading.Lock()
 
@@ -116,5 +116,12 @@ class Cluster(Servers):
             self._nodes().nodes_manager.initialize()
         except FAULTS as fault:
             if not is_crowded(fault):
-                with self._lock:
-                    self._made = None  # and not closed, as others may be using it
+                with self._lock:  # what is in use by others now is closed the next time
+                    ended, self._former, self._made = self._former, self._made, None
+                _close(ended)
+
+
+def _close(client: Any) -> None:
+    if client is not None:
+        client.close()
+        client.disconnect_connection_pools()
