@@ -16,7 +16,6 @@ from adapters_tests.servers.database_servers import MariaDBServer, Pooler, Postg
 from adapters_tests.servers.redis_groups import Cluster, Watched
 from adapters_tests.servers.redis_server import Line
 
-
 LEFT_OPEN = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 """Clients of clusters are in circles, which the collector ends without closing them, in whatever test runs then."""
 
