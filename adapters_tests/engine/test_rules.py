@@ -89,6 +89,14 @@ def test_the_course_of_a_caller(seconds: float, blocked: bool, expected: Course)
     assert rules.course(held, None, NOW.later(seconds), blocked, POLICY) is expected
 
 
+@pytest.mark.parametrize(("after_refusal", "seconds"), [(False, 60.0), (True, 21_600.0 - 900)])
+def test_a_token_is_due_early_for_the_sake_of_a_secret(after_refusal: bool, seconds: float) -> None:
+    """A moment that comes before its own makes it due, unless a refusal has brought it: that one stays."""
+    held = token_life.held(token(21_600, after_refusal=after_refusal), NOW, 0.0, POLICY)
+    assert held.due_by(NOW.later(60.0)).due.wall == NOW.wall + seconds
+    assert held.due_by(NOW.later(1e6)) == held == held.due_by(None)
+
+
 def test_without_a_token_a_caller_waits_or_fails() -> None:
     """With nothing in hand there is only waiting, or failing while no renewal may start."""
     assert rules.course(None, None, NOW, False, POLICY) is Course.WAIT

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import shutil
 import tempfile
 import warnings
@@ -16,15 +15,13 @@ from adapters_tests.servers.database_servers import MariaDBServer, Pooler, Postg
 from adapters_tests.servers.redis_groups import Cluster, Watched
 from adapters_tests.servers.redis_server import Line
 
-LEFT_OPEN = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
-"""Clients of clusters are in circles, which the collector ends without closing them, in whatever test runs then."""
+GROUPS = {"test_redis_contract.py", "test_redis_forms.py", "test_redis_groups.py", "test_redis_line.py"}
+"""Tests of several Redis servers at once."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have new processes started for one store only where it has to be quick: that takes longest of all."""
     for item in items:
-        if os.environ.get("DCRAUTH_DATABASES"):
-            item.add_marker(LEFT_OPEN)
         if "one_of_many_processes_wins[spawn]" in item.name and "TestFile::" not in item.nodeid:
             item.add_marker(pytest.mark.slow)
 
@@ -37,9 +34,9 @@ def _tidy() -> None:
 
 @pytest.fixture(autouse=True)
 def _collected(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let go of users' clients of clusters that a test has dropped: in circles as they are, they close nothing."""
+    """Let go of users' clients of clusters and Sentinels here: in circles as they are, they close nothing then."""
     yield
-    if "[cluster" in request.node.name:
+    if request.path.name in GROUPS or "[cluster" in request.node.name or "[sentinel" in request.node.name:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()

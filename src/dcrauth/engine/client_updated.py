@@ -38,10 +38,12 @@ Called: TypeAlias = tuple[ClientCredentials | Problem, Request | None]
 def is_due(credentials: ClientCredentials, now: Instant) -> bool:
     """Return whether a secret ends so soon that another one is to be had."""
     end = credentials.expires_at
-    if end is None:
-        return False
-    life = max(0.0, end - credentials.registered_at)
-    return now.wall >= end - min(EARLY, SHARE * life)
+    return end is not None and now.wall >= end - _margin(credentials, end)
+
+
+def _margin(credentials: ClientCredentials, end: float) -> float:
+    """Return how many seconds before its *end* a secret is renewed."""
+    return min(EARLY, SHARE * max(0.0, end - credentials.registered_at))
 
 
 def next_look(provider: Provider, memory: Memory, now: Instant) -> Instant | None:
@@ -52,8 +54,8 @@ def next_look(provider: Provider, memory: Memory, now: Instant) -> Instant | Non
         return None
     if update(credentials, Moment(now.wall)) is None:
         return None
-    early = min(EARLY, SHARE * max(0.0, end - credentials.registered_at))
-    return now.later(max(0.0, end - early - now.wall, memory.next_update - now.monotonic))
+    due = end - _margin(credentials, end)
+    return now.later(max(0.0, due - now.wall, memory.next_update - now.monotonic))
 
 
 def kept_alive(context: RenewalContext, client: StoredCredentials) -> Steps[StoredCredentials]:

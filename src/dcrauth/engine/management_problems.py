@@ -37,8 +37,8 @@ def is_refused(problem: Problem) -> bool:
 
 
 def is_denied(problem: Problem) -> bool:
-    """Return whether the server itself says that it has no such client, by whatever status: some have 400 for 401."""
-    return problem.oauth and problem.status in {400, 401} and problem.error in _GONE - {"invalid_request"}
+    """Return whether the server itself says so with 400, as some do; `invalid_request` is that of a call then."""
+    return problem.status == 400 and problem.oauth and problem.error in _GONE - {"invalid_request"}
 
 
 def named(problem: Problem, call: Request | None, client: ClientCredentials) -> Problem:

@@ -422,8 +422,7 @@ class TokenSource(Confidential):
         from dcrauth.engine.client_updated import next_look  # noqa: PLC0415  # imported by the constructor
 
         now = self._clock.now()
-        # What a refusal has brought is not renewed ahead of its own time, also for the sake of a secret.
-        look = None if token.after_refusal else next_look(self.provider, self._memory, now)
+        look = next_look(self.provider, self._memory, now)
         with self._lock:
             if flight.outdated:
                 self._remember(token)

@@ -32,9 +32,13 @@ class HeldToken:
     expiry: Instant
 
     def due_by(self, moment: Instant | None) -> "HeldToken":
-        """Return it with a due moment that is no later than *moment*."""
-        earlier = moment is not None and moment.monotonic < self.due.monotonic
-        return replace(self, due=moment) if moment is not None and earlier else self
+        """Return it with a due moment that is no later than *moment*, except what a refusal has brought: that stays.
+
+        Each refusal would lead to one more renewal, where an API refuses them all.
+        """
+        if moment is None or self.token.after_refusal or moment.monotonic >= self.due.monotonic:
+            return self
+        return replace(self, due=moment)
 
 
 def held(token: AccessToken, now: Instant, chance: float, policy: Policy) -> HeldToken:

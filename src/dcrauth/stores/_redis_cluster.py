@@ -1,9 +1,7 @@
 """The nodes of a Redis cluster: which of them has a key, and where that goes when it moves."""
 
-import os
 import threading
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import suppress
 from typing import Any
 
 from redis.cluster import RedisCluster
@@ -35,13 +33,6 @@ class Cluster(Servers):
         self._made: Any = None
         self._former: Any = None
         self._lock = threading.Lock()
-        self._process = os.getpid()
-
-    def __del__(self) -> None:
-        # A client of a cluster is in circles, and does not close what it has opened when it is collected.
-        if getattr(self, "_process", None) == os.getpid():
-            with suppress(*FAULTS):
-                self.close()
 
     def where_of(self, name: bytes) -> str:
         """Return the address of the node that has *name*."""
@@ -72,7 +63,7 @@ class Cluster(Servers):
     def after_fork(self) -> None:
         """Have a client of its own in a child; that of the parent is kept, so that nothing is sent at its end."""
         self._inherited, self._made, self._former = (self._made, self._former), None, None
-        self._process = os.getpid()
+        super().after_fork()
         self._lock = threading.Lock()
 
     def _nodes(self) -> Any:

@@ -4,6 +4,7 @@ Where another server may take over, what was not carried out is sent to that one
 take. What may have been carried out is sent again only if that does no harm; all else has to be read first.
 """
 
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator
@@ -44,6 +45,13 @@ class Servers(ABC):
         self.place = place
         self._patience = patience
         self._is_out = False
+        self._process = os.getpid()
+
+    def __del__(self) -> None:
+        # Clients of clusters and of Sentinels are in circles, and close nothing when they are collected.
+        if getattr(self, "_process", None) == os.getpid():
+            with suppress(*FAULTS):
+                self.close()
 
     def answers(self, name: bytes, *commands: tuple[Any, ...], again: bool = False, waits: bool = True) -> list[Any]:
         """Send several commands in one go; return their answers, with a `redis.ResponseError` where one was refused.
@@ -112,8 +120,9 @@ class Servers(ABC):
     def close(self) -> None:
         """Close the connections, unless the client is the user's."""
 
-    def after_fork(self) -> None:  # noqa: B027  # redis-py sees to it where there is one server
-        """Leave the connections of the parent alone."""
+    def after_fork(self) -> None:
+        """Leave the connections of the parent alone; where there is one server redis-py sees to that."""
+        self._process = os.getpid()
 
     @abstractmethod
     def _sent(self, name: bytes, commands: tuple[tuple[Any, ...], ...]) -> list[Any]: ...
