@@ -487,16 +487,20 @@ def test_a_given_client_that_is_refused_is_asked_for_twice(oauth: OAuthSimulator
     assert oauth.counts.token == 2
 
 
-class _FailingOnce(MemoryStore):
-    """It does not take the next client that is to replace another one."""
+class _TroubledOnce(MemoryStore):
+    """Something happens as the next client is to replace another one."""
 
-    fails = False
+    happens: Callable[[str], object] | None = None
 
     def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
-        if self.fails and key.endswith(".credentials"):
-            self.fails = False
-            raise StoreUnavailable("The disk is full")
+        if self.happens is not None and key.endswith(".credentials"):
+            happens, self.happens = self.happens, None
+            happens(key)
         return super().replace(key, value, expected=expected)
+
+
+def _full(_: str) -> None:
+    raise StoreUnavailable("The disk is full")
 
 
 def test_a_new_secret_that_no_store_has_taken_is_stored_later(
@@ -504,14 +508,14 @@ def test_a_new_secret_that_no_store_has_taken_is_stored_later(
 ) -> None:
     """The server has told it once, and takes the former one no longer: it stays in memory until the store is well."""
     oauth.behaviour = OAuthBehaviour(secret_life=30 * DAY)
-    store = _FailingOnce()
+    store = _TroubledOnce()
     source = make_source(provider=served_by(oauth), store=store)
     scope_of(source, oauth)
     time.advance(26 * DAY)
-    store.fails = True
+    store.happens = _full
     with suppress(StoreUnavailable):
         scope_of(source, oauth)
-    assert not store.fails
+    assert store.happens is None
     time.advance(2 * DAY)
     scope_of(source, oauth)
     oauth.expire_tokens()
@@ -524,9 +528,9 @@ def test_what_a_question_brings_and_no_store_has_taken_is_stored_later(
 ) -> None:
     """The token that the store has is good no longer: the server is not asked with it, and the client is not gone."""
     oauth.behaviour = OAuthBehaviour(assertion_audience="token endpoint", rotates_token="always")
-    store = _FailingOnce()
+    store = _TroubledOnce()
     source = make_source(provider=served_by(oauth, client_authentication=signing()), store=store)
-    store.fails = True
+    store.happens = _full
     for told in (StoreUnavailable, CredentialsRejected, CredentialsRejected):
         with pytest.raises(told):
             source.token()
@@ -535,29 +539,17 @@ def test_what_a_question_brings_and_no_store_has_taken_is_stored_later(
     assert oauth.counts.register == 1
 
 
-class _LosingOnce(MemoryStore):
-    """It has lost the client when the next one is to replace it."""
-
-    loses = False
-
-    def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
-        if self.loses and key.endswith(".credentials"):
-            self.loses = False
-            self.delete(key)
-        return super().replace(key, value, expected=expected)
-
-
 def test_a_new_secret_outlives_a_store_that_had_lost_the_client(
     oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock
 ) -> None:
     """The client is put back, and what was answered is stored next time: nothing is registered in between."""
-    store = _LosingOnce()
+    store = _TroubledOnce()
     source = make_source(provider=served_by(oauth), store=store)
     scope_of(source, oauth)
     oauth.rotate_secrets()
     oauth.expire_tokens()
     time.advance(2 * 3600)
-    store.loses = True
+    store.happens = store.delete
     with pytest.raises(StoreUnavailable, match="stored next time"):
         source.token()
     time.advance(3600)
