@@ -478,6 +478,24 @@ def test_a_given_client_that_is_refused(oauth: OAuthSimulator, make_source: Make
     assert oauth.counts.register == 0
 
 
+def test_a_vault_may_follow_the_server(oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock) -> None:
+    """After a refusal the same client is not tried again for five minutes; another secret is, some seconds later."""
+    oauth.add_client("mine", secret="right")
+    vault = ["wrong"]
+    server = served_by(oauth, client=lambda: ClientCredentials("mine", vault[-1]), application="mine")
+    source = make_source(provider=server)
+    for seconds, calls in ((0, 2), (11, 2), (200, 2), (100, 4)):
+        time.advance(seconds)
+        with pytest.raises(CredentialsRejected) as raised:
+            source.token()
+        assert raised.value.retry_at == pytest.approx(time.wall() + 10, abs=5)
+        assert oauth.counts.token == calls
+    vault.append("right")
+    time.advance(11)
+    assert source.token().value
+    assert oauth.counts.token == 5
+
+
 def test_a_given_client_that_is_refused_is_asked_for_twice(oauth: OAuthSimulator) -> None:
     """With the usual pauses as well, in which a renewal is parked, the second refusal is told and the last call."""
     oauth.add_client("mine", secret="right")

@@ -67,13 +67,13 @@ def eventually(holds: Callable[[], bool]) -> None:
 
 def test_never_more_than_there_may_be(pool: Workers) -> None:
     """Of a hundred jobs at a hundred endpoints as many run at once as there are workers, and all are done."""
-    running, peak, lock = [0], [0], threading.Lock()
+    running, peak, lock, four = [0], [0], threading.Lock(), threading.Barrier(4)
 
     def act() -> None:
         with lock:
             running[0] += 1
             peak[0] = max(peak[0], running[0])
-        sleep(0.002)
+        four.wait(PATIENCE)
         with lock:
             running[0] -= 1
 

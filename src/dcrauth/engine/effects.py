@@ -11,7 +11,7 @@ from dcrauth import events
 from dcrauth.credentials import AccessToken, ClientCredentials
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.records import StoredCredentials, UnusableRegistration
-from dcrauth.errors import DCRAuthError, StoreError, Unavailable
+from dcrauth.errors import CredentialsRejected, DCRAuthError, StoreError, Unavailable
 from dcrauth.policy import Policy
 from dcrauth.providers.protocol import Provider, Request
 
@@ -190,6 +190,21 @@ class Bar:
     stored: bool
 
 
+@dataclass(frozen=True)
+class RefusedGiven:
+    """A client that was given, and that the server has refused twice.
+
+    Parameters:
+        digest: of its id and its secret.
+        refusal: what the server has said.
+        until: the monotonic time, in seconds, before which it is not tried again.
+    """
+
+    digest: bytes = field(repr=False)
+    refusal: CredentialsRejected
+    until: float
+
+
 @dataclass(slots=True)
 class Memory:
     """What this process knows of an identity, from one renewal to the next.
@@ -205,6 +220,7 @@ class Memory:
         answered: what the management of the client has answered, until the store has taken it.
         next_update: the monotonic time, in seconds, before which no update is asked for again.
         manage_from: the monotonic time, in seconds, before which the server wants no call that manages the client.
+        refused_given: which client that was given the server has refused, if it has.
     """
 
     client: StoredCredentials | None = None
@@ -217,6 +233,7 @@ class Memory:
     answered: Unsaved | None = None
     next_update: float = 0.0
     manage_from: float = 0.0
+    refused_given: RefusedGiven | None = None
 
 
 @dataclass(frozen=True)
