@@ -237,11 +237,11 @@ class InSQLiteBySQL(Contestant):
             store.create_tables()
 
     def fill(self, count: int) -> None:
-        from dcrauth.stores.sql import _row
+        from dcrauth.stores._sql_row import row_of
 
         self.prepare_empty()
         with self.open() as store:
-            rows = (_row(key_of(number), value_of(number)) for number in range(count))
+            rows = (row_of(key_of(number), value_of(number)) for number in range(count))
             with store._together.begin() as connection:
                 while some := list(islice(rows, 10_000)):
                     connection.execute(store.tables[0].insert(), some)

@@ -23,8 +23,9 @@ from adapters_tests.servers.database_servers import MariaDBServer, Pooler, Postg
 from adapters_tests.servers.redis_server import free_port
 from dcrauth import ConfigurationError, StoreError, StoreUnavailable
 from dcrauth.stores import _sql_faults, sql
+from dcrauth.stores._sql_row import row_of
 from dcrauth.stores.by_url import open_store
-from dcrauth.stores.sql import SQLStore, _row
+from dcrauth.stores.sql import SQLStore
 
 SOURCE = str(Path(dcrauth.__file__).parent)
 CANARY = b"canary-" * 8
@@ -56,7 +57,7 @@ def tables(postgres: PostgresServer) -> Iterator[SQLStore]:
     with SQLStore(postgres.url) as store:
         store.create_tables()
         yield store
-        store._done("drop the tables", lambda: store._metadata.drop_all(store._together))
+        store._statements.done("drop the tables", lambda: store._metadata.drop_all(store._together))
 
 
 def in_sqlite(tmp_path: Path, **options: Any) -> sa.Engine:
@@ -325,7 +326,7 @@ def test_many_pages_of_keys(store: SQLStore) -> None:
     """All keys are listed, however many pages they take, each once."""
     names = [f"key {number}" for number in range(2_500)]
     with store._together.begin() as connection:
-        connection.execute(store.tables[0].insert(), [_row(each, b"value") for each in names])
+        connection.execute(store.tables[0].insert(), [row_of(each, b"value") for each in names])
     assert sorted(store.keys()) == sorted(names)
 
 
@@ -517,7 +518,7 @@ def test_a_lease_that_was_waited_for_is_none(
     url = request.getfixturevalue(f"{kind}_url")
     with SQLStore(url, table="waited") as store, ThreadPoolExecutor(1) as pool:
         store.create_tables()
-        leases, over = store.tables[1], {"id": _row("key", b"")["id"], "owner": b"o" * 16, "until": 0.0}
+        leases, over = store.tables[1], {"id": row_of("key", b"")["id"], "owner": b"o" * 16, "until": 0.0}
         with store._together.begin() as connection:
             connection.execute(leases.insert().values(over))
         # Who looks whether somebody waits does so by another connection: in a transaction it would always be the same.

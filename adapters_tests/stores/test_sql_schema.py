@@ -19,7 +19,8 @@ from alembic.config import Config
 from adapters_tests.common.direct import Server
 from dcrauth import StoreCorrupt, StoreUnavailable
 from dcrauth.stores import _psycopg
-from dcrauth.stores.sql import SQLStore, _row
+from dcrauth.stores._sql_row import row_of
+from dcrauth.stores.sql import SQLStore
 
 SERVERS = ["postgres", "mariadb"]
 
@@ -53,7 +54,7 @@ def store_in(url: str, table: str) -> Iterator[SQLStore]:
         try:
             yield store
         finally:
-            store._done("drop the tables", lambda: store._metadata.drop_all(store._together))
+            store._statements.done("drop the tables", lambda: store._metadata.drop_all(store._together))
 
 
 WRITES: dict[str, Callable[[SQLStore], bool]] = {
@@ -237,7 +238,7 @@ def test_a_table_of_texts(kind: str, url: str) -> None:
         texts = sa.table("texts", *map(sa.column, ("id", "name", "mark", "value")))
         with store._together.begin() as connection:
             connection.execute(
-                texts.insert(), {"id": _row("key", b"")["id"], "name": "key", "mark": b"m" * 16, "value": "v"}
+                texts.insert(), {"id": row_of("key", b"")["id"], "name": "key", "mark": b"m" * 16, "value": "v"}
             )
         for act in (lambda: store.get("key"), lambda: list(store.keys())):
             with pytest.raises(StoreCorrupt, match="damaged"):

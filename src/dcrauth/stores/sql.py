@@ -8,14 +8,11 @@ held between calls, and a pooler in transaction mode may stand in between. An an
 carried out: then the mark of the row that is there tells whether we have written it.
 """
 
-import hashlib
 import os
-import secrets
-import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 try:
     import sqlalchemy as sa
@@ -24,23 +21,21 @@ except ImportError as missing:
 
 from dcrauth._internal import fork
 from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, unfailing
-from dcrauth._internal.steady import now
-from dcrauth.errors import StoreCorrupt, StoreUnavailable
-from dcrauth.stores import Closing, OneObject, Reading, _sql_engine, _sql_faults, _sql_tables, _sql_trial, reading
+from dcrauth.errors import StoreUnavailable
+from dcrauth.stores import Closing, OneObject, Reading, _sql_engine, _sql_tables, _sql_trial, reading
 from dcrauth.stores._leases import LEASE, LEASES
 from dcrauth.stores._listing import Unread
+from dcrauth.stores._sql_lease import Lease
+from dcrauth.stores._sql_row import id_of, key_in, row_of, value_in
+from dcrauth.stores._sql_statements import ATTEMPTS, Duplicate, Lost, Statements
 
 __all__ = ["SQLStore"]
 
-_ATTEMPTS = 3
 _PAGE = 1_000
-_POLL = 0.05
 _UNKNOWN = "whether a record was written is not known, and the next reading will tell"
 
 _inherited: list[object] = []
 """Pools of connections that are a parent's."""
-
-T = TypeVar("T")
 
 
 @discreet_constructor
@@ -68,18 +63,18 @@ class SQLStore(Confidential, Closing):
     ) -> None:
         self._engine, self._is_users = _sql_engine.engine_of(database)
         self._dialect = "mysql" if self._engine.dialect.name == "mariadb" else self._engine.dialect.name
-        self._where = _sql_engine.address_of(self._engine.url)
         # Options of a URL, and users, may lead to other hosts and other schemas.
         self._source: Hashable = OneObject(self._engine) if self._is_users else _sql_engine.digest_of(self._engine.url)
         self._tables = _sql_tables.tables_of(table, schema)
         self._records, self._leases = _sql_tables.tables_of(table, schema, is_hidden=True)
         self._metadata = self._records.metadata
         self._at_once, self._together = _sql_engine.levels(self._engine, is_users=self._is_users)
+        self._where = _sql_engine.address_of(self._engine.url)
+        # SQLite has its locks noted for the whole process, and a child that inherits them would go by them.
+        is_suspended = self._dialect == "sqlite"
+        self._statements = Statements(self._at_once, self._where, fork.undivided if is_suspended else nullcontext)
         self._process = os.getpid()
-        self._whole: Callable[[], AbstractContextManager[None]] = nullcontext
-        if self._dialect == "sqlite":
-            # SQLite has its locks noted for the whole process, and a child that inherits them would go by them.
-            self._whole = fork.undivided
+        if is_suspended:
             fork.suspend(self)
         fork.watch(self)
 
@@ -124,7 +119,7 @@ class SQLStore(Confidential, Closing):
         Raises:
             StoreUnavailable: the database cannot be reached, or its user may not.
         """
-        return [each.fullname for each in self._done("make the tables", self._made)]
+        return [each.fullname for each in self._statements.done("make the tables", self._made)]
 
     def _made(self) -> "list[sa.Table]":
         with self._together.begin() as connection:
@@ -154,14 +149,14 @@ class SQLStore(Confidential, Closing):
     @discreet
     def add(self, key: str, value: bytes) -> bool:
         """Write a record unless there is one; return whether it was written."""
-        row = _row(key, value)
+        row = row_of(key, value)
         statement = _sql_tables.insert_unless_there(self._records, row, self._dialect)
         return self._decided(key, row["mark"], statement, lambda found: found is None)
 
     @discreet
     def replace(self, key: str, value: bytes, *, expected: bytes) -> bool:
         """Write a record if the present one is *expected*; return whether it was written."""
-        records, row = self._records, _row(key, value)
+        records, row = self._records, row_of(key, value)
         of_key = sa.and_(records.c.id == row["id"], records.c.value == expected)
         statement = sa.update(records).where(of_key).values(mark=row["mark"], value=row["value"])
         return self._decided(key, row["mark"], statement, lambda found: found is not None and found[1] == expected)
@@ -169,12 +164,12 @@ class SQLStore(Confidential, Closing):
     @discreet
     def put(self, key: str, value: bytes) -> None:
         """Write a record; the last writer wins."""
-        self._changed("write a record", _sql_tables.upsert(self._records, _row(key, value), self._dialect))
+        self._statements.changed("write a record", _sql_tables.upsert(self._records, row_of(key, value), self._dialect))
 
     def delete(self, key: str) -> None:
         """Remove the record under *key*, if there is one."""
         records = self._records
-        self._changed("delete a record", sa.delete(records).where(records.c.id == _id(key)))
+        self._statements.changed("delete a record", sa.delete(records).where(records.c.id == id_of(key)))
 
     def keys(self) -> Iterator[str]:
         """Yield the keys of all records; a thousand at a time are read. Damaged rows are told at the end."""
@@ -183,7 +178,7 @@ class SQLStore(Confidential, Closing):
             for last, encoded in rows:
                 key = None
                 with unread.noting():
-                    key = self._decoded(last, encoded)
+                    key = key_in(last, encoded, store=self)
                 if key is not None:
                     yield key
         unread.report()
@@ -194,23 +189,16 @@ class SQLStore(Confidential, Closing):
 
         What is held is a row and no connection; it ends 15 s after its holder was killed.
         """
-        owner, end = secrets.token_bytes(16), now() + wait
-        while not self._is_taken(key, owner):
-            left = end - now()
-            if left <= 0:
-                raise StoreUnavailable(
-                    f"Another process or thread has been renewing this identity for {wait:g} s; try again"
-                )
-            time.sleep(min(_POLL, left))
+        lease = Lease(self._statements, self._leases, self._dialect, id_of(key), LEASE)
+        if not lease.acquire(wait):
+            raise StoreUnavailable(
+                f"Another process or thread has been renewing this identity for {wait:g} s; try again"
+            )
         try:
-            with LEASES.extended(lambda: self._extend(key, owner), LEASE, of=self.place):
+            with LEASES.extended(lease.extend, LEASE, of=self.place):
                 yield
         finally:
-            # One that has ended meanwhile is no error, nor is a database that cannot be told: it ends by itself.
-            with suppress(StoreUnavailable):
-                leases = self._leases
-                of_ours = sa.and_(leases.c.id == _id(key), leases.c.owner == owner)
-                self._changed("let a lease go", sa.delete(leases).where(of_ours))
+            lease.give_back()
 
     def healthcheck(self) -> None:
         """Raise unless a record and a lease could be written, changed and removed now.
@@ -218,66 +206,23 @@ class SQLStore(Confidential, Closing):
         That is done in one transaction, before whose end nobody can see it.
         """
         trial = partial(_sql_trial.try_tables, self._together, self._records, self._leases, self._dialect)
-        self._done("be written to", trial)
-
-    def _is_taken(self, key: str, owner: bytes) -> bool:
-        """Take a lease that nobody has, or one whose time is over; return whether it is ours."""
-        leases, clock, begun = self._leases, _sql_tables.clock(self._dialect), now()
-        lease = {"owner": owner, "until": clock + LEASE}
-        made = _sql_tables.insert_unless_there(leases, {"id": _id(key), **lease}, self._dialect)
-        is_free = sa.or_(leases.c.until < clock, leases.c.owner == owner)
-        taken_over = sa.update(leases).where(leases.c.id == _id(key), is_free).values(lease)
-        is_taken = self._is_inserted(made) or self._changed("lock an identity", taken_over) == 1
-        # What took longer went by a clock that was read when it began.
-        return is_taken and now() - begun < LEASE / 2
-
-    def _is_inserted(self, statement: Any) -> bool:
-        for _ in range(2):
-            try:
-                return self._attempted("lock an identity", lambda: self._rows_changed(statement)) == 1
-            except _Duplicate:
-                return False  # if it is ours, as its answer was lost, it is taken over next
-            except _Lost:
-                """Where the connection had ended before, another one will do."""
-        return False
-
-    def _extend(self, key: str, owner: bytes) -> None:
-        leases, clock = self._leases, _sql_tables.clock(self._dialect)
-        of_ours = sa.and_(leases.c.id == _id(key), leases.c.owner == owner)
-        self._changed("extend a lease", sa.update(leases).where(of_ours).values(until=clock + LEASE))
+        self._statements.done("be written to", trial)
 
     def _rows(self, keys: Sequence[str]) -> dict[bytes, tuple[Any, Any, Any]]:
         """Return name, value and mark of each of the rows of *keys* that are there, by their ids."""
-        records, ids = self._records, [_id(key) for key in keys]
+        records, ids = self._records, [id_of(key) for key in keys]
         asked = sa.select(records.c.id, records.c.name, records.c.value, records.c.mark).where(records.c.id.in_(ids))
-        found = self._done("read records", lambda: self._all(asked))
+        found = self._statements.rows("read records", asked)
         return {bytes(number): (name, value, mark) for number, name, value, mark in found}
 
     def _rows_after(self, last: bytes) -> list[tuple[bytes, Any]]:
         records = self._records
         asked = sa.select(records.c.id, records.c.name).where(records.c.id > last).order_by(records.c.id).limit(_PAGE)
-        return [(bytes(number), name) for number, name in self._done("list the records", lambda: self._all(asked))]
-
-    def _all(self, statement: Any) -> Sequence[Any]:
-        with _sql_faults.connected(self._at_once) as connection:
-            found = connection.execute(statement)
-            if _sql_tables.is_numbered(found, self._engine.dialect):
-                raise _sql_faults.Unfit(_sql_faults.OF_OTHERS)
-            return found.all()
+        return [(bytes(number), name) for number, name in self._statements.rows("list the records", asked)]
 
     def _value(self, rows: dict[bytes, tuple[Any, Any, Any]], key: str) -> bytes | None:
-        row = rows.get(_id(key))
-        if row is None:
-            return None
-        name, value, _ = row
-        if not isinstance(value, bytes) or name != _encoded(key):
-            raise StoreCorrupt(f"The row {_id(key).hex()} in {self!r} is damaged; it was left as it is")
-        return bytes(value)
-
-    def _decoded(self, number: bytes, name: Any) -> str:
-        if not isinstance(name, bytes) or hashlib.sha256(name).digest() != number:
-            raise StoreCorrupt(f"The row {number.hex()} in {self!r} is damaged; it was left as it is")
-        return name.decode("utf-8", "surrogatepass")
+        row = rows.get(id_of(key))
+        return None if row is None else value_in(row[0], row[1], key=key, store=self)
 
     def _decided(self, key: str, mark: bytes, statement: Any, open_still: Callable[[Any], bool]) -> bool:
         """Write on a condition, and find out what came of it.
@@ -290,7 +235,7 @@ class SQLStore(Confidential, Closing):
                 after one whose answer was lost.
         """
         is_lost = False
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             is_written = self._is_written(statement)
             is_lost = is_lost or is_written is None
             if is_written or not is_lost:
@@ -306,64 +251,18 @@ class SQLStore(Confidential, Closing):
     def _is_written(self, statement: Any) -> bool | None:
         """Return whether a *statement* has changed a row, or None if no answer came."""
         try:
-            return self._attempted("write a record", lambda: self._rows_changed(statement)) == 1
-        except _Duplicate:
+            return self._statements.tried("write a record", statement) == 1
+        except Duplicate:
             return False
-        except _Lost:
+        except Lost:
             return None
 
     def _after_a_loss(self, key: str) -> tuple[Any, Any, Any] | None:
         try:
-            return self._rows([key]).get(_id(key))
+            return self._rows([key]).get(id_of(key))
         except StoreUnavailable as silence:
             failure = StoreUnavailable(f"{silence.message}; {_UNKNOWN}")
         raise failure
-
-    def _changed(self, doing: str, statement: Any) -> int:
-        """Carry out a *statement* that may be carried out twice; return how many rows it has changed."""
-        return self._done(doing, lambda: self._rows_changed(statement))
-
-    def _rows_changed(self, statement: Any) -> int:
-        with _sql_faults.connected(self._at_once) as connection:
-            return int(connection.execute(statement).rowcount)
-
-    def _done(self, doing: str, act: Callable[[], T]) -> T:
-        """Do *act*, once more if its answer was lost, as that of a connection that had ended before."""
-        try:
-            return self._attempted(doing, act)
-        except _Lost:
-            """It may be done twice."""
-        except _Duplicate as refusal:
-            raise StoreUnavailable(refusal.message) from None
-        try:
-            return self._attempted(doing, act)
-        except (_Lost, _Duplicate) as silence:
-            failure = StoreUnavailable(silence.message)
-        raise failure
-
-    @discreet
-    def _attempted(self, doing: str, act: Callable[[], T]) -> T:
-        """Do *act*, again where the database says that nothing was done; turn its errors into ours.
-
-        Raises:
-            _Duplicate: there is a row with that id.
-            _Lost: there was no answer.
-            StoreUnavailable: it could not be done.
-        """
-        attempt = 1
-        while True:
-            try:
-                with self._whole():
-                    return act()
-            except Exception as fault:  # drivers have errors of their own, and fail over what they do not expect
-                failure = _kind_of(fault)(self._told(doing, fault))
-                is_over = attempt == _ATTEMPTS or not _sql_faults.is_not_done(fault)
-            if is_over:
-                raise failure
-            attempt += 1
-
-    def _told(self, doing: str, fault: Exception) -> str:
-        return f"{self._where} cannot {doing}: {_sql_faults.reason(fault)}"
 
 
 def ddl_of(database: str, *, table: str = _sql_tables.TABLE, schema: str | None = None) -> tuple[str, list[str]]:
@@ -379,29 +278,3 @@ def ddl_of(database: str, *, table: str = _sql_tables.TABLE, schema: str | None 
     """
     dialect = _sql_engine.dialect_of(database)
     return dialect.name, _sql_tables.statements_for(_sql_tables.tables_of(table, schema), dialect)
-
-
-class _Duplicate(StoreUnavailable):
-    """There is a row with that id."""
-
-
-class _Lost(StoreUnavailable):
-    """No answer came."""
-
-
-def _kind_of(fault: Exception) -> type[StoreUnavailable]:
-    if _sql_faults.is_duplicate(fault):
-        return _Duplicate
-    return _Lost if _sql_faults.is_lost(fault) else StoreUnavailable
-
-
-def _row(key: str, value: bytes) -> dict[str, Any]:
-    return {"id": _id(key), "name": _encoded(key), "mark": secrets.token_bytes(16), "value": value}
-
-
-def _id(key: str) -> bytes:
-    return hashlib.sha256(_encoded(key)).digest()
-
-
-def _encoded(key: str) -> bytes:
-    return key.encode("utf-8", "surrogatepass")
