@@ -78,8 +78,8 @@ def filled(mark: Mark, fleet: Fleet) -> Found:
     """Fill the store of a fleet, as a run before this one would have, without waiting for the disk."""
     store = store_of(fleet)
     inner = getattr(store, "_inner", store)
-    if hasattr(inner, "_disk"):
-        inner._disk = hasty_disk()
+    if hasattr(inner, "_folders"):
+        inner._folders.disk = hasty_disk()
     for key, value in records(fleet.url, (*range(fleet.count), WARM_UP)):
         store.put(key, value)
     mark()

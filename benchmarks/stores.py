@@ -158,7 +158,7 @@ class InFiles(Contestant):
 
     def fill(self, count: int) -> None:
         store = self.open()
-        getattr(store, "_inner", store)._disk = hasty_disk()
+        getattr(store, "_inner", store)._folders.disk = hasty_disk()
         for number in range(count):
             store.put(key_of(number), value_of(number))
 

@@ -76,7 +76,7 @@ def encrypted(inner: Kind) -> Kind:
 
 def _file_store_by_path(path: Path) -> FileStore:
     store = FileStore(path)
-    store._disk = Disk(by_descriptor=False)
+    store._folders.disk = Disk(by_descriptor=False)
     return store
 
 

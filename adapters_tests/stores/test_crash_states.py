@@ -70,7 +70,7 @@ class History:
     def store(self, last: float = float("inf")) -> FileStore:
         """Open the store, in a directory two levels below what is there for good, in a process of its own."""
         store = FileStore(self.drive.base / "above" / "store")
-        store._disk = self.disk(self.drive, last)
+        store._folders.disk = self.disk(self.drive, last)
         return store
 
     def survived(self, allowed: Allowed, seen: Seen | None = None) -> int:
@@ -92,7 +92,7 @@ class History:
 def check(directory: Path, allowed: dict[str, set[bytes | None]]) -> None:
     """See that a store holds what it may, and works."""
     store = FileStore(directory)
-    store._disk = HastyDisk()
+    store._folders.disk = HastyDisk()
     found = {key: store.get(key) for key in allowed}
     assert [key for key, value in found.items() if value not in allowed[key]] == []
     assert set(store.keys()) == {key for key, value in found.items() if value is not None}
@@ -381,7 +381,7 @@ class Skipping(RecordingDisk):
 def first_of_a_store(history: History, skipped: int | None) -> tuple[Skipping, Allowed]:
     """Add the first record of a store."""
     store = history.store()
-    disk = store._disk = Skipping(history.drive, skipped=skipped)
+    disk = store._folders.disk = Skipping(history.drive, skipped=skipped)
     store.add(KEY, NEW)
     history.drive.promise("added")
     return disk, lambda promised: {KEY: {NEW} if promised else {NEW, None}}
@@ -393,7 +393,7 @@ def all_later_ones(history: History, skipped: int | None) -> tuple[Skipping, All
     store.add(KEY, OLD)
     store.put("disposable", OLD)
     history.drive.start()
-    disk = store._disk = Skipping(history.drive, skipped=skipped)
+    disk = store._folders.disk = Skipping(history.drive, skipped=skipped)
     store.add(ELSEWHERE, NEW)
     history.drive.promise("added")
     store.replace(KEY, NEW, expected=OLD)

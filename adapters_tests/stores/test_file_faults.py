@@ -99,7 +99,7 @@ class Bench:
 
     def reopened(self) -> FileStore:
         store = FileStore(self.directory / "store")
-        store._disk = self.disk
+        store._folders.disk = self.disk
         return store
 
     def records(self) -> Records:
@@ -201,7 +201,7 @@ def two_stores(bench: Bench, meanwhile: Callable[[FileStore], None]) -> tuple[Fi
     long_ago = time.time() - 7200
     os.utime(store._path(digest(KEY)), (long_ago, long_ago))
     assert store.add(KEY, NEW) is False
-    store._disk = FailingAtTheEnd(lambda: meanwhile(other))
+    store._folders.disk = FailingAtTheEnd(lambda: meanwhile(other))
     return store, other
 
 

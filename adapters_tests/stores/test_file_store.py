@@ -220,7 +220,7 @@ def test_a_mount_that_changes_modes_is_undone(files: FileStore, tmp_path: Path, 
     files.add("key", b"value")
     as_a_volume_is_mounted(tmp_path / "store")
     again = FileStore(tmp_path / "store")
-    again._disk = Disk(by_descriptor)
+    again._folders.disk = Disk(by_descriptor)
     with pytest.warns(StoreWarning, match=r"store was open to others \(mode 2770\).*fsGroup") as told:
         assert again.get("key") == b"value"
     assert again.replace("key", b"new", expected=b"value")
@@ -492,7 +492,7 @@ def test_a_replacement_undoes_no_put(files: FileStore, tmp_path: Path, monkeypat
         thread.join(30)
 
     files.add("key", b"old")
-    files._disk = Interrupted(put_by_another_thread)
+    files._folders.disk = Interrupted(put_by_another_thread)
     assert files.replace("key", b"rewritten", expected=b"old")
     (outcome,) = outcomes
     assert "swap-" in str(outcome), "it was put, and lost"

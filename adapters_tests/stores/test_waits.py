@@ -51,7 +51,7 @@ class CountingDisk(HastyDisk):
 
 def waits(store: FileStore, act: Callable[[], object]) -> list[str]:
     """Return what *act* waits for on the disk of *store*."""
-    disk = store._disk = CountingDisk()
+    disk = store._folders.disk = CountingDisk()
     act()
     return disk.waits
 

@@ -674,7 +674,7 @@ def test_a_write_that_is_interrupted(kind: str, tmp_path: Path) -> None:
     """Wherever a write is interrupted, the record is the old one or the new one, and the next write succeeds."""
     for at in itertools.count(1):
         store, disk = FileStore(tmp_path / str(at)), InterruptedDisk()
-        store._disk = disk
+        store._folders.disk = disk
         store.add("key", b"old")
         with contextlib.suppress(KeyboardInterrupt), disk.failing(kind, at, errno.EINTR), store.lock("key", wait=5):
             store.replace("key", b"new", expected=b"old")

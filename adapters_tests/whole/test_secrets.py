@@ -334,7 +334,7 @@ def test_no_failure_of_a_disk_shows_a_secret(call: str, tmp_path: Path, time: Ma
     with contextlib.ExitStack() as failing:
         for at in range(1, 20):
             store = FileStore(tmp_path / str(at))
-            store._disk = disk
+            store._folders.disk = disk
             source = TokenSource(
                 AdobePass(STATEMENT), store=store, transport=CanaryServer(), policy=EAGER, clock=time.clock
             )

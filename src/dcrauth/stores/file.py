@@ -24,15 +24,13 @@ from dcrauth._internal.arguments import path_of
 from dcrauth._internal.confidential import discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError, StoreCorrupt, StoreWarning
 from dcrauth.stores import Closing, Reading, reading
-from dcrauth.stores._disk import LARGEST, Disk, Folder, told
+from dcrauth.stores._disk import LARGEST, Folder, told
+from dcrauth.stores._file_folders import LOCKS, NEW, RECORDS, TRASH, Folders
 from dcrauth.stores._listing import Unread
 from dcrauth.stores._locks import digest, locked, stripe
 from dcrauth.stores._mounts import network_filesystem
-from dcrauth.stores._ownership import WRITABLE_BY_OTHERS
 from dcrauth.stores._placing import Publish, linked, renamed, set_aside, swapped, sweep, written
-from dcrauth.stores._sentinel import Sentinel, check_mark, make_mark
 
-_RECORDS, _NEW, _LOCKS, _TRASH, _MARK = "records", "new", "locks", "trash", "store.json"
 _PROBE = "probe"
 _SWAP_WAIT = 10.0
 DIRECTORY_VARIABLE = "DCRAUTH_DATA_DIRECTORY"
@@ -64,14 +62,8 @@ class FileStore(Closing):
 
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
         self._directory = os.path.realpath(path_of(_default() if directory in (None, "") else directory, "directory"))
-        self._disk = Disk()
-        above, name = os.path.split(self._directory)
-        marks = (os.path.join(self._directory, _MARK), os.path.join(above, f".{name}.dcrauth"))
-        self._sentinel = Sentinel(f"The store in {self._directory}", marks)
+        self._folders = Folders(self._directory)
         self._swept = False
-        self._settled: set[str] = set()
-        self._root_synced = False
-        self._layout_known = False
         if kind := network_filesystem(self._directory):
             warnings.warn(
                 f"{self._directory} is on a network file system ({kind}): its locks may not exclude other hosts. "
@@ -118,17 +110,17 @@ class FileStore(Closing):
         """Move the record under *key* to the folder ``trash``, if there is one."""
         name = digest(key)
         with told(f"remove {self._path(name)}"), self._swapping(key):
-            self._check_layout()
+            self._folders.check_layout()
             try:
-                with self._opened(_RECORDS, name[:2]) as shard, self._made(_TRASH) as trash:
-                    set_aside(self._disk, shard, name, trash)
+                with self._folders.opened(RECORDS, name[:2]) as shard, self._folders.made(TRASH) as trash:
+                    set_aside(self._folders.disk, shard, name, trash)
             except FileNotFoundError:
                 return
 
     def keys(self) -> Iterator[str]:
         """Yield the keys of all records, of one folder of 256 at a time; what cannot be read is told at the end."""
         with told(f"read {self._directory}"):
-            self._check_layout()
+            self._folders.check_layout()
         found, unread = False, Unread()
         for number in range(256):
             for key in self._keys_in(f"{number:02x}", unread):
@@ -137,7 +129,7 @@ class FileStore(Closing):
         unread.report()
         if not found:
             with told(f"read {self._directory}"):
-                self._check_not_lost()
+                self._folders.check_not_lost()
 
     @contextmanager
     def lock(self, key: str, *, wait: float) -> Iterator[None]:
@@ -147,14 +139,15 @@ class FileStore(Closing):
 
     def healthcheck(self) -> None:
         """Raise unless a record could be added now: everything that this takes is done once, and undone."""
-        with told(f"write to {self._directory}"), self._made(_NEW) as new, self._made(_RECORDS) as records:
-            self._check_layout()
-            self._sync_root()
-            sweep(self._disk, new)
-            with written(self._disk, new, b"?" * 4096) as temporary:
-                self._disk.link(new, temporary, records, _PROBE)
-                self._disk.sync(records)
-                self._disk.unlink(records, _PROBE)
+        folders, disk = self._folders, self._folders.disk
+        with told(f"write to {self._directory}"), folders.made(NEW) as new, folders.made(RECORDS) as records:
+            folders.check_layout()
+            folders.sync_root()
+            sweep(disk, new)
+            with written(disk, new, b"?" * 4096) as temporary:
+                disk.link(new, temporary, records, _PROBE)
+                disk.sync(records)
+                disk.unlink(records, _PROBE)
 
     @contextmanager
     def _found(self) -> Iterator[Folder | None]:
@@ -162,8 +155,8 @@ class FileStore(Closing):
         folder = None
         with ExitStack() as opened:
             with told(f"read {self._directory}"), suppress(FileNotFoundError):
-                self._check_layout()
-                folder = opened.enter_context(self._opened(_RECORDS))
+                self._folders.check_layout()
+                folder = opened.enter_context(self._folders.opened(RECORDS))
             yield folder
 
     def _value(self, records: Folder | None, key: str) -> bytes | None:
@@ -171,7 +164,7 @@ class FileStore(Closing):
         with told(f"read {self._path(name)}"):
             content = self._content(records, name)
             if content is None:
-                self._check_not_lost()
+                self._folders.check_not_lost()
                 return None
         heading, _, value = content.partition(b"\n")
         if heading != _heading(key):
@@ -182,8 +175,8 @@ class FileStore(Closing):
         if records is None:
             return None
         try:
-            with self._disk.folder(name[:2], records) as shard:
-                return self._disk.read(shard, name)
+            with self._folders.disk.folder(name[:2], records) as shard:
+                return self._folders.disk.read(shard, name)
         except FileNotFoundError:
             return None
 
@@ -192,19 +185,19 @@ class FileStore(Closing):
         if len(content) > LARGEST:
             raise ConfigurationError(f"A record of {len(content)} bytes is too large for a FileStore ({LARGEST} bytes)")
         with told(f"write {self._path(name)}"):
-            self._check_layout()
-            with self._made(_NEW) as new, self._shard(name[:2], durable=durable) as shard:
+            self._folders.check_layout()
+            with self._folders.made(NEW) as new, self._folders.shard(name[:2], durable=durable) as shard:
                 if not self._swept:
-                    sweep(self._disk, new)
+                    sweep(self._folders.disk, new)
                     self._swept = True
-                with written(self._disk, new, content) as temporary:
-                    return publish(self._disk, new, temporary, shard, name)
+                with written(self._folders.disk, new, content) as temporary:
+                    return publish(self._folders.disk, new, temporary, shard, name)
 
     def _keys_in(self, folder: str, unread: Unread) -> Iterator[str]:
         names: list[str] = []
-        reading = told(f"read {self._directory}/{_RECORDS}/{folder}")
-        with unread.noting(), reading, suppress(FileNotFoundError), self._opened(_RECORDS, folder) as shard:
-            names = sorted(filter(_NAME.fullmatch, self._disk.names(shard)))
+        reading = told(f"read {self._directory}/{RECORDS}/{folder}")
+        with unread.noting(), reading, suppress(FileNotFoundError), self._folders.opened(RECORDS, folder) as shard:
+            names = sorted(filter(_NAME.fullmatch, self._folders.disk.names(shard)))
         for name in names:
             key = None
             with unread.noting():
@@ -213,11 +206,11 @@ class FileStore(Closing):
                 yield key
 
     def _key_of(self, folder: str, name: str) -> str | None:
-        path = os.path.join(self._directory, _RECORDS, folder, name)
+        path = os.path.join(self._directory, RECORDS, folder, name)
         with told(f"read {path}"):
             try:
-                with self._opened(_RECORDS, folder) as shard:
-                    heading, _, _ = self._disk.read(shard, name).partition(b"\n")
+                with self._folders.opened(RECORDS, folder) as shard:
+                    heading, _, _ = self._folders.disk.read(shard, name).partition(b"\n")
             except FileNotFoundError:
                 return None
         try:
@@ -238,113 +231,13 @@ class FileStore(Closing):
     def _locked(self, name: str, wait: float, key: str) -> Iterator[None]:
         with ExitStack() as held:
             with told(f"lock {self._directory}"):
-                with self._made(_LOCKS) as locks:
+                with self._folders.made(LOCKS) as locks:
                     path = os.path.join(locks.path, name)
                 held.enter_context(locked(path, wait, key))
             yield
 
-    @contextmanager
-    def _opened(self, *names: str) -> Iterator[Folder]:
-        """Open a folder of the store in which nobody else can plant anything; raise FileNotFoundError without one."""
-        with ExitStack() as open_ones:
-            # The directory itself may be one that an administrator made, readable by others; what we make in it is not.
-            folder = open_ones.enter_context(self._disk.folder(self._directory, forbidden=WRITABLE_BY_OTHERS))
-            for name in names:
-                folder = open_ones.enter_context(self._disk.folder(name, folder))
-            yield folder
-
-    @contextmanager
-    def _made(self, name: str) -> Iterator[Folder]:
-        """Open a folder right below the directory, and make both if need be."""
-        with ExitStack() as opened:
-            try:
-                folder = opened.enter_context(self._opened(name))
-            except FileNotFoundError:
-                self._make(name)
-                folder = opened.enter_context(self._opened(name))
-            yield folder
-
-    def _make(self, name: str) -> None:
-        self._disk.make_path(self._directory)
-        with self._opened() as root:
-            self._disk.make_folder(root, name)
-            self._root_synced = self._root_synced and name != _RECORDS
-            if name == _TRASH:  # what is moved there goes from its place at once
-                self._disk.sync(root)
-
-    @contextmanager
-    def _shard(self, name: str, *, durable: bool) -> Iterator[Folder]:
-        """Open one of the 256 folders of records, and make it if need be; *durable*, so that it outlasts anything."""
-        with ExitStack() as opened:
-            try:
-                self._settle(name, durable=durable)
-                folder = opened.enter_context(self._opened(_RECORDS, name))
-            except FileNotFoundError:  # somebody has removed the directory while it was in use
-                self._settled.clear()
-                self._root_synced = False
-                self._settle(name, durable=durable)
-                folder = opened.enter_context(self._opened(_RECORDS, name))
-            yield folder
-
-    def _settle(self, name: str, *, durable: bool) -> None:
-        """Make a folder of records, and see to it that it and all above it outlast a power failure if it has to be."""
-        if name in self._settled:
-            return
-        with self._made(_RECORDS) as records:
-            self._disk.make_folder(records, name)
-            if durable or not self._settled:
-                self._sync_records(records)
-
-    def _sync_records(self, records: Folder) -> None:
-        """See to it that the store, with the folders that it has now, outlasts a power failure, and a loss is told.
-
-        What was there already is synced as well: whoever made it may have been killed before doing that.
-        """
-        self._sync_root()
-        # A store that was lost is not marked anew: it takes records back, but goes on saying that it was lost.
-        marking = self._disk.status(records, _MARK) is not None or not self._sentinel.found()
-        if marking:
-            make_mark(self._disk, records, _MARK)
-        there = list(self._disk.names(records))
-        self._disk.sync(records)
-        if marking:  # only now: these marks without that one are what a loss looks like
-            self._sentinel.write(self._disk)
-        self._settled.update(there)
-
-    def _sync_root(self) -> None:
-        """See to it, once, that the directory and what was made in it outlast a power failure."""
-        if self._root_synced:
-            return
-        self._disk.sync_above(self._directory)
-        with self._opened() as root:
-            self._disk.sync(root)
-        self._root_synced = True
-
-    def _check_not_lost(self) -> None:
-        # Outside first: those marks are the last ones that a store in the making gets, and that is not a lost one.
-        if self._sentinel.found() and not self._marked():
-            self._sentinel.check()
-
-    def _marked(self) -> bool:
-        try:
-            with self._opened(_RECORDS) as records:
-                return self._disk.status(records, _MARK) is not None
-        except FileNotFoundError:
-            return False
-
-    def _check_layout(self) -> None:
-        """Raise if a later version has laid out the directory; one look is enough for the life of this object."""
-        if self._layout_known:
-            return
-        try:
-            with self._opened(_RECORDS) as records:
-                check_mark(self._disk.read(records, _MARK), self._directory)
-        except FileNotFoundError:
-            return
-        self._layout_known = True
-
     def _path(self, name: str) -> str:
-        return os.path.join(self._directory, _RECORDS, name[:2], name)
+        return os.path.join(self._directory, RECORDS, name[:2], name)
 
 
 def _default() -> str:
