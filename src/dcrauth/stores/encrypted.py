@@ -1,68 +1,22 @@
-"""Records that are encrypted before they reach another store, and told from changed or swapped ones when they return.
+"""Records that are encrypted before they reach another store; what was changed or swapped there is noticed."""
 
-    8 bytes    MAGIC, which no record in plain text begins with
-    1 byte     the version of this layout
-    8 bytes    which key: the beginning of a digest of it
-    12 bytes   nonce, drawn for this writing
-    the rest   AES-256-GCM of the record, and its tag of 16 bytes
-
-What stands before the nonce is authenticated along with the key under which the record is stored.
-"""
-
-import hashlib
-import os
-import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import field
 from functools import partial
 
-try:
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-except ImportError as missing:
-    raise ImportError("EncryptedStore needs cryptography; run: pip install dcrauth[encryption]") from missing
-
-from dcrauth._internal import fork
-from dcrauth._internal.confidential import Confidential, confidential, discreet_constructor, unfailing
+from dcrauth._internal.confidential import Confidential, discreet_constructor, unfailing
 from dcrauth._internal.strict_json import DEEPEST, json_object
-from dcrauth.errors import (
-    ConfigurationError,
-    DCRAuthError,
-    DecryptionFailed,
-    StoreCorrupt,
-    StoreError,
-    StoreTooNew,
-    StoreUnavailable,
-)
+from dcrauth.errors import DecryptionFailed, StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
 from dcrauth.stores import Closing, Reading, Store, check_store, get_many, place_of, reading, watch_forks
+from dcrauth.stores._key_ring import KeyRing, KeySource
+from dcrauth.stores._sealing import damaged, is_sealed, key_id_of
 
 __all__ = ["EncryptedStore"]
 
-_MAGIC = b"\x8cdcrauth"
-_VERSION = 1
-_ID_START, _NONCE_START, _CONTENT_START = 9, 17, 29
-_TAG = 16
-_KEY_LENGTH = 32
 _ATTEMPTS = 16
 """How often a record that others keep re-encrypting is read again before giving up."""
 
 _UNREADABLE = (StoreCorrupt, StoreTooNew, DecryptionFailed)
-
-KeySource = bytes | Callable[[], bytes]
-
-
-@confidential
-class _Key(Confidential):
-    """A key that is ready for use.
-
-    Parameters:
-        id: 8 bytes that tell it from others and tell nothing else about it.
-        cipher: encrypts and decrypts with it.
-    """
-
-    id: bytes
-    cipher: AESGCM = field(repr=False)
 
 
 @discreet_constructor
@@ -85,18 +39,11 @@ class EncryptedStore(Confidential, Closing):
         check_store(inner, "inner")
         watch_forks(inner)
         self._inner = inner
-        self._sources = _checked(keys)
-        self._loaded: tuple[_Key, ...] = ()
-        self.after_fork()
-        fork.watch(self)
-
-    def after_fork(self) -> None:
-        """Make a new lock: that of the parent may be held by a thread that does not exist here."""
-        self._guard = threading.Lock()
+        self._ring = KeyRing(keys)
 
     @unfailing
     def __repr__(self) -> str:
-        return f"<EncryptedStore with {len(self._sources)} keys over {self._inner!r}>"
+        return f"<EncryptedStore with {len(self._ring)} keys over {self._inner!r}>"
 
     def close(self) -> None:
         """Close the other store, if it can be."""
@@ -164,7 +111,7 @@ class EncryptedStore(Confidential, Closing):
 
     def healthcheck(self) -> None:
         """Raise unless all keys are at hand and a record could be written now."""
-        self._ring()
+        self._ring.keys()
         self._inner.healthcheck()
 
     def load_keys(self) -> None:
@@ -174,7 +121,7 @@ class EncryptedStore(Confidential, Closing):
             DecryptionFailed, InsecureStore, StoreUnavailable: one is not to be had.
             ConfigurationError: what is in the place of one is none.
         """
-        self._ring()
+        self._ring.keys()
 
     def rotate(self) -> int:
         """Encrypt every record that is under another key with the first one; return how many there were.
@@ -225,8 +172,7 @@ class EncryptedStore(Confidential, Closing):
                 self._opened(key, found)
 
     def _rotated(self, key: str, found: bytes) -> bytes | None:
-        _check_layout(key, found)
-        if found[_ID_START:_NONCE_START] == self._ring()[0].id:
+        if key_id_of(key, found) == self._ring.keys()[0].id:
             return None
         return self._sealed(key, self._opened(key, found))
 
@@ -237,7 +183,7 @@ class EncryptedStore(Confidential, Closing):
         try:
             json_object(found, deepest=2 * DEEPEST)  # as deep as a record may be
         except ValueError:
-            raise _damaged(key, "it is neither encrypted nor a record of dcrauth in plain text") from None
+            raise damaged(key, "it is neither encrypted nor a record of dcrauth in plain text") from None
         return self._sealed(key, found)
 
     def _rewritten(self, rewrite: Callable[[str, bytes], bytes | None]) -> int:
@@ -272,99 +218,10 @@ class EncryptedStore(Confidential, Closing):
         raise _restless(key)
 
     def _sealed(self, key: str, value: bytes) -> bytes:
-        first = self._ring()[0]
-        heading = _MAGIC + bytes([_VERSION]) + first.id
-        # From the system each time, not from a generator that two processes would share after a fork.
-        nonce = os.urandom(_CONTENT_START - _NONCE_START)
-        return heading + nonce + first.cipher.encrypt(nonce, value, _authenticated(heading, key))
+        return self._ring.keys()[0].seal(key, value)
 
     def _opened(self, key: str, found: bytes) -> bytes:
-        _check_layout(key, found)
-        heading, nonce = found[:_NONCE_START], found[_NONCE_START:_CONTENT_START]
-        with_it = self._key(key, found[_ID_START:_NONCE_START])
-        try:
-            return with_it.cipher.decrypt(nonce, found[_CONTENT_START:], _authenticated(heading, key))
-        except InvalidTag:
-            raise _damaged(key, "it was changed, or copied from another key") from None
-
-    def _key(self, key: str, identifier: bytes) -> _Key:
-        for each in self._ring():
-            if each.id == identifier:
-                return each
-        raise DecryptionFailed(
-            f"Record {key[:80]!r} of the store is encrypted with the key {identifier.hex()}, which is not at hand; it "
-            "was left as it is. Add that key to the argument 'keys', after the first one"
-        )
-
-    def _ring(self) -> tuple[_Key, ...]:
-        """Return all keys, the first one first; ask for them once."""
-        if not self._loaded:
-            with self._guard:
-                if not self._loaded:
-                    self._loaded = tuple(_loaded(source, number) for number, source in enumerate(self._sources, 1))
-        return self._loaded
-
-
-def _checked(keys: Sequence[KeySource]) -> tuple[_Key | Callable[[], bytes], ...]:
-    given: object = keys
-    if not isinstance(given, Sequence) or isinstance(given, str | bytes) or not given:
-        raise ConfigurationError("The keys of an EncryptedStore are a list with at least one")
-    sources = [each if callable(each) else _ready(each) for each in keys]
-    if None in sources:
-        raise ConfigurationError(
-            f"Key {sources.index(None) + 1} of an EncryptedStore is not 32 bytes long; make one with "
-            "dcrauth.stores.keys.generate_key, and have it read by one of the other functions there"
-        )
-    return tuple(each for each in sources if each is not None)
-
-
-def _ready(key: object) -> _Key | None:
-    """Return a key ready for use, or None if it is none."""
-    if not isinstance(key, bytes) or len(key) != _KEY_LENGTH:
-        return None
-    return _Key(hashlib.sha256(b"dcrauth key id\0" + key).digest()[: _NONCE_START - _ID_START], AESGCM(key))
-
-
-def _loaded(source: _Key | Callable[[], bytes], number: int) -> _Key:
-    if isinstance(source, _Key):
-        return source
-    try:
-        key = _ready(source())
-    except DCRAuthError:
-        raise
-    except Exception as reason:  # it is the user's own function, which may raise anything
-        failure = type(reason).__name__
-    else:
-        if key is None:
-            raise DecryptionFailed(f"What was called for key {number} of an EncryptedStore did not return 32 bytes")
-        return key
-    # Raised out here, where it does not carry along the other error, which might tell a secret.
-    raise StoreUnavailable(f"Key {number} of an EncryptedStore could not be had: {failure}")
-
-
-def is_sealed(found: bytes) -> bool:
-    """Return whether a record as the other store holds it is an encrypted one."""
-    return found.startswith(_MAGIC)
-
-
-def _check_layout(key: str, found: bytes) -> None:
-    if not is_sealed(found):
-        raise _damaged(key, "it is not encrypted. If it was written before encryption was turned on, call migrate()")
-    version = found[len(_MAGIC)] if len(found) > len(_MAGIC) else 0
-    if version > _VERSION:
-        raise StoreTooNew(
-            f"Record {key[:80]!r} was encrypted by a later version of dcrauth (layout {version}); upgrade"
-        )
-    if version < _VERSION or len(found) < _CONTENT_START + _TAG:
-        raise _damaged(key, "it is cut short or changed")
-
-
-def _authenticated(heading: bytes, key: str) -> bytes:
-    return heading + key.encode("utf-8", "surrogatepass")
-
-
-def _damaged(key: str, reason: str) -> StoreCorrupt:
-    return StoreCorrupt(f"Record {key[:80]!r} of the store was left as it is: {reason}")
+        return self._ring.named(key_id_of(key, found), key).open(key, found)
 
 
 def _restless(key: str) -> StoreUnavailable:

@@ -13,7 +13,7 @@ from dcrauth._internal.store_urls import KEY_FILE, KEY_SERVICE, KEY_VARIABLE
 from dcrauth.errors import DecryptionFailed, StoreUnavailable
 from dcrauth.stores import Store
 from dcrauth.stores._key_text import new_key, text_of
-from dcrauth.stores.encrypted import is_sealed
+from dcrauth.stores._sealing import is_sealed
 from dcrauth.stores.keys import key_from_environment, key_from_file, key_from_keyring
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
