@@ -10,15 +10,8 @@ import pytest
 from joserfc import jwk, jwt
 
 from dcrauth import ClientCredentials, ConfigurationError
-from dcrauth.providers.oauth.client_authentication import (
-    ASSERTION_TYPE,
-    ClientSecret,
-    ClientSecretJWT,
-    MutualTLS,
-    Occasion,
-    PrivateKeyJWT,
-    proved,
-)
+from dcrauth.providers.oauth.client_assertion import ASSERTION_TYPE, ClientSecretJWT, PrivateKeyJWT
+from dcrauth.providers.oauth.client_authentication import ClientSecret, MutualTLS, Occasion, proved
 from dcrauth.providers.protocol import Problem
 
 KEY = jwk.ECKey.generate_key("P-256", {"kid": "first"})

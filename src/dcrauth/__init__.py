@@ -49,10 +49,10 @@ from dcrauth.stores.memory import MemoryStore
 from dcrauth.transports import Transport
 
 if TYPE_CHECKING:
+    from dcrauth.providers.oauth.client_assertion import ClientSecretJWT as ClientSecretJWT
+    from dcrauth.providers.oauth.client_assertion import PrivateKeyJWT as PrivateKeyJWT
     from dcrauth.providers.oauth.client_authentication import ClientSecret as ClientSecret
-    from dcrauth.providers.oauth.client_authentication import ClientSecretJWT as ClientSecretJWT
     from dcrauth.providers.oauth.client_authentication import MutualTLS as MutualTLS
-    from dcrauth.providers.oauth.client_authentication import PrivateKeyJWT as PrivateKeyJWT
     from dcrauth.providers.oauth.oauth_server import OAuthServer as OAuthServer
     from dcrauth.stores.by_url import open_store as open_store
     from dcrauth.stores.encrypted import EncryptedStore as EncryptedStore
@@ -107,15 +107,16 @@ __all__ = [
     "set_workers",
 ]
 
+_ASSERTION = "dcrauth.providers.oauth.client_assertion"
 _AUTHENTICATION = "dcrauth.providers.oauth.client_authentication"
 _LATER = {
     "ClientSecret": _AUTHENTICATION,
-    "ClientSecretJWT": _AUTHENTICATION,
+    "ClientSecretJWT": _ASSERTION,
     "EncryptedStore": "dcrauth.stores.encrypted",
     "FileStore": "dcrauth.stores.file",
     "MutualTLS": _AUTHENTICATION,
     "OAuthServer": "dcrauth.providers.oauth.oauth_server",
-    "PrivateKeyJWT": _AUTHENTICATION,
+    "PrivateKeyJWT": _ASSERTION,
     "RedisStore": "dcrauth.stores.redis",
     "SQLStore": "dcrauth.stores.sql",
     "SQLiteStore": "dcrauth.stores.sqlite",

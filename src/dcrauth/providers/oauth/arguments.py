@@ -9,12 +9,8 @@ from dcrauth._internal.arguments import check_function, check_methods, check_tex
 from dcrauth.credentials import ClientCredentials
 from dcrauth.errors import ConfigurationError
 from dcrauth.providers.answer_fields import is_client_text, is_visible
-from dcrauth.providers.oauth.client_authentication import (
-    ClientAuthentication,
-    ClientSecret,
-    ClientSecretJWT,
-    without_secret,
-)
+from dcrauth.providers.oauth.client_assertion import ClientSecretJWT
+from dcrauth.providers.oauth.client_authentication import ClientAuthentication, ClientSecret, without_secret
 from dcrauth.providers.oauth.given_metadata import json_copy
 from dcrauth.providers.oauth.token_request import Wanted
 from dcrauth.providers.origins import Origin, origin_of, secure_url, url_list
