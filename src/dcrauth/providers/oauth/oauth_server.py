@@ -5,19 +5,18 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import IO, Any, Literal, Self, TypeAlias
 
-from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, replaced, unfailing
+from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, unfailing
 from dcrauth.credentials import ClientCredentials
 from dcrauth.providers.oauth import arguments, client_life, from_settings
-from dcrauth.providers.oauth.calls import form
 from dcrauth.providers.oauth.challenges import verdict_of
-from dcrauth.providers.oauth.client_authentication import ClientAuthentication, MutualTLS, Occasion, proved
+from dcrauth.providers.oauth.client_authentication import ClientAuthentication, MutualTLS
 from dcrauth.providers.oauth.discovery import Endpoints
 from dcrauth.providers.oauth.endpoint_search import EndpointSearch, called
 from dcrauth.providers.oauth.registration import read_client
-from dcrauth.providers.oauth.registration_answer import as_granted, check_provable, explained
 from dcrauth.providers.oauth.registration_request import RegistrationRequest, method_for
-from dcrauth.providers.oauth.token_request import Wanted, read_token
-from dcrauth.providers.protocol import Flow, FlowResult, Moment, Problem, Request, Response, TokenGrant, Verdict
+from dcrauth.providers.oauth.token_call import TokenCall
+from dcrauth.providers.oauth.token_request import Wanted
+from dcrauth.providers.protocol import Flow, FlowResult, Moment, Problem, Response, TokenGrant, Verdict
 from dcrauth.providers.settings import Settings, read_settings
 from dcrauth.providers.software_statement import SoftwareStatement
 
@@ -247,24 +246,7 @@ class OAuthServer(Confidential):
 
     def fetch_token(self, credentials: ClientCredentials, moment: Moment) -> Flow[TokenGrant]:
         """Trade client credentials for an access token (RFC 6749 §4.4)."""
-
-        def asking(endpoints: Endpoints) -> Request | Problem:
-            check_provable(self._by, credentials)
-            client = self._as_it_proves_itself(credentials, endpoints)
-            occasion = Occasion(endpoints.issuer, endpoints.token, moment.servers, moment.random.hex())
-            proof = proved(self._by, client, occasion)
-            if isinstance(proof, Problem):
-                return proof
-            # An assertion is good once (RFC 7523 §3): sent again it may be an ``invalid_client``.
-            repeatable = "client_assertion" not in proof.form
-            fields = [*as_granted(self._wanted, credentials).fields(), *proof.form.items()]
-            return form(endpoints.token, fields, proof.headers, repeatable=repeatable)
-
-        def understand(response: Response, _: Endpoints) -> TokenGrant | Problem:
-            found = read_token(response, self._wanted.scopes)
-            return explained(found, self._by, credentials) if isinstance(found, Problem) else found
-
-        return called(self._search, moment, asking, understand)
+        return TokenCall(self._by, self._wanted, credentials, moment).at(self._search)
 
     def update(self, credentials: ClientCredentials, moment: Moment) -> Flow[ClientCredentials] | None:  # noqa: ARG002
         """Have a secret renewed by an update, or by a reading where that is refused (RFC 7592 §2.2, §2.1).
@@ -309,10 +291,3 @@ class OAuthServer(Confidential):
         token = arguments.endpoint(token_endpoint, "token_endpoint")
         arguments.check_places(name, place, token, self._client is not None)
         return EndpointSearch(name, token, place, self._client is None, isinstance(self._by, MutualTLS))
-
-    def _as_it_proves_itself(self, client: ClientCredentials, endpoints: Endpoints) -> ClientCredentials:
-        """Return *client* with the method that the server knows, where its registration does not say one."""
-        method = method_for(self._by, endpoints)
-        if method is None or client.metadata.get("token_endpoint_auth_method"):
-            return client
-        return replaced(client, metadata={**client.metadata, "token_endpoint_auth_method": method})
