@@ -14,7 +14,7 @@ from adapters_tests.common.world import STATEMENT
 from dcrauth import AdobePass, ClientCredentials, ConfigurationError, DeviceInfo
 from dcrauth._internal.strict_json import DEEPEST
 from dcrauth.engine.records import read_credentials, write_credentials
-from dcrauth.providers.adobe.adobe_pass import ENVIRONMENTS
+from dcrauth.providers.adobe.environments import ENVIRONMENTS
 from dcrauth.providers.origins import Origin
 from dcrauth.providers.protocol import Problem, Response, TokenGrant, Verdict
 

@@ -16,8 +16,7 @@ import requests
 
 from adapters_tests.common.clients import KINDS, Kind
 from dcrauth import ConfigurationError, EnhancedError, TokenSource
-from dcrauth.providers.adobe.adobe_pass import enhanced_error
-from dcrauth.providers.adobe.enhanced_error import read_error
+from dcrauth.providers.adobe.enhanced_error import enhanced_error, read_error
 from dcrauth.providers.protocol import Response
 from dcrauth.simulator import Behaviour, Fault, Simulator
 

@@ -33,8 +33,8 @@ from dcrauth import (
     events,
 )
 from dcrauth.engine.event_dispatch import Listener
-from dcrauth.providers.adobe.adobe_pass import ENVIRONMENTS, Environment
 from dcrauth.providers.adobe.device_info import DeviceFields
+from dcrauth.providers.adobe.environments import ENVIRONMENTS, Environment
 from dcrauth.stores.keys import generate_key, key_from_environment, key_from_file, key_from_keyring
 from dcrauth.transports.aiohttp import AiohttpTransport
 from dcrauth.transports.httpx import HttpxTransport

@@ -6,6 +6,7 @@ It may be a secret that was given in the place of something else.
 import inspect
 import os
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from dcrauth._internal.strict_json import number
@@ -47,6 +48,13 @@ def check_text(value: object, what: str) -> None:
     """Raise ConfigurationError unless *value* is text."""
     if not isinstance(value, str):
         raise wrong(what, "text", value)
+
+
+def check_choice(value: str, what: str, choices: Iterable[str]) -> None:
+    """Raise ConfigurationError unless *value* is one of the *choices*."""
+    check_text(value, what)
+    if value not in choices:
+        raise ConfigurationError(f"{what} must be one of {', '.join(choices)}, not {shown(value)}")
 
 
 def check_instance(value: object, what: str = "instance") -> None:

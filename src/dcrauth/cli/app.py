@@ -17,7 +17,7 @@ from dcrauth.cli.output import write_line
 from dcrauth.cli.settings import CommandSettings
 from dcrauth.cli.store import app as store
 from dcrauth.errors import ConfigurationError
-from dcrauth.providers.adobe.adobe_pass import Environment
+from dcrauth.providers.adobe.environments import Environment
 from dcrauth.stores.by_url import KINDS
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 80}

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from dcrauth.errors import ConfigurationError, DCRAuthError
-from dcrauth.providers.adobe.adobe_pass import ENVIRONMENTS, AdobePass, Environment
+from dcrauth.providers.adobe.adobe_pass import AdobePass
+from dcrauth.providers.adobe.environments import ENVIRONMENTS, Environment
 from dcrauth.providers.oauth.arguments import endpoint
 from dcrauth.providers.oauth.oauth_server import OAuthServer
 from dcrauth.providers.origins import secure_url

@@ -35,8 +35,9 @@ from dcrauth.cli.settings import store_at
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.source import TokenSource
 from dcrauth.errors import ConfigurationError, DCRAuthError, ServerUnavailable
-from dcrauth.providers.adobe.adobe_pass import AdobePass, Environment
+from dcrauth.providers.adobe.adobe_pass import AdobePass
 from dcrauth.providers.adobe.device_info import DeviceInfo
+from dcrauth.providers.adobe.environments import Environment
 from dcrauth.stores import Store
 from dcrauth.stores.file import FileStore
 

@@ -14,7 +14,7 @@ from dcrauth.cli.show import show
 from dcrauth.cli.store_reading import read_report
 from dcrauth.cli.stored import Named, named
 from dcrauth.errors import ConfigurationError
-from dcrauth.providers.adobe.adobe_pass import Environment
+from dcrauth.providers.adobe.environments import Environment
 from dcrauth.providers.oauth.from_settings import is_named
 from dcrauth.providers.settings import DEFAULTS, Settings
 

@@ -12,7 +12,7 @@ from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.cli.output import write_line
 from dcrauth.cli.settings import CommandSettings
 from dcrauth.errors import ConfigurationError
-from dcrauth.providers.adobe.adobe_pass import ENVIRONMENTS
+from dcrauth.providers.adobe.environments import ENVIRONMENTS
 from dcrauth.stores.by_url import KINDS
 
 NEEDING_EXTRA = frozenset(

@@ -5,50 +5,24 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
-from typing import IO, Any, Literal, Self, TypeAlias
+from typing import IO, Any, Literal, Self
 from urllib.parse import urlencode
 
-from dcrauth._internal.arguments import check_text, shown, wrong
+from dcrauth._internal.arguments import check_choice, check_text, wrong
 from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, unfailing
-from dcrauth._internal.strict_json import printable
 from dcrauth.credentials import ClientCredentials
 from dcrauth.errors import ConfigurationError
+from dcrauth.providers.adobe.answers import client_in, token_in, verdict_in
 from dcrauth.providers.adobe.device_identifier import identifier_header, identifier_in
 from dcrauth.providers.adobe.device_info import DeviceInfo
-from dcrauth.providers.adobe.enhanced_error import EnhancedError, enhanced_error, read_error
-from dcrauth.providers.answer_fields import USER_AGENT, fields_of, is_bearer, is_client_text, is_success, is_visible
+from dcrauth.providers.adobe.environments import Environment, bases_of
+from dcrauth.providers.answer_fields import USER_AGENT, is_visible
 from dcrauth.providers.origins import origin_of, secure_url, url_list
-from dcrauth.providers.protocol import (
-    Flow,
-    Moment,
-    Problem,
-    Request,
-    Response,
-    TokenGrant,
-    Verdict,
-    asked,
-)
+from dcrauth.providers.protocol import Flow, Moment, Problem, Request, Response, TokenGrant, Verdict, asked
 from dcrauth.providers.settings import Settings, read_settings
 from dcrauth.providers.software_statement import SoftwareStatement
 
-__all__ = ["ENVIRONMENTS", "AdobePass", "EnhancedError", "Environment", "enhanced_error"]
-
-Environment: TypeAlias = Literal["release-production", "prequal-production", "release-staging", "prequal-staging"]
-
-ENVIRONMENTS: Mapping[Environment, tuple[str, ...]] = MappingProxyType(
-    {
-        "release-production": ("sp.auth.adobe.com", "api.auth.adobe.com", "mgmt.auth.adobe.com"),
-        "prequal-production": ("sp-prequal.auth.adobe.com", "mgmt-prequal.auth.adobe.com"),
-        "release-staging": ("sp.auth-staging.adobe.com", "api.auth-staging.adobe.com", "mgmt.auth-staging.adobe.com"),
-        "prequal-staging": ("sp-prequal.auth-staging.adobe.com", "mgmt-prequal.auth-staging.adobe.com"),
-    }
-)
-"""Hosts of Adobe's four environments; the first of each serves the two DCR calls and REST API v2."""
-
-_CLIENT_CODES = frozenset({"invalid_access_token_client_application", "invalid_client_id", "invalid_client"})
-_APPLICATION_CODES = frozenset({"unknown_software_statement", "unknown_application"})
 _DEVICE_FIELD = re.compile(r"[!-~][ -~]{0,8191}")
 """What is passed on of a request's device headers: servers refuse longer ones."""
 
@@ -105,9 +79,9 @@ class AdobePass(Confidential):
         device_headers_on_requests: bool = True,
         token_request: Literal["form", "query"] = "form",
     ) -> None:
-        bases = _bases(environment, base_url)
+        bases = bases_of(environment, base_url)
         guarded = [*bases, *(secure_url(url, "protects") for url in url_list(protects))]
-        _check_choice(token_request, "token_request", ("form", "query"))
+        check_choice(token_request, "token_request", ("form", "query"))
         if redirect_uri is not None:
             check_text(redirect_uri, "redirect_uri")
         if not isinstance(device_headers_on_requests, bool):
@@ -243,15 +217,8 @@ class AdobePass(Confidential):
         return self._post(self.register_url, "application/json;charset=utf-8", json.dumps(fields), registers=True)
 
     def read_registration(self, response: Response) -> ClientCredentials | Problem:
-        """Return the client credentials in the answer; any 2xx status will do.
-
-        Both are text of printable ASCII characters, to which the space belongs (RFC 6749 appendix A.1, A.2).
-        """
-        fields = fields_of(response)
-        client_id, client_secret = fields.pop("client_id", None), fields.pop("client_secret", None)
-        if not (is_client_text(client_id) and is_client_text(client_secret)):
-            return _problem(response, "no usable client_id and client_secret")
-        return ClientCredentials(client_id, client_secret, metadata=fields)
+        """Return the client credentials in the answer; any 2xx status will do."""
+        return client_in(response)
 
     def token_request(self, credentials: ClientCredentials) -> Request:
         """Return the token request (Adobe Pass documentation: Retrieve access token)."""
@@ -272,14 +239,7 @@ class AdobePass(Confidential):
 
     def read_token(self, response: Response) -> TokenGrant | Problem:
         """Return the token in the answer; any 2xx status will do."""
-        fields = fields_of(response)
-        value: Any = fields.get("access_token")
-        if not is_visible(value):
-            return _problem(response, "no usable access_token")
-        if not is_bearer(fields.get("token_type")):
-            # To ask again would bring another token of the same type.
-            return replace(_problem(response, "a token_type other than bearer"), final=True)
-        return TokenGrant(value, fields.get("expires_in"))
+        return token_in(response)
 
     def register(self, moment: Moment) -> Flow[ClientCredentials]:  # noqa: ARG002  # there is nothing of a moment in it
         """Register the application by one call."""
@@ -290,17 +250,8 @@ class AdobePass(Confidential):
         return asked(self.token_request(credentials), self.read_token)
 
     def verdict(self, status: int, headers: Mapping[str, str], body: bytes) -> Verdict:  # noqa: ARG002
-        """Return what a 401 says (Adobe Pass documentation: Enhanced Error Codes).
-
-        The action "application-registration" covers renewing the token as well as registering again, so that only
-        codes tell the two apart, and a renewal always comes first.
-        """
-        error = read_error(body) or EnhancedError()
-        if error.action == "authentication":
-            return Verdict.USER
-        if error.code in _APPLICATION_CODES:
-            return Verdict.APPLICATION
-        return Verdict.CREDENTIALS if error.code in _CLIENT_CODES else Verdict.TOKEN
+        """Return what a 401 says (Adobe Pass documentation: Enhanced Error Codes)."""
+        return verdict_in(body)
 
     def _twin(self) -> Self:
         twin = type(self).__new__(type(self))
@@ -335,39 +286,8 @@ class AdobePass(Confidential):
         return Request(url + query, headers, body.encode(), endpoint=url, repeatable=not registers, registers=registers)
 
 
-def _check_choice(value: str, what: str, choices: Iterable[str]) -> None:
-    check_text(value, what)
-    if value not in choices:
-        raise ConfigurationError(f"{what} must be one of {', '.join(choices)}, not {shown(value)}")
-
-
-def _bases(environment: Environment, base_url: str | None) -> list[str]:
-    _check_choice(environment, "environment", ENVIRONMENTS)
-    if base_url is not None:
-        return [secure_url(base_url, "base_url")]
-    return [f"https://{host}" for host in ENVIRONMENTS[environment]]
-
-
 def _address(forwarded_for: str) -> str:
     check_text(forwarded_for, "forwarded_for")
     if not is_visible(forwarded_for):
         raise ConfigurationError("forwarded_for must be one IP address, such as 203.0.113.7")
     return forwarded_for
-
-
-def _problem(response: Response, lack: str) -> Problem:
-    success = is_success(response)
-    error = read_error(response.body, success=success) or EnhancedError()
-    answered = f"HTTP {response.status}" + (f", {error.code}" if error.code else "")
-    return Problem(
-        reason=f"{answered} with {lack}" if success and not error.code else answered,
-        status=response.status,
-        error=error.code,
-        oauth=error.oauth,
-        final=error.oauth and error.code in _APPLICATION_CODES,
-        description=printable(error.message),
-        trace=error.trace or printable(response.headers.get("adobe-request-id")),
-        retry_after=response.headers.get("retry-after"),
-        expires=response.headers.get("expires"),
-        rate_limit_reset=response.headers.get("x-ratelimit-reset"),
-    )
