@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcrauth import ConfigurationError, DeviceInfo, DeviceInfoWarning
-from dcrauth.providers.adobe.device_info import KEYS, Problem
+from dcrauth.providers.adobe.device_keys import KEYS, Problem
 
 GOOD: dict[str, Any] = {"model": "m", "version": "1", "os_name": "Linux", "os_version": "6", "connection_type": "LAN"}
 

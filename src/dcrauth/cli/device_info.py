@@ -12,7 +12,8 @@ from dcrauth.cli.options import Json, all_filled, filled
 from dcrauth.cli.output import say, write_json, write_line
 from dcrauth.cli.standard_input import read_text
 from dcrauth.errors import ConfigurationError
-from dcrauth.providers.adobe.device_info import KEYS, DeviceInfo, DeviceInfoWarning
+from dcrauth.providers.adobe.device_info import DeviceInfo, DeviceInfoWarning
+from dcrauth.providers.adobe.device_keys import KEYS
 from dcrauth.providers.adobe.this_machine import this_machine
 
 app = typer.Typer(help="The X-Device-Info header: show, build, decode, validate.")

@@ -1,51 +1,26 @@
-"""The streaming device, as Adobe Pass wants it described in the ``X-Device-Info`` header.
-
-Every key of the header stands once, in `KEYS`; all else follows from that table.
-"""
+"""The streaming device, as Adobe Pass wants it described in the ``X-Device-Info`` header."""
 
 import base64
 import binascii
 import json
-import math
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, NamedTuple, Self, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack
 from urllib.parse import unquote
 
 from dcrauth._internal import confidential
 from dcrauth._internal.arguments import check_text, wrong
 from dcrauth._internal.confidential import discreet, discreet_constructor, unfailing
 from dcrauth.errors import ConfigurationError
+from dcrauth.providers.adobe.device_keys import ALIASES, BY_ADOBE_NAME, KEYS, Problem, insist, problems_of
 from dcrauth.providers.adobe.this_machine import this_machine
 
 
 class DeviceInfoWarning(UserWarning):
     """A device description that Adobe Pass may class as an unknown platform."""
-
-
-class Key(NamedTuple):
-    """One key of the header: our name, Adobe's name, whether it is required, its types, its values if restricted."""
-
-    name: str
-    adobe: str
-    required: bool = False
-    types: tuple[type, ...] = (str,)
-    allowed: tuple[str | bool, ...] = ()
-
-
-class Problem(NamedTuple):
-    """One thing Adobe may object to: its name of the key, the value (None if missing), and what to do."""
-
-    key: str
-    value: Any
-    reason: str
-
-    def __str__(self) -> str:
-        found = "missing" if self.value is None else f"{self.value!r:.60}"
-        return f"{self.key} is {found}: {self.reason}"
 
 
 class _Frozen(Mapping[str, Any]):
@@ -65,65 +40,6 @@ class _Frozen(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return repr(self._values)
-
-
-_HARDWARE = (
-    "Camera", "DataCollectionTerminal", "Desktop", "EmbeddedNetworkModule", "eReader", "GamesConsole",
-    "GeolocationTracker", "Glasses", "MediaPlayer", "MobilePhone", "PaymentTerminal", "PluginModem", "SetTopBox", "TV",
-    "Tablet", "WirelessHotspot", "Wristwatch", "Unknown",
-    # In Adobe's OpenAPI file only.
-    "VehicleMultimediaSystem", "Projector",
-)  # fmt: skip
-_OS = (
-    "Android", "Chrome OS", "Linux", "Mac OS", "OS X", "OpenBSD", "Roku OS", "Windows", "iOS", "tvOS", "webOS",
-)  # fmt: skip
-_FAMILIES = (
-    "Android", "BSD", "Linux", "PlayStation OS", "Roku OS", "Symbian", "Tizen", "Windows", "iOS", "tvOS", "macOS",
-    "webOS",
-)  # fmt: skip
-_OS_VENDORS = (
-    "Amazon", "Apple", "Google", "LG", "Microsoft", "Mozilla", "Nintendo", "Nokia", "Roku", "Samsung", "Sony",
-    "Tizen Project",
-)  # fmt: skip
-_BROWSERS = (
-    "Android Browser", "Chrome", "Edge", "Firefox", "Internet Explorer", "Opera", "Safari", "SeaMonkey",
-    "Symbian Browser",
-)  # fmt: skip
-_BROWSER_VENDORS = (
-    "Amazon", "Apple", "Google", "Microsoft", "Motorola", "Mozilla", "Netscape", "Nintendo", "Nokia", "Samsung",
-    "Sony Ericsson",
-)  # fmt: skip
-_NUMBER = (int, float)
-
-KEYS = (
-    Key("primary_hardware_type", "primaryHardwareType", allowed=_HARDWARE),
-    Key("model", "model", required=True),
-    Key("version", "version", required=True),
-    Key("manufacturer", "manufacturer"),
-    Key("vendor", "vendor"),
-    Key("os_name", "osName", required=True, allowed=_OS),
-    Key("os_family", "osFamily", allowed=_FAMILIES),
-    Key("os_vendor", "osVendor", allowed=_OS_VENDORS),
-    Key("os_version", "osVersion", required=True),
-    Key("browser_name", "browserName", allowed=_BROWSERS),
-    Key("browser_vendor", "browserVendor", allowed=_BROWSER_VENDORS),
-    Key("browser_version", "browserVersion"),
-    Key("user_agent", "userAgent"),
-    Key("display_width", "displayWidth", types=_NUMBER),
-    Key("display_height", "displayHeight", types=_NUMBER),
-    Key("display_ppi", "displayPpi", types=_NUMBER),
-    Key("diagonal_screen_size", "diagonalScreenSize", types=_NUMBER),
-    Key("connection_ip", "connectionIp"),
-    Key("connection_port", "connectionPort", types=(str, int)),
-    Key("connection_type", "connectionType", required=True),
-    Key("connection_secure", "connectionSecure", types=(bool,), allowed=(True, False)),
-    Key("application_id", "applicationId"),
-)
-"""All keys (Adobe Pass documentation: X-Device-Info header)."""
-
-# Adobe's code samples for iOS and tvOS say "type".
-_ALIASES = {"type": KEYS[0]}
-_BY_ADOBE_NAME = {key.adobe: key for key in KEYS} | _ALIASES
 
 
 class DeviceFields(TypedDict, total=False):
@@ -221,7 +137,7 @@ class DeviceInfo:
             ConfigurationError: there is something that `DeviceInfo` would warn of.
         """
         # Asked first, because silencing warnings is not safe among threads.
-        _insist(tuple(_found(values)))
+        insist(tuple(problems_of(values)))
         return cls(**values)
 
     @classmethod
@@ -249,9 +165,9 @@ class DeviceInfo:
         """
         if not isinstance(values, Mapping):
             raise wrong("A device", "a JSON object under Adobe's names", values)
-        aliases = {_ALIASES[name].name: values[name] for name in _ALIASES if name in values}
+        aliases = {ALIASES[name].name: values[name] for name in ALIASES if name in values}
         known = {key.name: values[key.adobe] for key in KEYS if key.adobe in values}
-        extra = {name: value for name, value in values.items() if name not in _BY_ADOBE_NAME}
+        extra = {name: value for name, value in values.items() if name not in BY_ADOBE_NAME}
         return cls(**(aliases | known), extra=extra)
 
     @classmethod
@@ -295,7 +211,7 @@ class DeviceInfo:
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what Adobe may object to, key by key."""
-        return tuple(_found(vars(self)))
+        return tuple(problems_of(vars(self)))
 
     def check(self) -> Self:
         """Return this device if Adobe accepts it (Adobe Pass documentation: X-Device-Info header).
@@ -303,37 +219,8 @@ class DeviceInfo:
         Raises:
             ConfigurationError: there are `problems`.
         """
-        _insist(self.problems())
+        insist(self.problems())
         return self
-
-
-def _found(values: Mapping[str, Any]) -> Iterator[Problem]:
-    for key in KEYS:
-        value = values.get(key.name)
-        reason = _objection(key, value)
-        if reason:
-            yield Problem(key.adobe, value, reason)
-    for name, value in dict(values.get("extra", ())).items():
-        if name in _BY_ADOBE_NAME:
-            yield Problem(name, value, f"give {_BY_ADOBE_NAME[name].name} instead of extra")
-
-
-def _objection(key: Key, value: Any) -> str | None:
-    if value is None:
-        return f"give {key.name}" if key.required else None
-    if not isinstance(value, key.types) or (isinstance(value, bool) and bool not in key.types):
-        return f"give {' or '.join(each.__name__ for each in key.types)}, not {type(value).__name__}"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "give a finite number"
-    if key.allowed and value not in key.allowed:
-        return f"give one of {', '.join(map(str, key.allowed))}"
-    return None
-
-
-def _insist(problems: tuple[Problem, ...]) -> None:
-    if problems:
-        text = "; ".join(map(str, problems))
-        raise ConfigurationError(f"The device information is not what Adobe Pass asks for: {text}")
 
 
 def _outside() -> int:
