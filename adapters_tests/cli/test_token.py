@@ -17,7 +17,7 @@ from dcrauth.cli import access_token
 from dcrauth.cli.commands import main
 from dcrauth.cli.exit_codes import ExitCode, exit_code
 from dcrauth.cli.findings import Word, word_of
-from dcrauth.engine import answers
+from dcrauth.engine import answer_errors
 from dcrauth.providers.protocol import Problem
 from dcrauth.simulator import Fault, OAuthSimulator, Simulator
 
@@ -225,7 +225,7 @@ def test_an_address_without_an_endpoint_is_a_setting_to_mend(
 def test_no_endpoint_is_no_firewall(status: int, registering: bool, oauth: bool) -> None:
     """Whatever stands in the body, a server without the endpoint is a setting to mend, to token and to check."""
     problem = Problem(f"HTTP {status}", status, error="not_found", oauth=oauth)
-    error = answers.error_of(problem, "https://sp.auth.example/x", registering, 1.0)
+    error = answer_errors.error_of(problem, "https://sp.auth.example/x", registering, 1.0)
     assert ENDPOINT_GONE in error.message
     assert (exit_code(error), word_of(error)) == (ExitCode.USAGE, Word.NOT_USABLE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dcrauth import CredentialsRejected, DCRAuthError, RegistrationRejected, Rejected, ServerUnavailable, Throttled
-from dcrauth.engine import answers
+from dcrauth.engine import answer_errors, answers
 from dcrauth.engine.answers import Meaning
 from dcrauth.providers.protocol import Problem
 
@@ -70,7 +70,7 @@ def test_a_registered_code_is_a_no(code: str) -> None:
 )
 def test_errors_say_who_has_to_act(problem: Problem, registering: bool, kind: type[DCRAuthError]) -> None:
     """The class of the error follows the meaning of the answer, and its text says where and what."""
-    error = answers.error_of(problem, "https://example.com/token", registering, 5.0)
+    error = answer_errors.error_of(problem, "https://example.com/token", registering, 5.0)
     assert type(error) is kind
     assert "https://example.com/token" in str(error)
     assert problem.reason in str(error)
@@ -88,7 +88,7 @@ def test_errors_say_who_has_to_act(problem: Problem, registering: bool, kind: ty
 )
 def test_errors_hold_what_the_server_said(problem: Problem, retry_at: float | None) -> None:
     """An error has the server's words and trace, and a time for another attempt only if one makes sense."""
-    error = answers.error_of(problem, "https://example.com/token", registering=False, retry_at=5.0)
+    error = answer_errors.error_of(problem, "https://example.com/token", registering=False, retry_at=5.0)
     assert (error.description, error.trace, error.retry_at) == (problem.description, problem.trace, retry_at)
 
 
@@ -113,7 +113,7 @@ def test_errors_hold_what_the_server_said(problem: Problem, retry_at: float | No
 def test_errors_say_what_to_do(status: int, code: str | None, message: str) -> None:
     """The text ends with what to do about a refusal, if that is known, or with when another attempt is made."""
     problem = Problem("HTTP", status, code, oauth=True)
-    assert str(answers.error_of(problem, "/token", registering=False, retry_at=65.0)) == message
+    assert str(answer_errors.error_of(problem, "/token", registering=False, retry_at=65.0)) == message
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_errors_say_what_to_do(status: int, code: str | None, message: str) -> N
 )
 def test_silence_is_not_called_an_answer(reason: str, message: str) -> None:
     """Where nothing was answered, the text has what the transport says, and the endpoint once."""
-    assert str(answers.error_of(Problem(reason), "/token", registering=False, retry_at=None)) == message
+    assert str(answer_errors.error_of(Problem(reason), "/token", registering=False, retry_at=None)) == message
 
 
 REFUSAL = CredentialsRejected("The client is unknown", status=400, error="invalid_client", description="?", trace="t-5")
@@ -133,7 +133,7 @@ REFUSAL = CredentialsRejected("The client is unknown", status=400, error="invali
 
 def test_a_refusal_that_is_not_believed_yet_keeps_its_evidence() -> None:
     """While a client is new, its refusal is a passing failure that still says what the server has answered."""
-    error = answers.unsettled(REFUSAL, 60.0)
+    error = answer_errors.unsettled(REFUSAL, 60.0)
     assert error.evidence == REFUSAL.evidence
     assert str(error).startswith(f"{REFUSAL}. They are new: ")
     assert "before 1970-01-01 00:01:00 UTC no other client is registered" in str(error)
@@ -142,14 +142,14 @@ def test_a_refusal_that_is_not_believed_yet_keeps_its_evidence() -> None:
 @pytest.mark.parametrize("status", [404, 405, 410, 501])
 def test_an_address_without_an_endpoint_is_told(status: int) -> None:
     """A server that knows no such endpoint is told from one that is down: the address is to be looked at."""
-    error = answers.error_of(Problem("not_found", status), "/token", registering=False, retry_at=5.0)
+    error = answer_errors.error_of(Problem("not_found", status), "/token", registering=False, retry_at=5.0)
     assert "check base_url" in error.message
     assert isinstance(error, ServerUnavailable)
 
 
 def test_a_refusal_of_many_keeps_its_evidence() -> None:
     """In an incident each refusal says what the server has answered, how many it concerns, and the way out."""
-    error = answers.halted(REFUSAL, 5, 7)
+    error = answer_errors.halted(REFUSAL, 5, 7)
     assert error.evidence == REFUSAL.evidence
     assert str(error).startswith(f"{REFUSAL}. So are 5 of the 7 identities")
     assert str(error).endswith("To register one anew all the same, forget() it")

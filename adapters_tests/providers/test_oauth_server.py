@@ -21,7 +21,8 @@ from dcrauth import (
 )
 from dcrauth._internal.confidential import replaced
 from dcrauth._internal.strict_json import jwt_claims
-from dcrauth.engine.answers import Meaning, meaning, without_secrets
+from dcrauth.engine.answer_secrets import without_secrets
+from dcrauth.engine.answers import Meaning, meaning
 from dcrauth.engine.identity import Identity
 from dcrauth.providers.protocol import Flow, FlowResult, Moment, Problem, Request, Response, TokenGrant, Verdict
 

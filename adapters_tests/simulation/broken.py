@@ -18,6 +18,7 @@ from dcrauth import CredentialsRejected, OAuthServer, StoreError, StoreUnavailab
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import AccessToken
 from dcrauth.engine import (
+    answer_errors,
     answers,
     bars,
     client_refused,
@@ -334,7 +335,7 @@ _OF_CLIENTS: tuple[tuple[Any, ...], ...] = (
     (
         "registers again without an answer where that is refused",
         (Invariant.NO_REGISTRATION_AFTER_A_VAIN_ONE,),
-        answers.lost,
+        answer_errors.lost,
         lambda problem: problem,
         80,
     ),

@@ -35,7 +35,7 @@ from dcrauth import (
     StoreCorrupt,
     StoreTooNew,
 )
-from dcrauth.engine import answers, records, rules, token_life
+from dcrauth.engine import answer_errors, answers, records, rules, token_life
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.records import (
@@ -128,7 +128,7 @@ def _sound_problem(problem: Problem, data: bytes) -> None:
     for line in (problem.reason, problem.error, problem.description, problem.trace):
         assert line is None or (line.isascii() and line.isprintable() and len(line) <= 200)
     answers.meaning(problem)
-    error = answers.error_of(problem, "https://example.com/token", False, None)
+    error = answer_errors.error_of(problem, "https://example.com/token", False, None)
     check_error(error, b"") if CANARY not in text else None
 
 
@@ -277,7 +277,7 @@ def _note_of(key: str, record: bytes) -> None:
     assert _is_moment(note.noted_at)
     assert note.status is None or type(note.status) is int
     rules.is_barred(note, "digest", NOW)
-    check_error(answers.barred("https://example.com/register", note.status), b"")
+    check_error(answer_errors.barred("https://example.com/register", note.status), b"")
     assert read_unusable(key, write_unusable(key, note)) == note
 
 

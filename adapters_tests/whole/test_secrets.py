@@ -44,7 +44,7 @@ from dcrauth import (
     events,
 )
 from dcrauth._internal.confidential import replaced
-from dcrauth.engine import answers
+from dcrauth.engine import answer_secrets
 from dcrauth.engine.records import write_credentials
 from dcrauth.errors import in_terms_of
 from dcrauth.providers.protocol import Problem, Request, Response
@@ -621,7 +621,7 @@ def test_no_words_of_a_server_have_a_part_of_a_secret(where: str, echo: str) -> 
     problem = provider.read_token(Response(400, {}, json.dumps({"error": "refused", where: echo}).encode()))
     assert isinstance(problem, Problem)
     for request in requests:
-        problem = answers.without_secrets(problem, request)
+        problem = answer_secrets.without_secrets(problem, request)
     shown = f"{problem.reason} {problem.error} {problem.description}"
     parts = {each[at : at + 12] for each in (STATEMENT, secret) for at in range(len(each) - 11)}
     assert not [part for part in parts if part in shown]
@@ -632,8 +632,8 @@ def test_error_codes_that_are_no_secrets_are_told() -> None:
     request = AdobePass(STATEMENT).token_request(ClientCredentials("id", "a-secret-of-theirs"))
     for code in ("invalid_client", "invalid_client_credentials", "client_credentials", "id_unknown", "tomorrow"):
         problem = Problem(f"HTTP 400, {code}", 400, code)
-        assert answers.without_secrets(problem, request) == problem
-    assert answers.without_secrets(Problem("HTTP 400, id", 400, "id"), request).error is None
+        assert answer_secrets.without_secrets(problem, request) == problem
+    assert answer_secrets.without_secrets(Problem("HTTP 400, id", 400, "id"), request).error is None
 
 
 def test_no_value_of_ours_shows_bytes() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters_tests.whole.error_texts import ERRORS, error_texts, fits
-from dcrauth.engine import answers
+from dcrauth.engine import answer_errors
 
 PAGE = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 
@@ -30,7 +30,7 @@ def test_each_class_of_errors_is_on_the_page(name: str) -> None:
     assert f"`{name}`" in PAGE
 
 
-@pytest.mark.parametrize("code", sorted(answers._ADVICE))
+@pytest.mark.parametrize("code", sorted(answer_errors.ADVICE))
 def test_each_code_with_advice_is_on_the_page(code: str) -> None:
     """Each code of a server that the library has advice for has a row."""
     assert f"\n| `{code}` |" in PAGE

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dcrauth.cli.arguments import check_no_secrets
 from dcrauth.cli.exit_codes import ExitCode, exit_code
 from dcrauth.cli.output import complain, complain_at_length, flush, show_any_character
-from dcrauth.engine.answers import names_no_endpoint
+from dcrauth.engine.answer_errors import names_no_endpoint
 from dcrauth.errors import ConfigurationError, DCRAuthError, Unavailable, told_moment
 
 _DEBUG = "--debug"

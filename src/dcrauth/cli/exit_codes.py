@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from dcrauth.engine.answers import names_no_endpoint
+from dcrauth.engine.answer_errors import names_no_endpoint
 from dcrauth.errors import ConfigurationError, DCRAuthError, Rejected, StoreError, Unavailable
 
 

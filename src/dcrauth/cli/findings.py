@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Any
 
 from dcrauth.cli.exit_codes import ExitCode
-from dcrauth.engine.answers import REGISTERED_CODES, names_no_endpoint
+from dcrauth.engine.answer_errors import names_no_endpoint
+from dcrauth.engine.answers import REGISTERED_CODES
 from dcrauth.errors import (
     ConfigurationError,
     CredentialsRejected,

@@ -7,7 +7,7 @@ that cannot be used is the last one for a day: a note in the store tells all pro
 from dataclasses import replace
 
 from dcrauth import events
-from dcrauth.engine import answers, rules
+from dcrauth.engine import answer_errors, rules
 from dcrauth.engine.effects import Bar, Claim, Emit, Glance, Now, Put, Release, RenewalContext, Steps, record
 from dcrauth.engine.records import UnusableRegistration, read_unusable, write_unusable
 from dcrauth.errors import DCRAuthError, RegistrationRejected, StoreCorrupt, StoreError, StoreLost, another
@@ -25,7 +25,7 @@ def admitted(context: RenewalContext) -> Steps[None]:
     """
     note = yield from standing(context)
     if note is not None:
-        raise answers.barred(context.provider.register_url, note.status)
+        raise answer_errors.barred(context.provider.register_url, note.status)
     while True:
         now = yield Now()
         found = yield Claim(context.provider.register_url, context.provider.statement_digest)
@@ -70,10 +70,10 @@ def learned(context: RenewalContext, error: DCRAuthError | None) -> Steps[None]:
     """
     endpoint, digest = context.provider.register_url, context.provider.statement_digest
     now = yield Now()
-    if isinstance(error, RegistrationRejected) and answers.is_unusable(error):
+    if isinstance(error, RegistrationRejected) and answer_errors.is_unusable(error):
         note = UnusableRegistration(now.wall, digest, error.status)
         yield from kept(context, Bar(note, now.monotonic + rules.UNUSABLE_FOR, stored=False))
-    if isinstance(error, RegistrationRejected) and answers.is_about_the_statement(error):
+    if isinstance(error, RegistrationRejected) and answer_errors.is_about_the_statement(error):
         yield Release(endpoint, digest, another(error), context.policy.probe_after)
     else:
         yield Release(endpoint, digest)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dcrauth._internal.arguments import wrong
 from dcrauth._internal.confidential import discreet
 from dcrauth.credentials import ClientCredentials
-from dcrauth.engine import answers
+from dcrauth.engine import answer_errors, answer_secrets, answers
 from dcrauth.engine.endpoint_calls import skew_told
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.token_life import granted
@@ -63,7 +63,7 @@ def prove_client(
     try:
         return _proved(provider, client, line)  # signed anew, by the time that the answer has told
     except CredentialsRejected as refusal:
-        doubt = answers.not_proved(refusal, line.skew)
+        doubt = answer_errors.not_proved(refusal, line.skew)
     raise doubt
 
 
@@ -89,6 +89,6 @@ def _proved(provider: Provider, client: ClientCredentials, line: _Line) -> float
     if not isinstance(found, Problem):
         return granted(found, Instant(now, 0.0), Policy()).life
     wait = answers.told_to_wait(found, now)
-    problem = found if request is None else answers.without_secrets(found, request)
+    problem = found if request is None else answer_secrets.without_secrets(found, request)
     endpoint = provider.token_url if request is None else request.endpoint
-    raise answers.error_of(problem, endpoint, False, None if wait is None else now + wait)
+    raise answer_errors.error_of(problem, endpoint, False, None if wait is None else now + wait)

@@ -6,7 +6,7 @@ The same where a protected API refuses fresh tokens because of their client.
 from dcrauth import events
 from dcrauth._internal.confidential import replaced
 from dcrauth.credentials import AccessToken, ClientCredentials
-from dcrauth.engine import answers, rules
+from dcrauth.engine import answer_errors, rules
 from dcrauth.engine.client_updated import is_gone, is_settled_by, renewed
 from dcrauth.engine.effects import (
     Emit,
@@ -73,13 +73,13 @@ def examined(
     if getattr(context.provider, "condemns", True) or (end is not None and servers_now >= end):
         outcome = yield from renewed(context, client)
         if not settles(context, client, outcome):
-            raise answers.unexamined(refusal, outcome if isinstance(outcome, Problem) else None)
+            raise answer_errors.unexamined(refusal, outcome if isinstance(outcome, Problem) else None)
         return outcome if isinstance(outcome, StoredCredentials) else client
     answer = yield from is_gone(context, client)
     if answer is True:
         return client
     doubt = answer if isinstance(answer, Problem) and answer is not UNMANAGED else None
-    raise answers.not_condemned(refusal, context.memory.skew, doubt)
+    raise answer_errors.not_condemned(refusal, context.memory.skew, doubt)
 
 
 def settles(context: RenewalContext, client: StoredCredentials, outcome: StoredCredentials | Problem | None) -> bool:
@@ -99,7 +99,7 @@ def fetched_by_another(context: RenewalContext, credentials: ClientCredentials) 
         refusal = reason
     now = yield Now()
     until = credentials.registered_at + context.policy.settling
-    raise answers.unsettled(refusal, until) if rules.is_settling(credentials, now, context.policy) else refusal
+    raise answer_errors.unsettled(refusal, until) if rules.is_settling(credentials, now, context.policy) else refusal
 
 
 def doubted(context: RenewalContext, client: StoredCredentials, suspicion: Suspicion) -> Steps[StoredCredentials]:
@@ -126,11 +126,11 @@ def objection_to(
     """Return what speaks against a registration in the place of a refused client, if anything does."""
     now = yield Now()
     if rules.is_settling(client.credentials, now, context.policy):
-        return answers.unsettled(refusal, client.credentials.registered_at + context.policy.settling)
+        return answer_errors.unsettled(refusal, client.credentials.registered_at + context.policy.settling)
     refused, asked = yield ReportOutcome(context.identity.key, refused=True)
     if rules.is_incident(refused, asked):
         yield Emit(events.RegistrationHalted(context.name, refused, asked))
-        return answers.halted(refusal, refused, asked)
+        return answer_errors.halted(refusal, refused, asked)
     return None if rules.may_register_again(client.credentials, now, context.policy) else refusal
 
 

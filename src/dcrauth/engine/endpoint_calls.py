@@ -8,7 +8,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from dcrauth import events
-from dcrauth.engine import answers, rules
+from dcrauth.engine import answer_errors, answer_secrets, answers, rules
 from dcrauth.engine.effects import (
     Emit,
     Now,
@@ -75,7 +75,7 @@ def answered(
             yield Emit(events.Throttled(context.name, endpoint, wait))
         if not rules.worth_another(outcome, attempt, now.monotonic + wait, context.deadline, context.policy):
             is_registration = registering and (call is None or call.registers)
-            raise answers.error_of(outcome, endpoint, is_registration, now.wall + wait)
+            raise answer_errors.error_of(outcome, endpoint, is_registration, now.wall + wait)
         context.progress.attempts[registering] = (attempt, begun)
         yield Sleep(wait)
         del context.progress.attempts[registering]
@@ -116,8 +116,8 @@ def attempted(
         return outcome, None
     is_carried_out = call.registers and answers.is_success(outcome.status)
     if call.registers and response is None and getattr(context.provider, "repeats", "new") == "refused":
-        outcome = answers.lost(outcome)
-    return answers.without_secrets(replace(outcome, carried_out=is_carried_out), call), call
+        outcome = answer_errors.lost(outcome)
+    return answer_secrets.without_secrets(replace(outcome, carried_out=is_carried_out), call), call
 
 
 def run(context: RenewalContext, flow: Flow[T]) -> Steps[tuple[FlowResult[T], Request | None, Response | None]]:

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from dcrauth._internal.strict_json import printable
 from dcrauth.cli.findings import ADVICE, Finding, Word, finding_of
 from dcrauth.cli.moments import span
-from dcrauth.engine.answers import ADVICE_ON_ADDRESS, NO_ENDPOINT, REGISTERED_CODES, told_to_wait
+from dcrauth.engine.answer_errors import ADVICE_ON_ADDRESS
+from dcrauth.engine.answers import NO_ENDPOINT, REGISTERED_CODES, told_to_wait
 from dcrauth.errors import DCRAuthError
 from dcrauth.providers.adobe.enhanced_error import read_error
 from dcrauth.providers.protocol import Problem, Request, Response

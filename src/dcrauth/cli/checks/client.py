@@ -10,7 +10,7 @@ from dcrauth.cli.findings import Finding, Word, finding_of
 from dcrauth.cli.moments import ago, span
 from dcrauth.cli.stored import GIVEN, Client, StoredIdentity, Token, named
 from dcrauth.credentials import ClientCredentials
-from dcrauth.engine.answers import unsettled
+from dcrauth.engine.answer_errors import unsettled
 from dcrauth.engine.client_proof import prove_client
 from dcrauth.engine.given_client import given_by
 from dcrauth.engine.identity import Identity

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from dcrauth.cli.findings import Finding, Word, finding_of
-from dcrauth.engine import answers
+from dcrauth.engine import answer_errors, answers
 from dcrauth.errors import DCRAuthError
 from dcrauth.providers.oauth.discovery import Endpoints
 from dcrauth.providers.oauth.oauth_server import OAuthServer
@@ -35,7 +35,7 @@ def not_asked(about: str, why: str) -> Finding:
 
 def _unusable(problem: Problem, issuer: str, about: str) -> Finding:
     if answers.is_no_answer(problem):
-        return finding_of(answers.error_of(problem, issuer, False, None), "metadata", about)
+        return finding_of(answer_errors.error_of(problem, issuer, False, None), "metadata", about)
     advice = "give the issuer letter for letter as the server writes it, or the endpoints themselves"
     return Finding("metadata", Word.NOT_USABLE, answers.in_words(problem, issuer), advice, about)
 
