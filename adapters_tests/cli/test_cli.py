@@ -24,6 +24,7 @@ from dcrauth import AdobePass, ConfigurationError, EncryptedStore, FileStore, Me
 from dcrauth.cli import plain
 from dcrauth.cli.app import _command
 from dcrauth.cli.commands import main
+from dcrauth.cli.demo_clients import with_requests
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.engine.transfer import import_credentials
 from dcrauth.simulator import Behaviour, Fault, Simulator
@@ -31,7 +32,6 @@ from dcrauth.simulator import Behaviour, Fault, Simulator
 
 def test_the_demo_ends_well(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo plays all steps with all clients and ends with status 0."""
-    monkeypatch.setattr(dcrauth.cli.demo, "TASKS", 50)
     clients = {name: (get, min(crowd, 50)) for name, (get, crowd) in dcrauth.cli.demo.CLIENTS.items()}
     monkeypatch.setattr(dcrauth.cli.demo, "CLIENTS", clients)
     assert main(["demo"]) == 0
@@ -45,7 +45,7 @@ def test_the_demo_fails_if_a_step_costs_too_much(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A step that does not cost what it should is shown, and the status is 1."""
-    monkeypatch.setattr(dcrauth.cli.demo, "CLIENTS", {"requests": (dcrauth.cli.demo.with_requests, 2)})
+    monkeypatch.setattr(dcrauth.cli.demo, "CLIENTS", {"requests": (with_requests, 2)})
     monkeypatch.setattr(dcrauth.cli.demo, "Behaviour", lambda **_: Behaviour(refuse_every_token=True))
     assert main(["demo"]) == 1
     assert "!!" in capsys.readouterr().out
@@ -331,7 +331,7 @@ def test_an_output_without_the_characters_shows_others(
 ) -> None:
     """The demo, the help and odd names come through where the output is in an old code page, or in ASCII."""
     filled(FileStore(tmp_path / "store"))
-    monkeypatch.setattr(dcrauth.cli.demo, "CLIENTS", {"requests": (dcrauth.cli.demo.with_requests, 2)})
+    monkeypatch.setattr(dcrauth.cli.demo, "CLIENTS", {"requests": (with_requests, 2)})
     arguments = ["--store", f"{tmp_path}/store", f"{tmp_path}/Ω"] if command == "export" else []
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding))

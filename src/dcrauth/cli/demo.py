@@ -1,30 +1,21 @@
 """``dcrauth demo``: the life of a client, step by step, with every HTTP library, and what each step cost."""
 
-import asyncio
 import errno
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 try:
-    import aiohttp
-    import httpx
-    import httpx2
-    import requests
     from rich.console import Console
     from rich.table import Table
 
-    import dcrauth.aiohttp
-    import dcrauth.httpx
-    import dcrauth.httpx2
-    import dcrauth.requests
+    from dcrauth.cli.demo_clients import CLIENTS, THREADS, UNANSWERED
     from dcrauth.simulator import Behaviour, Counts, Simulator
 except ImportError as missing:
     raise ImportError(f"dcrauth demo needs {missing.name}; run: pip install dcrauth[demo]") from missing
@@ -42,74 +33,6 @@ from dcrauth.stores import Store
 from dcrauth.stores.file import FileStore
 
 HOUR = 3600.0
-THREADS, TASKS = 64, 500
-
-_UNANSWERED = (requests.RequestException, httpx.HTTPError, httpx2.HTTPError, aiohttp.ClientError, TimeoutError)
-"""What the libraries raise when an API does not answer."""
-
-Get = Callable[[TokenSource, str, int], list[int]]
-
-
-def with_requests(source: TokenSource, url: str, times: int) -> list[int]:
-    """Get *url* so many times at once with requests; return the statuses."""
-    with requests.Session() as session:
-        session.auth = dcrauth.requests.DCRAuth(source)
-        return _in_threads(lambda: session.get(url, timeout=30).status_code, times)
-
-
-def with_httpx(source: TokenSource, url: str, times: int) -> list[int]:
-    """The same with httpx."""
-    with httpx.Client(auth=dcrauth.httpx.DCRAuth(source), timeout=30) as client:
-        return _in_threads(lambda: client.get(url).status_code, times)
-
-
-def with_async_httpx(source: TokenSource, url: str, times: int) -> list[int]:
-    """The same with httpx, asynchronously."""
-
-    async def main() -> list[int]:
-        async with httpx.AsyncClient(auth=dcrauth.httpx.DCRAuth(source), timeout=30) as client:
-            return [answer.status_code for answer in await asyncio.gather(*(client.get(url) for _ in range(times)))]
-
-    return asyncio.run(main())
-
-
-def with_httpx2(source: TokenSource, url: str, times: int) -> list[int]:
-    """The same with httpx2, asynchronously."""
-
-    async def main() -> list[int]:
-        async with httpx2.AsyncClient(auth=dcrauth.httpx2.DCRAuth(source), timeout=30) as client:
-            return [answer.status_code for answer in await asyncio.gather(*(client.get(url) for _ in range(times)))]
-
-    return asyncio.run(main())
-
-
-def with_aiohttp(source: TokenSource, url: str, times: int) -> list[int]:
-    """The same with aiohttp."""
-
-    async def main() -> list[int]:
-        async with aiohttp.ClientSession(middlewares=[dcrauth.aiohttp.DCRAuth(source)]) as session:
-
-            async def get() -> int:
-                async with session.get(url) as answer:
-                    return answer.status
-
-            return await asyncio.gather(*(get() for _ in range(times)))
-
-    return asyncio.run(main())
-
-
-def _in_threads(get: Callable[[], int], times: int) -> list[int]:
-    with ThreadPoolExecutor(times) as pool:
-        return list(pool.map(lambda _: get(), range(times)))
-
-
-CLIENTS: dict[str, tuple[Get, int]] = {
-    "requests": (with_requests, THREADS),
-    "httpx": (with_httpx, THREADS),
-    "httpx (async)": (with_async_httpx, TASKS),
-    "httpx2 (async)": (with_httpx2, TASKS),
-    "aiohttp": (with_aiohttp, TASKS),
-}
 
 
 @dataclass(frozen=True)
@@ -290,7 +213,7 @@ def against_service(statement: str, environment: Environment, service_provider: 
             return _safe_part(_Console(), provider, chosen, url)
         except DCRAuthError:
             raise  # the libraries' own error as well, but one that says what was wrong
-        except _UNANSWERED as fault:
+        except UNANSWERED as fault:
             # What the libraries say may quote a proxy's URL, and with it a password.
             raise ServerUnavailable(f"{base} does not answer ({type(fault).__name__}); try again later") from None
 
