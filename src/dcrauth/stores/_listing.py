@@ -1,9 +1,12 @@
 """How a list of keys gets past what cannot be read: all others come first, then an error."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from dcrauth.errors import StoreError
+
+T = TypeVar("T")
 
 
 class Unread:
@@ -21,6 +24,15 @@ class Unread:
         except StoreError as problem:
             self._first = self._first or problem
             self._count += 1
+
+    def keys(self, found: Iterable[T], key_of: Callable[[T], str | None]) -> Iterator[str]:
+        """Yield the keys of what was *found*; what has none is passed over, and what cannot be read is noted."""
+        for each in found:
+            key = None
+            with self.noting():
+                key = key_of(each)
+            if key is not None:
+                yield key
 
     def report(self) -> None:
         """Raise the first error that was noted, with how many there were."""

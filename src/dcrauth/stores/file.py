@@ -198,12 +198,7 @@ class FileStore(Closing):
         reading = told(f"read {self._directory}/{RECORDS}/{folder}")
         with unread.noting(), reading, suppress(FileNotFoundError), self._folders.opened(RECORDS, folder) as shard:
             names = sorted(filter(_NAME.fullmatch, self._folders.disk.names(shard)))
-        for name in names:
-            key = None
-            with unread.noting():
-                key = self._key_of(folder, name)
-            if key is not None:
-                yield key
+        yield from unread.keys(names, partial(self._key_of, folder))
 
     def _key_of(self, folder: str, name: str) -> str | None:
         path = os.path.join(self._directory, RECORDS, folder, name)

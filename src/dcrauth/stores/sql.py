@@ -175,12 +175,8 @@ class SQLStore(Confidential, Closing):
         """Yield the keys of all records; a thousand at a time are read. Damaged rows are told at the end."""
         last, unread = b"", Unread()
         while rows := self._rows_after(last):
-            for last, encoded in rows:
-                key = None
-                with unread.noting():
-                    key = key_in(last, encoded, store=self)
-                if key is not None:
-                    yield key
+            last = rows[-1][0]
+            yield from unread.keys(rows, lambda row: key_in(*row, store=self))
         unread.report()
 
     @contextmanager

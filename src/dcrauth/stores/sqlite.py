@@ -112,12 +112,8 @@ class SQLiteStore(Closing):
         """Yield the keys of all records; a thousand at a time are read. Damaged rows are told at the end."""
         last, unread = -1, Unread()
         while rows := self._rows_after(last):
-            for last, encoded in rows:
-                key = None
-                with unread.noting():
-                    key = self._decoded(last, encoded)
-                if key is not None:
-                    yield key
+            last = rows[-1][0]
+            yield from unread.keys(rows, lambda row: self._decoded(*row))
         unread.report()
         if last == -1:
             self._check_not_lost()
