@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from adapters_tests.common.direct import Server
+from adapters_tests.common.forks import forked
 from adapters_tests.common.interrupts import interrupts, on_a_thread
 from adapters_tests.common.world import STATEMENT
 from dcrauth import (
@@ -632,13 +632,14 @@ def test_a_fork_beside_parked_renewals(server: Faulty, hands: Hands) -> None:
     source.token()
     hands.advance(3_600.0)
     server.answers = [BUSY]
+
+    def child() -> None:
+        assert source.token().value == "token-2"
+        assert len(WORKERS.state.parked) == 0
+
     with asked(source) as waiting:
-        pid = os.fork()
-        if pid == 0:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(int(PATIENCE))
-            os._exit(0 if source.token().value == "token-2" and len(WORKERS.state.parked) == 0 else 1)
-        assert os.waitpid(pid, 0)[1] == 0
+        with forked(child):
+            """The parent waits."""
         hands.advance(25.0)
         taken_up(source)
         assert waiting.result(PATIENCE).value == "token-2"

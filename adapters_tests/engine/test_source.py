@@ -7,7 +7,6 @@ import copy
 import multiprocessing
 import os
 import pickle
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ import pytest
 import trio
 
 from adapters_tests.common.clock import EAGER, ManualClock
+from adapters_tests.common.forks import forked
 from adapters_tests.common.providers import PROVIDERS, provider_at
 from adapters_tests.common.served import ServedWorld
 from adapters_tests.common.world import World
@@ -381,26 +381,19 @@ def test_works_after_a_fork_in_the_middle_of_a_renewal(source: TokenSource, gate
     """A child that is forked while the parent renews starts a renewal of its own and does not wait for the parent's."""
     if not hasattr(os, "fork"):
         pytest.skip("this platform has no fork")
-    reader, writer = os.pipe()
+
+    def child() -> None:
+        gate.opened = threading.Event()
+        gate.opened.set()
+        assert source.token().value == "token-1"
+
     with gate.held():
         leader = threading.Thread(target=source.token)
         leader.start()
         gate.wait()
         source._lock.acquire()  # the worst moment: another thread holds the lock
-        pid = os.fork()
-        if pid == 0:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(10)  # ends the child if it waits for ever
-            gate.opened = threading.Event()
-            gate.opened.set()
-            value = source.token().value
-            os.write(writer, value.encode())
-            os._exit(0)
-        source._lock.release()
-        os.close(writer)
-        with os.fdopen(reader) as pipe:
-            assert pipe.read() == "token-1"
-        assert os.waitpid(pid, 0)[1] == 0
+        with forked(child, within=10):
+            source._lock.release()
     leader.join(20)
 
 

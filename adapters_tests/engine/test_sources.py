@@ -15,7 +15,7 @@ import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ import pytest
 import trio
 
 from adapters_tests.common.clock import EAGER, ManualClock
+from adapters_tests.common.forks import forked
 from adapters_tests.common.world import STATEMENT, World
 from dcrauth import (
     AdobePass,
@@ -689,14 +690,16 @@ def test_how_it_stands(sources: TokenSources, server: Direct, time: ManualClock)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 def test_a_fork_in_the_middle(sources: TokenSources) -> None:
     """A child that is forked while another thread makes a source can make its own."""
-    with sources._lock:
-        taken = threading.Thread(target=lambda: sources.get("a"), daemon=True)
-        taken.start()
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if sources.get("b").instance == "b" else 1)
-    taken.join(20)
-    assert os.waitpid(child, 0)[1] == 0
+
+    def child() -> None:
+        assert sources.get("b").instance == "b"
+
+    with ExitStack() as ended:
+        with sources._lock:
+            taken = threading.Thread(target=lambda: sources.get("a"), daemon=True)
+            taken.start()
+            ended.enter_context(forked(child))
+        taken.join(20)
 
 
 def test_one_listener_hears_of_all(make: Callable[..., TokenSources]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import pytest
 
 import dcrauth
 from adapters_tests.common.direct import Server
+from adapters_tests.common.forks import forked
 from adapters_tests.common.world import STATEMENT
 from dcrauth import AdobePass, Clock, ConfigurationError, MemoryStore, TokenSource
 from dcrauth._internal import threads
@@ -399,21 +399,20 @@ def test_a_fork_beside_busy_workers() -> None:
     gate.set()
     tokens = [source.token() for source in sources]
     gate.clear()
+
+    def child() -> None:
+        nonlocal gate
+        gate = threading.Event()
+        gate.set()
+        assert all(source.token(instead_of=token).value for source, token in zip(sources, tokens, strict=True))
+
     with ThreadPoolExecutor(10) as callers:
         waiting = [
             callers.submit(source.token, instead_of=token) for source, token in zip(sources, tokens, strict=True)
         ]
         eventually(lambda: WORKERS.state.running > 0)
         WORKERS._lock.acquire()
-        pid = os.fork()
-        if pid == 0:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(int(PATIENCE))
-            gate = threading.Event()
-            gate.set()
-            again = [source.token(instead_of=token).value for source, token in zip(sources, tokens, strict=True)]
-            os._exit(0 if all(again) else 1)
-        WORKERS._lock.release()
-        assert os.waitpid(pid, 0)[1] == 0
+        with forked(child):
+            WORKERS._lock.release()
         gate.set()
         assert all(each.result(PATIENCE).value for each in waiting)
