@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import dcrauth.httpx
 import dcrauth.httpx2
 from adapters_tests.common.clients import KINDS, App, Kind
+from adapters_tests.common.in_thread import InThread
 from adapters_tests.common.programs import run
 from dcrauth import AdobePass, ServerUnavailable, TokenSource
 from dcrauth.simulator import Fault, Simulator
@@ -111,11 +111,10 @@ class GraphQL(BaseHTTPRequestHandler):
 @pytest.fixture
 def graphql() -> Iterator[str]:
     """A server of that, which refuses the first request."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), GraphQL) as server:
-        server.refused = False  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), GraphQL)
+    server.refused = False  # type: ignore[attr-defined]
+    with InThread(server) as served:
+        yield served.url
 
 
 GQL = """

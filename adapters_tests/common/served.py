@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
+from adapters_tests.common.in_thread import InThread
 from adapters_tests.common.world import World
 from dcrauth.providers.protocol import Request
 
 
-class ServedWorld:
+class ServedWorld(InThread):
     """Answers on 127.0.0.1 as a world's server does, over connections that are kept; use it with ``with``."""
 
     def __init__(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._answering())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), self._answering()))
         self.world = World()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def _answering(served) -> type[BaseHTTPRequestHandler]:  # noqa: N805  # self is the other one
         class Answering(BaseHTTPRequestHandler):

@@ -5,7 +5,6 @@ Only the paths are Adobe's. Everything else, from checking the statement's signa
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,8 @@ from flask import Flask, jsonify
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from werkzeug.serving import make_server
+
+from adapters_tests.common.in_thread import InThread
 
 
 @dataclass
@@ -155,13 +156,6 @@ def running() -> Iterator[Authlib]:
     state = Authlib(
         statement=jwt.encode({"alg": "RS256"}, claims, key), forged=jwt.encode({"alg": "RS256"}, claims, other)
     )
-    server = make_server("127.0.0.1", 0, _application(state, key), threaded=True)
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with InThread(make_server("127.0.0.1", 0, _application(state, key), threaded=True)) as served:
+        state.url = served.url
         yield state
-    finally:
-        server.shutdown()
-        thread.join(20)
-        server.server_close()

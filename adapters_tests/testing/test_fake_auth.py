@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -11,6 +10,7 @@ import httpx
 import pytest
 
 from adapters_tests.common.clients import HAS_NIQUESTS_ALONE, App, Kind
+from adapters_tests.common.in_thread import InThread
 from adapters_tests.common.programs import run
 from adapters_tests.common.world import STATEMENT
 from dcrauth import AdobePass, ConfigurationError, DeviceInfo, MemoryStore, ServerUnavailable
@@ -49,14 +49,8 @@ class Echo(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def echo() -> Iterator[str]:
     """An API that takes every token."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/api"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with InThread(ThreadingHTTPServer(("127.0.0.1", 0), Echo)) as served:
+        yield f"{served.url}/api"
 
 
 @pytest.fixture

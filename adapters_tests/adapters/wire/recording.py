@@ -11,13 +11,13 @@ import json
 import logging
 import socketserver
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs
 
+from adapters_tests.common.in_thread import InThread
 from dcrauth import AdobePass, Clock, DeviceInfo, MemoryStore, Policy, TokenSource
 
 STATEMENT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAiLCJpYXQiOjF9.c2ln"
@@ -35,7 +35,7 @@ JSON = {"Content-Type": "application/json"}
 Send = Callable[..., int]
 
 
-class Recorder:
+class Recorder(InThread):
     """A server that keeps every request as it came, and answers as Adobe does; use it with ``with``."""
 
     def __init__(self) -> None:
@@ -64,19 +64,8 @@ class Recorder:
             daemon_threads = True
             allow_reuse_address = True
 
-        self._server = Server(("127.0.0.1", 0), Connection)
-        self.host = f"127.0.0.1:{self._server.server_address[1]}"
-        self.url = f"http://{self.host}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Server(("127.0.0.1", 0), Connection))
+        self.host = self.url.removeprefix("http://")
 
     def revoke_token(self) -> None:
         """Refuse the token that there is from now on."""
