@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ from redis.crc import key_slot
 from adapters_tests.common.direct import Server
 from adapters_tests.servers.redis_groups import SERVICE, Cluster, LoneNode, Watched, WatchedServer, asked_for
 from adapters_tests.servers.redis_server import RedisServer
+from adapters_tests.stores import crowds
 from adapters_tests.stores.counted import CountedLine, CountedStore
 from adapters_tests.stores.test_trips import commands
 from dcrauth import ConfigurationError, RedisStore, Store, StoreUnavailable, StoreWarning
@@ -406,13 +405,6 @@ def test_a_service_that_nobody_knows(guarded: Watched, monkeypatch: pytest.Monke
         store.get("key")
 
 
-def _in_child(store: RedisStore, number: int) -> None:
-    for each in range(50):
-        store.put(f"{number}", b"%d" % each)
-        assert store.get(f"{number}") == b"%d" % each
-    os._exit(0)
-
-
 def ids(group: Any) -> set[int]:
     """Return the numbers of all connections to the primaries."""
     return {
@@ -431,13 +423,7 @@ def test_forks_share_no_connection(form: str, whose: str, prefix: str, request: 
         for number in range(4):
             store.put(f"{number}", b"")
         before = ids(group)
-        context = multiprocessing.get_context("fork")
-        children = [context.Process(target=_in_child, args=(store, number)) for number in range(4)]
-        for each in children:
-            each.start()
-        for each in children:
-            each.join(30)
-        assert [each.exitcode for each in children] == [0] * 4
+        crowds.use_in_children(store, 50)
         for number in range(4):
             assert store.get(f"{number}") == b"49"
         assert len(before - ids(group)) <= len(group.serving)  # those that asked for the list are over

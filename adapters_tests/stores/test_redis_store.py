@@ -27,10 +27,10 @@ from adapters_tests.common.clock import EAGER, ManualClock
 from adapters_tests.common.direct import Server
 from adapters_tests.common.world import STATEMENT, World
 from adapters_tests.servers.redis_server import PATIENCE, Line, Moment, RedisServer, free_port
+from adapters_tests.stores.crowds import register_at_once
 from dcrauth import (
     AdobePass,
     ConfigurationError,
-    DCRAuthError,
     StoreCorrupt,
     StoreUnavailable,
     StoreWarning,
@@ -624,21 +624,7 @@ def test_a_connection_is_waited_for_as_long_as_the_url_says(server: RedisServer)
 @pytest.mark.timeout(120)
 def test_a_thousand_renewals_at_once(server: RedisServer) -> None:
     """A thousand identities that one process registers at once all get their token, which the store has afterwards."""
-    store, api, failures = RedisStore(server.url), Server(), list[DCRAuthError]()
-
-    def use(number: int) -> None:
-        try:
-            api.source(store, instance=str(number)).token()
-        except DCRAuthError as failure:
-            failures.append(failure)
-
-    threads = [threading.Thread(target=use, args=(number,)) for number in range(1000)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-    assert len(set(store.keys())) == 2000
+    register_at_once(RedisStore(server.url), 1000)
 
 
 NONSENSE: list[dict[str, Any]] = [

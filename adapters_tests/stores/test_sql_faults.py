@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import threading
 import time
 import traceback
@@ -21,6 +20,7 @@ import dcrauth
 from adapters_tests.common.direct import Server
 from adapters_tests.servers.database_servers import MariaDBServer, Pooler, PostgresServer
 from adapters_tests.servers.redis_server import free_port
+from adapters_tests.stores import crowds
 from dcrauth import ConfigurationError, StoreError, StoreUnavailable
 from dcrauth.stores import _sql_faults, sql
 from dcrauth.stores._sql_row import row_of
@@ -543,13 +543,6 @@ WAITING = {
 """Whether a statement stands behind another one."""
 
 
-def _in_child(store: SQLStore, number: int) -> None:
-    for each in range(20):
-        store.put(f"{number}", b"%d" % each)
-        assert store.get(f"{number}") == b"%d" % each
-    os._exit(0)
-
-
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("whose", ["ours", "the user's"])
 @pytest.mark.parametrize("kind", ["postgres", "mariadb"])
@@ -562,13 +555,7 @@ def test_forks_share_no_connection(kind: str, whose: str, request: pytest.Fixtur
     asked = sa.text("SELECT pg_backend_pid()" if kind == "postgres" else "SELECT CONNECTION_ID()")
     with store._engine.connect() as connection:
         before = connection.execute(asked).scalar()
-    context = multiprocessing.get_context("fork")
-    children = [context.Process(target=_in_child, args=(store, number)) for number in range(4)]
-    for each in children:
-        each.start()
-    for each in children:
-        each.join(30)
-    assert [each.exitcode for each in children] == [0] * 4
+    crowds.use_in_children(store, 20)
     with store._engine.connect() as connection:
         assert connection.execute(asked).scalar() == before
     store._engine.dispose()
@@ -601,7 +588,7 @@ def test_forks_come_between_writes_to_sqlite(url: str, whose: str, store: SQLSto
 
 
 def _code_of_a_child(store: SQLStore, number: int) -> int | None:
-    child = multiprocessing.get_context("fork").Process(target=_in_child, args=(store, number))
+    child = multiprocessing.get_context("fork").Process(target=crowds.in_child, args=(store, number, 20))
     child.start()
     child.join(20)
     child.kill()

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -18,15 +17,14 @@ from urllib.parse import parse_qs
 import pytest
 
 from adapters_tests.common.clock import ManualClock
-from adapters_tests.common.direct import Server
 from adapters_tests.common.world import STATEMENT, World
 from adapters_tests.servers.redis_server import RedisServer
 from adapters_tests.stores import kinds_of_stores as kinds
+from adapters_tests.stores.crowds import register_at_once
 from adapters_tests.stores.kinds_of_stores import Kind
 from dcrauth import (
     AdobePass,
     ConfigurationError,
-    DCRAuthError,
     FileStore,
     MemoryStore,
     Store,
@@ -427,21 +425,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 @pytest.mark.parametrize("opened", ["file", "sqlite"], indirect=True)
 def test_a_thousand_identities_at_once(opened: Store) -> None:
     """A thousand identities that one process registers at once all get their token, which the store has afterwards."""
-    server, failures = Server(), list[DCRAuthError]()
-
-    def use(number: int) -> None:
-        try:
-            server.source(opened, instance=str(number)).token()
-        except DCRAuthError as failure:
-            failures.append(failure)
-
-    threads = [threading.Thread(target=use, args=(number,)) for number in range(1000)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-    assert len(list(opened.keys())) == 2000
+    register_at_once(opened, 1000)
 
 
 class _Noting(MemoryStore):
