@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from adapters_tests.servers.database_servers import MariaDBServer, Pooler, PostgresServer
-from adapters_tests.servers.redis_groups import Cluster, Watched
+from adapters_tests.servers.redis_clusters import Cluster
+from adapters_tests.servers.redis_sentinels import Watched
 from adapters_tests.servers.redis_server import Line
 
 GROUPS = {"test_redis_contract.py", "test_redis_forms.py", "test_redis_groups.py", "test_redis_line.py"}

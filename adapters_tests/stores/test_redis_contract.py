@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from adapters_tests.servers.redis_groups import Cluster, LoneNode, Watched, WatchedServer, asked_for, valkey
+from adapters_tests.servers.redis_clusters import Cluster, LoneNode
+from adapters_tests.servers.redis_groups import asked_for, valkey
+from adapters_tests.servers.redis_sentinels import Watched, WatchedServer
 from adapters_tests.servers.redis_server import Line, RedisServer
 from adapters_tests.stores import kinds_of_stores as kinds
 from adapters_tests.stores.kinds_of_stores import Kind

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from adapters_tests.servers.redis_groups import LoneNode, WatchedServer, asked_for
+from adapters_tests.servers.redis_clusters import LoneNode
+from adapters_tests.servers.redis_groups import asked_for
+from adapters_tests.servers.redis_sentinels import WatchedServer
 from adapters_tests.servers.redis_server import Line, RedisServer
 from adapters_tests.stores.test_redis_store import (  # noqa: F401  # run here with the servers of this file
     test_a_claim_is_mistaken_for_no_other,

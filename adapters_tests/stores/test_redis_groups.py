@@ -12,7 +12,9 @@ import redis
 from redis.crc import key_slot
 
 from adapters_tests.common.direct import Server
-from adapters_tests.servers.redis_groups import SERVICE, Cluster, LoneNode, Watched, WatchedServer, asked_for
+from adapters_tests.servers.redis_clusters import Cluster, LoneNode
+from adapters_tests.servers.redis_groups import asked_for
+from adapters_tests.servers.redis_sentinels import SERVICE, Watched, WatchedServer
 from adapters_tests.servers.redis_server import RedisServer
 from adapters_tests.stores import crowds
 from adapters_tests.stores.counted import CountedLine, CountedStore

@@ -24,7 +24,9 @@ from adapters_tests.servers.chaos import (
     Toxic,
     Truncation,
 )
-from adapters_tests.servers.redis_groups import SERVICE, LoneNode, Sentinel, WatchedServer, asked_for
+from adapters_tests.servers.redis_clusters import LoneNode
+from adapters_tests.servers.redis_groups import asked_for
+from adapters_tests.servers.redis_sentinels import SERVICE, Sentinel, WatchedServer
 from adapters_tests.servers.redis_server import RedisServer, free_port
 from dcrauth import RedisStore, StoreUnavailable, StoreWarning
 from dcrauth.engine.records import StoredCredentials, read_credentials
