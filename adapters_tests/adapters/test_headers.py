@@ -21,7 +21,7 @@ import dcrauth.requests
 from adapters_tests.adapters.test_contract import tokens_seen
 from adapters_tests.common.clients import WITH_HISTORY, App, Kind
 from dcrauth import AdobePass, DeviceInfo, TokenSource
-from dcrauth.engine.source import REMEMBERED
+from dcrauth.engine.given_tokens import REMEMBERED
 from dcrauth.simulator import Simulator
 
 NOTHING = ("", " ", "Bearer", "Bearer ", "bearer", " Basic  ", "DPoP", "Token ", "Bearer\t")

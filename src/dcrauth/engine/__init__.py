@@ -3,9 +3,9 @@
 Values and rules are at the bottom (`instant`, `records`, `token_life`, `token_refused`, `answers`, `rules`), then
 what a renewal asks for (`effects`) and in which order (`renewal`, with `registration`, `token_call`, `client_refused`
 and `store_repair`), then the threads that do it (`workers`, with `ready` and `parked` for those who wait, `calls` and
-`exit`), what performs it (`driver`, and `turn` for one go at it) and lets many wait for one (`single_flight`,
-`event_loops`), and the `source` on top; `sources` has many of them. It may import stores, transports, providers and
-what is below these, never an adapter.
+`exit`), what performs it (`driver` with `store_effects`, and `turn` for one go at it) and lets many wait for one
+(`single_flight`, `event_loops`), and the `source` on top; `sources` has many of them. It may import stores, transports,
+providers and what is below these, never an adapter.
 
 =============================================== ====================================
 how long a token lives, and when it is renewed   `token_life`

@@ -4,45 +4,38 @@ import os
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from traceback import clear_frames
 from typing import Any, TypeVar
 
-from dcrauth._internal.confidential import chain_of
 from dcrauth.credentials import AccessToken
 from dcrauth.engine import observer
 from dcrauth.engine.calls import CALLS, Calls
 from dcrauth.engine.client_updated import unregistered
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.effects import (
-    Add,
-    Check,
     Claim,
     Delete,
     Effect,
     Emit,
-    Get,
-    GetMany,
     Now,
-    Put,
     Release,
     RenewalContext,
-    Replace,
     ReportOutcome,
     Send,
     Sleep,
     Steps,
 )
+from dcrauth.engine.foreign_errors import discreetly, guarded, without_frames
 from dcrauth.engine.identity import whose_token
 from dcrauth.engine.incident_breaker import IncidentBreaker
 from dcrauth.engine.job import Wait
 from dcrauth.engine.refused_statements import REFUSALS, Refusals
 from dcrauth.engine.renewal import glimpsed, renewal, unlocked
-from dcrauth.engine.store_health import health_of
+from dcrauth.engine.store_effects import performed, watched
 from dcrauth.engine.store_repair import forgotten, restored
-from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreError, StoreUnavailable, described, is_refusal
+from dcrauth.errors import DCRAuthError, ServerUnavailable, StoreUnavailable
 from dcrauth.events import Event, StoreProblem
 from dcrauth.providers.protocol import Request, Response
-from dcrauth.stores import Reading, Store, reading, reads_many
+from dcrauth.stores import Store
 from dcrauth.transports import Transport
 
 T = TypeVar("T")
@@ -166,7 +159,7 @@ class Driver:
     def _forget_other_tokens(self, context: RenewalContext) -> None:
         """Delete the tokens of the same client for other scopes, listed nowhere else, and what flows have kept."""
         mine = context.identity.key
-        keys = self._watched(lambda: [key for key in self.store.keys() if whose_token(key) == mine])
+        keys = watched(self.store, lambda: [key for key in self.store.keys() if whose_token(key) == mine])
         for key in (*keys, context.identity.kept, context.identity.asked):
             self.perform(Delete(key))
 
@@ -186,15 +179,15 @@ class Driver:
             wait: for how long to wait for it, in seconds; 0 only tries.
         """
         key, wait = context.identity.key, context.policy.lock_wait if wait is None else wait
-        lock = _guarded(StoreUnavailable, "store", lambda: self.store.lock(key, wait=wait))
-        _guarded(StoreUnavailable, "store", lock.__enter__)
+        lock = guarded(StoreUnavailable, "store", lambda: self.store.lock(key, wait=wait))
+        guarded(StoreUnavailable, "store", lock.__enter__)
         process = os.getpid()
         try:
             yield
         finally:
             try:
                 if os.getpid() == process:  # else it is a parent's, which goes on to hold it
-                    _guarded(StoreUnavailable, "store", lambda: lock.__exit__(None, None, None))
+                    guarded(StoreUnavailable, "store", lambda: lock.__exit__(None, None, None))
             except DCRAuthError as problem:
                 # What was done under the lock is done: it saves calls, and nothing rests on it.
                 self.emit(StoreProblem(context.name, problem))
@@ -228,12 +221,12 @@ class Driver:
             case Send():
                 return self.sent(effect.request)
             case _:
-                return self._watched(lambda: self._in_store(effect))
+                return watched(self.store, lambda: performed(effect, self.store, self.clock.monotonic))
 
     def sent(self, request: Request) -> Response:
         """Return the answer to *request*."""
         return observer.call(
-            request, lambda: _guarded(ServerUnavailable, "transport", lambda: self.transport.send(request))
+            request, lambda: guarded(ServerUnavailable, "transport", lambda: self.transport.send(request))
         )
 
     def _among_identities(self, effect: ReportOutcome | Claim | Release, now: float) -> Any:
@@ -251,50 +244,6 @@ class Driver:
         """How those who know of refused statements call one: moments of two clocks say nothing to each other."""
         return endpoint, digest, self.clock
 
-    def _watched(self, act: Callable[[], T]) -> T:
-        """Do *act* with the store; after a failure it is tried before anything is registered."""
-        try:
-            return _guarded(StoreUnavailable, "store", act)
-        except BaseException:
-            health_of(self.store).doubt()
-            raise
-
-    def _in_store(self, effect: Get | GetMany | Add | Replace | Put | Delete | Check) -> Any:
-        match effect:
-            case Get():
-                return self.store.get(effect.key)
-            case GetMany():
-                return self._many(effect.keys)
-            case Check():
-                return health_of(self.store).ensure(self.clock.now().monotonic, self.store.healthcheck)
-            case _:
-                return self._written(effect)
-
-    def _written(self, effect: Add | Replace | Put | Delete) -> Any:
-        match effect:
-            case Add():
-                return self.store.add(effect.key, effect.value)
-            case Replace():
-                return self.store.replace(effect.key, effect.value, expected=effect.expected)
-            case Put():
-                return self.store.put(effect.key, effect.value)
-            case Delete():
-                return self.store.delete(effect.key)
-
-    def _many(self, keys: tuple[str, ...]) -> dict[str, Reading]:
-        at_once = reads_many(self.store)
-        found = at_once(keys) if at_once else {key: reading(self._one, key) for key in keys}
-        return {key: self._noted(found[key]) for key in keys}
-
-    def _one(self, key: str) -> bytes | None:
-        return _guarded(StoreUnavailable, "store", lambda: self.store.get(key))
-
-    def _noted(self, found: Reading) -> Reading:
-        if isinstance(found, StoreError):
-            health_of(self.store).doubt()
-            _without_frames(found)
-        return found
-
 
 def carried_out(steps: Steps[T], perform: Callable[[Effect], Any]) -> T | Wait:
     """Have the effects of *steps* performed in order, and return what comes of them; the first `Wait` ends them."""
@@ -309,46 +258,7 @@ def carried_out(steps: Steps[T], perform: Callable[[Effect], Any]) -> T | Wait:
         try:
             result = perform(effect)
         except DCRAuthError as reason:
-            error = _without_frames(reason)
+            error = without_frames(reason)
         if isinstance(result, Wait):
             steps.close()
             return result
-
-
-def _guarded(kind: type[DCRAuthError], what: str, act: Callable[[], T]) -> T:
-    """Do *act*; an error that a custom store or transport lets through becomes one of ours, its text left out.
-
-    What a test refuses a call with stays as it is.
-    """
-    try:
-        return act()
-    except DCRAuthError:
-        raise
-    except Exception as reason:
-        if kind is ServerUnavailable and is_refusal(reason):
-            raise
-        failure = kind(f"The {what} failed with {described(reason)}, which it should have turned into {kind.__name__}")
-    raise failure
-
-
-def discreetly(act: Callable[[], T]) -> T:
-    """Do *act*; from what it raises nobody learns the variables of our functions, which hold records and secrets.
-
-    There are programs that log them, frame by frame, for each error.
-    """
-    try:
-        return act()
-    except DCRAuthError as error:
-        failure = _without_frames(error)
-    except BaseException as reason:
-        for each in chain_of(reason):
-            clear_frames(each.__traceback__)  # the lines stay: they are what one needs to mend a bug
-        raise
-    raise failure
-
-
-def _without_frames(error: DCRAuthError) -> DCRAuthError:
-    """Return *error* without the tracebacks of itself and of all that led to it; its text says what was wrong."""
-    for each in chain_of(error):
-        each.__traceback__ = None
-    return error

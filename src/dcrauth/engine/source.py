@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from dcrauth import events
 from dcrauth._internal import fork
-from dcrauth._internal.arguments import check_methods, check_text, wrong
+from dcrauth._internal.arguments import check_text
 from dcrauth._internal.confidential import Confidential, discreet_constructor, unfailing
 from dcrauth._internal.threads import to_the_end
 from dcrauth.credentials import AccessToken
@@ -17,27 +17,23 @@ from dcrauth.engine import observer, rules, token_life, token_refused
 from dcrauth.engine.callers_context import CallersContext
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.event_loops import to_the_end_async, wait_async
+from dcrauth.engine.given_tokens import NONE, with_token
 from dcrauth.engine.identity import Identity
 from dcrauth.engine.rules import Course, Failure
 from dcrauth.engine.single_flight import Flight, do_here, wait
+from dcrauth.engine.source_settings import check_settings, default_instance, default_store
 from dcrauth.engine.status import Status
 from dcrauth.engine.token_life import HeldToken
 from dcrauth.engine.workers import WORKERS
 from dcrauth.errors import DCRAuthError, ServerUnavailable, another, as_ours, refusal_behind
 from dcrauth.policy import Policy
-from dcrauth.providers.protocol import Provider, Verdict, check_provider, instance_of, token_key
-from dcrauth.stores import Store, check_store
-from dcrauth.transports import Transport, check_transport
+from dcrauth.providers.protocol import Provider, Verdict, instance_of, token_key
+from dcrauth.stores import Store
+from dcrauth.transports import Transport
 
 if TYPE_CHECKING:
     from dcrauth.engine.effects import RenewalContext
     from dcrauth.engine.options import SourceOptions
-
-_NONE: dict[bytes, AccessToken] = {}
-"""What a source remembers at first: one for all of them, since none is ever changed."""
-
-REMEMBERED = 8
-"""So many tokens are known again, that in hand among them: requests with older ones may be under way or sent again."""
 
 
 @discreet_constructor
@@ -74,13 +70,13 @@ class TokenSource(Confidential):
         clock: Clock | None = None,
     ) -> None:
         check_settings(provider, store, transport, policy, clock)
-        instance = _default_instance(provider) if instance is None else instance
+        instance = default_instance(provider) if instance is None else instance
         check_text(instance, "instance")
         # What renewals take is imported here: importing the package is cheaper without, and no renewal imports it.
         from dcrauth.engine.options import SourceOptions  # noqa: PLC0415
         from dcrauth.engine.renewing import Renewing  # noqa: F401, PLC0415
 
-        store = _default_store(provider) if store is None else store
+        store = default_store(provider) if store is None else store
         options = SourceOptions.of(provider, store, transport, policy, on_event, clock)
         self._begin(options, provider, instance)
         fork.watch(self)
@@ -106,7 +102,7 @@ class TokenSource(Confidential):
         self._certificate = options.certificate_of(provider)
         self._outlived: str | None = None
         # The last tokens, without their values, by digests of their headers.
-        self._given: dict[bytes, AccessToken] = _NONE
+        self._given = NONE
         self._held: HeldToken | None = None
         self._hold(None)
         self.after_fork()
@@ -434,9 +430,7 @@ class TokenSource(Confidential):
 
     def _remember(self, token: AccessToken) -> None:
         """Have *token*, which is not in hand, known again when its header comes back, as one of the last ones."""
-        known = {**self._given, token.digest: AccessToken("", token.obtained_at, token.expires_at)}
-        # A new one each time, so that nobody who looks something up needs the lock.
-        self._given = dict(list(known.items())[1 - REMEMBERED :])
+        self._given = with_token(self._given, token)
 
     def _fail(self, flight: Flight, error: DCRAuthError, begun: float) -> None:
         with self._lock:
@@ -473,30 +467,3 @@ class TokenSource(Confidential):
 
     def _emit(self, event: events.Event) -> None:
         self._driver.emit(event)
-
-
-def check_settings(provider: object, store: object, transport: object, policy: object, clock: object) -> None:
-    """Raise ConfigurationError if a setting of token sources is of a kind that will not do; None is the usual one."""
-    check_provider(provider)
-    if store is not None:
-        check_store(store)
-    if transport is not None:
-        check_transport(transport)
-    if not isinstance(policy, Policy | None):
-        raise wrong("policy", "a Policy(…)", policy)
-    if clock is not None:
-        check_methods(clock, "clock", Clock, "a Clock(…)")
-
-
-def _default_instance(provider: Provider) -> str:
-    return getattr(provider, "default_instance", None) or "default"
-
-
-def _default_store(provider: Provider) -> Store:
-    if (where := getattr(provider, "default_store", None)) is not None:
-        from dcrauth.stores.by_url import open_store  # noqa: PLC0415  # as below
-
-        return open_store(where)
-    from dcrauth.stores.file import FileStore  # noqa: PLC0415  # for those who have not chosen another one
-
-    return FileStore()

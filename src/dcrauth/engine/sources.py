@@ -12,7 +12,8 @@ from dcrauth._internal import fork
 from dcrauth._internal.arguments import check_count, check_function, check_instance
 from dcrauth._internal.confidential import Confidential, discreet_constructor, unfailing
 from dcrauth.engine.clock import Clock
-from dcrauth.engine.source import TokenSource, check_settings
+from dcrauth.engine.source import TokenSource
+from dcrauth.engine.source_settings import check_settings
 from dcrauth.errors import ConfigurationError, InstanceRefused
 from dcrauth.policy import Policy
 from dcrauth.providers.protocol import Provider, check_provider

@@ -11,7 +11,7 @@ from typing import Any
 from dcrauth.credentials import AccessToken
 from dcrauth.engine import rules
 from dcrauth.engine.calls import Admission
-from dcrauth.engine.driver import Driver, carried_out, discreetly
+from dcrauth.engine.driver import Driver, carried_out
 from dcrauth.engine.effects import (
     Add,
     Claim,
@@ -26,6 +26,7 @@ from dcrauth.engine.effects import (
     Withheld,
 )
 from dcrauth.engine.exit import REGISTRATIONS
+from dcrauth.engine.foreign_errors import discreetly
 from dcrauth.engine.job import Job, Wait
 from dcrauth.engine.refused_statements import PATIENCE
 from dcrauth.engine.renewal import unlocked, without_lock
