@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,3 +54,19 @@ def in_a_process(arguments: Sequence[object], **options: Any) -> subprocess.Comp
     command = [sys.executable, "-m", "dcrauth", *map(str, arguments)]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "timeout": 60} | options
     return subprocess.run(command, env=inherited() | options.pop("env", {}), check=False, **options)
+
+
+@contextmanager
+def simulating(*arguments: str, seconds: int) -> Iterator[tuple[dict[str, str], subprocess.Popen[str]]]:
+    """Yield what a simulator says of itself, by name, and its process, which ends by itself after so many *seconds*."""
+    command = [sys.executable, "-u", "-m", "dcrauth", "simulate", *arguments, "--seconds", str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=inherited()) as process:
+        assert process.stdout is not None
+        said: dict[str, str] = {}
+        while "page" not in said:
+            name, value = process.stdout.readline().split(maxsplit=1)
+            said[name] = value.strip()
+        try:
+            yield said, process
+        finally:
+            process.terminate()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from adapters_tests.cli.running import inherited
+from adapters_tests.cli.running import inherited, simulating
 from dcrauth.simulator import OAuthSimulator
 
 ROOT = Path(__file__).parents[2]
@@ -25,15 +25,8 @@ pytest.importorskip("httpie", reason="it is in an extra of its own")
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A simulator in a process of its own, which ends by itself; what it says of itself, by name."""
-    command = [sys.executable, "-u", "-m", "dcrauth", "simulate", "--seconds", "240"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=inherited()) as process:
-        assert process.stdout is not None
-        said: dict[str, str] = {}
-        while "page" not in said:
-            name, value = process.stdout.readline().split(maxsplit=1)
-            said[name] = value.strip()
+    with simulating(seconds=240) as (said, _):
         yield said
-        process.terminate()
 
 
 @pytest.fixture

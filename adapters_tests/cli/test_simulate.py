@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from pathlib import Path
 
 import pytest
 import requests
 
+from adapters_tests.cli.running import simulating
 from adapters_tests.common.world import STATEMENT
 from dcrauth.cli.commands import main
 
@@ -23,24 +23,17 @@ def test_it_prints_its_addresses(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines["software_statement"].count(".") == 2
 
 
-def test_it_is_told_to_stop_and_has_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_told_to_stop_and_has_its_settings(tmp_path: Path) -> None:
     """Settings, scenario and an authority's file are used, and the order to stop ends the command with status 0."""
     settings, scenario, authority = (tmp_path / name for name in ("simulator.toml", "scenario.toml", "authority.pem"))
     settings.write_text('environments = ["staging"]\n')
     scenario.write_text('name = "tea"\n[[step]]\nendpoint = "api"\nfault = {status = 418}\n')
     arguments = ["--settings", str(settings), "--scenario", str(scenario), "--authority", str(authority)]
-    ended: list[int] = []
-    running = threading.Thread(target=lambda: ended.append(main(["simulate", *arguments, "--seconds", "30"])))
-    running.start()
-    said = ""
-    while not re.search(r"^page .*\n", said, re.MULTILINE):
-        said += capsys.readouterr().out
-    lines = dict(line.split(maxsplit=1) for line in said.splitlines())
-    url, trusted = lines["base_url"], str(authority)
-    assert requests.get(f"{url}/staging/api/v2/REF30/profiles", timeout=20, verify=trusted).status_code == 418
-    assert requests.post(f"{url}/control/stop", timeout=20, verify=trusted).status_code == 200
-    running.join(20)
-    assert ended == [0]
+    with simulating(*arguments, seconds=30) as (said, process):
+        url, trusted = said["base_url"], str(authority)
+        assert requests.get(f"{url}/staging/api/v2/REF30/profiles", timeout=20, verify=trusted).status_code == 418
+        assert requests.post(f"{url}/control/stop", timeout=20, verify=trusted).status_code == 200
+        assert process.wait(20) == 0
 
 
 @pytest.mark.parametrize(
