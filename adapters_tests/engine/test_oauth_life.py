@@ -470,6 +470,29 @@ def test_a_secret_from_a_vault_is_used_at_once(oauth: OAuthSimulator, make_sourc
     assert oauth.counts.register == 0
 
 
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (ClientCredentials("mine", None), "client has no client_secret: give it"),
+        (ClientCredentials("mine", ""), "client must have a client_id and a client_secret"),
+        (ClientCredentials("", "very-secret"), "client must have a client_id and a client_secret"),
+        (ClientCredentials("mine", "very-secret\n"), "client must have a client_id and a client_secret"),
+        (("mine", "very-secret"), "has returned a tuple: it must be ClientCredentials"),
+    ],
+    ids=["None", "empty", "no id", "a line", "a pair"],
+)
+def test_what_a_vault_gives_is_looked_at(
+    returned: Any, told: str, oauth: OAuthSimulator, make_source: MakeSource
+) -> None:
+    """What can be no client is an error that says so, and is not sent: the server would say that it knows it not."""
+    source = make_source(provider=served_by(oauth, client=lambda: returned, application="mine"))
+    with pytest.raises(DCRAuthError, match=told) as caught:
+        source.token()
+    assert "very-secret" not in str(caught.value)
+    assert not isinstance(caught.value, CredentialsRejected)
+    assert oauth.counts.token == 0
+
+
 def test_a_given_client_that_is_refused(oauth: OAuthSimulator, make_source: MakeSource) -> None:
     """It is an error: nothing is registered in its place."""
     oauth.add_client("mine", secret="right")

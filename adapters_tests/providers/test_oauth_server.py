@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from joserfc import jwk
 
 from dcrauth import (
     ClientCredentials,
@@ -16,6 +17,7 @@ from dcrauth import (
     ConfigurationError,
     MutualTLS,
     OAuthServer,
+    PrivateKeyJWT,
     ServerUnavailable,
     SoftwareStatement,
 )
@@ -34,6 +36,7 @@ METADATA = {
     "registration_endpoint": "https://issuer.example/register",
 }
 CLIENT = ClientCredentials("id", "secret-of-the-client")
+KEY = dict(jwk.ECKey.generate_key("P-256").as_dict(private=True))
 NOW = 1_000_000.0
 MANAGED = ClientCredentials(
     "id",
@@ -147,11 +150,23 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
         lambda: server(client_metadata={"token_endpoint_auth_method": "none"}),
         "client_metadata must not hold token_endpoint_auth_method: give client_authentication",
     ),
+    "metadata with two ways to a key": (
+        lambda: server(client_metadata={"jwks": {"keys": []}, "jwks_uri": "https://me.example"}),
+        "client_metadata must not hold both jwks and jwks_uri: leave one of them out",
+    ),
     "metadata that is no JSON": (lambda: server(client_metadata={"a": object()}), "cannot be written as JSON"),
     "metadata with a NaN": (lambda: server(client_metadata={"a": [float("nan")]}), "cannot be written as JSON"),
     "metadata with an infinity": (lambda: server(client_metadata={"a": float("inf")}), "cannot be written as JSON"),
     "a resource with a bracket": (lambda: server(resource="http://["), "resource has 'http://['"),
     "a later resource with a bracket": (lambda: server().for_resource("http://[x"), "resource has 'http://[x'"),
+    "a certificate with two subjects": (
+        lambda: MutualTLS(metadata={"tls_client_auth_san_dns": "a", "tls_client_auth_subject_dn": "CN=a"}),
+        "metadata of MutualTLS has tls_client_auth_san_dns and tls_client_auth_subject_dn: give one of them",
+    ),
+    "a certificate with two keys": (
+        lambda: MutualTLS("self_signed_tls_client_auth", {"jwks": {"keys": []}, "jwks_uri": "https://me.example"}),
+        "metadata of MutualTLS has jwks and jwks_uri: give one of them",
+    ),
     "metadata of a certificate": (
         lambda: MutualTLS(metadata={"jwks": b""}),
         "metadata of MutualTLS holds a value that cannot be written as JSON",
@@ -253,6 +268,15 @@ def test_metadata_take_the_place_of_what_is_usual() -> None:
     _, sent = drive(made.register(moment()), REGISTERED)
     assert json.loads(sent[0].body)["redirect_uris"] == ["https://a.example"]
     assert made.application == "app"
+
+
+@pytest.mark.parametrize("own", [{"jwks_uri": "https://me.example/jwks"}, {"jwks": {"keys": []}}], ids=["uri", "keys"])
+def test_a_key_is_registered_in_one_way(own: dict[str, Any]) -> None:
+    """Where the user says where the key is, it is not sent as well: a registration never has both (RFC 7591 §2)."""
+    made = placed(client_metadata=own, client_authentication=PrivateKeyJWT(KEY))
+    _, sent = drive(made.register(moment()), REGISTERED)
+    body = json.loads(sent[0].body)
+    assert {name: body[name] for name in ("jwks", "jwks_uri") if name in body} == own
 
 
 @pytest.mark.parametrize(
@@ -377,6 +401,16 @@ def test_a_certificate_has_endpoints_of_its_own() -> None:
     _, sent = drive(made.fetch_token(CLIENT, moment()), metadata(mtls_endpoint_aliases=aliases), GRANT)
     assert sent[1].url == "https://mtls.example/token"
     assert form_of(sent[1]) == {"grant_type": ["client_credentials"], "client_id": ["id"]}
+
+
+@pytest.mark.parametrize("bound", [True, False])
+def test_bound_tokens_come_from_the_endpoints_for_a_certificate(bound: bool) -> None:
+    """Tokens that are to be bound to a certificate are asked for where that is shown (RFC 8705 §5), by a secret too."""
+    aliases = {"token_endpoint": "https://mtls.example/token", "registration_endpoint": "https://mtls.example/register"}
+    made = server(client_metadata={"tls_client_certificate_bound_access_tokens": bound})
+    result, sent = drive(made.register(moment()), metadata(mtls_endpoint_aliases=aliases), REGISTERED)
+    _, later = drive(made.fetch_token(CLIENT, moment(result.kept)), GRANT)
+    assert [each.url.startswith("https://mtls.example/") for each in (sent[1], later[0])] == [bound, bound]
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,13 @@ def given_client(
     return client  # type: ignore[return-value]  # it is a function
 
 
+def returned_client(client: ClientCredentials, by: ClientAuthentication) -> ClientCredentials:
+    """Return the *client* that a function has returned, if it can be one: a vault may have nothing in its fields."""
+    if isinstance(client, ClientCredentials):
+        _check_pair(client, by)
+    return client
+
+
 def statement(source: Any) -> SoftwareStatement | Callable[[], object] | None:
     """Return the software statement, or what makes one."""
     if source is None:
@@ -161,6 +168,8 @@ def metadata(given: object) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise wrong("client_metadata", "a mapping such as {'client_name': 'My service'}", given)
     _check_names(given, "client_metadata", _OWN_METADATA)
+    if given.get("jwks") and given.get("jwks_uri"):
+        raise ConfigurationError("client_metadata must not hold both jwks and jwks_uri: leave one of them out")
     return json_copy(given, "client_metadata")
 
 

@@ -234,6 +234,13 @@ class ClientSecretJWT:
         return _assertion(secret_key(credentials.client_secret, self.algorithm), "JWT", claims)
 
 
+_ONE_OF = (
+    ("jwks", "jwks_uri"),
+    (*(f"tls_client_auth_san_{kind}" for kind in ("dns", "uri", "ip", "email")), "tls_client_auth_subject_dn"),
+)
+"""What a registration says of a certificate in one way at most (RFC 8705 §2.1.2, RFC 7591 §2)."""
+
+
 @dataclass(frozen=True)
 class MutualTLS:
     """A client certificate, which the transport shows (RFC 8705 §2); tokens may be bound to it.
@@ -246,7 +253,7 @@ class MutualTLS:
             §2.2.2).
 
     Raises:
-        ConfigurationError: the method is another one.
+        ConfigurationError: the method is another one, or *metadata* say the same in two ways.
     """
 
     method: str = "tls_client_auth"
@@ -260,6 +267,9 @@ class MutualTLS:
                 "metadata", "a mapping such as {'tls_client_auth_san_dns': 'client.example.com'}", self.metadata
             )
         object.__setattr__(self, "metadata", json_copy(self.metadata, "metadata of MutualTLS"))
+        for names in _ONE_OF:
+            if len(found := [name for name in names if self.metadata.get(name)]) > 1:
+                raise ConfigurationError(f"metadata of MutualTLS has {' and '.join(found)}: give one of them")
 
     @property
     def auth_method(self) -> str:

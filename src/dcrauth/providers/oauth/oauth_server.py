@@ -213,8 +213,10 @@ class OAuthServer(Confidential):
     @property
     def given(self) -> Callable[[], ClientCredentials] | None:
         """What returns the client if it is given."""
-        client = self._client
-        return (lambda: client) if isinstance(client, ClientCredentials) else client
+        client, by = self._client, self._by
+        if client is None or isinstance(client, ClientCredentials):
+            return client and (lambda: client)
+        return lambda: arguments.returned_client(client(), by)
 
     @property
     def given_id(self) -> str | None:
@@ -308,7 +310,7 @@ class OAuthServer(Confidential):
         place = arguments.endpoint(registers_at, "registration_endpoint")
         token = arguments.endpoint(token_endpoint, "token_endpoint")
         arguments.check_places(name, place, token, self._client is not None)
-        return EndpointSearch(name, token, place, self._client is None, isinstance(self._by, MutualTLS))
+        return EndpointSearch(name, token, place, self._client is None, self.certificate_bound)
 
     def _as_it_proves_itself(self, client: ClientCredentials, endpoints: Endpoints) -> ClientCredentials:
         """Return *client* with the method that the server knows, where its registration does not say one."""
