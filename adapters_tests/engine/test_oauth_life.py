@@ -781,6 +781,19 @@ def test_a_second_registration_that_is_refused_is_not_sent(oauth: OAuthSimulator
     assert oauth.counts.register == 1
 
 
+@pytest.mark.parametrize(("status", "registrations"), [(502, 1), (504, 1), (503, 2), (500, 2)])
+def test_a_gateway_without_an_answer_is_no_answer(
+    status: int, registrations: int, oauth: OAuthSimulator, make_source: MakeSource
+) -> None:
+    """What a gateway has not seen the answer to may have been carried out; a server that says no itself has not."""
+    oauth.behaviour = OAuthBehaviour(repeats="refused")
+    oauth.inject("register", Fault(status=status))
+    source = make_source(provider=served_by(oauth, repeats="refused"))
+    with suppress(DCRAuthError):
+        source.token()
+    assert oauth.counts.register == registrations
+
+
 def test_a_second_registration_makes_a_new_client_otherwise(oauth: OAuthSimulator, make_source: MakeSource) -> None:
     """Where it does no harm, a registration without an answer is sent again."""
     oauth.inject("register", Fault(reset=True, after=True))

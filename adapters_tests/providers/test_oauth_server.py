@@ -489,6 +489,17 @@ def test_a_client_that_signs_and_was_registered_for_something_else(made: Any) ->
     assert "client_secret_post" not in problem_of(later).reason
 
 
+@pytest.mark.parametrize("known", [None, ["ES256", "PS256"], ["PS256", "RS256"]])
+def test_a_signature_by_an_algorithm_that_the_server_does_not_take(known: Any) -> None:
+    """A refusal says so, where the server's metadata do: the key may be right."""
+    made = server(client_authentication=PrivateKeyJWT(KEY))
+    refusal = answer(401, {"error": "invalid_client"})
+    said = metadata(token_endpoint_auth_signing_alg_values_supported=known)
+    result, _ = drive(made.fetch_token(CLIENT, moment()), said, refusal)
+    told = "the server takes assertions signed by PS256, RS256, and these are signed by ES256"
+    assert (told in problem_of(result).reason) is (known == ["PS256", "RS256"])
+
+
 @pytest.mark.parametrize("answered", ["tls_client_auth", "self_signed_tls_client_auth"])
 def test_either_way_of_a_certificate_is_that(answered: str) -> None:
     """The certificate is shown all the same, so that a refusal has another reason."""

@@ -14,7 +14,7 @@ from dcrauth.providers.oauth.client_authentication import ClientAuthentication, 
 from dcrauth.providers.oauth.discovery import Endpoints
 from dcrauth.providers.oauth.endpoint_search import EndpointSearch, called
 from dcrauth.providers.oauth.registration import read_client
-from dcrauth.providers.oauth.registration_answer import as_granted, check_provable, explained
+from dcrauth.providers.oauth.registration_answer import as_granted, check_provable, explained, signed_otherwise
 from dcrauth.providers.oauth.registration_request import RegistrationRequest, method_for
 from dcrauth.providers.oauth.token_request import Wanted, read_token
 from dcrauth.providers.protocol import Flow, FlowResult, Moment, Problem, Request, Response, TokenGrant, Verdict
@@ -90,6 +90,7 @@ class OAuthServer(Confidential):
         self.repeats = repeats
         self.protected_origins = arguments.protected(protects)
         self._by = arguments.authentication(client_authentication)
+        self._signs_by = self._by.metadata.get("token_endpoint_auth_signing_alg")
         self._wanted = arguments.wanted(scope, resource, audience, token_parameters)
         self._request = self._registration(client_metadata, software_statement, initial_access_token)
         named = arguments.application_name(application)
@@ -214,8 +215,10 @@ class OAuthServer(Confidential):
     def given(self) -> Callable[[], ClientCredentials] | None:
         """What returns the client if it is given."""
         client, by = self._client, self._by
-        if client is None or isinstance(client, ClientCredentials):
-            return client and (lambda: client)
+        if client is None:
+            return None
+        if isinstance(client, ClientCredentials):
+            return lambda: client
         return lambda: arguments.returned_client(client(), by)
 
     @property
@@ -262,9 +265,11 @@ class OAuthServer(Confidential):
             fields = [*as_granted(self._wanted, credentials).fields(), *proof.form.items()]
             return form(endpoints.token, fields, proof.headers, repeatable=repeatable)
 
-        def understand(response: Response, _: Endpoints) -> TokenGrant | Problem:
+        def understand(response: Response, endpoints: Endpoints) -> TokenGrant | Problem:
             found = read_token(response, self._wanted.scopes)
-            return explained(found, self._by, credentials) if isinstance(found, Problem) else found
+            if isinstance(found, Problem):
+                return explained(found, self._by, credentials, signed_otherwise(self._signs_by, endpoints))
+            return found
 
         return called(self._search, moment, asking, understand)
 

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+from dcrauth._internal.strict_json import printable
 from dcrauth.credentials import ClientCredentials
 from dcrauth.errors import ConfigurationError
 from dcrauth.providers.oauth.client_authentication import ClientAuthentication, ClientSecret
+from dcrauth.providers.oauth.discovery import Endpoints
 from dcrauth.providers.oauth.token_request import Wanted
 from dcrauth.providers.protocol import Problem
 
@@ -40,10 +42,22 @@ def check_provable(by: ClientAuthentication, client: ClientCredentials) -> None:
         raise ConfigurationError(f"client_authentication does not fit the client: {told}")
 
 
-def explained(problem: Problem, by: ClientAuthentication, client: ClientCredentials) -> Problem:
-    """Return the *problem* with a token call, which may be that the client proves itself by another method."""
-    told = _difference(by, client) if problem.error in _OF_THE_CLIENT else None
+def explained(problem: Problem, by: ClientAuthentication, client: ClientCredentials, taken: str | None) -> Problem:
+    """Return the *problem* with a token call, which may be that the client proves itself by another method.
+
+    Parameters:
+        taken: what is wrong with how it signs, as of `signed_otherwise`.
+    """
+    told = (_difference(by, client) or taken) if problem.error in _OF_THE_CLIENT else None
     return problem if told is None else replace(problem, reason=f"{problem.reason}: {told}")
+
+
+def signed_otherwise(algorithm: object, endpoints: Endpoints) -> str | None:
+    """Return what is wrong with signing by *algorithm* where the server's metadata name others; None if nothing is."""
+    known = endpoints.signing_algorithms
+    if algorithm is None or not known or algorithm in known:
+        return None
+    return f"the server takes assertions signed by {printable(', '.join(known))}, and these are signed by {algorithm}"
 
 
 def _difference(by: ClientAuthentication, client: ClientCredentials) -> str | None:

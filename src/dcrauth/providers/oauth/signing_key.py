@@ -143,11 +143,13 @@ def _registry() -> Any:
     return Registry()
 
 
-def signer_of(key: "Signer | KeySource") -> Signer:
+def signer_of(key: "Signer | KeySource", algorithm: str | None = None, key_id: str | None = None) -> Signer:
     """Return *key* as something that signs: what is one already as it is, all else as a `SigningKey`."""
     if isinstance(key, str | bytes | os.PathLike | Mapping):
-        return SigningKey(key)
+        return SigningKey(key, algorithm, key_id)
     _check_signer(key)
+    if not (algorithm is None and key_id is None):
+        raise ConfigurationError("A signer says its own alg and kid: leave out algorithm and key_id")
     return key
 
 
@@ -231,7 +233,10 @@ def _from_jwk(jwk: dict[str, Any]) -> tuple[Mapping[str, Any], Any]:
 
 
 def _from_pem(text: str) -> Any:
-    blocks = dict(_PEM.findall(text.replace("\\r", "").replace("\\n", "\n")))
+    found = _PEM.findall(text.replace("\\r", "").replace("\\n", "\n"))
+    if (keys := sum(label in _PRIVATE for label, _ in found)) > 1:
+        raise ConfigurationError(f"The key holds {keys} private keys: give one of them")
+    blocks = dict(found)
     label = next((each for each in blocks if each in _PRIVATE), None) or next(iter(blocks), "")
     if label in _INSTEAD:
         raise ConfigurationError(f"The key {_INSTEAD[label]}")
