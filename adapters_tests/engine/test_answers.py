@@ -143,7 +143,7 @@ def test_a_refusal_that_is_not_believed_yet_keeps_its_evidence() -> None:
 def test_an_address_without_an_endpoint_is_told(status: int) -> None:
     """A server that knows no such endpoint is told from one that is down: the address is to be looked at."""
     error = answers.error_of(Problem("not_found", status), "/token", registering=False, retry_at=5.0)
-    assert "check base_url" in error.message
+    assert "no such endpoint at this address: check the issuer or the endpoints" in error.message
     assert isinstance(error, ServerUnavailable)
 
 

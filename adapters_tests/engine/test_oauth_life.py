@@ -892,6 +892,37 @@ def test_the_wrong_issuer(oauth: OAuthSimulator, make_source: MakeSource) -> Non
     assert oauth.counts.register == 0
 
 
+@pytest.mark.parametrize("what", ["issuer", "registration"])
+def test_a_fault_in_a_document_is_told_of_one_place(what: str, oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """The text names the document that is wrong, and no other one as if that had answered it."""
+    oauth.behaviour = OAuthBehaviour(metadata_leaves_out=("registration_endpoint",) * (what == "registration"))
+    server = OAuthServer(oauth.issuer + "/" * (what == "issuer"), protects=[oauth.api_url])
+    with pytest.raises(Rejected) as caught:
+        make_source(provider=server).token()
+    assert caught.value.message.startswith("http://")
+    assert "answered: http" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=404),
+        Fault(status=400, body=b'{"error": "invalid_request"}'),
+        Fault(status=400, body=b'{"error": "unapproved_software_statement"}'),
+    ],
+    ids=["404", "invalid_request", "unapproved"],
+)
+def test_advice_is_for_any_server(fault: Fault, oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """What is said of arguments of Adobe Pass is said to be of these, since no other server has them."""
+    oauth.inject("register", fault, 3)
+    with pytest.raises(DCRAuthError) as caught:
+        make_source(provider=served_by(oauth)).token()
+    told, _, of_adobe = caught.value.message.partition("with Adobe Pass")
+    for word in ("base_url", "environment", "token_request", "device", "Dashboard"):
+        assert word not in told
+    assert of_adobe or fault.status != 404
+
+
 def test_no_registration(oauth: OAuthSimulator, make_source: MakeSource) -> None:
     """A server without a registration endpoint is a refusal that says what to do, and the same one in each process."""
     oauth.behaviour = OAuthBehaviour(metadata_leaves_out=("registration_endpoint",))

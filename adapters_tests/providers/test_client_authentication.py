@@ -68,6 +68,13 @@ def test_the_answer_decides(wanted: Any, answered: Any) -> None:
     assert not authentication.signs
 
 
+def test_a_client_that_signs_needs_no_secret() -> None:
+    """Its id is all that has to be given of it."""
+    given = ClientCredentials("id")
+    assert given.client_secret is None
+    assert PrivateKeyJWT(KEY.as_dict(private=True)).proof(given, OCCASION).form["client_id"] == "id"
+
+
 def test_a_client_without_a_secret() -> None:
     """It says who it is, and proves nothing."""
     assert dict(ClientSecret().proof(client(""), OCCASION).form) == {"client_id": "id/with:colon"}

@@ -198,19 +198,23 @@ def _without_parts(text: str, secret: str) -> str:
 
 _ADVICE = {
     "invalid_software_statement": "the software statement is damaged or revoked: get a new one",
-    "unapproved_software_statement": "the software statement is not approved here: check the environment, or that "
-    "the application has been published",
+    "unapproved_software_statement": "the software statement is not approved here: ask whoever approves it, or with "
+    "Adobe Pass check the environment, and that the application has been published",
     "invalid_redirect_uri": "the redirect_uri is not one of the registered application's",
     "invalid_client": "the client is not known there (any more), or its secret is wrong",
     "unauthorized_client": "the client may not use the client_credentials grant",
     "unsupported_grant_type": "the server does not know the client_credentials grant",
-    "invalid_request": "the server cannot read the request: check token_request and the device information",
+    "invalid_request": "the server cannot read the request: check what it wants in it, or with Adobe Pass "
+    "token_request and the device information",
     "invalid_scope": "the server does not grant that scope to this client: check scope, and what the client may have",
 }
 NO_ENDPOINT = frozenset({404, 405, 410, 501})
 """Statuses by which a server says that there is no such endpoint, or none that takes POST (RFC 9110 §15)."""
 
-ADVICE_ON_ADDRESS = "there is no such endpoint at this address: check base_url, the environment or the issuer"
+ADVICE_ON_ADDRESS = (
+    "there is no such endpoint at this address: check the issuer or the endpoints, or with Adobe Pass base_url and the "
+    "environment"
+)
 _NO_SECOND_ONE = (
     "each further registration would make one more client, so that no process makes one within 24 h, unless the "
     "software statement or the endpoints change, or this one is forgotten (dcrauth forget, or TokenSource.forget()); "
@@ -282,8 +286,13 @@ def is_about_the_statement(refusal: RegistrationRejected) -> bool:
     return not is_unusable(refusal) and refusal.error != "invalid_request"
 
 
+_URLS = ("https://", "http://")
+
+
 def in_words(problem: Problem, endpoint: str) -> str:
-    """Return what is wrong as text that names the *endpoint*."""
+    """Return what is wrong as text that names the *endpoint*, unless it names another place itself."""
+    if problem.reason.startswith(_URLS):
+        return problem.reason
     if problem.status is not None and endpoint not in problem.reason:
         return f"{endpoint} answered: {problem.reason}"
     return problem.reason if endpoint in problem.reason else f"{endpoint}: {problem.reason}"
