@@ -204,6 +204,12 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "a client and an endpoint": (lambda: placed(client=CLIENT), "leave out client or registration_endpoint"),
     "a client that is a pair": (lambda: server(client=("id", "secret")), "client must be ClientCredentials"),
     "a client without a secret": (lambda: server(client=ClientCredentials("id", None)), "client has no client_secret"),
+    "a client that Basic cannot carry": (
+        lambda: server(
+            client=ClientCredentials("i:d", "very-secret"), client_authentication=ClientSecret(raw_basic=True)
+        ),
+        "client has an id with a colon, at which raw Basic ends: leave out raw_basic, or give ClientSecret('post')",
+    ),
     "a client without an id": (lambda: server(client=ClientCredentials("", "s")), "client must have a client_id"),
     "a function without a name": (lambda: server(client=lambda: CLIENT), "application must be given"),
     "a later scope": (lambda: server().for_scope('"'), "scope has"),
@@ -498,6 +504,13 @@ def test_a_signature_by_an_algorithm_that_the_server_does_not_take(known: Any) -
     result, _ = drive(made.fetch_token(CLIENT, moment()), said, refusal)
     told = "the server takes assertions signed by PS256, RS256, and these are signed by ES256"
     assert (told in problem_of(result).reason) is (known == ["PS256", "RS256"])
+
+
+def test_a_refusal_of_a_certificate_says_where_it_is() -> None:
+    """Whoever has none, or another one, reads which one is shown."""
+    made = server(client_authentication=MutualTLS())
+    result, _ = drive(made.fetch_token(CLIENT, moment()), metadata(), answer(401, {"error": "invalid_client"}))
+    assert "by the certificate of the transport (client_certificate=…): see that" in problem_of(result).reason
 
 
 @pytest.mark.parametrize("answered", ["tls_client_auth", "self_signed_tls_client_auth"])

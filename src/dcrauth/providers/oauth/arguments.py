@@ -244,6 +244,10 @@ def _check_pair(client: ClientCredentials, by: ClientAuthentication) -> None:
         raise ConfigurationError("client must have a client_id and a client_secret of printable ASCII characters")
     if secret is None and isinstance(by, ClientSecret | ClientSecretJWT):
         raise without_secret()
+    if isinstance(by, ClientSecret) and by.raw_basic and by.method != "post" and ":" in client.client_id:
+        raise ConfigurationError(
+            "client has an id with a colon, at which raw Basic ends: leave out raw_basic, or give ClientSecret('post')"
+        )
 
 
 def _check_names(given: Mapping[Any, object], what: str, own: Mapping[str, str]) -> None:

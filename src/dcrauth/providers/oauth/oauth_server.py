@@ -266,7 +266,7 @@ class OAuthServer(Confidential):
             return form(endpoints.token, fields, proof.headers, repeatable=repeatable)
 
         def understand(response: Response, endpoints: Endpoints) -> TokenGrant | Problem:
-            found = read_token(response, self._wanted.scopes)
+            found = read_token(response, as_granted(self._wanted, credentials).scopes, self._wanted.scopes)
             if isinstance(found, Problem):
                 return explained(found, self._by, credentials, signed_otherwise(self._signs_by, endpoints))
             return found

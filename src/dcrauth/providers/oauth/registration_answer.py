@@ -5,7 +5,7 @@ from dataclasses import replace
 from dcrauth._internal.strict_json import printable
 from dcrauth.credentials import ClientCredentials
 from dcrauth.errors import ConfigurationError
-from dcrauth.providers.oauth.client_authentication import ClientAuthentication, ClientSecret
+from dcrauth.providers.oauth.client_authentication import ClientAuthentication, ClientSecret, MutualTLS
 from dcrauth.providers.oauth.discovery import Endpoints
 from dcrauth.providers.oauth.token_request import Wanted
 from dcrauth.providers.protocol import Problem
@@ -16,6 +16,10 @@ _ALIKE = (
 )
 """Methods of which a client that is made for one has what it needs for the others."""
 
+_OF_THE_TRANSPORT = (
+    "the client proves itself by the certificate of the transport (client_certificate=…): see that it has the one "
+    "which the server knows"
+)
 _OF_THE_CLIENT = frozenset({"invalid_client", "unauthorized_client", "invalid_request"})
 
 
@@ -48,7 +52,8 @@ def explained(problem: Problem, by: ClientAuthentication, client: ClientCredenti
     Parameters:
         taken: what is wrong with how it signs, as of `signed_otherwise`.
     """
-    told = (_difference(by, client) or taken) if problem.error in _OF_THE_CLIENT else None
+    shown = _OF_THE_TRANSPORT if isinstance(by, MutualTLS) and problem.error == "invalid_client" else None
+    told = (_difference(by, client) or taken or shown) if problem.error in _OF_THE_CLIENT else None
     return problem if told is None else replace(problem, reason=f"{problem.reason}: {told}")
 
 
