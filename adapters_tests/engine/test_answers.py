@@ -147,6 +147,15 @@ def test_an_address_without_an_endpoint_is_told(status: int) -> None:
     assert isinstance(error, ServerUnavailable)
 
 
+@pytest.mark.parametrize(
+    ("code", "told"), [("invalid_client_metadata", "error.description may say which"), ("invalid_target", "resource")]
+)
+def test_a_refusal_that_only_its_server_can_explain(code: str, told: str) -> None:
+    """The text says what is refused, and where the server may say more."""
+    problem = Problem(code, 400, error=code, oauth=True, final=True)
+    assert told in answers.error_of(problem, "/register", registering=True, retry_at=None).message
+
+
 def test_a_refusal_of_many_keeps_its_evidence() -> None:
     """In an incident each refusal says what the server has answered, how many it concerns, and the way out."""
     error = answers.halted(REFUSAL, 5, 7)

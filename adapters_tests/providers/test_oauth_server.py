@@ -506,6 +506,28 @@ def test_a_signature_by_an_algorithm_that_the_server_does_not_take(known: Any) -
     assert (told in problem_of(result).reason) is (known == ["PS256", "RS256"])
 
 
+@pytest.mark.parametrize(
+    ("by", "known", "told"),
+    [
+        (None, ["private_key_jwt"], "the server knows private_key_jwt, and client_authentication is ClientSecret"),
+        (None, ["private_key_jwt", "client_secret_post"], None),
+        (None, None, None),
+        ("post", ["client_secret_basic"], "the server knows client_secret_basic, and client_authentication is"),
+        ("key", ["client_secret_basic"], "the server knows client_secret_basic, and client_authentication is Private"),
+        ("key", ["private_key_jwt"], "the server takes assertions signed by PS256, and these are signed by ES256"),
+    ],
+)
+def test_a_refused_registration_for_a_method_that_the_server_does_not_know(by: Any, known: Any, told: Any) -> None:
+    """A refusal says so, where the server's metadata do."""
+    made = server(client_authentication=PrivateKeyJWT(KEY) if by == "key" else ClientSecret(by))
+    said = metadata(
+        token_endpoint_auth_methods_supported=known, token_endpoint_auth_signing_alg_values_supported=["PS256"]
+    )
+    result, _ = drive(made.register(moment()), said, answer(400, {"error": "invalid_client_metadata"}))
+    reason = problem_of(result).reason
+    assert reason == "HTTP 400, invalid_client_metadata" if told is None else told in reason
+
+
 def test_a_refusal_of_a_certificate_says_where_it_is() -> None:
     """Whoever has none, or another one, reads which one is shown."""
     made = server(client_authentication=MutualTLS())

@@ -201,11 +201,14 @@ _ADVICE = {
     "unapproved_software_statement": "the software statement is not approved here: ask whoever approves it, or with "
     "Adobe Pass check the environment, and that the application has been published",
     "invalid_redirect_uri": "the redirect_uri is not one of the registered application's",
+    "invalid_client_metadata": "the server does not take what is said of the client; error.description may say which "
+    "member of it",
     "invalid_client": "the client is not known there (any more), or its secret is wrong",
     "unauthorized_client": "the client may not use the client_credentials grant",
     "unsupported_grant_type": "the server does not know the client_credentials grant",
     "invalid_request": "the server cannot read the request: check what it wants in it, or with Adobe Pass "
     "token_request and the device information",
+    "invalid_target": "the server does not know the resource, or does not grant it to this client: check resource",
     "invalid_scope": "the server does not grant that scope to this client: check scope, and what the client may have",
 }
 NO_ENDPOINT = frozenset({404, 405, 410, 501})

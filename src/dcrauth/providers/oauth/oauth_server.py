@@ -14,7 +14,13 @@ from dcrauth.providers.oauth.client_authentication import ClientAuthentication, 
 from dcrauth.providers.oauth.discovery import Endpoints
 from dcrauth.providers.oauth.endpoint_search import EndpointSearch, called
 from dcrauth.providers.oauth.registration import read_client
-from dcrauth.providers.oauth.registration_answer import as_granted, check_provable, explained, signed_otherwise
+from dcrauth.providers.oauth.registration_answer import (
+    as_granted,
+    check_provable,
+    explained,
+    signed_otherwise,
+    unregistrable,
+)
 from dcrauth.providers.oauth.registration_request import RegistrationRequest, method_for
 from dcrauth.providers.oauth.token_request import Wanted, read_token
 from dcrauth.providers.protocol import Flow, FlowResult, Moment, Problem, Request, Response, TokenGrant, Verdict
@@ -246,7 +252,10 @@ class OAuthServer(Confidential):
 
         def understand(response: Response, endpoints: Endpoints) -> ClientCredentials | Problem:
             method = method_for(self._by, endpoints)
-            return read_client(response, endpoints.registration or "", method, moment.servers)
+            found = read_client(response, endpoints.registration or "", method, moment.servers)
+            if isinstance(found, Problem):
+                return unregistrable(found, self._by, endpoints, self._signs_by)
+            return found
 
         return called(self._search, moment, self._request.to, understand, registering=True)
 

@@ -7,6 +7,7 @@ from dcrauth.credentials import ClientCredentials
 from dcrauth.errors import ConfigurationError
 from dcrauth.providers.oauth.client_authentication import ClientAuthentication, ClientSecret, MutualTLS
 from dcrauth.providers.oauth.discovery import Endpoints
+from dcrauth.providers.oauth.registration_request import SECRETS
 from dcrauth.providers.oauth.token_request import Wanted
 from dcrauth.providers.protocol import Problem
 
@@ -63,6 +64,22 @@ def signed_otherwise(algorithm: object, endpoints: Endpoints) -> str | None:
     if algorithm is None or not known or algorithm in known:
         return None
     return f"the server takes assertions signed by {printable(', '.join(known))}, and these are signed by {algorithm}"
+
+
+def unregistrable(problem: Problem, by: ClientAuthentication, endpoints: Endpoints, signs_by: object) -> Problem:
+    """Return the *problem* with a registration, which may be for a method that the server does not know."""
+    if problem.error != "invalid_client_metadata":
+        return problem
+    told = _unknown_method(by, endpoints) or signed_otherwise(signs_by, endpoints)
+    return problem if told is None else replace(problem, reason=f"{problem.reason}: {told}")
+
+
+def _unknown_method(by: ClientAuthentication, endpoints: Endpoints) -> str | None:
+    known = endpoints.auth_methods
+    asked_for = SECRETS if by.auth_method is None else (by.auth_method,)
+    if not known or not set(known).isdisjoint(asked_for):
+        return None
+    return f"the server knows {printable(', '.join(known))}, and client_authentication is {type(by).__name__}"
 
 
 def _difference(by: ClientAuthentication, client: ClientCredentials) -> str | None:

@@ -15,7 +15,7 @@ from dcrauth.providers.oauth.discovery import Endpoints
 from dcrauth.providers.protocol import Problem, Request
 from dcrauth.providers.software_statement import SoftwareStatement
 
-_SECRETS = ("client_secret_basic", "client_secret_post")
+SECRETS = ("client_secret_basic", "client_secret_post")
 _PLACES_OF_A_KEY = ("jwks", "jwks_uri")
 """Of which a registration has one at most (RFC 7591 §2)."""
 
@@ -98,7 +98,7 @@ def method_for(by: ClientAuthentication, endpoints: Endpoints) -> str | None:
     """Return the method of client authentication to use, of those that the server says it knows."""
     if by.auth_method is not None:
         return by.auth_method
-    return next((each for each in _SECRETS if each in (endpoints.auth_methods or ())), None)
+    return next((each for each in SECRETS if each in (endpoints.auth_methods or ())), None)
 
 
 def _made(source: Any, what: str, read: Callable[[Any], Any]) -> Any:
