@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import json
 from collections.abc import Callable
@@ -42,7 +43,8 @@ from dcrauth import (
 from dcrauth.engine.client_proof import prove_client
 from dcrauth.engine.endpoint_calls import learn_the_time
 from dcrauth.engine.instant import Instant
-from dcrauth.providers.protocol import Response
+from dcrauth.engine.management_problems import named
+from dcrauth.providers.protocol import Problem, Request, Response
 from dcrauth.simulator import Fault, OAuthBehaviour, OAuthSimulator
 from dcrauth.transports.requests import RequestsTransport
 
@@ -767,6 +769,29 @@ def test_a_client_with_an_open_question_is_not_taken_for_deleted(
     with pytest.raises(ServerUnavailable, match="does not prove that the client is gone"):
         source.forget(unregister=True)
     assert len(oauth.clients) == 1
+
+
+def test_the_client_of_an_instance_is_deleted_there(oauth: OAuthSimulator, time: ManualClock) -> None:
+    """What forgets one of many instances can have the server delete its client first, as a source of its own can."""
+    sources = TokenSources(served_by(oauth), store=MemoryStore(), clock=time.clock)
+    for instance in ("one", "two", "three"):
+        sources.get(instance).token()
+    assert sources.forget("one", unregister=True)
+    assert asyncio.run(sources.forget_async("two", unregister=True))
+    assert len(oauth.clients) == 1
+    assert sources.forget("three")
+    assert len(oauth.clients) == 1
+
+
+@pytest.mark.parametrize(
+    ("client_id", "told"),
+    [("4", "http://host:40404/v4/clients/…"), ("client-with-a-long-id", "http://host:40404/v4/clients/…")],
+)
+def test_a_client_id_is_left_out_of_the_place_where_it_is_managed(client_id: str, told: str) -> None:
+    """The id is no part of a message, and a short one leaves host, status and the rest as they are."""
+    client = ClientCredentials(client_id, "secret")
+    call = Request(f"http://host:40404/v4/clients/{client_id}", {}, b"", f"http://host:40404/v4/clients/{client_id}")
+    assert named(Problem("HTTP 404", 404), call, client).reason == f"{told} answered: HTTP 404"
 
 
 def test_a_second_registration_that_is_refused_is_not_sent(oauth: OAuthSimulator, make_source: MakeSource) -> None:

@@ -197,7 +197,7 @@ def _without_parts(text: str, secret: str) -> str:
 
 
 _ADVICE = {
-    "invalid_software_statement": "the software statement is damaged or revoked: get a new one",
+    "invalid_software_statement": "the software statement is damaged, has ended or was revoked: get a new one",
     "unapproved_software_statement": "the software statement is not approved here: ask whoever approves it, or with "
     "Adobe Pass check the environment, and that the application has been published",
     "invalid_redirect_uri": "the redirect_uri is not one of the registered application's",
