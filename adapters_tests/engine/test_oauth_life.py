@@ -41,7 +41,7 @@ from dcrauth import (
     events,
 )
 from dcrauth.engine.client_proof import prove_client
-from dcrauth.engine.endpoint_calls import learn_the_time
+from dcrauth.engine.endpoint_calls import learn_the_time, skew_told
 from dcrauth.engine.instant import Instant
 from dcrauth.engine.management_problems import named
 from dcrauth.providers.protocol import Problem, Request, Response
@@ -645,6 +645,14 @@ def test_an_assertion_is_not_sent_again_by_a_transport(oauth: OAuthSimulator, ma
     scope_of(source, oauth)
     assertions = [call.assertion["jti"] for call in oauth.calls.only("token")]
     assert len(set(assertions)) == len(assertions) == 3
+
+
+@pytest.mark.parametrize(("age", "skew"), [("3600", None), ("0", 3600.0), ("", 3600.0), ("x", 3600.0), ("-5", 3600.0)])
+def test_an_answer_from_a_cache_tells_no_time(age: str, skew: float | None) -> None:
+    """Metadata that a cache has kept have the ``Date`` of the moment when they were made (RFC 9111 §5.1)."""
+    date = email.utils.formatdate(1_000_000.0, usegmt=True)
+    response = Response(200, {"date": date, "age": age}, b"")
+    assert skew_told(response, 1_003_600.0, 1_003_601.0) == skew
 
 
 @pytest.mark.parametrize(("date", "skew"), [(-1.0, 6.0), (-8.0, 13.0), (3.0, 0.0), (14.0, 0.0), (40.0, -20.0)])

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from dcrauth import events
+from dcrauth._internal.strict_json import seconds_in
 from dcrauth.engine import answers, rules
 from dcrauth.engine.effects import (
     Emit,
@@ -174,9 +175,12 @@ def learn_the_time(context: RenewalContext, response: Response, sent: Instant, n
 
 
 def skew_told(response: Response, sent: float, now: float) -> float | None:
-    """Return by how many seconds this machine's clock is ahead of the server's, as `learn_the_time` does."""
+    """Return by how many seconds this machine's clock is ahead of the server's, as `learn_the_time` does.
+
+    An answer that a cache has kept says so by its ``Age`` (RFC 9111 §5.1), and tells no time.
+    """
     date = answers.moment_in(response.headers.get("date"))
-    if date is None:
+    if date is None or (seconds_in(response.headers.get("age", "")) or 0.0) > 0.0:
         return None
     skew = sent - date if sent > date else -max(0.0, date - now)
     return skew if abs(skew) > _UNNOTICED_SKEW else 0.0
