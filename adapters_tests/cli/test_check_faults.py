@@ -352,7 +352,9 @@ def no_store(faults: Faults) -> Case:
 
 
 def no_statement(faults: Faults) -> Case:
-    wrong = ConfigurationError("The software statement is empty; download it again from the TVE Dashboard")
+    wrong = ConfigurationError(
+        "The software statement is empty; get it again from whoever issues it (Adobe Pass: the TVE Dashboard)"
+    )
     settings = replace(faults.at(well(faults)), statement=wrong, provider=wrong)
     return Case(settings, "statement", Word.NOT_USABLE, "", 2)
 

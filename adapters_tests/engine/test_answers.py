@@ -143,8 +143,17 @@ def test_a_refusal_that_is_not_believed_yet_keeps_its_evidence() -> None:
 def test_an_address_without_an_endpoint_is_told(status: int) -> None:
     """A server that knows no such endpoint is told from one that is down: the address is to be looked at."""
     error = answer_errors.error_of(Problem("not_found", status), "/token", registering=False, retry_at=5.0)
-    assert "check base_url" in error.message
+    assert "no such endpoint at this address: check the issuer or the endpoints" in error.message
     assert isinstance(error, ServerUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [("invalid_client_metadata", "error.description may say which"), ("invalid_target", "resource")]
+)
+def test_a_refusal_that_only_its_server_can_explain(code: str, told: str) -> None:
+    """The text says what is refused, and where the server may say more."""
+    problem = Problem(code, 400, error=code, oauth=True, final=True)
+    assert told in answer_errors.error_of(problem, "/register", registering=True, retry_at=None).message
 
 
 def test_a_refusal_of_many_keeps_its_evidence() -> None:

@@ -11,7 +11,7 @@ import pytest
 from adapters_tests.common.clock import ManualClock
 from dcrauth import AccessToken, ClientCredentials, MemoryStore, OAuthServer, TokenSource, events
 from dcrauth.engine.records import read_token, write_token
-from dcrauth.simulator import Fault, OAuthSimulator
+from dcrauth.simulator import Fault, OAuthBehaviour, OAuthSimulator
 
 MakeSource = Callable[..., TokenSource]
 
@@ -64,6 +64,23 @@ def test_what_was_granted_is_told(
     peer = make_source(provider=asking(oauth, "write read write"), store=store)
     peer.token()
     assert (peer.status().scope, oauth.counts.token) == (granted, 1)
+
+
+@pytest.mark.parametrize("said", [None, "read"])
+def test_what_a_registration_did_not_grant_is_missing(
+    oauth: OAuthSimulator, make_source: MakeSource, said: str | None
+) -> None:
+    """What was not asked for, since the registration grants it not, is no part of what a token was granted."""
+    oauth.behaviour = OAuthBehaviour(registration_answer={"scope": "read"})
+    heard: list[events.Event] = []
+    server = OAuthServer(oauth.issuer, protects=[oauth.api_url], scope="read write")
+    source = make_source(provider=server, on_event=heard.append)
+    answered(oauth, scope=said)
+    source.token()
+    source.flush_events()
+    assert source.status().scope == "read"
+    told = [each for each in heard if isinstance(each, events.ScopeReduced)]
+    assert [(each.granted, each.missing) for each in told] == [("read", "write")]
 
 
 def test_no_scope_is_no_less(oauth: OAuthSimulator, make_source: MakeSource, time: ManualClock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import json
 from collections.abc import Callable
@@ -40,9 +41,10 @@ from dcrauth import (
     events,
 )
 from dcrauth.engine.client_proof import prove_client
-from dcrauth.engine.endpoint_calls import learn_the_time
+from dcrauth.engine.endpoint_calls import learn_the_time, skew_told
 from dcrauth.engine.instant import Instant
-from dcrauth.providers.protocol import Response
+from dcrauth.engine.management_problems import named
+from dcrauth.providers.protocol import Problem, Request, Response
 from dcrauth.simulator import Fault, OAuthBehaviour, OAuthSimulator
 from dcrauth.transports.requests import RequestsTransport
 
@@ -470,6 +472,29 @@ def test_a_secret_from_a_vault_is_used_at_once(oauth: OAuthSimulator, make_sourc
     assert oauth.counts.register == 0
 
 
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (ClientCredentials("mine", None), "client has no client_secret: give it"),
+        (ClientCredentials("mine", ""), "client must have a client_id and a client_secret"),
+        (ClientCredentials("", "very-secret"), "client must have a client_id and a client_secret"),
+        (ClientCredentials("mine", "very-secret\n"), "client must have a client_id and a client_secret"),
+        (("mine", "very-secret"), "has returned a tuple: it must be ClientCredentials"),
+    ],
+    ids=["None", "empty", "no id", "a line", "a pair"],
+)
+def test_what_a_vault_gives_is_looked_at(
+    returned: Any, told: str, oauth: OAuthSimulator, make_source: MakeSource
+) -> None:
+    """What can be no client is an error that says so, and is not sent: the server would say that it knows it not."""
+    source = make_source(provider=served_by(oauth, client=lambda: returned, application="mine"))
+    with pytest.raises(DCRAuthError, match=told) as caught:
+        source.token()
+    assert "very-secret" not in str(caught.value)
+    assert not isinstance(caught.value, CredentialsRejected)
+    assert oauth.counts.token == 0
+
+
 def test_a_given_client_that_is_refused(oauth: OAuthSimulator, make_source: MakeSource) -> None:
     """It is an error: nothing is registered in its place."""
     oauth.add_client("mine", secret="right")
@@ -622,6 +647,14 @@ def test_an_assertion_is_not_sent_again_by_a_transport(oauth: OAuthSimulator, ma
     assert len(set(assertions)) == len(assertions) == 3
 
 
+@pytest.mark.parametrize(("age", "skew"), [("3600", None), ("0", 3600.0), ("", 3600.0), ("x", 3600.0), ("-5", 3600.0)])
+def test_an_answer_from_a_cache_tells_no_time(age: str, skew: float | None) -> None:
+    """Metadata that a cache has kept have the ``Date`` of the moment when they were made (RFC 9111 §5.1)."""
+    date = email.utils.formatdate(1_000_000.0, usegmt=True)
+    response = Response(200, {"date": date, "age": age}, b"")
+    assert skew_told(response, 1_003_600.0, 1_003_601.0) == skew
+
+
 @pytest.mark.parametrize(("date", "skew"), [(-1.0, 6.0), (-8.0, 13.0), (3.0, 0.0), (14.0, 0.0), (40.0, -20.0)])
 def test_the_time_that_an_answer_takes_is_no_skew(date: float, skew: float, oauth: OAuthSimulator) -> None:
     """The server has written its Date between call and answer: what lies there says nothing of this machine's clock."""
@@ -746,6 +779,29 @@ def test_a_client_with_an_open_question_is_not_taken_for_deleted(
     assert len(oauth.clients) == 1
 
 
+def test_the_client_of_an_instance_is_deleted_there(oauth: OAuthSimulator, time: ManualClock) -> None:
+    """What forgets one of many instances can have the server delete its client first, as a source of its own can."""
+    sources = TokenSources(served_by(oauth), store=MemoryStore(), clock=time.clock)
+    for instance in ("one", "two", "three"):
+        sources.get(instance).token()
+    assert sources.forget("one", unregister=True)
+    assert asyncio.run(sources.forget_async("two", unregister=True))
+    assert len(oauth.clients) == 1
+    assert sources.forget("three")
+    assert len(oauth.clients) == 1
+
+
+@pytest.mark.parametrize(
+    ("client_id", "told"),
+    [("4", "http://host:40404/v4/clients/…"), ("client-with-a-long-id", "http://host:40404/v4/clients/…")],
+)
+def test_a_client_id_is_left_out_of_the_place_where_it_is_managed(client_id: str, told: str) -> None:
+    """The id is no part of a message, and a short one leaves host, status and the rest as they are."""
+    client = ClientCredentials(client_id, "secret")
+    call = Request(f"http://host:40404/v4/clients/{client_id}", {}, b"", f"http://host:40404/v4/clients/{client_id}")
+    assert named(Problem("HTTP 404", 404), call, client).reason == f"{told} answered: HTTP 404"
+
+
 def test_a_second_registration_that_is_refused_is_not_sent(oauth: OAuthSimulator, make_source: MakeSource) -> None:
     """Where the server refuses a second one, a registration without an answer is the last one, and that is said."""
     oauth.behaviour = OAuthBehaviour(repeats="refused")
@@ -756,6 +812,19 @@ def test_a_second_registration_that_is_refused_is_not_sent(oauth: OAuthSimulator
     with pytest.raises(RegistrationRejected):
         source.token()
     assert oauth.counts.register == 1
+
+
+@pytest.mark.parametrize(("status", "registrations"), [(502, 1), (504, 1), (503, 2), (500, 2)])
+def test_a_gateway_without_an_answer_is_no_answer(
+    status: int, registrations: int, oauth: OAuthSimulator, make_source: MakeSource
+) -> None:
+    """What a gateway has not seen the answer to may have been carried out; a server that says no itself has not."""
+    oauth.behaviour = OAuthBehaviour(repeats="refused")
+    oauth.inject("register", Fault(status=status))
+    source = make_source(provider=served_by(oauth, repeats="refused"))
+    with suppress(DCRAuthError):
+        source.token()
+    assert oauth.counts.register == registrations
 
 
 def test_a_second_registration_makes_a_new_client_otherwise(oauth: OAuthSimulator, make_source: MakeSource) -> None:
@@ -854,6 +923,37 @@ def test_the_wrong_issuer(oauth: OAuthSimulator, make_source: MakeSource) -> Non
     assert not isinstance(caught.value, RegistrationRejected)
     assert not list(store.keys())
     assert oauth.counts.register == 0
+
+
+@pytest.mark.parametrize("what", ["issuer", "registration"])
+def test_a_fault_in_a_document_is_told_of_one_place(what: str, oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """The text names the document that is wrong, and no other one as if that had answered it."""
+    oauth.behaviour = OAuthBehaviour(metadata_leaves_out=("registration_endpoint",) * (what == "registration"))
+    server = OAuthServer(oauth.issuer + "/" * (what == "issuer"), protects=[oauth.api_url])
+    with pytest.raises(Rejected) as caught:
+        make_source(provider=server).token()
+    assert caught.value.message.startswith("http://")
+    assert "answered: http" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=404),
+        Fault(status=400, body=b'{"error": "invalid_request"}'),
+        Fault(status=400, body=b'{"error": "unapproved_software_statement"}'),
+    ],
+    ids=["404", "invalid_request", "unapproved"],
+)
+def test_advice_is_for_any_server(fault: Fault, oauth: OAuthSimulator, make_source: MakeSource) -> None:
+    """What is said of arguments of Adobe Pass is said to be of these, since no other server has them."""
+    oauth.inject("register", fault, 3)
+    with pytest.raises(DCRAuthError) as caught:
+        make_source(provider=served_by(oauth)).token()
+    told, _, of_adobe = caught.value.message.partition("with Adobe Pass")
+    for word in ("base_url", "environment", "token_request", "device", "Dashboard"):
+        assert word not in told
+    assert of_adobe or fault.status != 404
 
 
 def test_no_registration(oauth: OAuthSimulator, make_source: MakeSource) -> None:

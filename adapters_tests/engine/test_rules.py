@@ -196,13 +196,22 @@ def test_the_life_of_a_token(expires_in: object, life: float) -> None:
     [
         ({"iat": 100, "exp": 21_700}, 21_600),
         ({"exp": 5}, 300),
+        ({"exp": 1_000_600}, 600),
+        ({"exp": 1_000_600, "iat": "a"}, 600),
+        ({"exp": 1_000_000 + 400 * 86_400}, 300),
         ({"iat": 9, "exp": 5}, 300),
         ({"iat": "a", "exp": []}, 300),
     ],
 )
 def test_a_jwt_tells_its_own_life(claims: dict[str, Any], life: float) -> None:
-    """Without a usable expires_in, the span from iat to exp counts, whatever our own clock says."""
+    """Without a usable expires_in, the span from iat to exp counts, whatever our own clock says; or from now on."""
     assert token_life.granted(TokenGrant(jwt(**claims)), NOW, POLICY).life == pytest.approx(life)
+
+
+def test_the_end_of_a_jwt_is_by_the_servers_clock() -> None:
+    """Where there is no iat, what is known of the difference between the clocks corrects ours."""
+    grant = TokenGrant(jwt(exp=NOW.wall + 600))
+    assert token_life.granted(grant, NOW, POLICY, skew=100.0).life == pytest.approx(700)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from dcrauth.providers.oauth.client_authentication import ClientSecret, MutualTL
 from dcrauth.providers.protocol import Problem
 
 KEY = jwk.ECKey.generate_key("P-256", {"kid": "first"})
+RSA = jwk.RSAKey.generate_key(2048)
 OCCASION = Occasion("https://issuer.example", "https://issuer.example/token", 1_000_000.7, "unique")
 SECRET = "s3cret/+ %:ü-s3cret-s3cret-s3cret"
 
@@ -60,6 +61,13 @@ def test_the_answer_decides(wanted: Any, answered: Any) -> None:
     assert not authentication.signs
 
 
+def test_a_client_that_signs_needs_no_secret() -> None:
+    """Its id is all that has to be given of it."""
+    given = ClientCredentials("id")
+    assert given.client_secret is None
+    assert PrivateKeyJWT(KEY.as_dict(private=True)).proof(given, OCCASION).form["client_id"] == "id"
+
+
 def test_a_client_without_a_secret() -> None:
     """It says who it is, and proves nothing."""
     assert dict(ClientSecret().proof(client(""), OCCASION).form) == {"client_id": "id/with:colon"}
@@ -99,6 +107,18 @@ def test_what_a_registration_says_of_a_key() -> None:
     elsewhere = PrivateKeyJWT(KEY.as_dict(private=True), jwks_uri="https://client.example/jwks").metadata
     assert elsewhere["jwks_uri"] == "https://client.example/jwks"
     assert "jwks" not in elsewhere
+
+
+def test_how_a_key_signs() -> None:
+    """Algorithm and id of a key may be given along with it, as PEM texts name neither."""
+    text = RSA.as_pem(private=True)
+    authentication = PrivateKeyJWT(text, algorithm="PS256", key_id="first")
+    header = jwt.decode(
+        authentication.proof(client(), OCCASION).form["client_assertion"], RSA, algorithms=["PS256"]
+    ).header
+    assert (header["alg"], header["kid"]) == ("PS256", "first")
+    assert authentication.metadata["token_endpoint_auth_signing_alg"] == "PS256"
+    assert authentication.metadata["jwks"]["keys"][0]["kid"] == "first"
 
 
 def test_an_assertion_by_the_secret() -> None:
@@ -228,6 +248,10 @@ def test_a_signature_needs_a_secret() -> None:
     [
         (lambda: ClientSecret("header"), 'ClientSecret takes "basic" or "post", not \'header\''),
         (lambda: ClientSecret(raw_basic=1), "raw_basic must be True or False"),
+        (lambda: PrivateKeyJWT(KEY.as_dict(private=True), algorithm="RS256"), "signs by ES256, not 'RS256'"),
+        (lambda: PrivateKeyJWT(KEY.as_dict(private=True), key_id=5), "key_id must be text"),
+        (lambda: PrivateKeyJWT(InAnHSM(), algorithm="ES256"), "A signer says its own alg and kid: leave out algorithm"),
+        (lambda: PrivateKeyJWT(InAnHSM(), key_id="a"), "A signer says its own alg and kid: leave out algorithm"),
         (lambda: PrivateKeyJWT("secret key"), "cannot be read from 'secret key'"),
         (lambda: PrivateKeyJWT(KEY.as_dict(private=True), lifetime=0), "lifetime must be a number of seconds"),
         (lambda: PrivateKeyJWT(KEY.as_dict(private=True), audience=None), "audience must be text"),

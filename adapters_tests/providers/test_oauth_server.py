@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from joserfc import jwk
 
 from dcrauth import (
     ClientCredentials,
@@ -16,6 +17,7 @@ from dcrauth import (
     ConfigurationError,
     MutualTLS,
     OAuthServer,
+    PrivateKeyJWT,
     ServerUnavailable,
     SoftwareStatement,
 )
@@ -35,6 +37,7 @@ METADATA = {
     "registration_endpoint": "https://issuer.example/register",
 }
 CLIENT = ClientCredentials("id", "secret-of-the-client")
+KEY = dict(jwk.ECKey.generate_key("P-256").as_dict(private=True))
 NOW = 1_000_000.0
 MANAGED = ClientCredentials(
     "id",
@@ -148,11 +151,23 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
         lambda: server(client_metadata={"token_endpoint_auth_method": "none"}),
         "client_metadata must not hold token_endpoint_auth_method: give client_authentication",
     ),
+    "metadata with two ways to a key": (
+        lambda: server(client_metadata={"jwks": {"keys": []}, "jwks_uri": "https://me.example"}),
+        "client_metadata must not hold both jwks and jwks_uri: leave one of them out",
+    ),
     "metadata that is no JSON": (lambda: server(client_metadata={"a": object()}), "cannot be written as JSON"),
     "metadata with a NaN": (lambda: server(client_metadata={"a": [float("nan")]}), "cannot be written as JSON"),
     "metadata with an infinity": (lambda: server(client_metadata={"a": float("inf")}), "cannot be written as JSON"),
     "a resource with a bracket": (lambda: server(resource="http://["), "resource has 'http://['"),
     "a later resource with a bracket": (lambda: server().for_resource("http://[x"), "resource has 'http://[x'"),
+    "a certificate with two subjects": (
+        lambda: MutualTLS(metadata={"tls_client_auth_san_dns": "a", "tls_client_auth_subject_dn": "CN=a"}),
+        "metadata of MutualTLS has tls_client_auth_san_dns and tls_client_auth_subject_dn: give one of them",
+    ),
+    "a certificate with two keys": (
+        lambda: MutualTLS("self_signed_tls_client_auth", {"jwks": {"keys": []}, "jwks_uri": "https://me.example"}),
+        "metadata of MutualTLS has jwks and jwks_uri: give one of them",
+    ),
     "metadata of a certificate": (
         lambda: MutualTLS(metadata={"jwks": b""}),
         "metadata of MutualTLS holds a value that cannot be written as JSON",
@@ -190,6 +205,12 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "a client and an endpoint": (lambda: placed(client=CLIENT), "leave out client or registration_endpoint"),
     "a client that is a pair": (lambda: server(client=("id", "secret")), "client must be ClientCredentials"),
     "a client without a secret": (lambda: server(client=ClientCredentials("id", None)), "client has no client_secret"),
+    "a client that Basic cannot carry": (
+        lambda: server(
+            client=ClientCredentials("i:d", "very-secret"), client_authentication=ClientSecret(raw_basic=True)
+        ),
+        "client has an id with a colon, at which raw Basic ends: leave out raw_basic, or give ClientSecret('post')",
+    ),
     "a client without an id": (lambda: server(client=ClientCredentials("", "s")), "client must have a client_id"),
     "a function without a name": (lambda: server(client=lambda: CLIENT), "application must be given"),
     "a later scope": (lambda: server().for_scope('"'), "scope has"),
@@ -254,6 +275,15 @@ def test_metadata_take_the_place_of_what_is_usual() -> None:
     _, sent = drive(made.register(moment()), REGISTERED)
     assert json.loads(sent[0].body)["redirect_uris"] == ["https://a.example"]
     assert made.application == "app"
+
+
+@pytest.mark.parametrize("own", [{"jwks_uri": "https://me.example/jwks"}, {"jwks": {"keys": []}}], ids=["uri", "keys"])
+def test_a_key_is_registered_in_one_way(own: dict[str, Any]) -> None:
+    """Where the user says where the key is, it is not sent as well: a registration never has both (RFC 7591 §2)."""
+    made = placed(client_metadata=own, client_authentication=PrivateKeyJWT(KEY))
+    _, sent = drive(made.register(moment()), REGISTERED)
+    body = json.loads(sent[0].body)
+    assert {name: body[name] for name in ("jwks", "jwks_uri") if name in body} == own
 
 
 @pytest.mark.parametrize(
@@ -380,6 +410,16 @@ def test_a_certificate_has_endpoints_of_its_own() -> None:
     assert form_of(sent[1]) == {"grant_type": ["client_credentials"], "client_id": ["id"]}
 
 
+@pytest.mark.parametrize("bound", [True, False])
+def test_bound_tokens_come_from_the_endpoints_for_a_certificate(bound: bool) -> None:
+    """Tokens that are to be bound to a certificate are asked for where that is shown (RFC 8705 §5), by a secret too."""
+    aliases = {"token_endpoint": "https://mtls.example/token", "registration_endpoint": "https://mtls.example/register"}
+    made = server(client_metadata={"tls_client_certificate_bound_access_tokens": bound})
+    result, sent = drive(made.register(moment()), metadata(mtls_endpoint_aliases=aliases), REGISTERED)
+    _, later = drive(made.fetch_token(CLIENT, moment(result.kept)), GRANT)
+    assert [each.url.startswith("https://mtls.example/") for each in (sent[1], later[0])] == [bound, bound]
+
+
 @pytest.mark.parametrize(
     ("known", "asked_for"),
     [
@@ -454,6 +494,46 @@ def test_a_client_that_signs_and_was_registered_for_something_else(made: Any) ->
     assert problem_of(refused).error == "invalid_client"
     later, _ = drive(known.fetch_token(result.value, moment()), answer(503))
     assert "client_secret_post" not in problem_of(later).reason
+
+
+@pytest.mark.parametrize("known", [None, ["ES256", "PS256"], ["PS256", "RS256"]])
+def test_a_signature_by_an_algorithm_that_the_server_does_not_take(known: Any) -> None:
+    """A refusal says so, where the server's metadata do: the key may be right."""
+    made = server(client_authentication=PrivateKeyJWT(KEY))
+    refusal = answer(401, {"error": "invalid_client"})
+    said = metadata(token_endpoint_auth_signing_alg_values_supported=known)
+    result, _ = drive(made.fetch_token(CLIENT, moment()), said, refusal)
+    told = "the server takes assertions signed by PS256, RS256, and these are signed by ES256"
+    assert (told in problem_of(result).reason) is (known == ["PS256", "RS256"])
+
+
+@pytest.mark.parametrize(
+    ("by", "known", "told"),
+    [
+        (None, ["private_key_jwt"], "the server knows private_key_jwt, and client_authentication is ClientSecret"),
+        (None, ["private_key_jwt", "client_secret_post"], None),
+        (None, None, None),
+        ("post", ["client_secret_basic"], "the server knows client_secret_basic, and client_authentication is"),
+        ("key", ["client_secret_basic"], "the server knows client_secret_basic, and client_authentication is Private"),
+        ("key", ["private_key_jwt"], "the server takes assertions signed by PS256, and these are signed by ES256"),
+    ],
+)
+def test_a_refused_registration_for_a_method_that_the_server_does_not_know(by: Any, known: Any, told: Any) -> None:
+    """A refusal says so, where the server's metadata do."""
+    made = server(client_authentication=PrivateKeyJWT(KEY) if by == "key" else ClientSecret(by))
+    said = metadata(
+        token_endpoint_auth_methods_supported=known, token_endpoint_auth_signing_alg_values_supported=["PS256"]
+    )
+    result, _ = drive(made.register(moment()), said, answer(400, {"error": "invalid_client_metadata"}))
+    reason = problem_of(result).reason
+    assert reason == "HTTP 400, invalid_client_metadata" if told is None else told in reason
+
+
+def test_a_refusal_of_a_certificate_says_where_it_is() -> None:
+    """Whoever has none, or another one, reads which one is shown."""
+    made = server(client_authentication=MutualTLS())
+    result, _ = drive(made.fetch_token(CLIENT, moment()), metadata(), answer(401, {"error": "invalid_client"}))
+    assert "by the certificate of the transport (client_certificate=…): see that" in problem_of(result).reason
 
 
 @pytest.mark.parametrize("answered", ["tls_client_auth", "self_signed_tls_client_auth"])

@@ -112,6 +112,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "cut JSON": (lambda: json.dumps(as_jwk(EC))[:60], "no JSON object"),
     "empty": (lambda: "  ", "is empty"),
     "no file": (lambda: "missing.pem", "cannot be read from 'missing.pem'"),
+    "two keys": (lambda: pem(RSA) + pem(EC), "holds 2 private keys: give one of them"),
     "a number": (lambda: 5, "not int"),
     "None": (lambda: None, "not None"),
 }

@@ -77,6 +77,14 @@ def test_the_reference_knows_every_name() -> None:
     assert not {name for name in names if f"`{name}" not in text and f".{name}`" not in text}
 
 
+def test_the_page_of_every_name_has_every_name() -> None:
+    """Each public class and function, and each error, has its docstring on the page that says so."""
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
+    names = {*dcrauth.__all__, *(each.__name__ for each in classes if each.__module__ == errors.__name__)}
+    assert not [name for name in sorted(names) if not re.search(rf"\b{name}\b", page)]
+
+
 def test_the_events_of_the_tutorial_are_as_they_are_printed() -> None:
     """What the tutorial says that a listener prints has the fields that the events have."""
     page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")

@@ -34,7 +34,7 @@ class ClientCredentials(Confidential):
     """
 
     client_id: str = field(repr=False)
-    client_secret: str | None = field(repr=False)
+    client_secret: str | None = field(default=None, repr=False)
     registered_at: float = 0.0
     replaced_at: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)

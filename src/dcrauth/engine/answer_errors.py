@@ -16,19 +16,26 @@ from dcrauth.errors import (
 from dcrauth.providers.protocol import Problem
 
 ADVICE = {
-    "invalid_software_statement": "the software statement is damaged or revoked: get a new one",
-    "unapproved_software_statement": "the software statement is not approved here: check the environment, or that "
-    "the application has been published",
+    "invalid_software_statement": "the software statement is damaged, has ended or was revoked: get a new one",
+    "unapproved_software_statement": "the software statement is not approved here: ask whoever approves it, or with "
+    "Adobe Pass check the environment, and that the application has been published",
     "invalid_redirect_uri": "the redirect_uri is not one of the registered application's",
+    "invalid_client_metadata": "the server does not take what is said of the client; error.description may say which "
+    "member of it",
     "invalid_client": "the client is not known there (any more), or its secret is wrong",
     "unauthorized_client": "the client may not use the client_credentials grant",
     "unsupported_grant_type": "the server does not know the client_credentials grant",
-    "invalid_request": "the server cannot read the request: check token_request and the device information",
+    "invalid_request": "the server cannot read the request: check what it wants in it, or with Adobe Pass "
+    "token_request and the device information",
+    "invalid_target": "the server does not know the resource, or does not grant it to this client: check resource",
     "invalid_scope": "the server does not grant that scope to this client: check scope, and what the client may have",
 }
 """What to do about a code of a server."""
 
-ADVICE_ON_ADDRESS = "there is no such endpoint at this address: check base_url, the environment or the issuer"
+ADVICE_ON_ADDRESS = (
+    "there is no such endpoint at this address: check the issuer or the endpoints, or with Adobe Pass base_url and the "
+    "environment"
+)
 _NO_SECOND_ONE = (
     "each further registration would make one more client, so that no process makes one within 24 h, unless the "
     "software statement or the endpoints change, or this one is forgotten (dcrauth forget, or TokenSource.forget()); "

@@ -97,8 +97,13 @@ def is_no_answer(problem: Problem) -> bool:
     return problem.status is None or problem.status >= 500 or problem.status == 429
 
 
+_URLS = ("https://", "http://")
+
+
 def in_words(problem: Problem, endpoint: str) -> str:
-    """Return what is wrong as text that names the *endpoint*."""
+    """Return what is wrong as text that names the *endpoint*, unless it names another place itself."""
+    if problem.reason.startswith(_URLS):
+        return problem.reason
     if problem.status is not None and endpoint not in problem.reason:
         return f"{endpoint} answered: {problem.reason}"
     return problem.reason if endpoint in problem.reason else f"{endpoint}: {problem.reason}"

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from dcrauth import events
+from dcrauth._internal.strict_json import seconds_in
 from dcrauth.engine import answer_errors, answer_secrets, answers, rules
 from dcrauth.engine.effects import (
     Emit,
@@ -29,6 +30,10 @@ T = TypeVar("T")
 
 _UNNOTICED_SKEW = 5.0
 """Less than that, in seconds, does no harm: a ``Date`` has no parts of a second, and assertions are dated back."""
+
+
+_OF_A_GATEWAY = frozenset({502, 504})
+"""Statuses by which a gateway says that it has no answer of the server behind it (RFC 9110 §15.6.3, §15.6.5)."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +120,14 @@ def attempted(
     if call is None:
         return outcome, None
     is_carried_out = call.registers and answers.is_success(outcome.status)
-    if call.registers and response is None and getattr(context.provider, "repeats", "new") == "refused":
+    if call.registers and _is_lost(response) and getattr(context.provider, "repeats", "new") == "refused":
         outcome = answer_errors.lost(outcome)
     return answer_secrets.without_secrets(replace(outcome, carried_out=is_carried_out), call), call
+
+
+def _is_lost(response: Response | None) -> bool:
+    """Return whether there is no answer of the server's own, so that a call may have been carried out."""
+    return response is None or response.status in _OF_A_GATEWAY
 
 
 def run(context: RenewalContext, flow: Flow[T]) -> Steps[tuple[FlowResult[T], Request | None, Response | None]]:
@@ -165,9 +175,12 @@ def learn_the_time(context: RenewalContext, response: Response, sent: Instant, n
 
 
 def skew_told(response: Response, sent: float, now: float) -> float | None:
-    """Return by how many seconds this machine's clock is ahead of the server's, as `learn_the_time` does."""
+    """Return by how many seconds this machine's clock is ahead of the server's, as `learn_the_time` does.
+
+    An answer that a cache has kept says so by its ``Age`` (RFC 9111 §5.1), and tells no time.
+    """
     date = answers.moment_in(response.headers.get("date"))
-    if date is None:
+    if date is None or (seconds_in(response.headers.get("age", "")) or 0.0) > 0.0:
         return None
     skew = sent - date if sent > date else -max(0.0, date - now)
     return skew if abs(skew) > _UNNOTICED_SKEW else 0.0

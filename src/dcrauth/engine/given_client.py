@@ -86,5 +86,7 @@ def asked_for(give: Callable[[], ClientCredentials]) -> ClientCredentials:
     else:
         if isinstance(found, ClientCredentials):
             return found
-        failure = ServerUnavailable(f"What gives the client credentials has returned a {type(found).__name__}")
+        failure = ServerUnavailable(
+            f"What gives the client credentials has returned a {type(found).__name__}: it must be ClientCredentials"
+        )
     raise failure

@@ -1,5 +1,6 @@
 """What is wrong where a call that manages a client (RFC 7592) has not done what it was for, in words for people."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -16,6 +17,9 @@ NOT_OFFERED = frozenset({404, 405, 410, 501})
 
 _GONE = frozenset({"invalid_token", "invalid_client", "unauthorized_client", "access_denied", "invalid_request"})
 """Codes that come with 401 where the client, or the token that manages it, is not known any more (RFC 7592 §2)."""
+
+_SHORTEST_ID = 8
+"""Shorter client ids are left out of a text only where they stand by themselves."""
 
 _NOTHING_DONE = "Nothing was deleted, neither there nor here"
 _BY_HAND = (
@@ -43,10 +47,17 @@ def is_denied(problem: Problem) -> bool:
 
 def named(problem: Problem, call: Request | None, client: ClientCredentials) -> Problem:
     """Return *problem* with the endpoint in its words, which is without the client id that such endpoints end in."""
-    reason = problem.reason if call is None else in_words(problem, call.endpoint)
-    for client_id in (client.client_id, quote(client.client_id, safe="")):
-        reason = reason.replace(client_id, "…")
+    ids = {client.client_id, quote(client.client_id, safe="")}
+    reason = problem.reason if call is None else _with_place(in_words(problem, call.endpoint), call.endpoint, ids)
+    for client_id in ids:  # a short one may be in a port or a status by chance
+        reason = reason.replace(client_id, "…") if len(client_id) >= _SHORTEST_ID else reason
     return replace(problem, reason=reason)
+
+
+def _with_place(reason: str, endpoint: str, ids: Collection[str]) -> str:
+    """Return *reason* with the parts of the *endpoint* that are one of *ids* left out."""
+    parts = ["…" if part in ids else part for part in endpoint.split("/")]
+    return reason.replace(endpoint, "/".join(parts))
 
 
 def not_deleted(problem: Problem, callable_at: float) -> DCRAuthError:

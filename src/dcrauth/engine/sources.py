@@ -121,25 +121,30 @@ class TokenSources(Confidential):
             source.provider = provider
         return source
 
-    def forget(self, instance: str) -> bool:
+    def forget(self, instance: str, *, unregister: bool = False) -> bool:
         """Delete the client credentials and tokens of an instance, as `TokenSource.forget` does; may block.
+
+        Parameters:
+            instance: which one.
+            unregister: whether the server is to delete the client first, as there.
 
         Returns:
             Whether there were any.
 
         Raises:
-            ConfigurationError: *instance* can be none.
+            ConfigurationError: *instance* can be none, or the server has not said how its client is deleted.
+            Rejected, Unavailable: the server has not deleted the client.
             StoreError: the store failed before all was deleted; call it again.
         """
         source = self._lasting(instance)
-        found = source.forget()
+        found = source.forget(unregister=unregister)
         self._release(instance)
         return found
 
-    async def forget_async(self, instance: str) -> bool:
+    async def forget_async(self, instance: str, *, unregister: bool = False) -> bool:
         """Do what `forget` does, from an asyncio or trio task."""
         source = self._lasting(instance)
-        found = await source.forget_async()
+        found = await source.forget_async(unregister=unregister)
         self._release(instance)
         return found
 

@@ -24,7 +24,8 @@ def fetched(context: RenewalContext, credentials: ClientCredentials) -> Steps[Ac
         yield ReportOutcome(context.identity.key, refused=True)
         raise
     yield ReportOutcome(context.identity.key, refused=False)
-    token = token_life.granted(answer.value, answer.sent, context.policy, after_refusal=context.after_refusal)
+    marked, skew = context.after_refusal, context.memory.skew
+    token = token_life.granted(answer.value, answer.sent, context.policy, after_refusal=marked, skew=skew)
     yield Emit(events.TokenRenewed(context.name, token.expires_at, answer.seconds, answer.attempts))
     if answer.value.missing:
         yield Emit(events.ScopeReduced(context.name, token.scope or "", answer.value.missing))

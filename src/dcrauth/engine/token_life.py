@@ -7,7 +7,7 @@ a new one, but fall back on it while it lives. *Dead*: it can only be replaced.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dcrauth._internal.strict_json import jwt_claims, seconds_in
+from dcrauth._internal.strict_json import jwt_claims, number, seconds_in
 from dcrauth.credentials import AccessToken
 from dcrauth.engine.instant import Instant
 from dcrauth.policy import Policy
@@ -73,19 +73,30 @@ def late(life: float, policy: Policy) -> float:
     return min(policy.mandatory_within, policy.mandatory_fraction * life)
 
 
-def granted(grant: TokenGrant, sent: Instant, policy: Policy, *, after_refusal: bool = False) -> AccessToken:
-    """Return the token of *grant*, its life counted from the moment the request was *sent* (RFC 6749 §5.1)."""
-    life = _seconds(grant.expires_in) or _life_of_jwt(grant.value) or policy.default_life
+def granted(
+    grant: TokenGrant, sent: Instant, policy: Policy, *, after_refusal: bool = False, skew: float = 0.0
+) -> AccessToken:
+    """Return the token of *grant*, its life counted from the moment the request was *sent* (RFC 6749 §5.1).
+
+    Parameters:
+        skew: by how many seconds this machine's clock is ahead of the server's, as far as that is known.
+    """
+    life = _seconds(grant.expires_in) or _life_of_jwt(grant.value, sent.wall - skew) or policy.default_life
     return AccessToken(grant.value, sent.wall, sent.wall + life, after_refusal, grant.scope)
 
 
-def _life_of_jwt(value: str) -> float | None:
-    """The span between a JWT's own ``iat`` and ``exp`` (RFC 7519 §4.1): both are the server's clock, not ours."""
+def _life_of_jwt(value: str, now: float) -> float | None:
+    """The span from a JWT's own ``iat`` to ``exp`` (RFC 7519 §4.1): both are of the server's clock, not of ours.
+
+    Parameters:
+        now: the server's time as far as it is known, which counts where there is no ``iat``.
+    """
     try:
         claims = jwt_claims(value)
-        return _seconds(claims["exp"] - claims["iat"])
-    except (ValueError, KeyError, TypeError, OverflowError):
+    except ValueError:
         return None
+    end, begin = number(claims.get("exp")), number(claims.get("iat"))
+    return None if end is None else _seconds(end - (now if begin is None else begin))
 
 
 def _seconds(value: Any) -> float | None:

@@ -147,7 +147,7 @@ def _parsed(url: str, what: str) -> SplitResult:
     check_text(url, what)
     parts = _split(url)
     if parts is None:
-        raise ConfigurationError(f"{what} is not an absolute URL such as https://sp.auth.adobe.com")
+        raise ConfigurationError(f"{what} is not an absolute URL such as https://api.example.com")
     if not (parts.hostname or "").isascii():
         raise ConfigurationError(
             f"{what} has a host that is not ASCII, which HTTP libraries do not all read alike; give its xn-- form "

@@ -89,7 +89,9 @@ class SoftwareStatement(Confidential):
 
 def _claims(text: str) -> dict[str, Any]:
     if not text:
-        raise ConfigurationError("The software statement is empty; download it again from the TVE Dashboard")
+        raise ConfigurationError(
+            "The software statement is empty; get it again from whoever issues it (Adobe Pass: the TVE Dashboard)"
+        )
     if "\0" in text:
         raise ConfigurationError(
             "The software statement was read in another encoding than that of its file: give the path of the file, or "

@@ -124,6 +124,13 @@ def given_client(
     return client  # type: ignore[return-value]  # it is a function
 
 
+def returned_client(client: ClientCredentials, by: ClientAuthentication) -> ClientCredentials:
+    """Return the *client* that a function has returned, if it can be one: a vault may have nothing in its fields."""
+    if isinstance(client, ClientCredentials):
+        _check_pair(client, by)
+    return client
+
+
 def statement(source: Any) -> SoftwareStatement | Callable[[], object] | None:
     """Return the software statement, or what makes one."""
     if source is None:
@@ -157,6 +164,8 @@ def metadata(given: object) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise wrong("client_metadata", "a mapping such as {'client_name': 'My service'}", given)
     _check_names(given, "client_metadata", _OWN_METADATA)
+    if given.get("jwks") and given.get("jwks_uri"):
+        raise ConfigurationError("client_metadata must not hold both jwks and jwks_uri: leave one of them out")
     return json_copy(given, "client_metadata")
 
 
@@ -231,6 +240,10 @@ def _check_pair(client: ClientCredentials, by: ClientAuthentication) -> None:
         raise ConfigurationError("client must have a client_id and a client_secret of printable ASCII characters")
     if secret is None and isinstance(by, ClientSecret | ClientSecretJWT):
         raise without_secret()
+    if isinstance(by, ClientSecret) and by.raw_basic and by.method != "post" and ":" in client.client_id:
+        raise ConfigurationError(
+            "client has an id with a colon, at which raw Basic ends: leave out raw_basic, or give ClientSecret('post')"
+        )
 
 
 def _check_names(given: Mapping[Any, object], what: str, own: Mapping[str, str]) -> None:

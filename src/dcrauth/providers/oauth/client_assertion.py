@@ -24,15 +24,21 @@ _BACK = 10.0
 @discreet_constructor
 @dataclass(frozen=True)
 class PrivateKeyJWT:
-    """An assertion that is signed with a private key (RFC 7523 §2.2); each attempt has one of its own.
+    r"""An assertion that is signed with a private key (RFC 7523 §2.2); each attempt has one of its own.
 
     Parameters:
-        key: the private key, as `SigningKey` takes it, or a `Signer`.
+        key: the private key as PEM text (PKCS #8, PKCS #1 or SEC 1), which may have ``\n`` for its line ends, or none;
+            as a JWK (a mapping, or its JSON); as the path of a file with one of these; or an object with ``alg``,
+            ``kid`` and ``sign(header, claims)``, such as a key in an HSM.
         audience: ``"issuer"``, ``"token_endpoint"``, or the text that the server wants as ``aud``. It is never found
             out by trying: each wrong one is an ``invalid_client``.
-        lifetime: for how long an assertion is good, in seconds; many servers take no more than 300.
+        lifetime: for how long an assertion is good, in seconds; many servers take no more than 300. It is dated ten
+            seconds back, so that from its ``iat`` to its ``exp`` it is ten more.
         type: ``typ`` of its header.
-        jwks_uri: where the server finds the public key; None registers the key itself, if it is a `SigningKey`.
+        jwks_uri: where the server finds the public key; None registers the key itself, unless it is such an object.
+        algorithm: RS256 to RS512, PS256 to PS512, ES256 to ES512 or EdDSA; None for what a JWK says, or else for RS256
+            with an RSA key and the one that belongs to the curve of another.
+        key_id: what the server knows the key by (``kid``); None for that of a JWK, "" for none.
 
     Raises:
         ConfigurationError: the key cannot be used, or an argument is of a kind that will not do.
@@ -43,12 +49,14 @@ class PrivateKeyJWT:
     lifetime: float = 60.0
     type: str = "JWT"
     jwks_uri: str | None = None
+    algorithm: str | None = None
+    key_id: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("audience", "type"):
             check_text(getattr(self, name), name)
         check_seconds(self.lifetime, "lifetime")
-        object.__setattr__(self, "key", signer_of(self.key))
+        object.__setattr__(self, "key", signer_of(self.key, self.algorithm, self.key_id))
 
     @property
     def auth_method(self) -> str:

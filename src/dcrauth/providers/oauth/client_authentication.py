@@ -115,6 +115,13 @@ class ClientSecret:
         return Proof(headers={"Authorization": _basic(client, secret, raw=self.raw_basic)})
 
 
+_ONE_OF = (
+    ("jwks", "jwks_uri"),
+    (*(f"tls_client_auth_san_{kind}" for kind in ("dns", "uri", "ip", "email")), "tls_client_auth_subject_dn"),
+)
+"""What a registration says of a certificate in one way at most (RFC 8705 §2.1.2, RFC 7591 §2)."""
+
+
 @dataclass(frozen=True)
 class MutualTLS:
     """A client certificate, which the transport shows (RFC 8705 §2); tokens may be bound to it.
@@ -127,7 +134,7 @@ class MutualTLS:
             §2.2.2).
 
     Raises:
-        ConfigurationError: the method is another one.
+        ConfigurationError: the method is another one, or *metadata* say the same in two ways.
     """
 
     method: str = "tls_client_auth"
@@ -141,6 +148,9 @@ class MutualTLS:
                 "metadata", "a mapping such as {'tls_client_auth_san_dns': 'client.example.com'}", self.metadata
             )
         object.__setattr__(self, "metadata", json_copy(self.metadata, "metadata of MutualTLS"))
+        for names in _ONE_OF:
+            if len(found := [name for name in names if self.metadata.get(name)]) > 1:
+                raise ConfigurationError(f"metadata of MutualTLS has {' and '.join(found)}: give one of them")
 
     @property
     def auth_method(self) -> str:

@@ -13,6 +13,7 @@ from dcrauth.providers.oauth.client_authentication import ClientAuthentication, 
 from dcrauth.providers.oauth.discovery import Endpoints
 from dcrauth.providers.oauth.endpoint_search import EndpointSearch, called
 from dcrauth.providers.oauth.registration import read_client
+from dcrauth.providers.oauth.registration_answer import unregistrable
 from dcrauth.providers.oauth.registration_request import RegistrationRequest, method_for
 from dcrauth.providers.oauth.token_call import TokenCall
 from dcrauth.providers.oauth.token_request import Wanted
@@ -212,8 +213,12 @@ class OAuthServer(Confidential):
     @property
     def given(self) -> Callable[[], ClientCredentials] | None:
         """What returns the client if it is given."""
-        client = self._client
-        return (lambda: client) if isinstance(client, ClientCredentials) else client
+        client, by = self._client, self._by
+        if client is None:
+            return None
+        if isinstance(client, ClientCredentials):
+            return lambda: client
+        return lambda: arguments.returned_client(client(), by)
 
     @property
     def given_id(self) -> str | None:
@@ -240,7 +245,10 @@ class OAuthServer(Confidential):
 
         def understand(response: Response, endpoints: Endpoints) -> ClientCredentials | Problem:
             method = method_for(self._by, endpoints)
-            return read_client(response, endpoints.registration or "", method, moment.servers)
+            found = read_client(response, endpoints.registration or "", method, moment.servers)
+            if isinstance(found, Problem):
+                return unregistrable(found, self._by, endpoints)
+            return found
 
         return called(self._search, moment, self._request.to, understand, registering=True)
 
@@ -290,4 +298,4 @@ class OAuthServer(Confidential):
         place = arguments.endpoint(registers_at, "registration_endpoint")
         token = arguments.endpoint(token_endpoint, "token_endpoint")
         arguments.check_places(name, place, token, self._client is not None)
-        return EndpointSearch(name, token, place, self._client is None, isinstance(self._by, MutualTLS))
+        return EndpointSearch(name, token, place, self._client is None, self.certificate_bound)

@@ -93,7 +93,10 @@ def _from_jwk(jwk: dict[str, Any]) -> tuple[Mapping[str, Any], Any]:
 
 
 def _from_pem(text: str) -> Any:
-    blocks = dict(_PEM.findall(text.replace("\\r", "").replace("\\n", "\n")))
+    found = _PEM.findall(text.replace("\\r", "").replace("\\n", "\n"))
+    if (keys := sum(label in _PRIVATE for label, _ in found)) > 1:
+        raise ConfigurationError(f"The key holds {keys} private keys: give one of them")
+    blocks = dict(found)
     label = next((each for each in blocks if each in _PRIVATE), None) or next(iter(blocks), "")
     if label in _INSTEAD:
         raise ConfigurationError(f"The key {_INSTEAD[label]}")

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+from dcrauth._internal.strict_json import printable
 from dcrauth.credentials import ClientCredentials
 from dcrauth.errors import ConfigurationError
-from dcrauth.providers.oauth.client_authentication import ClientAuthentication, ClientSecret
+from dcrauth.providers.oauth.client_authentication import ClientAuthentication, ClientSecret, MutualTLS
+from dcrauth.providers.oauth.discovery import Endpoints
+from dcrauth.providers.oauth.registration_request import SECRETS
 from dcrauth.providers.oauth.token_request import Wanted
 from dcrauth.providers.protocol import Problem
 
@@ -14,6 +17,10 @@ _ALIKE = (
 )
 """Methods of which a client that is made for one has what it needs for the others."""
 
+_OF_THE_TRANSPORT = (
+    "the client proves itself by the certificate of the transport (client_certificate=…): see that it has the one "
+    "which the server knows"
+)
 _OF_THE_CLIENT = frozenset({"invalid_client", "unauthorized_client", "invalid_request"})
 
 
@@ -40,10 +47,37 @@ def check_provable(by: ClientAuthentication, client: ClientCredentials) -> None:
         raise ConfigurationError(f"client_authentication does not fit the client: {told}")
 
 
-def explained(problem: Problem, by: ClientAuthentication, client: ClientCredentials) -> Problem:
+def explained(problem: Problem, by: ClientAuthentication, client: ClientCredentials, endpoints: Endpoints) -> Problem:
     """Return the *problem* with a token call, which may be that the client proves itself by another method."""
-    told = _difference(by, client) if problem.error in _OF_THE_CLIENT else None
+    if problem.error not in _OF_THE_CLIENT:
+        return problem
+    shown = _OF_THE_TRANSPORT if isinstance(by, MutualTLS) and problem.error == "invalid_client" else None
+    told = _difference(by, client) or _signed_otherwise(by, endpoints) or shown
     return problem if told is None else replace(problem, reason=f"{problem.reason}: {told}")
+
+
+def _signed_otherwise(by: ClientAuthentication, endpoints: Endpoints) -> str | None:
+    """Return what is wrong with the algorithm that signs where the server's metadata name others."""
+    algorithm, known = by.metadata.get("token_endpoint_auth_signing_alg"), endpoints.signing_algorithms
+    if algorithm is None or not known or algorithm in known:
+        return None
+    return f"the server takes assertions signed by {printable(', '.join(known))}, and these are signed by {algorithm}"
+
+
+def unregistrable(problem: Problem, by: ClientAuthentication, endpoints: Endpoints) -> Problem:
+    """Return the *problem* with a registration, which may be for a method that the server does not know."""
+    if problem.error != "invalid_client_metadata":
+        return problem
+    told = _unknown_method(by, endpoints) or _signed_otherwise(by, endpoints)
+    return problem if told is None else replace(problem, reason=f"{problem.reason}: {told}")
+
+
+def _unknown_method(by: ClientAuthentication, endpoints: Endpoints) -> str | None:
+    known = endpoints.auth_methods
+    asked_for = SECRETS if by.auth_method is None else (by.auth_method,)
+    if not known or not set(known).isdisjoint(asked_for):
+        return None
+    return f"the server knows {printable(', '.join(known))}, and client_authentication is {type(by).__name__}"
 
 
 def _difference(by: ClientAuthentication, client: ClientCredentials) -> str | None:

@@ -15,7 +15,9 @@ from dcrauth.providers.oauth.discovery import Endpoints
 from dcrauth.providers.protocol import Problem, Request
 from dcrauth.providers.software_statement import SoftwareStatement
 
-_SECRETS = ("client_secret_basic", "client_secret_post")
+SECRETS = ("client_secret_basic", "client_secret_post")
+_PLACES_OF_A_KEY = ("jwks", "jwks_uri")
+"""Of which a registration has one at most (RFC 7591 §2)."""
 
 
 @confidential
@@ -78,18 +80,25 @@ class RegistrationRequest(Confidential):
             "redirect_uris": [],
             "scope": " ".join(self.scopes),
             "token_endpoint_auth_method": method_for(self.by, endpoints),
-            **self.by.metadata,
+            **self._of_the_proof(),
             **self.metadata,
             "software_statement": statement and statement.text,
         }
         return {name: value for name, value in fields.items() if value not in (None, "")}
+
+    def _of_the_proof(self) -> Mapping[str, Any]:
+        """Return what is said of how it proves itself; a key that the user says where to find is not sent as well."""
+        said = self.by.metadata
+        if not any(self.metadata.get(name) for name in _PLACES_OF_A_KEY):
+            return said
+        return {name: value for name, value in said.items() if name not in _PLACES_OF_A_KEY}
 
 
 def method_for(by: ClientAuthentication, endpoints: Endpoints) -> str | None:
     """Return the method of client authentication to use, of those that the server says it knows."""
     if by.auth_method is not None:
         return by.auth_method
-    return next((each for each in _SECRETS if each in (endpoints.auth_methods or ())), None)
+    return next((each for each in SECRETS if each in (endpoints.auth_methods or ())), None)
 
 
 def _made(source: Any, what: str, read: Callable[[Any], Any]) -> Any:

@@ -105,11 +105,13 @@ def secret_key(secret: str, algorithm: str) -> Signer:
     return _SecretKey(signing_library().jwk.OctKey(raw, raw), algorithm)
 
 
-def signer_of(key: "Signer | KeySource") -> Signer:
+def signer_of(key: "Signer | KeySource", algorithm: str | None = None, key_id: str | None = None) -> Signer:
     """Return *key* as something that signs: what is one already as it is, all else as a `SigningKey`."""
     if isinstance(key, str | bytes | os.PathLike | Mapping):
-        return SigningKey(key)
+        return SigningKey(key, algorithm, key_id)
     _check_signer(key)
+    if not (algorithm is None and key_id is None):
+        raise ConfigurationError("A signer says its own alg and kid: leave out algorithm and key_id")
     return key
 
 

@@ -52,6 +52,6 @@ class TokenCall(Confidential):
             return client
         return replaced(client, metadata={**client.metadata, "token_endpoint_auth_method": method})
 
-    def _understood(self, response: Response, _: Endpoints) -> TokenGrant | Problem:
-        found = read_token(response, self.wanted.scopes)
-        return explained(found, self.by, self.credentials) if isinstance(found, Problem) else found
+    def _understood(self, response: Response, endpoints: Endpoints) -> TokenGrant | Problem:
+        found = read_token(response, as_granted(self.wanted, self.credentials).scopes, self.wanted.scopes)
+        return explained(found, self.by, self.credentials, endpoints) if isinstance(found, Problem) else found

@@ -59,11 +59,14 @@ class Wanted:
         yield from self.parameters.items()
 
 
-def read_token(response: Response, asked_for: tuple[str, ...] = ()) -> TokenGrant | Problem:
+def read_token(
+    response: Response, asked_for: tuple[str, ...] = (), wanted: tuple[str, ...] = ()
+) -> TokenGrant | Problem:
     """Return the token in the answer; any 2xx status will do.
 
     Parameters:
         asked_for: the scopes that it was asked for with.
+        wanted: those that it is to have; the registration may have granted less.
     """
     fields = fields_of(response)
     value: Any = fields.get("access_token")
@@ -73,7 +76,7 @@ def read_token(response: Response, asked_for: tuple[str, ...] = ()) -> TokenGran
         # To ask again would bring another token of the same type.
         return replace(problem_in(response, "a token_type other than bearer"), final=True)
     granted = _scopes_in(fields.get("scope")) or asked_for  # which it need not say if it is the same (RFC 6749 §5.1)
-    missing = [each for each in asked_for if each not in granted and not each.endswith(_ALL_THERE_ARE)]
+    missing = [each for each in wanted if each not in granted and not each.endswith(_ALL_THERE_ARE)]
     return TokenGrant(value, fields.get("expires_in"), " ".join(granted) or None, " ".join(missing))
 
 
