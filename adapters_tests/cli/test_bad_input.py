@@ -68,6 +68,12 @@ def table(*rows: tuple[tuple[str, ...], str, ExitCode, str]) -> list[object]:
         (WITH_SETTINGS, "--software-statement statement.txt --environment live", ExitCode.USAGE, "release-production"),
         (WITH_SETTINGS, "--software-statement statement.txt --base-url http://example.com", ExitCode.USAGE, "https"),
         (WITH_SETTINGS, "--software-statement statement.txt --base-url nonsense", ExitCode.USAGE, "base_url"),
+        (
+            WITH_SETTINGS,
+            "--software-statement statement.txt --scope read",
+            ExitCode.USAGE,
+            "scope (given) is a setting of",
+        ),
         (WITH_SETTINGS, "--software-statement statement.txt --store nosql:x", ExitCode.USAGE, "no store"),
         (WITH_SETTINGS, "--software-statement statement.txt --store x --prefix y", ExitCode.USAGE, "for a Redis"),
         (WITH_SETTINGS, "--software-statement statement.txt --key-file gone", ExitCode.STORE, "no key file"),

@@ -11,6 +11,9 @@ from dcrauth.stores.by_url import SQL
 
 EMPTY = "it is empty, as of a variable that is not set"
 
+_LONGEST = 1e9
+"""In seconds, which is 31 years: the system's clocks cannot wait for ten times as long."""
+
 _PASSWORD = re.compile(r"(password|passwd|passphrase|pwd)$", re.IGNORECASE)
 _STATEMENT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
@@ -22,12 +25,12 @@ def check_no_secrets(arguments: Sequence[str]) -> None:
 
 
 def seconds(argument: str) -> float:
-    """Return *argument* as a number of seconds.
+    """Return *argument* as a number of seconds that can be waited.
 
     Raises:
         ValueError: it is none.
     """
-    if not (found := float(argument)) >= 0:
+    if not 0 <= (found := float(argument)) <= _LONGEST:
         raise ValueError
     return found
 

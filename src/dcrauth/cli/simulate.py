@@ -58,14 +58,36 @@ def simulate(wanted: Wanted, *, as_json: bool = False) -> int:
     """Run the simulator until it is told to stop; print what a client needs to know of it."""
     with _ending_at_sigterm(), _simulator(wanted) as simulator:
         if wanted.authority is not None:
-            with open(wanted.authority, "wb") as file:
-                file.write(simulator.authority or b"")
+            _write_authority(wanted.authority, simulator.authority or b"")
         facts = _facts(simulator, _OF_OAUTH if wanted.oauth else _OF_ADOBE)
         if wanted.statement_file is not None:
             _write_statement(wanted.statement_file, facts["software_statement"])
         _tell(facts, as_json=as_json)
         simulator.wait(wanted.seconds)
     return ExitCode.GOOD
+
+
+def _write_authority(path: str, certificate: bytes) -> None:
+    """Write a certificate to a file, in the place of none but one of a simulator's.
+
+    Raises:
+        ConfigurationError: something else is there, or it cannot be written.
+    """
+    from dcrauth.simulator.tls import is_authority  # noqa: PLC0415  # needs an extra that other commands do not
+
+    there = Path(path)
+    if there.is_file() and (content := _content(there)) and not is_authority(content):
+        raise ConfigurationError(
+            f"{path} exists already and is no certificate of a simulator; it is not overwritten: choose another name"
+        )
+    _write(path, certificate, 0o666)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as reason:
+        raise ConfigurationError(f"{path} cannot be read: {reason.strerror}; choose another place") from None
 
 
 def _write_statement(path: str, text: str) -> None:
@@ -78,9 +100,13 @@ def _write_statement(path: str, text: str) -> None:
         raise ConfigurationError(
             f"{path} exists already and is no statement of a simulator; it is not overwritten: choose another name"
         )
+    _write(path, f"{text}\n".encode("ascii"), 0o600)
+
+
+def _write(path: str, content: bytes, mode: int) -> None:
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
-            file.write(f"{text}\n")
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            file.write(content)
     except (OSError, ValueError) as reason:
         why = getattr(reason, "strerror", None) or type(reason).__name__
         raise ConfigurationError(f"{path} cannot be written: {why}; choose another place") from None
