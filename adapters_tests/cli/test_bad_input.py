@@ -85,6 +85,8 @@ def table(*rows: tuple[tuple[str, ...], str, ExitCode, str]) -> list[object]:
             ExitCode.STORE,
             "nonsense.txt",
         ),
+        (("token", "check"), "--base-url https://u:p@127.0.0.1", ExitCode.USAGE, "others, and --base-url takes none"),
+        (("token", "check"), "--issuer=https://u:p@127.0.0.1", ExitCode.USAGE, "others, and --issuer takes none"),
         (ALL, "--profile gone", ExitCode.USAGE, "There is no profile 'gone' in "),
         (ALL, "--no-such-option", ExitCode.USAGE, "--no-such-option"),
         (ALL, "--profile=", ExitCode.USAGE, "it is empty"),
