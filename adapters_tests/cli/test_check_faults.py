@@ -306,7 +306,7 @@ def no_key_at_all(faults: Faults) -> Case:
 def damaged_record(faults: Faults) -> Case:
     url, store = well(faults), MemoryStore()
     damaged(store, identity_at(url).credentials)
-    return Case(faults.at(url, store), "credentials", Word.NOT_READABLE, "nothing is lost", 4)
+    return Case(faults.at(url, store), "credentials", Word.NOT_READABLE, "dcrauth store check", 4)
 
 
 def open_to_all(faults: Faults) -> Case:

@@ -173,7 +173,15 @@ def test_status_can_be_watched(run: Run, tmp_path: Path) -> None:
     assert len([json.loads(line) for line in out.splitlines()]) == 3
 
 
-@pytest.mark.parametrize("options", [["--watch", "x"], ["--watch", "-1"], ["--times", "x"], ["--instance", ""]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(["--watch", each] for each in ("x", "-1", "inf", "1e12")),
+        *(["--times", each] for each in ("x", "2")),
+        ["--instance", ""],
+    ],
+    ids=" ".join,
+)
 def test_wrong_options_are_a_sentence(options: list[str], run: Run) -> None:
     """What cannot be meant ends with 2 and says which option it is."""
     status, out, err = run("status", "--store", "store", *options)

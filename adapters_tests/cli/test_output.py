@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -179,6 +180,28 @@ def test_a_failing_output_of_a_process_is_a_sentence(command: str, kind: str) ->
     assert ended.returncode == ExitCode.USAGE
     assert ended.stderr.startswith("dcrauth: The standard output cannot be written (")
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["--help", "token --help"])
+def test_a_reader_that_ends_in_between_is_told(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A help whose reader has gone, and of which nothing is left in the buffer, ends as any output that fails."""
+    monkeypatch.setattr("sys.stdout", _Unread())
+    assert main(command.split()) == ExitCode.USAGE
+    told = (
+        "dcrauth: The standard output cannot be written (Broken pipe); send it elsewhere. What was done before stands\n"
+    )
+    assert capsys.readouterr().err == told
+
+
+class _Unread(io.StringIO):
+    """An output that nobody reads, and that keeps nothing of what could not be written."""
+
+    def write(self, text: str, /) -> int:
+        if text:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        return 0
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from pathlib import Path
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from adapters_tests.cli.running import simulating
 from adapters_tests.common.world import STATEMENT
@@ -43,7 +47,7 @@ def test_it_is_told_to_stop_and_has_its_settings(tmp_path: Path) -> None:
         (["--scenario", "no.toml"], "no.toml cannot be read"),
         (["--base-path", "x"], "'x' is no base path: it is empty, or begins with / and has no query"),
         (["--port", "70000"], "a port is a number from 0 to 65535; take another one, or 0 for any that is free"),
-        (["--authority", "no/where.pem"], "No such file or directory: 'no/where.pem'"),
+        (["--authority", "no/where.pem"], "no/where.pem cannot be written: No such file or directory; choose another"),
     ],
     ids=range(5),
 )
@@ -88,6 +92,29 @@ def test_its_statement_is_written_for_the_next_command(
         assert path.read_text() == other
     assert main([*arguments[: -1 - oauth], str(tmp_path / "no" / "where"), *["--oauth"] * oauth]) == 2
     assert "cannot be written: No such file or directory; choose another place" in capsys.readouterr().err
+
+
+def test_its_certificate_goes_to_a_file_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The certificate takes the place of an earlier one, or of nothing, and never that of another file."""
+    path = tmp_path / "authority.pem"
+    arguments = ["simulate", "--seconds", "0", "--authority", str(path)]
+    path.touch()  # as by mktemp
+    for _ in range(2):
+        assert main(arguments) == 0
+        assert path.read_text().startswith("-----BEGIN CERTIFICATE-----")
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Company")])
+    for other in (STATEMENT.encode(), b"\xff", certificate_of(name), b"-----BEGIN CERTIFICATE-----"):
+        path.write_bytes(other)
+        assert main(arguments) == 2
+        assert "no certificate of a simulator; it is not overwritten: choose another name" in capsys.readouterr().err
+        assert path.read_bytes() == other
+
+
+def certificate_of(name: x509.Name) -> bytes:
+    """Return a certificate that *name* has issued for itself."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + dt.timedelta(days=1))
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def test_settings_of_the_other_kind_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -170,6 +170,30 @@ def test_no_part_of_a_password_in_a_url_is_shown(url: str, told: str) -> None:
     assert read_settings(given={"store": url}, environment={}).setting("store").told == told
 
 
+@pytest.mark.parametrize("name", ["base_url", "issuer", "token_endpoint", "registration_endpoint", "protects"])
+def test_no_password_in_another_url_is_shown(name: str) -> None:
+    """A password that stands in a URL where none should is not shown either; the rest of it is."""
+    setting = read_settings(given={name: "https://u:canary@host/path"}, environment={}).setting(name)
+    assert setting.told == "https://…@host/path"
+    assert "canary" not in repr(setting)
+
+
+def test_several_urls_are_shown_each() -> None:
+    """Of the URLs of several APIs each is shown without a password."""
+    given = {"protects": "https://a.example https://u:canary@b.example"}
+    assert (
+        read_settings(given=given, environment={}).setting("protects").told == "https://a.example https://…@b.example"
+    )
+
+
+def test_blanks_around_a_value_are_not_part_of_it(config: Path) -> None:
+    """Wherever a value is said: by the program, a variable or a profile, also where it is a path."""
+    config.write_text('[profiles.default]\ninstance = " a "\nstore = " /x "\n')
+    found = read_settings(given={"base_url": " https://a "}, environment={"DCRAUTH_ENVIRONMENT": " release-staging\n"})
+    names = ("instance", "store", "base_url", "environment")
+    assert [found[name] for name in names] == ["a", "/x", "https://a", "release-staging"]
+
+
 @pytest.mark.parametrize("name", ["software_statement", "initial_access_token_file", "registration_endpoint"])
 def test_a_client_that_is_given_is_not_registered(name: str) -> None:
     """What only a registration needs is an error beside a client's id, as it is in a program."""

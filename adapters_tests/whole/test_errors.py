@@ -9,6 +9,7 @@ import httpx
 import httpx2
 import pytest
 import requests
+import time_machine
 
 from dcrauth import DCRAuthError, ServerUnavailable, Throttled, Unavailable
 from dcrauth.errors import another, in_terms_of
@@ -31,6 +32,18 @@ def test_an_error_in_a_hosts_terms_is_both(hosts: tuple[type[Exception], ...]) -
     assert isinstance(error, Unavailable)
     assert str(error) == "slow down; from 1970-01-01 00:00:05 UTC on the next request tries again"
     assert error.evidence == ERROR.evidence
+
+
+@pytest.mark.parametrize("hosts", [(), *HOSTS], ids=["dcrauth", "requests", "connection", "httpx", "aiohttp"])
+@pytest.mark.parametrize(("moment", "seconds"), [(None, None), (1030.5, 30.5), (1000.0, 0.0), (5.0, 0.0)])
+@time_machine.travel(1000.0, tick=False)
+def test_an_error_says_for_how_long_to_wait(
+    moment: float | None, seconds: float | None, hosts: tuple[type[Exception], ...]
+) -> None:
+    """What is unavailable says in how many seconds it may be there, as Retry-After has it, and never below 0."""
+    error = in_terms_of(hosts, Throttled("slow down", retry_at=moment)) if hosts else Throttled("", retry_at=moment)
+    assert isinstance(error, Unavailable)
+    assert error.retry_after == seconds
 
 
 @pytest.mark.parametrize(

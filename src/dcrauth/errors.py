@@ -95,7 +95,17 @@ class CredentialsRejected(Rejected):
 
 
 class Unavailable(DCRAuthError):
-    """No answer that settles anything; try again at ``retry_at``."""
+    """No answer that settles anything; try again at ``retry_at``, which is ``retry_after`` from now."""
+
+    @property
+    def retry_after(self) -> float | None:
+        """In how many seconds another attempt makes sense, as ``Retry-After`` has it; 0.0 where it does already.
+
+        None if nobody has said. It is counted by the system's clock, from when it is asked for.
+        """
+        if self.retry_at is None:
+            return None
+        return max(0.0, self.retry_at - dt.datetime.now(dt.UTC).timestamp())
 
 
 class ServerUnavailable(Unavailable):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from dcrauth.cli.arguments import check_no_secrets
 from dcrauth.cli.exit_codes import ExitCode, exit_code
-from dcrauth.cli.output import complain, complain_at_length, flush, show_any_character
+from dcrauth.cli.output import complain, complain_at_length, flush, output, show_any_character
 from dcrauth.engine.answer_errors import names_no_endpoint
 from dcrauth.errors import ConfigurationError, DCRAuthError, Unavailable, told_moment
 
@@ -52,6 +52,9 @@ def _ended(arguments: Sequence[str], debug: bool) -> int:
 def _of_output(reason: BaseException) -> BaseException:
     """Return *reason*, or that the output cannot be written if this is behind it, as where a help was printed."""
     try:
+        if isinstance(reason, BrokenPipeError):  # as where a help was longer than its reader wanted
+            with output():
+                raise reason
         flush()
     except ConfigurationError as told:
         return told

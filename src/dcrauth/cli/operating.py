@@ -32,6 +32,8 @@ def tell_status(
 
     Clients, tokens, what was replaced, and what cannot be read; no server is asked, and nothing is changed.
     """
+    if times is not None and watch is None:
+        raise ConfigurationError("--times says how often --watch shows it: give both, or leave it out")
     shown = status.Shown(as_json=as_json, reveal=reveal, every=_seconds(watch), times=times)
     named, store = _named(settings.read()), settings.store()
     return status.run(lambda: read_report(store, time.time(), named), shown, show, write_line)

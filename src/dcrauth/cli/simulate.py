@@ -58,8 +58,7 @@ def simulate(wanted: Wanted, *, as_json: bool = False) -> int:
     """Run the simulator until it is told to stop; print what a client needs to know of it."""
     with _ending_at_sigterm(), _simulator(wanted) as simulator:
         if wanted.authority is not None:
-            with open(wanted.authority, "wb") as file:
-                file.write(simulator.authority or b"")
+            _write_authority(wanted.authority, simulator.authority or b"")
         facts = _facts(simulator, _OF_OAUTH if wanted.oauth else _OF_ADOBE)
         if wanted.statement_file is not None:
             _write_statement(wanted.statement_file, facts["software_statement"])
@@ -78,9 +77,27 @@ def _write_statement(path: str, text: str) -> None:
         raise ConfigurationError(
             f"{path} exists already and is no statement of a simulator; it is not overwritten: choose another name"
         )
+    with (
+        _told_if_not_written(path),
+        open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file,
+    ):
+        file.write(f"{text}\n")
+
+
+def _write_authority(path: str, certificate: bytes) -> None:
+    """Write a certificate to a file.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    with _told_if_not_written(path), open(path, "wb") as file:
+        file.write(certificate)
+
+
+@contextmanager
+def _told_if_not_written(path: str) -> Iterator[None]:
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
-            file.write(f"{text}\n")
+        yield
     except (OSError, ValueError) as reason:
         why = getattr(reason, "strerror", None) or type(reason).__name__
         raise ConfigurationError(f"{path} cannot be written: {why}; choose another place") from None
@@ -113,6 +130,8 @@ def _tell(facts: dict[str, str], *, as_json: bool) -> None:
 def _simulator(wanted: Wanted) -> "Simulator | OAuthSimulator":
     from dcrauth.simulator import OAuthSimulator, Scenario, Simulator  # noqa: PLC0415  # needs an extra that other commands do not
 
+    if wanted.authority is not None:
+        _check_authority(Path(wanted.authority))
     named = {"port": wanted.port, "base_path": wanted.base_path, "tls": wanted.authority is not None}
     given: dict[str, object] = {name: value for name, value in named.items() if value}
     if wanted.scenario is not None:
@@ -120,6 +139,20 @@ def _simulator(wanted: Wanted) -> "Simulator | OAuthSimulator":
     kind: type[Simulator | OAuthSimulator] = OAuthSimulator if wanted.oauth else Simulator
     make = kind if wanted.settings is None else kind.from_toml
     return make(*filter(None, [wanted.settings]), **given)  # type: ignore[arg-type]  # each is what its name says
+
+
+def _check_authority(path: Path) -> None:
+    """Raise ConfigurationError if there is a file at *path* that is not the certificate of an earlier simulator."""
+    from dcrauth.simulator.tls import is_authority  # noqa: PLC0415  # needs an extra that other commands do not
+
+    try:
+        content = path.read_bytes() if path.is_file() else b""
+    except OSError as reason:
+        raise ConfigurationError(f"{path} cannot be read: {reason.strerror}; choose another place") from None
+    if content and not is_authority(content):
+        raise ConfigurationError(
+            f"{path} exists already and is no certificate of a simulator; it is not overwritten: choose another name"
+        )
 
 
 @contextmanager

@@ -42,7 +42,8 @@ _PATHS = frozenset({"software_statement", "store", "client_secret_file", "initia
 
 _KEY_FILE = re.compile(rf"([?&]{store_urls.KEY_FILE}=)([^&]+)")
 
-_SECRET = frozenset({"software_statement", "store", "client_secret"})
+_URLS = frozenset({"store", "base_url", "issuer", "token_endpoint", "registration_endpoint", "protects"})
+"""What may be a URL, and so may hold a password, though only that of a store has a use for one."""
 
 
 @confidential
@@ -62,13 +63,15 @@ class Setting(Confidential):
     @property
     def told(self) -> str | None:
         """What may be shown of the value: not a statement or a secret, nor the password in a URL."""
-        if self.value is None or self.name not in _SECRET:
-            return self.value
+        if self.value is None:
+            return None
         if self.name == "client_secret":
             return "…"
-        if self.value.lstrip().startswith("eyJ"):
+        if self.name == "software_statement" and self.value.lstrip().startswith("eyJ"):
             return f"a statement of {len(self.value)} characters"
-        return store_urls.told(self.value)
+        if self.name == "protects":
+            return " ".join(map(store_urls.told, self.value.split()))
+        return store_urls.told(self.value) if self.name in _URLS else self.value
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def _setting(
     values: Mapping[str, str],
 ) -> Setting:
     if (value := given.get(name)) is not None:
-        return Setting(name, value, "given")
+        return Setting(name, value.strip(), "given")
     if (value := _variable(variables, VARIABLES[name])) is not None:
         return Setting(name, value, f"${VARIABLES[name]}")
     if name in values:
@@ -190,7 +193,8 @@ def _values(path: str, name: str, profile: object) -> dict[str, str]:
             f"there are {', '.join(VARIABLES)}"
         )
     folder = os.path.dirname(path)
-    return {key: _placed(value, folder) if key in _PATHS else value for key, value in values.items() if value.strip()}
+    filled = {key: value.strip() for key, value in values.items() if value.strip()}
+    return {key: _placed(value, folder) if key in _PATHS else value for key, value in filled.items()}
 
 
 def _placed(value: str, folder: str) -> str:

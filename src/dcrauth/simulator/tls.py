@@ -12,6 +12,19 @@ if TYPE_CHECKING:
     from trustme import LeafCert
 
 
+def is_authority(pem: bytes) -> bool:
+    """Return whether *pem* is the certificate of an `Authority`, whenever that was made."""
+    from cryptography import x509  # noqa: PLC0415  # only TLS needs it
+
+    try:
+        (organisation,) = x509.load_pem_x509_certificate(pem).issuer.get_attributes_for_oid(
+            x509.NameOID.ORGANIZATION_NAME
+        )
+    except ValueError:  # it is no certificate, or one of somebody else
+        return False
+    return str(organisation.value).startswith("trustme ")
+
+
 class Authority:
     """A certificate authority, a certificate of it for a server, and others for clients.
 

@@ -130,7 +130,10 @@ def _credentials(client: Client, now: float) -> Finding:
         advice = "ask whoever runs the server what comes after that"
         return Finding("credentials", Word.WARNING, f"{told}; the secret ends {ago(client.expires_at, now)}", advice)
     if client.problem is not None:
-        advice = "see the finding about the store; nothing is lost, and no process registers anew for that"
+        advice = (
+            "see what is wrong with the store above; if nothing is, dcrauth store check says what to do with the "
+            "record. By this nothing is lost, and no process registers anew for that"
+        )
         return Finding("credentials", Word.NOT_READABLE, client.problem, advice)
     told = "deleted on purpose" if client.word == "forgotten" else "none are stored yet"
     return Finding("credentials", Word.ABSENT, f"{told}; the first request registers, and so does --register")

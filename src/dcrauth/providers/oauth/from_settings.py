@@ -8,7 +8,7 @@ from dcrauth._internal.arguments import path_of
 from dcrauth._internal.secret_text import check_is_secret
 from dcrauth.credentials import ClientCredentials
 from dcrauth.errors import ConfigurationError
-from dcrauth.providers.settings import Settings
+from dcrauth.providers.settings import OF_OAUTH, Settings
 
 _LONGEST = 64 * 1024
 """In characters; no secret is near it."""
@@ -21,6 +21,16 @@ _OF_ADOBE = ("environment", "base_url", "device_identifier")
 def is_named(settings: Settings) -> bool:
     """Return whether *settings* are about an OAuth server, and not about Adobe Pass."""
     return any(settings[name] is not None for name in ("issuer", "token_endpoint"))
+
+
+def check_unnamed(settings: Settings) -> None:
+    """Raise ConfigurationError if a setting is one of an OAuth server, and none of *settings* names that."""
+    for other in map(settings.setting, OF_OAUTH):
+        if other.value is not None:
+            raise ConfigurationError(
+                f"{other.name} ({other.origin}) is a setting of an OAuth server, and none is named: give issuer or "
+                f"token_endpoint, or leave {other.name} out, which says nothing to Adobe Pass"
+            )
 
 
 def arguments_of(settings: Settings, protects: str | None = None) -> dict[str, Any]:
