@@ -50,7 +50,7 @@ def test_it_is_told_to_stop_and_has_its_settings(tmp_path: Path, capsys: pytest.
         (["--scenario", "no.toml"], "no.toml cannot be read"),
         (["--base-path", "x"], "'x' is no base path: it is empty, or begins with / and has no query"),
         (["--port", "70000"], "a port is a number from 0 to 65535; take another one, or 0 for any that is free"),
-        (["--authority", "no/where.pem"], "No such file or directory: 'no/where.pem'"),
+        (["--authority", "no/where.pem"], "no/where.pem cannot be written: No such file or directory; choose another"),
     ],
     ids=range(5),
 )

@@ -90,6 +90,21 @@ def test_environments_know_nothing_of_each_other() -> None:
         assert control(adobe, "environment", environment="prequal")["url"] == f"{adobe.url}/prequal"
 
 
+def test_each_environment_has_its_own_application() -> None:
+    """A statement of one environment is unapproved in the others; what revokes one leaves the others alone."""
+    with Simulator() as adobe:
+        staging = adobe.environment("staging")
+        foreign = {"software_statement": adobe.software_statement}
+        refused = requests.post(f"{staging.url}/o/client/register", json=foreign, timeout=20)
+        assert (refused.status_code, refused.json()) == (400, {"error": "unapproved_software_statement"})
+        staging.revoke_statement()
+        assert call(adobe, token(adobe)) == 200
+        assert control(staging, "reinstate-statement")["registered"] == 1
+        assert call(staging, token(staging)) == 200
+        statement = control(staging, "statement")["software_statement"]
+        assert requests.post(f"{staging.url}/o/client/register", json={"software_statement": statement}, timeout=20).ok
+
+
 def test_a_statement_of_another_application_has_its_own_rights() -> None:
     """Several applications live beside each other; revoking one leaves the others alone; an unknown one is told."""
     with Simulator() as adobe:
@@ -121,9 +136,22 @@ def test_routes_of_ones_own() -> None:
         assert (call(adobe, path="/my/api"), call(adobe, value, "/my/api", method="POST")) == (401, 404)
         assert call(adobe, path="/my/reply", method="DELETE") == 202
         made = requests.put(f"{adobe.url}/my/a%20b/c", json=[1], headers=bearer, timeout=20)
-        assert (made.status_code, made.json()) == (201, {"kind": "a%20b", "name": "c", "body": [1]})
+        assert (made.status_code, made.json()) == (201, {"kind": "a b", "name": "c", "body": [1]})
         adobe.route("GET", "/api/v2/REF30/configuration", {"own": True}, protected=False)
         assert call(adobe) == 200
+
+
+def test_a_path_is_what_the_tester_wrote() -> None:
+    """A path that is not ASCII, which clients encode, is found by routes, faults, steps and filters as written."""
+    with Simulator() as adobe:
+        adobe.route("GET", "/フィルム/{name}", lambda _, name: {"name": name}, protected=False)
+        film = f"{adobe.url}/フィルム/a%2Fé"
+        assert requests.get(film, timeout=20).json() == {"name": "a/é"}
+        adobe.inject("/フィルム/x", Fault(status=503))
+        adobe.play(Scenario("é", (Step(endpoint="/é", fault=Fault(status=502)),)))
+        paths = ("/フィルム/x", "/é", "/e")
+        assert [requests.get(adobe.url + path, timeout=20).status_code for path in paths] == [503, 502, 404]
+        assert len(adobe.calls.only(path="/フィルム/*")) == 2
 
 
 def test_a_route_that_raises_says_so_in_the_calls() -> None:

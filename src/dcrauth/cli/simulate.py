@@ -58,8 +58,7 @@ def simulate(wanted: Wanted, *, as_json: bool = False) -> int:
     """Run the simulator until it is told to stop; print what a client needs to know of it."""
     with _ending_at_sigterm(), _simulator(wanted) as simulator:
         if wanted.authority is not None:
-            with open(wanted.authority, "wb") as file:
-                file.write(simulator.authority or b"")
+            _write_authority(wanted.authority, simulator.authority or b"")
         facts = _facts(simulator, _OF_OAUTH if wanted.oauth else _OF_ADOBE)
         if wanted.statement_file is not None:
             _write_statement(wanted.statement_file, facts["software_statement"])
@@ -78,9 +77,27 @@ def _write_statement(path: str, text: str) -> None:
         raise ConfigurationError(
             f"{path} exists already and is no statement of a simulator; it is not overwritten: choose another name"
         )
+    with (
+        _told_if_not_written(path),
+        open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file,
+    ):
+        file.write(f"{text}\n")
+
+
+def _write_authority(path: str, certificate: bytes) -> None:
+    """Write a certificate to a file.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    with _told_if_not_written(path), open(path, "wb") as file:
+        file.write(certificate)
+
+
+@contextmanager
+def _told_if_not_written(path: str) -> Iterator[None]:
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
-            file.write(f"{text}\n")
+        yield
     except (OSError, ValueError) as reason:
         why = getattr(reason, "strerror", None) or type(reason).__name__
         raise ConfigurationError(f"{path} cannot be written: {why}; choose another place") from None

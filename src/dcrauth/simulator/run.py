@@ -14,7 +14,7 @@ from dcrauth.simulator.http import Stream
 from dcrauth.simulator.messages import Call, Counts, Reply
 from dcrauth.simulator.record import Record
 from dcrauth.simulator.routes import Route, sendable
-from dcrauth.simulator.throttle import Throttle, too_many
+from dcrauth.simulator.throttle import BURST, Throttle, too_many
 
 
 class Switches(Protocol):
@@ -84,7 +84,8 @@ class Run(ABC, Generic[B, C]):
         throttle, address = self._throttle_of(call)
         if not throttle.admits(address, self.behaviour.throttle):
             self.record.count("throttled")
-            return too_many(self.behaviour.retry_after)
+            why = f"{address[:60]!r} calls too often: once a second is let through, and {BURST} times more in a burst"
+            return too_many(self.behaviour.retry_after, why)
         for route in self.routes:
             if (segments := route.matches(call)) is not None:
                 return self._by_route(route, segments, call)
