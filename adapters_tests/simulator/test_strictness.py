@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from adapters_tests.simulator.described import SESSION, Caller, Description, base64_of
-from dcrauth.simulator import Behaviour, Simulator
+from dcrauth.simulator import Behaviour, Fault, Simulator
 
 PARTNER = {
     "frameworkPermissionInfo": {"accessStatus": "granted"},
@@ -251,6 +251,25 @@ def test_dcr_calls_are_as_the_pages_have_them(adobe: Simulator, description: Des
     adobe.behaviour = Behaviour(strict=False)
     assert post("register", json=body | {"redirect_uri": "nowhere"}, headers={"X-Device-Info": "no!base64"})[0] == 201
     assert post("token", data=form, auth=("a", "b"))[0] == 201
+
+
+def test_what_is_injected_is_as_documented(adobe: Simulator, description: Description, caller: Caller) -> None:
+    """A 429 is the page of the throttle and a 500 an Enhanced Error, unless a fault has a body of its own."""
+
+    def sent(fault: Fault, path: str = "/api/v2/REF30/profiles") -> requests.Response:
+        adobe.inject(path, fault)
+        return requests.get(f"{adobe.url}{path}", headers=caller.headers, timeout=20)
+
+    broken = sent(Fault(status=500))
+    description.check(broken)
+    assert broken.json()["code"] == "internal_server_error"
+    throttled = sent(Fault(status=429, headers=(("Retry-After", "3"), ("server", "mine"))))
+    assert (len(throttled.content), throttled.headers["Retry-After"]) == (166, "3")
+    assert (throttled.headers["Server"], throttled.headers["Content-Type"]) == ("mine", "text/html")
+    assert sent(Fault(status=500, body=b"mine")).text == "mine"
+    assert sent(Fault(status=500, body=b"")).content == b""
+    assert (sent(Fault(status=500), "/my/api").content, sent(Fault(status=503)).content) == (b"", b"")
+    assert {each.why for each in adobe.calls[-6:]} == {"a fault that was injected"}
 
 
 def test_it_is_told_why(adobe: Simulator, tried: Tried) -> None:

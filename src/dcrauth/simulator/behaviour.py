@@ -125,7 +125,8 @@ class Fault:
 
     Parameters:
         status: answer with this status, from 200 to 599; None for the status of the regular answer.
-        body: answer with this body; a text is sent in UTF-8.
+        body: answer with this body; a text is sent in UTF-8. Without one a 429 of Adobe Pass and a 500 of its REST
+            API v2 are as documented; other answers are empty.
         headers: further header fields of the answer, as pairs or as a table.
         delay: seconds before the answer; a minute at most is waited.
         drip: seconds before each byte of the body.

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from dcrauth.simulator import api, dcr
-from dcrauth.simulator.behaviour import Behaviour
+from dcrauth.simulator.behaviour import Behaviour, Fault
+from dcrauth.simulator.enhanced import enhanced
 from dcrauth.simulator.environment import Environment
 from dcrauth.simulator.messages import ENDPOINTS, Call, Counts, Reply
-from dcrauth.simulator.run import Run
-from dcrauth.simulator.throttle import Throttle
+from dcrauth.simulator.run import INJECTED, Run
+from dcrauth.simulator.throttle import Throttle, too_many
 from dcrauth.simulator.world import World
 
 
@@ -85,6 +86,23 @@ class PassRun(Run[Behaviour, Counts]):
                 of = {"environment": environment.name} if environment.name else {}
                 things.setdefault(kind, []).extend(of | row for row in rows)
         return {"environments": {each.name: each.url for each in environments}, "things": things}
+
+    def faulty(self, call: Call, fault: Fault) -> Reply:
+        """Return the answer to *call*; a 429 or 500 that has no body of its own is as documented."""
+        plain = super().faulty(call, fault)
+        documented = None if fault.body is not None else self._documented(call, plain.status)
+        if documented is None:
+            return plain
+        given = {name.lower() for name, _ in fault.headers}
+        headers = tuple(each for each in documented.headers if each[0].lower() not in given)
+        return replace(plain, body=documented.body, headers=headers + fault.headers)
+
+    def _documented(self, call: Call, status: int) -> Reply | None:
+        if status == 429:
+            return too_many(None, INJECTED)
+        if status == 500 and call.path.startswith("/api/v2/"):
+            return enhanced(500, "internal_server_error", "none", INJECTED, self.behaviour)
+        return None
 
     def located(self, call: Call) -> Call | None:
         """Return *call* as its environment sees it; None where it is outside of the base path."""

@@ -16,6 +16,8 @@ from dcrauth.simulator.record import Record
 from dcrauth.simulator.routes import Route, sendable
 from dcrauth.simulator.throttle import BURST, Throttle, too_many
 
+INJECTED = "a fault that was injected"
+
 
 class Switches(Protocol):
     """What every kind of behaviour has, beside a delay for each endpoint."""
@@ -66,6 +68,10 @@ class Run(ABC, Generic[B, C]):
         self.faults = Faults(self.clock, self._act, self.endpoints, self.actions)
         self.routes: list[Route] = []
         self._base_path = base_path
+
+    def faulty(self, call: Call, fault: Fault) -> Reply:  # noqa: ARG002  # a service may look at it
+        """Return the answer to *call* where *fault* takes the place of the regular one."""
+        return Reply(fault.status or 200, fault.body or b"", fault.headers, why=INJECTED)
 
     @abstractmethod
     def located(self, call: Call) -> Call | None:
@@ -169,7 +175,7 @@ class ServiceVisit:
     def answer(self) -> Reply | None:
         """Return the answer, and keep the record of it."""
         run, call, fault = self._run, self._call, self.fault
-        reply = run.stamped(_faulty(fault) if fault.takes_over else run.answer(call))
+        reply = run.stamped(run.faulty(call, fault) if fault.takes_over else run.answer(call))
         sent = None if fault.reset else reply
         run.record.add(call, sent, run.clock())
         return sent
@@ -199,7 +205,3 @@ class Astray:
         self._run.record.count("api")
         self._run.record.add(self._call, reply, self._run.clock())
         return reply
-
-
-def _faulty(fault: Fault) -> Reply:
-    return Reply(fault.status or 200, fault.body or b"", fault.headers, why="a fault that was injected")
