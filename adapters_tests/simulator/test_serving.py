@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import ssl
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import requests
 
 from adapters_tests.simulator.calling import call, control, raw, token, told
+from adapters_tests.simulator.described import SESSION, Caller, Description
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator import Behaviour, Call, Fault, Reply, Scenario, Simulator, Step
 
@@ -139,6 +142,33 @@ def test_routes_of_ones_own() -> None:
         assert (made.status_code, made.json()) == (201, {"kind": "a b", "name": "c", "body": [1]})
         adobe.route("GET", "/api/v2/REF30/configuration", {"own": True}, protected=False)
         assert call(adobe) == 200
+
+
+@pytest.mark.parametrize(
+    ("base_path", "environment"), [("", ""), ("/adobe", ""), ("", "staging"), ("/adobe", "staging")]
+)
+def test_a_link_for_the_browser_is_found_however_it_is_resolved(base_path: str, environment: str) -> None:
+    """The login of a session is found by its URL, joined to the base URL as RFC 3986 has it or put behind it."""
+    with Simulator(base_path=base_path) as adobe:
+        site = adobe.environment(environment)
+        caller = Caller(site, Description(site))
+        for link in (urljoin, str.__add__):
+            page = requests.get(link(site.url, caller.start()["url"]), timeout=20)
+            done = requests.post(page.url, data={"user": "alice"}, timeout=20, allow_redirects=False)
+            assert (page.status_code, done.headers["Location"]) == (200, SESSION["redirectUrl"])
+            assert {each.environment for each in adobe.calls[-3:]} == {environment}
+            left = link(site.url, caller.log_out()["url"])
+            assert requests.get(left, timeout=20, allow_redirects=False).headers["Location"] == "https://app.example"
+        assert requests.get(f"{adobe.url}/api/v2/authenticate/REF30/NOCODE", timeout=20).status_code == 400
+
+
+def test_a_forked_child_leaves_it_alone() -> None:
+    """What a child does at its end, such as leaving the block, ends by itself and takes nothing from the parent."""
+    with Simulator() as adobe:
+        child = multiprocessing.get_context("fork").Process(target=adobe.stop)
+        child.start()
+        child.join(20)
+        assert (child.exitcode, call(adobe)) == (0, 401)
 
 
 def test_a_path_is_what_the_tester_wrote() -> None:

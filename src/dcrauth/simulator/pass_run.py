@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from dcrauth.simulator import api, dcr
 from dcrauth.simulator.behaviour import Behaviour, Fault
 from dcrauth.simulator.enhanced import enhanced
+from dcrauth.simulator.entitlements import login
 from dcrauth.simulator.environment import Environment
 from dcrauth.simulator.messages import ENDPOINTS, Call, Counts, Reply
 from dcrauth.simulator.run import INJECTED, Run
@@ -108,13 +109,20 @@ class PassRun(Run[Behaviour, Counts]):
         """Return *call* as its environment sees it; None where it is outside of the base path."""
         if not self._base_path and len(self.environments) == 1:
             return call
-        path = self._below_base_path(call)
+        path, code = self._below_base_path(call), login.code_of(call.path)
+        if code is not None:  # a link for the browser is told relative to the host, whatever the base URL
+            return replace(call, environment=self._environment_of(code))
         if path is None:
             return None
         name, slash, rest = path[1:].partition("/")
         if name and slash and name in self.environments:
             return replace(call, path=f"/{rest}", environment=name)
         return replace(call, path=path)
+
+    def _environment_of(self, code: str) -> str:
+        """Return the environment whose session has this code; the usual one if none has."""
+        environments = [*self.environments.items()]
+        return next((name for name, each in environments if each._registry.state.session(code)), "")
 
     def _throttle_of(self, call: Call) -> tuple[Throttle, str]:
         address = call.headers.get("x-forwarded-for", call.address).partition(",")[0].strip()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from dcrauth.simulator.behaviour import Behaviour
 from dcrauth.simulator.enhanced import Refusal
@@ -99,6 +99,11 @@ class Asked:
 def _is_resource(value: Any) -> bool:
     """Whether *value* is a text, and one that can be written: JSON can also have halves of characters."""
     return isinstance(value, str) and bool(value) and not re.search("[\ud800-\udfff]", value)
+
+
+def quoted(name: str) -> str:
+    """Return *name* as a segment of a path."""
+    return quote(name, safe="")
 
 
 def checked_url(url: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from dcrauth.simulator.enhanced import Refusal
 from dcrauth.simulator.entitlements import sessions
-from dcrauth.simulator.entitlements.asked import Asked, checked_url
+from dcrauth.simulator.entitlements.asked import Asked, checked_url, quoted
 from dcrauth.simulator.entitlements.device import decoded_base64, json_of
 from dcrauth.simulator.entitlements.profiles import profile_of, told
 from dcrauth.simulator.entitlements.state import Profile
@@ -126,7 +126,7 @@ def _request(asked: Asked, mvpd: Mvpd) -> dict[str, Any]:
         "actionName": "partner_profile",
         "actionType": "direct",
         "reasonType": "none",
-        "url": f"/api/v2/{asked.provider}/profiles/sso/{asked.parameters['partner']}",
+        "url": f"/api/v2/{quoted(asked.provider)}/profiles/sso/{quoted(asked.parameters['partner'])}",
         "sessionId": asked.state.new_id(),
         "mvpd": mvpd.id,
         "serviceProvider": asked.provider,
