@@ -133,7 +133,7 @@ class PassRun(Run[Behaviour, Counts]):
         if call.endpoint == "api":
             return api.answer(call, environment._registry, behaviour)
         if call.method != "POST":
-            return Reply(405, why=f"this endpoint takes POST, not {call.method}")
+            return Reply(405, headers=(("Allow", "POST"),), why=f"this endpoint takes POST, not {call.method}")
         endpoint, success = (dcr.register, "registered") if call.endpoint == "register" else (dcr.token, "issued")
         reply = endpoint(call, environment._registry, behaviour)
         if reply.status < 300:
