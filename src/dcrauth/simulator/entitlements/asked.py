@@ -121,14 +121,10 @@ def checked_url(url: str) -> str:
     Raises:
         Refusal: it is not absolute, or holds what no URL holds.
     """
-    if not is_absolute(url):
+    try:
+        is_absolute = bool(urlsplit(url).scheme) and url.isprintable() and " " not in url
+    except ValueError:
+        is_absolute = False
+    if not is_absolute:
         raise Refusal("invalid_parameter_redirect_url", "redirectUrl must be an absolute URL")
     return url
-
-
-def is_absolute(url: str) -> bool:
-    """Whether *url* is absolute, and holds nothing that no URL holds."""
-    try:
-        return bool(urlsplit(url).scheme) and url.isprintable() and " " not in url
-    except ValueError:
-        return False
