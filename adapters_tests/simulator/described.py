@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import requests
 
-from dcrauth.simulator import Simulator
+from dcrauth.simulator import Environment, Simulator
 
 INFO = {"model": "Box", "version": "1", "osName": "Linux", "osVersion": "6.1", "connectionType": "LAN"}
 SESSION = {"mvpd": "Cablevision", "domainName": "adobe.com", "redirectUrl": "https://app.example/done"}
@@ -25,7 +25,7 @@ def base64_of(value: Any) -> str:
 class Description:
     """What the simulator says of itself at ``/openapi.json``."""
 
-    def __init__(self, adobe: Simulator) -> None:
+    def __init__(self, adobe: Simulator | Environment) -> None:
         self._url = adobe.url
         self.document = requests.get(f"{adobe.url}/openapi.json", timeout=20).json()
 
@@ -68,7 +68,7 @@ class Caller:
         description: what each answer is held against.
     """
 
-    def __init__(self, adobe: Simulator, description: Description, device: str = "device-1") -> None:
+    def __init__(self, adobe: Simulator | Environment, description: Description, device: str = "device-1") -> None:
         self._session = requests.Session()
         self._url = adobe.url
         self.description = description

@@ -215,6 +215,13 @@ ORDERS: list[tuple[Callable[[Simulator], Any], str]] = [
         lambda adobe: adobe.calls.only("apis"),
         'endpoint is .apis., and must be "register" or "token" or "api" or "discovery" or "manage" or null',
     ),
+    (lambda adobe: adobe.calls.only(status=anything or "200"), "status is '200', and must be a whole number or null"),
+    (lambda adobe: adobe.calls.only(method=anything or 5), "method is 5, and must be text or null"),
+    (lambda adobe: adobe.calls.only(path=anything or 5), "path is 5, and must be text or null"),
+    (lambda adobe: adobe.calls.one(environment=5), "environment is 5, and must be text or null"),
+    (lambda adobe: adobe.calls.exactly(anything or "1"), "count is '1', and must be a whole number"),
+    (lambda adobe: adobe.calls.exactly(-1, "api"), "count must be at least 0, not -1"),
+    (lambda adobe: adobe.inject("/x?y", Fault()), "there is no endpoint '/x[?]y'; .* begins with / and has no query"),
 ]
 
 

@@ -27,6 +27,7 @@ def test_calls_are_asked_for_what_a_test_wants_to_know() -> None:
         assert calls.one("register").json() == {"software_statement": adobe.software_statement}
         assert calls.one(path="/api/*/profiles", status=401).number == 4
         assert calls.only(path="/api/*/profiles") == calls[-1:]
+        assert calls.only("token", method="post") == calls[1:2]
         assert isinstance(calls.only("api"), Calls)
         assert (len(calls.exactly(2, "api")), calls.exactly(0, method="PUT")) == (2, ())
         with pytest.raises(AssertionError, match=r"2 calls, not 1, fit \(api, method='GET'\); all calls:\n1\. POST /o"):

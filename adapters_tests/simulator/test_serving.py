@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import ssl
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import requests
 
 from adapters_tests.simulator.calling import call, control, raw, token, told
+from adapters_tests.simulator.described import SESSION, Caller, Description
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator import Behaviour, Call, Fault, Reply, Scenario, Simulator, Step
 
@@ -90,6 +93,21 @@ def test_environments_know_nothing_of_each_other() -> None:
         assert control(adobe, "environment", environment="prequal")["url"] == f"{adobe.url}/prequal"
 
 
+def test_each_environment_has_its_own_application() -> None:
+    """A statement of one environment is unapproved in the others; what revokes one leaves the others alone."""
+    with Simulator() as adobe:
+        staging = adobe.environment("staging")
+        foreign = {"software_statement": adobe.software_statement}
+        refused = requests.post(f"{staging.url}/o/client/register", json=foreign, timeout=20)
+        assert (refused.status_code, refused.json()) == (400, {"error": "unapproved_software_statement"})
+        staging.revoke_statement()
+        assert call(adobe, token(adobe)) == 200
+        assert control(staging, "reinstate-statement")["registered"] == 1
+        assert call(staging, token(staging)) == 200
+        statement = control(staging, "statement")["software_statement"]
+        assert requests.post(f"{staging.url}/o/client/register", json={"software_statement": statement}, timeout=20).ok
+
+
 def test_a_statement_of_another_application_has_its_own_rights() -> None:
     """Several applications live beside each other; revoking one leaves the others alone; an unknown one is told."""
     with Simulator() as adobe:
@@ -121,9 +139,49 @@ def test_routes_of_ones_own() -> None:
         assert (call(adobe, path="/my/api"), call(adobe, value, "/my/api", method="POST")) == (401, 404)
         assert call(adobe, path="/my/reply", method="DELETE") == 202
         made = requests.put(f"{adobe.url}/my/a%20b/c", json=[1], headers=bearer, timeout=20)
-        assert (made.status_code, made.json()) == (201, {"kind": "a%20b", "name": "c", "body": [1]})
+        assert (made.status_code, made.json()) == (201, {"kind": "a b", "name": "c", "body": [1]})
         adobe.route("GET", "/api/v2/REF30/configuration", {"own": True}, protected=False)
         assert call(adobe) == 200
+
+
+@pytest.mark.parametrize(
+    ("base_path", "environment"), [("", ""), ("/adobe", ""), ("", "staging"), ("/adobe", "staging")]
+)
+def test_a_link_for_the_browser_is_found_however_it_is_resolved(base_path: str, environment: str) -> None:
+    """The login of a session is found by its URL, joined to the base URL as RFC 3986 has it or put behind it."""
+    with Simulator(base_path=base_path) as adobe:
+        site = adobe.environment(environment)
+        caller = Caller(site, Description(site))
+        for link in (urljoin, str.__add__):
+            page = requests.get(link(site.url, caller.start()["url"]), timeout=20)
+            done = requests.post(page.url, data={"user": "alice"}, timeout=20, allow_redirects=False)
+            assert (page.status_code, done.headers["Location"]) == (200, SESSION["redirectUrl"])
+            assert {each.environment for each in adobe.calls[-3:]} == {environment}
+            left = link(site.url, caller.log_out()["url"])
+            assert requests.get(left, timeout=20, allow_redirects=False).headers["Location"] == "https://app.example"
+        assert requests.get(f"{adobe.url}/api/v2/authenticate/REF30/NOCODE", timeout=20).status_code == 400
+
+
+def test_a_forked_child_leaves_it_alone() -> None:
+    """What a child does at its end, such as leaving the block, ends by itself and takes nothing from the parent."""
+    with Simulator() as adobe:
+        child = multiprocessing.get_context("fork").Process(target=adobe.stop)
+        child.start()
+        child.join(20)
+        assert (child.exitcode, call(adobe)) == (0, 401)
+
+
+def test_a_path_is_what_the_tester_wrote() -> None:
+    """A path that is not ASCII, which clients encode, is found by routes, faults, steps and filters as written."""
+    with Simulator() as adobe:
+        adobe.route("GET", "/フィルム/{name}", lambda _, name: {"name": name}, protected=False)
+        film = f"{adobe.url}/フィルム/a%2Fé"
+        assert requests.get(film, timeout=20).json() == {"name": "a/é"}
+        adobe.inject("/フィルム/x", Fault(status=503))
+        adobe.play(Scenario("é", (Step(endpoint="/é", fault=Fault(status=502)),)))
+        paths = ("/フィルム/x", "/é", "/e")
+        assert [requests.get(adobe.url + path, timeout=20).status_code for path in paths] == [503, 502, 404]
+        assert len(adobe.calls.only(path="/フィルム/*")) == 2
 
 
 def test_a_route_that_raises_says_so_in_the_calls() -> None:

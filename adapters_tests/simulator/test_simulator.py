@@ -293,13 +293,17 @@ def test_the_throttle_follows_the_published_table(model: Any) -> None:
 
 
 def test_the_page_of_the_throttle(adobe: Simulator) -> None:
-    """A 429 is a page of HTML of 166 bytes without Retry-After; addresses are told apart by X-Forwarded-For."""
+    """A 429 is the published page, with its headers and without Retry-After; X-Forwarded-For tells devices apart."""
     adobe.behaviour = Behaviour(throttle="bucket")
     answers = [call(adobe, None, headers={"X-Forwarded-For": "203.0.113.7, 10.0.0.1"}) for _ in range(12)]
     assert [answer.status_code for answer in answers] == [401] * 11 + [429]
     assert answers[-1].headers["Content-Type"] == "text/html"
     assert len(answers[-1].content) == 166
     assert "Retry-After" not in answers[-1].headers
+    assert answers[-1].headers["Server"] == "openresty"
+    assert set(answers[-1].cookies.keys()) >= {"AWSALB"}
+    told = "'203.0.113.7' calls too often: once a second is let through, and 10 times more in a burst"
+    assert adobe.calls[-1].why == told
     assert call(adobe, None, headers={"X-Forwarded-For": "203.0.113.8"}).status_code == 401
     adobe.behaviour = Behaviour(throttle="bucket", retry_after="3")
     assert call(adobe, None, headers={"X-Forwarded-For": "203.0.113.7"}).headers["Retry-After"] == "3"

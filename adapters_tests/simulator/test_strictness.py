@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from adapters_tests.simulator.described import SESSION, Caller, Description, base64_of
-from dcrauth.simulator import Behaviour, Simulator
+from dcrauth.simulator import Behaviour, Fault, Simulator
 
 PARTNER = {
     "frameworkPermissionInfo": {"accessStatus": "granted"},
@@ -171,15 +171,13 @@ def test_a_code_is_of_one_channel(adobe: Simulator, caller: Caller) -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_kindness(adobe: Simulator, tried: Tried, name: str) -> None:
-    """With strict=False nothing is asked of headers, and MVPDs that there are not will do."""
+    """With strict=False nothing is asked of headers and bodies, and MVPDs that there are not will do."""
     adobe.behaviour = Behaviour(strict=False)
     for header in ("AP-Device-Identifier", "X-Device-Info"):
         assert tried.call(name, without=header)[0] == 200
-    assert (
-        tried.call(name, headers={"X-Device-Info": "@", "Content-Type": "text/plain"})[0]
-        == (400 if name == "createPartnerProfile" else 200)
-        or name == "createPartnerProfile"
-    )
+    assert tried.call(name, headers={"X-Device-Info": "@", "Content-Type": "text/plain"})[0] == 200
+    if name in WITH_A_BODY:
+        assert tried.call(name, json=None, data=b"\xff{")[0] == 200
 
 
 def test_the_switches_of_headers(adobe: Simulator, tried: Tried) -> None:
@@ -220,6 +218,59 @@ def test_dcr_calls_are_checked(adobe: Simulator, description: Description) -> No
     assert post("token", json=form).json() == {"error": "invalid_request"}
     assert post("token", data=form, headers={"Content-Type": "application/json"}).status_code == 400
     assert post("token", params=form).status_code == 201
+
+
+def test_a_client_proves_itself_in_one_way(adobe: Simulator, description: Description) -> None:
+    """Credentials that come in the body and in the Authorization header are an invalid request, and it is told why."""
+    body = {"software_statement": adobe.software_statement}
+    fields = requests.post(f"{adobe.url}/o/client/register", json=body, timeout=20).json()
+    form = {name: fields[name] for name in ("client_id", "client_secret")} | {"grant_type": "client_credentials"}
+    twice: dict[str, Any] = {"data": form, "auth": (fields["client_id"], fields["client_secret"])}
+    refused = requests.post(f"{adobe.url}/o/client/token", timeout=20, **twice)
+    description.check(refused)
+    assert (refused.status_code, refused.json()) == (400, {"error": "invalid_request"})
+    assert adobe.calls[-1].why == "The client proves itself in two ways: drop the Authorization header"
+    adobe.behaviour = Behaviour(strict=False)
+    assert requests.post(f"{adobe.url}/o/client/token", timeout=20, **twice).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("info", "why"),
+    [
+        (None, "There is no X-Device-Info header"),
+        ("no!base64", "X-Device-Info must be Base64 of a JSON object"),
+        (base64_of([]), "X-Device-Info must be Base64 of a JSON object"),
+        (base64_of({"model": "m"}), "X-Device-Info has no 'osName'"),
+    ],
+    ids=range(4),
+)
+def test_x_device_info_can_be_insisted_on_at_the_dcr_calls(adobe: Simulator, info: str | None, why: str) -> None:
+    """Where it is required it has to be as the API wants it; elsewhere a wrong one does no harm."""
+    body = {"software_statement": adobe.software_statement}
+    for wanted, status in (("required", 400), ("optional", 201)):
+        adobe.behaviour = Behaviour(dcr_device_info=wanted)  # type: ignore[arg-type]
+        headers = {} if info is None else {"X-Device-Info": info}
+        answer = requests.post(f"{adobe.url}/o/client/register", json=body, headers=headers, timeout=20)
+        assert (answer.status_code, adobe.calls[-1].why) == (status, why if status == 400 else "")
+
+
+def test_what_is_injected_is_as_documented(adobe: Simulator, description: Description, caller: Caller) -> None:
+    """A 429 is the page of the throttle and a 500 an Enhanced Error, unless a fault has a body of its own."""
+
+    def sent(fault: Fault, path: str = "/api/v2/REF30/profiles") -> requests.Response:
+        adobe.inject(path, fault)
+        return requests.get(f"{adobe.url}{path}", headers=caller.headers, timeout=20)
+
+    broken = sent(Fault(status=500))
+    description.check(broken)
+    assert broken.json()["code"] == "internal_server_error"
+    throttled = sent(Fault(status=429, headers=(("Retry-After", "3"), ("server", "mine"))))
+    assert (len(throttled.content), throttled.headers["Retry-After"]) == (166, "3")
+    assert (throttled.headers["Server"], throttled.headers["Content-Type"]) == ("mine", "text/html")
+    assert sent(Fault(status=500, body=b"mine")).text == "mine"
+    assert sent(Fault(status=500, body=b"")).content == b""
+    assert (sent(Fault(status=500), "/my/api").content, sent(Fault(status=503)).content) == (b"", b"")
+    assert {each.why for each in adobe.calls[-6:]} == {"a fault that was injected"}
 
 
 def test_it_is_told_why(adobe: Simulator, tried: Tried) -> None:

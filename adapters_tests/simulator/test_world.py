@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from adapters_tests.simulator.described import Caller
+from adapters_tests.simulator.described import SESSION, Caller, Description
 from dcrauth import ConfigurationError
 from dcrauth.simulator import Mvpd, Resource, ServiceProvider, Simulator, User, World
 from dcrauth.simulator.settings import Settings
@@ -127,3 +127,17 @@ def test_a_world_over_the_control_api(adobe: Simulator, caller: Caller) -> None:
     for wrong in ({"users": [{"name": 5}]}, {"colours": []}, {"users": [{"name": "a", "mvpd": "Nobody"}]}):
         answer = control("world", **wrong)
         assert (answer.status_code, bool(answer.json()["error"])) == (400, True)
+
+
+def test_names_that_no_url_has_as_they_are() -> None:
+    """A channel and an MVPD may be called anything: the URLs that are told have their names encoded."""
+    cable = Mvpd(id="Câble & Co/1")
+    world = World(service_providers=(ServiceProvider(id="CH É"),), mvpds=(cable,), users=(User(name="bob"),))
+    with Simulator(world=world) as adobe:
+        caller = Caller(adobe, Description(adobe))
+        begun = caller.send("POST", "CH%20%C3%89/sessions", data=SESSION | {"mvpd": cable.id}).json()
+        assert begun["url"] == f"/api/v2/authenticate/CH%20%C3%89/{begun['code']}"
+        adobe.log_in(begun["code"], "bob")
+        ready = caller.send("POST", "CH%20%C3%89/sessions", data=SESSION | {"mvpd": cable.id}).json()
+        assert ready["url"] == "/api/v2/CH%20%C3%89/decisions/authorize/C%C3%A2ble%20%26%20Co%2F1"
+        assert caller.send("POST", ready["url"].removeprefix("/api/v2/"), json={"resources": ["news"]}).ok

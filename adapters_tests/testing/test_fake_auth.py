@@ -9,12 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
+import dcrauth.testing
 from adapters_tests.common.clients import HAS_NIQUESTS_ALONE, App, Kind
 from adapters_tests.common.in_thread import InThread
 from adapters_tests.common.programs import run
 from adapters_tests.common.world import STATEMENT
 from dcrauth import AdobePass, ConfigurationError, DeviceInfo, MemoryStore, ServerUnavailable
-from dcrauth.testing import FakeAuth, FakeCall
+from dcrauth.testing import FakeAuth, FakeCall, ManualClock
 
 ALONE = "niquests is tested alone"
 
@@ -211,3 +212,8 @@ def test_it_needs_no_library_but_the_one_in_use(left_out: str) -> None:
     used = "requests" if left_out != "requests" else "httpx"
     found = run(f"import {used}\nfrom dcrauth.testing import FakeAuth\nprint(FakeAuth().calls)", left_out)
     assert found.stdout.strip() == "()", found.stderr
+
+
+def test_all_that_is_for_users_is_named() -> None:
+    """What `dcrauth.testing` imports late is in its ``__all__``, and is there."""
+    assert [getattr(dcrauth.testing, name) for name in dcrauth.testing.__all__] == [FakeAuth, FakeCall, ManualClock]

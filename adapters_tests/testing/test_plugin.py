@@ -127,6 +127,22 @@ def test_what_this_process_has_heard_is_forgotten(adobe_pass, _):
     )
 
 
+@pytest.mark.parametrize("fixture", ["adobe_pass", "oauth_server"])
+def test_one_that_a_test_has_stopped_runs_again(suite: Suite, fixture: str) -> None:
+    """A test that plays a server that is away need not see to it that the next test has one."""
+    suite(
+        f"""
+import pytest, requests
+
+@pytest.mark.parametrize("_", range(2))
+def test_it_runs({fixture}, _):
+    assert requests.get({fixture}.url).ok
+    {fixture}.stop()
+""",
+        passed=2,
+    )
+
+
 def test_the_clock_moves_expiry(suite: Suite) -> None:
     """Once the clock is put forward, a client that was made as in production renews before it is refused."""
     suite(

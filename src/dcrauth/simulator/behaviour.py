@@ -32,7 +32,8 @@ class Behaviour:
             "number", though a client is made all the same; or "spaced", an id and a secret with spaces in them.
         optional_fields: whether answers have ``id``, ``scopes``, ``redirect_uris``.
         token_parameters: where the token endpoint looks for its parameters: "form", "query" or "either".
-        strict: whether device headers, media types, bodies and MVPDs are checked; False takes whatever comes.
+        strict: whether device headers, media types, bodies and MVPDs are checked; False takes whatever comes, and what
+            cannot be read of a body counts as not there.
         wording: whom to follow where the OpenAPI files ("openapi") and the pages with their samples ("pages")
             contradict each other: pages have the ``message`` of an error and a profile's ``userID`` as texts, and
             errors of the browser's page in HTML.
@@ -125,7 +126,8 @@ class Fault:
 
     Parameters:
         status: answer with this status, from 200 to 599; None for the status of the regular answer.
-        body: answer with this body; a text is sent in UTF-8.
+        body: answer with this body; a text is sent in UTF-8. Without one a 429 of Adobe Pass and a 500 of its REST
+            API v2 are as documented; other answers are empty.
         headers: further header fields of the answer, as pairs or as a table.
         delay: seconds before the answer; a minute at most is waited.
         drip: seconds before each byte of the body.

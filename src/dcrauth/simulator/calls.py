@@ -2,8 +2,8 @@
 
 from fnmatch import fnmatchcase
 
-from dcrauth.simulator.fields import as_said
-from dcrauth.simulator.messages import Call, Endpoint
+from dcrauth.simulator.fields import as_said, check_range
+from dcrauth.simulator.messages import Call, Endpoint, as_sent
 
 
 class Calls(tuple[Call, ...]):
@@ -11,7 +11,7 @@ class Calls(tuple[Call, ...]):
 
     All of these take the same filters: *endpoint* ("register", "token" or "api"; of an `OAuthSimulator`
     "discovery" or "manage", too), *method*, *path* (``*`` and ``?`` stand for any characters), *status*,
-    *environment*. An endpoint that there is not is a `ConfigurationError`.
+    *environment*. One that no call can have, such as an endpoint that there is not, is a `ConfigurationError`.
     """
 
     __slots__ = ()
@@ -27,13 +27,17 @@ class Calls(tuple[Call, ...]):
     ) -> "Calls":
         """Return those that fit."""
         as_said(endpoint, Endpoint | None, "endpoint")
+        as_said(status, int | None, "status")
+        for name, text in (("method", method), ("path", path), ("environment", environment)):
+            as_said(text, str | None, name)
+        method = method and method.upper()
         wanted = {"endpoint": endpoint, "method": method, "status": status, "environment": environment}
         asked = [(name, value) for name, value in wanted.items() if value is not None]
         return Calls(
             call
             for call in self
             if all(getattr(call, name) == value for name, value in asked)
-            and (path is None or fnmatchcase(call.path, path))
+            and (path is None or fnmatchcase(call.path, as_sent(path)))
         )
 
     def one(self, endpoint: str | None = None, **filters: str | int) -> Call:
@@ -50,6 +54,7 @@ class Calls(tuple[Call, ...]):
         Raises:
             AssertionError: another number fits; the message lists all calls.
         """
+        check_range(as_said(count, int, "count"), "count", 0)
         found = self.only(endpoint, **filters)  # type: ignore[arg-type]  # its names and types are checked there
         if len(found) != count:
             asked = ", ".join(filter(None, [endpoint, *(f"{name}={value!r}" for name, value in filters.items())]))

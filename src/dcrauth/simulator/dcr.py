@@ -6,7 +6,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from dcrauth.simulator.behaviour import Behaviour
-from dcrauth.simulator.enhanced import explained
+from dcrauth.simulator.enhanced import Refusal, explained
+from dcrauth.simulator.entitlements.device import INFO, check_info
 from dcrauth.simulator.messages import NEVER_STORE, Call, Reply
 from dcrauth.simulator.operations import FORM, JSON
 from dcrauth.simulator.registry import Application, Client, Registry
@@ -44,6 +45,10 @@ def token(call: Call, registry: Registry, behaviour: Behaviour) -> Reply:
     grant_type, client_id, client_secret = (parameters[name] for name in _PARAMETERS)
     if grant_type != "client_credentials":
         return error(behaviour.unknown_grant_error, behaviour, f"There is no grant {grant_type[:60]!r}")
+    if behaviour.strict and call.headers.get("authorization", "").lower().startswith("basic "):
+        return error(
+            "invalid_request", behaviour, "The client proves itself in two ways: drop the Authorization header"
+        )
     client = registry.client(client_id, client_secret)
     if client is None or client.application.revoked:
         gone = "No client has these credentials" if client is None else "The client's software statement was revoked"
@@ -136,8 +141,17 @@ def _sloppiness(call: Call, content_type: str, behaviour: Behaviour) -> str:
     given = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     if behaviour.strict and call.body and given != content_type:
         return f"Content-Type must be {content_type}, not {given[:60]!r}"
-    if behaviour.strict and behaviour.dcr_device_info == "required" and "x-device-info" not in call.headers:
-        return "There is no X-Device-Info header"
+    if behaviour.strict and behaviour.dcr_device_info == "required":
+        return _wrong_with_device(call, behaviour)
+    return ""
+
+
+def _wrong_with_device(call: Call, behaviour: Behaviour) -> str:
+    """What is wrong with what the call says of the device; empty for nothing."""
+    try:
+        check_info(call.headers.get(INFO.lower(), ""), behaviour)
+    except Refusal as refused:
+        return refused.why
     return ""
 
 

@@ -1,6 +1,7 @@
 """One environment of the simulated service: applications, clients and tokens of its own, at a URL of its own."""
 
 import re
+import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,7 +14,7 @@ from dcrauth.simulator.throttle import Throttle
 from dcrauth.simulator.world import World
 
 APPLICATION = "c46ab0ba-7b7a-4a5f-8d2f-5a5e1d9a6f10"
-"""The application that is always there."""
+"""The application that the usual environment always has; each other one has its own, as with Adobe."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _TAKEN = frozenset({"api", "o", "control", "mvpd"})
@@ -43,7 +44,8 @@ class Environment:
         self.url = url
         self._registry = Registry(clock, world)
         self._throttle = Throttle(clock)
-        self.software_statement = self.statement(APPLICATION)
+        self.application = str(uuid.uuid5(uuid.UUID(APPLICATION), name)) if name else APPLICATION
+        self.software_statement = self.statement(self.application)
 
     @unfailing
     def __repr__(self) -> str:
@@ -87,15 +89,18 @@ class Environment:
         """Forget all clients, and refuse their tokens."""
         self._registry.revoke_clients()
 
-    def revoke_statement(self, sub: str = APPLICATION) -> None:
+    def revoke_statement(self, sub: str | None = None) -> None:
         """Refuse the statements of an application, its clients and their tokens.
+
+        Parameters:
+            sub: which; None for the one that is always there.
 
         Raises:
             ConfigurationError: there is no such application.
         """
         self._set_revoked(sub, revoked=True)
 
-    def reinstate_statement(self, sub: str = APPLICATION) -> None:
+    def reinstate_statement(self, sub: str | None = None) -> None:
         """Take back what `revoke_statement` did; for the rest see there."""
         self._set_revoked(sub, revoked=False)
 
@@ -116,8 +121,9 @@ class Environment:
         registry = self._registry
         return registry.snapshot() | registry.state.snapshot() | {"throttled": self._throttle.snapshot()}
 
-    def _set_revoked(self, sub: str, *, revoked: bool) -> None:
+    def _set_revoked(self, sub: str | None, *, revoked: bool) -> None:
+        as_said(sub, str | None, "sub")
         try:
-            self._registry.set_revoked(as_said(sub, str, "sub"), revoked=revoked)
+            self._registry.set_revoked(self.application if sub is None else sub, revoked=revoked)
         except KeyError:
             raise ConfigurationError(f"there is no application {sub!r}; statement({sub!r}) makes one") from None

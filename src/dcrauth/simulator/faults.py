@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from dcrauth.simulator.behaviour import Fault
 from dcrauth.simulator.fields import as_said, check_kind, check_range
-from dcrauth.simulator.messages import Call
+from dcrauth.simulator.messages import Call, as_sent
 from dcrauth.simulator.scenario import Scenario, Step, check_endpoint, check_possible, concerns
 
 _RIGHT = Fault()
@@ -51,7 +51,7 @@ class Faults:
         check_kind(fault, Fault, "fault")
         check_range(as_said(times, int | None, "times"), "times", 1)
         with self._lock:
-            self._waiting.setdefault(endpoint, deque()).append((fault, times))
+            self._waiting.setdefault(as_sent(endpoint), deque()).append((fault, times))
 
     def play(self, scenario: Scenario) -> None:
         """Begin a scenario, in the place of the one that is played, if any.

@@ -227,8 +227,11 @@ class Handler(BaseHTTPRequestHandler):
         if any(name.lower() == "connection" and value.lower() == "close" for name, value in headers):
             self.close_connection = True
         phrase = _PHRASES.get(status, "")
-        lines = [f"HTTP/1.1 {status} {phrase}", f"Server: {self.version_string()}"]
-        if all(name.lower() != "date" for name, _ in headers):
+        lines = [f"HTTP/1.1 {status} {phrase}"]
+        given = {name.lower() for name, _ in headers}
+        if "server" not in given:
+            lines.append(f"Server: {self.version_string()}")
+        if "date" not in given:
             lines.append(f"Date: {self.date_time_string()}")
         lines += [f"{name}: {value}" for name, value in headers]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")

@@ -1,10 +1,11 @@
 """What goes over the wire, and the record that is kept of it."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.fields import check_fields, check_ranges
@@ -14,6 +15,14 @@ NEVER_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 ENDPOINTS = ("register", "token", "api")
 Endpoint = Literal["register", "token", "api", "discovery", "manage"]
 """Those of any simulator."""
+
+
+_NO_ASCII = re.compile(r"[^\x00-\x7f]+")
+
+
+def as_sent(path: str) -> str:
+    """Return *path* as clients send it, who encode whatever is not ASCII."""
+    return _NO_ASCII.sub(lambda found: quote(found[0]), path)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from dcrauth.simulator import api, openapi
 from dcrauth.simulator.behaviour import Behaviour
 from dcrauth.simulator.control import PRIVATE, Asking, Controls
-from dcrauth.simulator.environment import APPLICATION, Environment
+from dcrauth.simulator.environment import Environment
 from dcrauth.simulator.messages import Call, Reply
 from dcrauth.simulator.orders import COMMON_ORDERS, Nothing, Order
 from dcrauth.simulator.pass_service import PassService
@@ -27,24 +27,25 @@ class Where:
 
 @dataclass(frozen=True)
 class Which(Where):
-    """Which application is meant."""
+    """Which application is meant; None for the one that its environment always has."""
 
-    sub: str = APPLICATION
+    sub: str | None = None
 
 
 @dataclass(frozen=True)
 class Application(Where):
-    """An application, as `Simulator.statement` makes it."""
+    """An application, as `Simulator.statement` makes it; without a *sub* the one that is there already."""
 
-    sub: str = APPLICATION
+    sub: str | None = None
     scopes: tuple[str, ...] = (api.SCOPE,)
     service_providers: tuple[str, ...] | None = None
     redirect_domains: tuple[str, ...] = ()
 
     def made(self, simulator: PassService) -> str:
         """Make it, if there is none; return a statement of it."""
-        return self.of(simulator).statement(
-            self.sub,
+        environment = self.of(simulator)
+        return environment.statement(
+            environment.application if self.sub is None else self.sub,
             scopes=self.scopes,
             service_providers=self.service_providers,
             redirect_domains=self.redirect_domains,

@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from dcrauth.simulator import api, dcr
-from dcrauth.simulator.behaviour import Behaviour
+from dcrauth.simulator.behaviour import Behaviour, Fault
+from dcrauth.simulator.enhanced import enhanced
+from dcrauth.simulator.entitlements import login
 from dcrauth.simulator.environment import Environment
 from dcrauth.simulator.messages import ENDPOINTS, Call, Counts, Reply
-from dcrauth.simulator.run import Run
-from dcrauth.simulator.throttle import Throttle
+from dcrauth.simulator.run import INJECTED, Run
+from dcrauth.simulator.throttle import Throttle, too_many
 from dcrauth.simulator.world import World
 
 
@@ -86,17 +88,41 @@ class PassRun(Run[Behaviour, Counts]):
                 things.setdefault(kind, []).extend(of | row for row in rows)
         return {"environments": {each.name: each.url for each in environments}, "things": things}
 
+    def faulty(self, call: Call, fault: Fault) -> Reply:
+        """Return the answer to *call*; a 429 or 500 that has no body of its own is as documented."""
+        plain = super().faulty(call, fault)
+        documented = None if fault.body is not None else self._documented(call, plain.status)
+        if documented is None:
+            return plain
+        given = {name.lower() for name, _ in fault.headers}
+        headers = tuple(each for each in documented.headers if each[0].lower() not in given)
+        return replace(plain, body=documented.body, headers=headers + fault.headers)
+
+    def _documented(self, call: Call, status: int) -> Reply | None:
+        if status == 429:
+            return too_many(None, INJECTED)
+        if status == 500 and call.path.startswith("/api/v2/"):
+            return enhanced(500, "internal_server_error", "none", INJECTED, self.behaviour)
+        return None
+
     def located(self, call: Call) -> Call | None:
         """Return *call* as its environment sees it; None where it is outside of the base path."""
         if not self._base_path and len(self.environments) == 1:
             return call
-        path = self._below_base_path(call)
+        path, code = self._below_base_path(call), login.code_of(call.path)
+        if code is not None:  # a link for the browser is told relative to the host, whatever the base URL
+            return replace(call, environment=self._environment_of(code))
         if path is None:
             return None
         name, slash, rest = path[1:].partition("/")
         if name and slash and name in self.environments:
             return replace(call, path=f"/{rest}", environment=name)
         return replace(call, path=path)
+
+    def _environment_of(self, code: str) -> str:
+        """Return the environment whose session has this code; the usual one if none has."""
+        environments = [*self.environments.items()]
+        return next((name for name, each in environments if each._registry.state.session(code)), "")
 
     def _throttle_of(self, call: Call) -> tuple[Throttle, str]:
         address = call.headers.get("x-forwarded-for", call.address).partition(",")[0].strip()
@@ -107,7 +133,7 @@ class PassRun(Run[Behaviour, Counts]):
         if call.endpoint == "api":
             return api.answer(call, environment._registry, behaviour)
         if call.method != "POST":
-            return Reply(405, why=f"this endpoint takes POST, not {call.method}")
+            return Reply(405, headers=(("Allow", "POST"),), why=f"this endpoint takes POST, not {call.method}")
         endpoint, success = (dcr.register, "registered") if call.endpoint == "register" else (dcr.token, "issued")
         reply = endpoint(call, environment._registry, behaviour)
         if reply.status < 300:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from dcrauth.simulator import api
 from dcrauth.simulator.behaviour import Behaviour
-from dcrauth.simulator.environment import APPLICATION, Environment
+from dcrauth.simulator.environment import Environment
 from dcrauth.simulator.fields import as_said, check_kind
 from dcrauth.simulator.messages import Counts
 from dcrauth.simulator.pass_run import PassRun
@@ -79,15 +79,18 @@ class PassService(Service[Behaviour, Counts, PassRun]):
         """Forget all clients, and refuse their tokens."""
         self.environment().revoke_clients()
 
-    def revoke_statement(self, sub: str = APPLICATION) -> None:
+    def revoke_statement(self, sub: str | None = None) -> None:
         """Refuse the statements of an application, its clients and their tokens.
+
+        Parameters:
+            sub: which; None for the one that is always there.
 
         Raises:
             ConfigurationError: there is no such application.
         """
         self.environment().revoke_statement(sub)
 
-    def reinstate_statement(self, sub: str = APPLICATION) -> None:
+    def reinstate_statement(self, sub: str | None = None) -> None:
         """Take back what `revoke_statement` did; for the rest see there."""
         self.environment().reinstate_statement(sub)
 

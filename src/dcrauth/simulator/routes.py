@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 from dcrauth._internal.arguments import check_function
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.fields import check_fields, check_json
-from dcrauth.simulator.messages import Call, Reply, check_sendable
+from dcrauth.simulator.messages import Call, Reply, as_sent, check_sendable
 
 Answering = Callable[..., Reply | Any]
 
@@ -61,7 +62,7 @@ class Route:
         if self.method not in {"*", call.method}:
             return None
         found = _pattern(self.path).fullmatch(call.path)
-        return None if found is None else found.groupdict()
+        return None if found is None else {name: unquote(text) for name, text in found.groupdict().items()}
 
     def answered(self, call: Call, segments: dict[str, str]) -> Any:
         """Return what it has for *call*: a `Reply`, or a value for JSON."""
@@ -83,4 +84,5 @@ def sendable(answer: Any) -> Reply:
 
 @cache
 def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(_PLACEHOLDER.sub(r"(?P<\1>[^/]+)", re.escape(path)))
+    """Return what paths of calls look like, in which whatever is not ASCII is encoded."""
+    return re.compile(_PLACEHOLDER.sub(r"(?P<\1>[^/]+)", re.escape(as_sent(path))))

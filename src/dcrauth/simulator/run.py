@@ -14,7 +14,9 @@ from dcrauth.simulator.http import Stream
 from dcrauth.simulator.messages import Call, Counts, Reply
 from dcrauth.simulator.record import Record
 from dcrauth.simulator.routes import Route, sendable
-from dcrauth.simulator.throttle import Throttle, too_many
+from dcrauth.simulator.throttle import BURST, Throttle, too_many
+
+INJECTED = "a fault that was injected"
 
 
 class Switches(Protocol):
@@ -67,6 +69,10 @@ class Run(ABC, Generic[B, C]):
         self.routes: list[Route] = []
         self._base_path = base_path
 
+    def faulty(self, call: Call, fault: Fault) -> Reply:  # noqa: ARG002  # a service may look at it
+        """Return the answer to *call* where *fault* takes the place of the regular one."""
+        return Reply(fault.status or 200, fault.body or b"", fault.headers, why=INJECTED)
+
     @abstractmethod
     def located(self, call: Call) -> Call | None:
         """Return *call* as the service sees it; None where it is outside of the base path."""
@@ -84,7 +90,8 @@ class Run(ABC, Generic[B, C]):
         throttle, address = self._throttle_of(call)
         if not throttle.admits(address, self.behaviour.throttle):
             self.record.count("throttled")
-            return too_many(self.behaviour.retry_after)
+            why = f"{address[:60]!r} calls too often: once a second is let through, and {BURST} times more in a burst"
+            return too_many(self.behaviour.retry_after, why)
         for route in self.routes:
             if (segments := route.matches(call)) is not None:
                 return self._by_route(route, segments, call)
@@ -168,7 +175,7 @@ class ServiceVisit:
     def answer(self) -> Reply | None:
         """Return the answer, and keep the record of it."""
         run, call, fault = self._run, self._call, self.fault
-        reply = run.stamped(_faulty(fault) if fault.takes_over else run.answer(call))
+        reply = run.stamped(run.faulty(call, fault) if fault.takes_over else run.answer(call))
         sent = None if fault.reset else reply
         run.record.add(call, sent, run.clock())
         return sent
@@ -198,7 +205,3 @@ class Astray:
         self._run.record.count("api")
         self._run.record.add(self._call, reply, self._run.clock())
         return reply
-
-
-def _faulty(fault: Fault) -> Reply:
-    return Reply(fault.status or 200, fault.body or b"", fault.headers, why="a fault that was injected")

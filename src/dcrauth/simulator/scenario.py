@@ -1,5 +1,6 @@
 """Scenarios: what goes wrong, told beforehand by the number of a call or by time."""
 
+import re
 import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -10,7 +11,9 @@ from dcrauth._internal.arguments import path_of
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator.behaviour import Fault
 from dcrauth.simulator.fields import as_said, check_fields, made
-from dcrauth.simulator.messages import Call, Endpoint
+from dcrauth.simulator.messages import Call, Endpoint, as_sent
+
+_PATH = re.compile(r"/[^?#\s]*")
 
 Action = Literal[
     "expire-tokens",
@@ -128,9 +131,11 @@ def table_of(path: str | Path) -> dict[str, Any]:
 def check_endpoint(endpoint: str, known: Collection[str]) -> None:
     """Raise `ConfigurationError` unless *endpoint* is one of those that are known, or a path."""
     as_said(endpoint, str, "endpoint")
-    if endpoint not in known and not endpoint.startswith("/"):
+    if endpoint not in known and not _PATH.fullmatch(endpoint):
         told = ", ".join(f'"{each}"' for each in known)
-        raise ConfigurationError(f"there is no endpoint {endpoint!r}; it must be {told}, or a path that begins with /")
+        raise ConfigurationError(
+            f"there is no endpoint {endpoint!r}; it must be {told}, or a path that begins with / and has no query"
+        )
 
 
 def check_possible(scenario: Scenario, endpoints: Collection[str], actions: Collection[str]) -> None:
@@ -146,4 +151,4 @@ def check_possible(scenario: Scenario, endpoints: Collection[str], actions: Coll
 
 def concerns(endpoint: str, call: Call) -> bool:
     """Whether *call* is one of *endpoint*, which may be a path, or empty for all."""
-    return endpoint in {"", call.endpoint, call.path}
+    return as_sent(endpoint) in {"", call.endpoint, call.path}

@@ -1,5 +1,6 @@
 """A simulator that listens: when it serves, under which names, and which calls are its own."""
 
+import os
 import ssl
 import threading
 from abc import abstractmethod
@@ -71,6 +72,7 @@ class Serving(Service[B, C, R], Generic[B, C, R]):
         self._host = host
         self._server = self._listening(port)
         self._thread: threading.Thread | None = None
+        self._process = os.getpid()
         try:
             self._run = self._new_run()
         except BaseException:
@@ -108,7 +110,9 @@ class Serving(Service[B, C, R], Generic[B, C, R]):
         return self
 
     def stop(self) -> None:
-        """End serving and close all connections."""
+        """End serving and close all connections; in a forked child nothing, since it is the parent that serves."""
+        if self._process != os.getpid():
+            return
         with self._running:
             thread, self._thread = self._thread, None
             if thread is not None:

@@ -25,10 +25,24 @@ _PAGE = (
 )
 
 
-def too_many(retry_after: str | None) -> Reply:
-    """Return the answer to a call too many."""
+_HEADERS = (
+    ("Content-Type", "text/html"),
+    ("Server", "openresty"),
+    ("Set-Cookie", "AWSALB=simulated; Path=/"),
+    ("Set-Cookie", "AWSALBCORS=simulated; Path=/; SameSite=None; Secure"),
+    ("Access-Control-Allow-Credentials", "true"),
+    ("Access-Control-Allow-Methods", "POST,GET,OPTIONS,DELETE"),
+)
+
+
+def too_many(retry_after: str | None, why: str) -> Reply:
+    """Return the answer to a call too many.
+
+    Parameters:
+        why: what was too many, for the record of calls.
+    """
     more = (("Retry-After", retry_after),) if retry_after is not None else ()
-    return Reply(429, _PAGE, (("Content-Type", "text/html"), *more))
+    return Reply(429, _PAGE, (*_HEADERS, *more), why)
 
 
 @dataclass

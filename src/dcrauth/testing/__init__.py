@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from dcrauth.testing.fake_auth import FakeCall as FakeCall
     from dcrauth.testing.manual_clock import ManualClock as ManualClock
 
+__all__ = ["FakeAuth", "FakeCall", "ManualClock"]
+
 _LATER = {"FakeAuth": "fake_auth", "FakeCall": "fake_auth", "ManualClock": "manual_clock"}
 """Where names come from that are not imported along: not every test needs an HTTP library."""
 

@@ -29,13 +29,15 @@ def running_oauth(clock: ManualClock) -> OAuthSimulator:
 
 
 def reset(simulator: Simulator) -> None:
-    """Make *simulator* as new, and have this process forget what it was told by it."""
+    """Make *simulator* as new, running, and have this process forget what it was told by it."""
+    simulator.start()  # a test may have stopped it
     simulator.reset()
     forget_breaker(provider(simulator).token_url)
 
 
 def reset_oauth(simulator: OAuthSimulator) -> None:
-    """Make *simulator* as new, and have this process forget what it was told by it."""
+    """Make *simulator* as new, running, and have this process forget what it was told by it."""
+    simulator.start()
     simulator.reset()
     forget_breaker(simulator.token_endpoint)
 

@@ -79,7 +79,7 @@ def device_of(call: Call, required: bool, behaviour: Behaviour) -> Device:
         _check_identifier(identifier)
     read = json_of(info)
     if behaviour.strict and (info or required):
-        _check_info(info, read, behaviour)
+        check_info(info, behaviour)
     address = call.headers.get("x-forwarded-for", call.address).partition(",")[0].strip()
     return Device(identifier, read or {}, address, call.headers.get("user-agent", ""))
 
@@ -114,9 +114,11 @@ def _check_identifier(header: str) -> None:
         )
 
 
-def _check_info(header: str, read: Mapping[str, Any] | None, behaviour: Behaviour) -> None:
+def check_info(header: str, behaviour: Behaviour) -> None:
+    """Raise `Refusal` unless *header*, which must be there, says of a device what the *behaviour* asks for."""
     if not header:
         raise Refusal("invalid_header_device_info", f"There is no {INFO} header")
+    read = json_of(header)
     if read is None:
         raise Refusal("invalid_header_device_info", f"{INFO} must be Base64 of a JSON object")
     for key in behaviour.device_info_keys:

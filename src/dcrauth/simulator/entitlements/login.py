@@ -5,7 +5,7 @@ import re
 from urllib.parse import parse_qs, quote, unquote
 
 from dcrauth.simulator.enhanced import Refusal, explained
-from dcrauth.simulator.entitlements.asked import Asked, checked_url
+from dcrauth.simulator.entitlements.asked import Asked, checked_url, quoted
 from dcrauth.simulator.entitlements.profiles import new_profile
 from dcrauth.simulator.entitlements.sessions import missing_of, session_of
 from dcrauth.simulator.entitlements.state import Session, State
@@ -13,6 +13,7 @@ from dcrauth.simulator.messages import Call, Reply
 from dcrauth.simulator.world import User, World
 
 _PAGE_PATH = re.compile(r"/mvpd/(?P<mvpd>[^/]+)/(?:login/(?P<code>[^/]+)|logout)")
+_CODE = re.compile(r"/api/v2/authenticate/[^/]+/(?P<code>[^/]+)/?|/mvpd/[^/]+/login/(?P<page>[^/]+)|/mvpd/[^/]+/logout")
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -50,6 +51,12 @@ _HTML = (
 )
 
 
+def code_of(path: str) -> str | None:
+    """Return the code of a path that a browser comes to, empty where it needs none; None for any other path."""
+    found = _CODE.fullmatch(path)
+    return None if found is None else unquote(found["code"] or found["page"] or "")
+
+
 def authenticate(asked: Asked) -> Reply:
     """Send the browser to the login page of the session's MVPD."""
     session = session_of(asked)
@@ -57,7 +64,7 @@ def authenticate(asked: Asked) -> Reply:
     if missing:
         raise Refusal("invalid_authentication_session", f"The session still lacks {', '.join(missing)}")
     up = "../" * (asked.call.path.count("/") - 1)
-    where = f"{up}mvpd/{quote(session.parameters['mvpd'], safe='')}/login/{session.code}"
+    where = f"{up}mvpd/{quoted(session.parameters['mvpd'])}/login/{session.code}"
     return Reply.json(302, {}, ("Location", where))
 
 

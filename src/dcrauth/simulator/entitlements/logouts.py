@@ -1,9 +1,9 @@
 """Logout: the end of a profile (Adobe Pass documentation: logout API)."""
 
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from dcrauth.simulator.enhanced import Refusal
-from dcrauth.simulator.entitlements.asked import Asked, checked_url
+from dcrauth.simulator.entitlements.asked import Asked, checked_url, quoted
 from dcrauth.simulator.entitlements.state import Profile
 from dcrauth.simulator.messages import Reply
 from dcrauth.simulator.world import Mvpd
@@ -21,7 +21,7 @@ def log_out(asked: Asked) -> Reply:
     name, kind = _left_to_do(mvpd, profile)
     fields = {"actionName": name, "actionType": kind, "mvpd": mvpd.id}
     if name == "logout":
-        fields["url"] = f"/mvpd/{quote(mvpd.id, safe='')}/logout?{urlencode({'redirectUrl': redirect_url})}"
+        fields["url"] = f"/mvpd/{quoted(mvpd.id)}/logout?{urlencode({'redirectUrl': redirect_url})}"
     return Reply.json(200, {"logouts": {mvpd.id: fields}})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dcrauth.simulator.enhanced import Refusal
 from dcrauth.simulator.entitlements import sessions
-from dcrauth.simulator.entitlements.asked import Asked, checked_url
+from dcrauth.simulator.entitlements.asked import Asked, checked_url, quoted
 from dcrauth.simulator.entitlements.device import decoded_base64, json_of
 from dcrauth.simulator.entitlements.profiles import profile_of, told
 from dcrauth.simulator.entitlements.state import Profile
@@ -126,7 +126,7 @@ def _request(asked: Asked, mvpd: Mvpd) -> dict[str, Any]:
         "actionName": "partner_profile",
         "actionType": "direct",
         "reasonType": "none",
-        "url": f"/api/v2/{asked.provider}/profiles/sso/{asked.parameters['partner']}",
+        "url": f"/api/v2/{quoted(asked.provider)}/profiles/sso/{quoted(asked.parameters['partner'])}",
         "sessionId": asked.state.new_id(),
         "mvpd": mvpd.id,
         "serviceProvider": asked.provider,
@@ -141,7 +141,7 @@ def _request(asked: Asked, mvpd: Mvpd) -> dict[str, Any]:
 def _vouched_for(asked: Asked, mvpd: Mvpd) -> User:
     """Return the user whom the partner's answer names; where it names none, the first there is."""
     text = (decoded_base64(asked.form().get("SAMLResponse", "")) or b"").decode("utf-8", "replace")
-    if not text.startswith("<"):
+    if asked.behaviour.strict and not text.startswith("<"):
         raise Refusal("invalid_parameter_saml_response", "SAMLResponse must be Base64 of XML")
     named = _NAME.search(text)
     subscribers = asked.world.subscribers(mvpd.id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dcrauth.simulator.enhanced import Refusal
-from dcrauth.simulator.entitlements.asked import Asked, checked_url
+from dcrauth.simulator.entitlements.asked import Asked, checked_url, quoted
 from dcrauth.simulator.entitlements.profiles import profile_of
 from dcrauth.simulator.entitlements.state import Profile, Session
 from dcrauth.simulator.messages import Reply
@@ -84,7 +84,7 @@ def next_step(session: Session, if_missing: str, reason: str = "none") -> dict[s
         "actionName": if_missing if missing else "authenticate",
         "actionType": "direct" if missing else "interactive",
         "reasonType": reason,
-        "url": f"/api/v2/{provider}/sessions/{session.code}" if missing else _login_url(session),
+        "url": f"/api/v2/{quoted(provider)}/sessions/{session.code}" if missing else _login_url(session),
         "code": session.code,
         "sessionId": session.id,
         "serviceProvider": provider,
@@ -102,7 +102,7 @@ def may_proceed(asked: Asked, profile: Profile, session_id: str) -> dict[str, An
         "actionName": "authorize",
         "actionType": "direct",
         "reasonType": _REASONS.get(profile.kind, "authenticatedSSO"),
-        "url": f"/api/v2/{asked.provider}/decisions/authorize/{profile.mvpd}",
+        "url": f"/api/v2/{quoted(asked.provider)}/decisions/authorize/{quoted(profile.mvpd)}",
         "sessionId": session_id,
         "mvpd": profile.mvpd,
         "serviceProvider": asked.provider,
@@ -115,7 +115,7 @@ def lasting(session: Session) -> dict[str, str]:
 
 
 def _login_url(session: Session) -> str:
-    return f"/api/v2/authenticate/{session.holder.provider}/{session.code}"
+    return f"/api/v2/authenticate/{quoted(session.holder.provider)}/{session.code}"
 
 
 def _known(asked: Asked, parameters: Mapping[str, str], session: Session | None = None) -> Reply | None:
