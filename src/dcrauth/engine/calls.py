@@ -5,6 +5,7 @@ has answered 429 is asked by one after the other of those that it counts togethe
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -43,7 +44,8 @@ class _Throttle:
 
     since: float = 0.0
     holder: Job | None = None
-    waiting: dict[Job, None] = field(default_factory=dict)
+    # Not a dict, which passes over all that was taken from its front each time that its oldest is asked for.
+    waiting: OrderedDict[Job, None] = field(default_factory=OrderedDict)
 
 
 class Calls:
@@ -63,7 +65,7 @@ class Calls:
         """Forget the calls of the parent process, and those who make them."""
         self._lock = threading.Lock()
         self._endpoints: dict[Hashable, _Endpoint] = {}
-        self._throttles: dict[Hashable, _Throttle] = {}
+        self._throttles: OrderedDict[Hashable, _Throttle] = OrderedDict()
 
     def begin(self, endpoint: Hashable, key: Hashable, job: Job) -> Admission:
         """Ask whether to make a call now.
