@@ -223,6 +223,7 @@ WRONG_RULES: list[tuple[Callable[[Any], Any], str]] = [
     (Told(""), "instance_of returns must be a text of 1 to 512"),
     (Told("canary" * 90), "a text of 540 characters"),
     (Told(b"one"), "not bytes"),
+    (Told("\ud800"), "instance_of returns holds half a character"),
     (Told(["one"]), "not list"),
     (raising, "instance_of raised KeyError"),
 ]
@@ -277,8 +278,10 @@ def test_wrong_arguments(kind: Kind, make: Make, provider: AdobePass) -> None:
         ("policy", Policy()),
         ("on_event", print),
     ):
-        with pytest.raises(ConfigurationError, match="TokenSources has its own store"):
+        with pytest.raises(ConfigurationError, match=f"^{name} cannot be given .* TokenSources has its own store"):
             kind.auth(make(), **{name: value})
+    with pytest.raises(ConfigurationError, match=r"^store, policy cannot be given"):
+        kind.auth(make(), store=MemoryStore(), policy=Policy())
     for rule in (5, "AP-Device-Identifier", awaited):
         with pytest.raises(ConfigurationError, match="instance_of must be a function"):
             kind.auth(make(), instance_of=rule)

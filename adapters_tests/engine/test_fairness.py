@@ -13,7 +13,7 @@ import pytest
 from adapters_tests.common.direct import Server
 from adapters_tests.common.world import STATEMENT
 from dcrauth import AccessToken, AdobePass, Clock, MemoryStore, Policy, ServerUnavailable, Throttled, TokenSource
-from dcrauth.engine.calls import LONGEST_THROTTLE, MOST_UNANSWERED, Admission, Calls
+from dcrauth.engine.calls import LONGEST_THROTTLE, MOST_UNANSWERED, WOKEN_AT_ONCE, Admission, Calls
 from dcrauth.engine.job import Job, Wait
 from dcrauth.engine.ready import BEHIND, Ready, most_at_one_endpoint
 from dcrauth.engine.records import write_token
@@ -239,6 +239,33 @@ def test_after_a_429_there_is_one_call_at_a_time(calls: Calls, woken: list[Job])
     calls.end("endpoint", "key", others[1], 200)
     assert woken == [*others[:2], others[2], first]
     assert {calls.begin("endpoint", "key", job) for job in jobs} == {Admission.GO}
+
+
+def test_a_crowd_goes_on_by_and_by(calls: Calls, woken: list[Job]) -> None:
+    """An answer lets some of those go on who wait, and each of these some more, but for another 429 in between."""
+    throttled(calls, "key")
+    holder, *others = [Named(f"{number}") for number in range(1_000)]
+    for job in (holder, *others):
+        calls.begin("endpoint", "key", job)
+    calls.end("endpoint", "key", holder, 201)
+    assert woken == others[:WOKEN_AT_ONCE]
+    calls.end("endpoint", "key", begun(calls, holder), 429)
+    assert woken == others[: WOKEN_AT_ONCE + 1]
+    assert calls.begin("endpoint", "key", woken[0]) is Admission.WAIT
+    calls.end("endpoint", "key", begun(calls, woken[-1]), 201)
+    for at, job in enumerate(woken):
+        assert at < WOKEN_AT_ONCE or calls.begin("endpoint", "key", job) is Admission.GO
+        if at % 2:
+            calls.leave("key", job)
+        elif at >= WOKEN_AT_ONCE:
+            calls.end("endpoint", "key", job, 200)
+    assert set(woken) == set(others)
+    assert calls._throttles == {}
+
+
+def begun(calls: Calls, job: Job) -> Job:
+    assert calls.begin("endpoint", "key", job) is Admission.GO
+    return job
 
 
 def test_a_turn_that_is_not_taken_is_anothers(calls: Calls, woken: list[Job]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import OrderedDict
 
 from dcrauth.engine.incident_breaker import WINDOW, IncidentBreaker
 
@@ -22,7 +23,7 @@ def test_it_counts_as_a_sum_over_all_would() -> None:
 def test_it_looks_at_no_outcome_twice() -> None:
     """An outcome among ten thousand costs as much as one among ten: no more than is forgotten is gone through."""
 
-    class Watched(dict[str, tuple[float, bool]]):
+    class Watched(OrderedDict[str, tuple[float, bool]]):
         looked = 0
 
         def values(self) -> object:  # type: ignore[override]
@@ -40,3 +41,8 @@ def test_it_looks_at_no_outcome_twice() -> None:
     assert watched.looked == 10_000
     assert breaker.report("last", 10_000.0, refused=True) == (1, 1)
     assert watched.looked <= 20_002
+
+
+def test_it_passes_over_nothing_that_is_gone() -> None:
+    """Identities that report in turn cost as much among many as among ten: a dict would pass over their old places."""
+    assert type(IncidentBreaker()._outcomes) is OrderedDict

@@ -560,6 +560,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"allow": {"a"}}, "allow must be a function"),
     ({"registrations_per_hour": 0}, "registrations_per_hour must be at least 1"),
     ({"registrations_per_hour": "many"}, "registrations_per_hour"),
+    ({"registrations_per_hour": 10**40}, "registrations_per_hour must be at most"),
+    ({"most": 10**40}, "most must be at most"),
 ]
 
 
@@ -580,11 +582,23 @@ def test_allow_that_has_to_be_awaited(make: Callable[..., TokenSources]) -> None
         make(allow=allow)
 
 
-@pytest.mark.parametrize("instance", ["", None, 5, b"device", ["a"], "x" * 513, "canary" * 100])
+def test_allow_that_returns_what_has_to_be_awaited(make: Callable[..., TokenSources]) -> None:
+    """A plain function that returns a coroutine lets nobody in either."""
+
+    async def look_up(known: set[str], instance: str) -> bool:
+        return instance in known
+
+    sources = make(allow=lambda instance: look_up(set(), instance))
+    with pytest.raises(ConfigurationError, match=r"allow returns must be .* not coroutine"):
+        sources.get("a")
+    assert len(sources) == 0
+
+
+@pytest.mark.parametrize("instance", ["", None, 5, b"device", ["a"], "x" * 513, "canary" * 100, "a\ud800", "\udcff"])
 def test_wrong_instances(instance: Any, sources: TokenSources) -> None:
     """What can be no instance is refused, long text unseen; 512 characters can be one."""
     for refuse in (sources.get, sources.forget):
-        with pytest.raises(ConfigurationError, match="instance must be") as caught:
+        with pytest.raises(ConfigurationError, match=r"instance (must be|holds half a character)") as caught:
             refuse(instance)
         assert "canary" not in str(caught.value)
     assert sources.get("x" * 512).instance == "x" * 512

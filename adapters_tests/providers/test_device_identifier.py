@@ -93,3 +93,12 @@ def test_what_cannot_be_sent_on_is_left_out(value: str) -> None:
     """A request cannot have our own calls carry what is no plain header field."""
     adobe = AdobePass(STATEMENT)
     assert adobe.for_request({"X-Device-Info": value}) is adobe
+
+
+def test_it_can_be_read() -> None:
+    """A provider says which device it is of, and one for another device says that one, or none."""
+    adobe = AdobePass(STATEMENT, device_identifier="device-42")
+    assert adobe.device_identifier == "device-42"
+    assert adobe.for_device(None, device_identifier="device-43").device_identifier == "device-43"
+    assert adobe.for_device(None).device_identifier is None
+    assert adobe.for_request({"X-Forwarded-For": "203.0.113.7"}).device_identifier == "device-42"

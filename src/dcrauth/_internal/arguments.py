@@ -6,6 +6,7 @@ It may be a secret that was given in the place of something else.
 import inspect
 import os
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -63,6 +64,12 @@ def check_instance(value: object, what: str = "instance") -> None:
         raise wrong(what, "text", value)
     if not 0 < len(value) <= LONGEST_INSTANCE:
         raise ConfigurationError(f"{what} must be a text of 1 to {LONGEST_INSTANCE} characters, not {shown(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{what} holds half a character, for which UTF-8 has no bytes; give whole text"
+        ) from None
 
 
 def check_count(value: object, what: str) -> None:
@@ -71,6 +78,8 @@ def check_count(value: object, what: str) -> None:
         raise wrong(what, "a number such as 10_000", value)
     if value < 1:
         raise ConfigurationError(f"{what} must be at least 1, not {shown(str(value))}")
+    if value > sys.maxsize:
+        raise ConfigurationError(f"{what} must be at most {sys.maxsize}: nothing can be counted beyond that")
 
 
 def check_function(value: object, what: str, wanted: str) -> None:
@@ -79,6 +88,15 @@ def check_function(value: object, what: str, wanted: str) -> None:
         raise wrong(what, wanted, value)
     if is_asynchronous(value):
         raise ConfigurationError(f"{what} must be {wanted}, a plain one: it is called where nothing can be awaited")
+
+
+def check_plain(value: object, what: str, wanted: str) -> None:
+    """Raise ConfigurationError if *value*, which a function has returned, has to be awaited: it is true in any case."""
+    if not inspect.isawaitable(value):
+        return
+    if inspect.iscoroutine(value):
+        value.close()  # else Python warns of it as well
+    raise wrong(what, f"{wanted}, without a wait", value)
 
 
 def check_seconds(value: object, what: str) -> None:

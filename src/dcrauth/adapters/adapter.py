@@ -87,7 +87,7 @@ class Adapter:
             ConfigurationError: an argument is wrong, or a `TokenSource` comes with settings that it already has.
         """
         if isinstance(source, TokenSource | TokenSources):
-            _check_alone(source, store, instance, transport, policy, on_event)
+            _check_alone(source, store=store, instance=instance, transport=transport, policy=policy, on_event=on_event)
         else:
             source = TokenSource(
                 source,
@@ -236,11 +236,12 @@ class Adapter:
                     request.headers[name] = value
 
 
-def _check_alone(source: TokenSource | TokenSources, *settings: object) -> None:
-    if any(each is not None for each in settings):
-        kind = type(source).__name__
+def _check_alone(source: TokenSource | TokenSources, **settings: object) -> None:
+    if given := [name for name, value in settings.items() if value is not None]:
+        kind, of_one = type(source).__name__, ", an instance to its get(…)" if isinstance(source, TokenSources) else ""
         raise ConfigurationError(
-            f"{kind} has its own store, instance, transport, policy and on_event already: give them to that"
+            f"{', '.join(given)} cannot be given here: "
+            f"{kind} has its own store, instance, transport, policy and on_event already: give them to that{of_one}"
         )
 
 

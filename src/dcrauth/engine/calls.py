@@ -1,10 +1,12 @@
 """Which calls may be made now: as few as a server that is silent, or has asked for fewer, can do with.
 
 An endpoint that answers nothing is not asked by everybody at once: one call finds out when it is back. A server that
-has answered 429 is asked by one after the other of those that it counts together, until it answers one.
+has answered 429 is asked by one after the other of those that it counts together, until it answers one. Then not all
+of them come at once: each answer, or turn that is not taken, lets some more go on.
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,6 +18,10 @@ from dcrauth.engine.workers import WORKERS
 MOST_UNANSWERED = 8
 """After so many calls in a row without an answer one at a time goes to an endpoint."""
 
+
+WOKEN_AT_ONCE = 8
+"""So many that wait go on after each answer: were it all of them, a server that throttles but some of its calls would
+have each of a crowd begin anew each time, to wait once more."""
 
 LONGEST_THROTTLE = 3_600.0
 """Seconds after which a 429 says nothing any more."""
@@ -39,11 +45,17 @@ class _Endpoint:
 
 @dataclass
 class _Throttle:
-    """When it was told last, who makes the one call that may be made, and who waits for that, the first one first."""
+    """When it was told last, who makes the one call that may be made, and who waits for that, the first one first.
+
+    Parameters:
+        is_over: whether a call was answered since, so that anybody may make one; those who wait are still being woken.
+    """
 
     since: float = 0.0
+    is_over: bool = False
     holder: Job | None = None
-    waiting: dict[Job, None] = field(default_factory=dict)
+    # Not a dict, which passes over all that was taken from its front each time that its oldest is asked for.
+    waiting: OrderedDict[Job, None] = field(default_factory=OrderedDict)
 
 
 class Calls:
@@ -63,7 +75,7 @@ class Calls:
         """Forget the calls of the parent process, and those who make them."""
         self._lock = threading.Lock()
         self._endpoints: dict[Hashable, _Endpoint] = {}
-        self._throttles: dict[Hashable, _Throttle] = {}
+        self._throttles: OrderedDict[Hashable, _Throttle] = OrderedDict()
 
     def begin(self, endpoint: Hashable, key: Hashable, job: Job) -> Admission:
         """Ask whether to make a call now.
@@ -97,9 +109,9 @@ class Calls:
             self._note(endpoint, answered=status is not None)
             if status == 429:
                 self._throttled(key)
-            elif status is not None and (throttle := self._throttles.pop(key, None)) is not None:
-                for each in throttle.waiting:
-                    self._wake(each, key)
+            elif status is not None and (throttle := self._throttles.get(key)) is not None:
+                throttle.is_over, throttle.holder = True, None
+                self._let_on(key, throttle, WOKEN_AT_ONCE - 1)
             self._hand_over(key, job)
 
     def leave(self, key: Hashable, job: Job) -> None:
@@ -111,7 +123,7 @@ class Calls:
 
     def _has_turn(self, key: Hashable, job: Job) -> bool:
         throttle = self._throttles.get(key)
-        if throttle is None:
+        if throttle is None or throttle.is_over:
             return True
         if throttle.holder not in {None, job}:
             throttle.waiting[job] = None
@@ -129,7 +141,7 @@ class Calls:
     def _throttled(self, key: Hashable) -> None:
         now = self._clock()
         throttle = self._throttles.pop(key, _Throttle())
-        throttle.since = now
+        throttle.since, throttle.is_over = now, False
         self._throttles[key] = throttle
         # The oldest come first. A key may be that of a device that never comes again.
         while (oldest := next(iter(self._throttles.items())))[1].since < now - LONGEST_THROTTLE:
@@ -139,10 +151,19 @@ class Calls:
         throttle = self._throttles.get(key)
         if throttle is None or throttle.holder not in {None, job}:
             return
-        throttle.holder = next(iter(throttle.waiting), None)
-        if throttle.holder is not None:
-            del throttle.waiting[throttle.holder]
-            self._wake(throttle.holder, key)
+        throttle.holder = self._let_on(key, throttle, 1)
+        if throttle.is_over:
+            throttle.holder = None
+            if not throttle.waiting:
+                del self._throttles[key]
+
+    def _let_on(self, key: Hashable, throttle: _Throttle, most: int) -> Job | None:
+        """Wake so many of those who wait, the first ones first; return the last one that was woken, if any was."""
+        job = None
+        for _ in range(min(most, len(throttle.waiting))):
+            job, _ = throttle.waiting.popitem(last=False)
+            self._wake(job, key)
+        return job
 
 
 CALLS = Calls(WORKERS.wake)

@@ -5,6 +5,7 @@ set up wrongly; registering them all anew would log all end users out for nothin
 """
 
 import threading
+from collections import OrderedDict
 
 from dcrauth._internal import fork
 from dcrauth.providers.origins import usual_spelling
@@ -17,7 +18,8 @@ class IncidentBreaker:
     """The last outcome for each identity: when it was, by the monotonic clock, and whether its client was refused."""
 
     def __init__(self) -> None:
-        self._outcomes: dict[str, tuple[float, bool]] = {}
+        # Not a dict, which passes over all that was taken from its front each time that its oldest is asked for.
+        self._outcomes: OrderedDict[str, tuple[float, bool]] = OrderedDict()
         self._refused = 0
         self.after_fork()
         fork.watch(self)

@@ -9,7 +9,7 @@ from typing import Any
 
 from dcrauth import events
 from dcrauth._internal import fork
-from dcrauth._internal.arguments import check_count, check_function, check_instance
+from dcrauth._internal.arguments import check_count, check_function, check_instance, check_plain
 from dcrauth._internal.confidential import Confidential, discreet_constructor, unfailing
 from dcrauth.engine.clock import Clock
 from dcrauth.engine.source import TokenSource
@@ -238,6 +238,7 @@ class TokenSources(Confidential):
             raise ConfigurationError(
                 f"allow raised {type(reason).__name__}; it has to return whether an instance may be"
             ) from reason
+        check_plain(allowed, "What allow returns", "whether an instance may be")
         if not allowed:
             raise InstanceRefused("The instance that a request names is not one that allow lets in")
 

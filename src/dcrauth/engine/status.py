@@ -20,8 +20,8 @@ class Status:
         expires_at: when the token in hand ends; None if there is none.
         due_at: when it will be renewed.
         scope: what it was granted for, which may be less than was asked for; None if that is not known.
-        last_error: how the last renewal has failed; None if it has not, or if the next one may be tried.
-        retry_at: when the next one may be tried.
+        last_error: how the last renewal has failed; None if it has not, or if this process has forgotten it since.
+        retry_at: when the next one may be tried; it may have passed.
         store: the kind of store that keeps it.
     """
 

@@ -200,6 +200,11 @@ class AdobePass(Confidential):
         return self._api_headers
 
     @property
+    def device_identifier(self) -> str | None:
+        """Which device requests to the protected APIs are about where they do not say so themselves."""
+        return self._device_identifier
+
+    @property
     def statement_digest(self) -> str:
         """A digest of the body of a registration: of the statement, and of the redirect URI if there is one."""
         return hashlib.sha256(self.registration_request().body).hexdigest()
@@ -270,6 +275,7 @@ class AdobePass(Confidential):
             headers["X-Forwarded-For"] = _address(forwarded_for)
         self._device_headers = MappingProxyType(headers)
         of_requests = dict(headers) if self._device_headers_on_requests else {}
+        self._device_identifier = device_identifier
         if device_identifier is not None:
             of_requests[self.instance_header] = identifier_header(device_identifier)
         self._api_headers = MappingProxyType(of_requests)
