@@ -162,6 +162,22 @@ def test_a_user_that_may_not_update(kind: str, table: str, url: str) -> None:
             )
 
 
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_user_that_may_not_make_tables(kind: str, url: str) -> None:
+    """Who may not make tables is told that, and not of rights on tables that are not there."""
+    user = "reader" if kind == "postgres" else "reader@'%%'"
+    made = f"CREATE ROLE {user} LOGIN" if kind == "postgres" else f"CREATE USER {user}"
+    schema, grant = "apart", ("USAGE ON SCHEMA apart" if kind == "postgres" else "SELECT ON apart.*")
+    recreated(url, made, f"CREATE SCHEMA {schema}", f"GRANT {grant} TO {user}")
+    try:
+        readers = sa.make_url(url).set(username="reader", password=None)
+        told = r"may not make tables: .* dcrauth store ddl"
+        with SQLStore(readers, schema=schema) as store, pytest.raises(StoreUnavailable, match=told):
+            store.create_tables()
+    finally:
+        recreated(url, f"DROP SCHEMA {schema}", f"DROP {made.split()[1]} {user}")
+
+
 @pytest.mark.parametrize("kind", ALL)
 def test_a_column_that_is_too_short(kind: str, url: str) -> None:
     """A table that takes small records only is found before anything is registered."""

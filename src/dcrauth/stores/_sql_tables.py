@@ -89,6 +89,8 @@ def tables_of(name: str, schema: str | None, *, is_hidden: bool = False) -> tupl
     check_text(name, "table")
     if schema is not None:
         check_text(schema, "schema")
+        if not schema:
+            raise ConfigurationError("schema must be a name: leave it out for that which the database goes by")
     if not 0 < len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_NAME:
         raise ConfigurationError(f"table must be a name of 1 to {_LONGEST_NAME} bytes")
     metadata = sa.MetaData()

@@ -35,6 +35,7 @@ __all__ = ["SQLStore"]
 _ATTEMPTS = 3
 _PAGE = 1_000
 _POLL = 0.05
+_MAKING = "make the tables"
 _UNKNOWN = "whether a record was written is not known, and the next reading will tell"
 
 _inherited: list[object] = []
@@ -124,7 +125,7 @@ class SQLStore(Confidential, Closing):
         Raises:
             StoreUnavailable: the database cannot be reached, or its user may not.
         """
-        return [each.fullname for each in self._done("make the tables", self._made)]
+        return [each.fullname for each in self._done(_MAKING, self._made)]
 
     def _made(self) -> "list[sa.Table]":
         with self._together.begin() as connection:
@@ -363,7 +364,7 @@ class SQLStore(Confidential, Closing):
             attempt += 1
 
     def _told(self, doing: str, fault: Exception) -> str:
-        return f"{self._where} cannot {doing}: {_sql_faults.reason(fault)}"
+        return f"{self._where} cannot {doing}: {_sql_faults.reason(fault, makes_tables=doing == _MAKING)}"
 
 
 def ddl_of(database: str, *, table: str = _sql_tables.TABLE, schema: str | None = None) -> tuple[str, list[str]]:
