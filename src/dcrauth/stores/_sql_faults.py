@@ -184,6 +184,10 @@ _REMEDIES = (
         ("the database system is (starting|shutting|in recovery|not yet)",),
     ),
     _Remedy(
+        "its certificate is of another name than the host of the URL: name it as the certificate does",
+        texts=("does not match host name", "(Hostname|IP address) mismatch"),
+    ),
+    _Remedy(
         "its certificate is not trusted here: name its authority, by sslrootcert or ssl_ca",
         texts=("certificate verify failed", "root certificate file"),
     ),
