@@ -228,7 +228,10 @@ def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
         ("SSL error: certificate verify failed s3cret", "its certificate is not trusted here"),
         ('server certificate for "s3cret" does not match host name "localhost"', "its certificate is of another name"),
         ("certificate verify failed: Hostname mismatch, not valid for 's3cret'", "its certificate is of another name"),
-        ("certificate verify failed: IP address mismatch, not valid for 's3cret'", "its certificate is of another name"),
+        (
+            "certificate verify failed: IP address mismatch, not valid for 's3cret'",
+            "its certificate is of another name",
+        ),
         ("failed to resolve host 's3cret': [Errno -2] Name or service not known", "no address is known"),
         ('could not translate host name "s3cret" to address: nodename nor servname', "no address is known"),
         ("Can't connect to MySQL server on 's3cret' ([Errno 2] No such file or directory)", "there is no such socket"),

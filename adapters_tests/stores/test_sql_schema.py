@@ -162,6 +162,19 @@ def test_a_user_that_may_not_update(kind: str, table: str, url: str) -> None:
             )
 
 
+@pytest.mark.parametrize("kind", ["mariadb"])
+def test_tables_outlast_a_crash(kind: str, url: str) -> None:
+    """Where a server makes tables of MyISAM's unless told otherwise, those of a store are InnoDB's all the same."""
+    careless = sa.make_url(url).update_query_dict({"init_command": "SET default_storage_engine=MyISAM"})
+    engine = sa.create_engine(careless, poolclass=sa.NullPool)
+    with SQLStore(engine, table="lasting") as store:
+        store.create_tables()
+        with engine.connect() as connection:
+            asked = "SELECT engine FROM information_schema.tables WHERE table_name LIKE 'lasting%%'"
+            assert set(connection.exec_driver_sql(asked).scalars()) == {"InnoDB"}
+        store._metadata.drop_all(engine)
+
+
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_user_that_may_not_make_tables(kind: str, url: str) -> None:
     """Who may not make tables is told that, and not of rights on tables that are not there."""

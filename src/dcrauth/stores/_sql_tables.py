@@ -13,6 +13,9 @@ from dcrauth.errors import ConfigurationError
 TABLE = "dcrauth_records"
 """What the table of records is called unless somebody says otherwise."""
 
+_DURABLE: dict[str, Any] = dict.fromkeys(("mysql_engine", "mariadb_engine"), "InnoDB")
+"""Whatever a server makes tables of otherwise: of MyISAM's, a crash leaves half."""
+
 _LONGEST_NAME = 48
 """Bytes, of which PostgreSQL keeps 63 of any name, with that of the leases behind it."""
 
@@ -112,6 +115,7 @@ def records_table(name: str, metadata: sa.MetaData, schema: str | None, *, is_hi
         sa.Column("mark", _bytes(16), nullable=False),
         sa.Column("value", _any_bytes(is_hidden), nullable=False),
         schema=schema,
+        **_DURABLE,
     )
 
 
@@ -124,6 +128,7 @@ def leases_table(name: str, metadata: sa.MetaData, schema: str | None) -> sa.Tab
         sa.Column("owner", _bytes(16), nullable=False),
         sa.Column("until", sa.Double(), nullable=False),
         schema=schema,
+        **_DURABLE,
     )
 
 
