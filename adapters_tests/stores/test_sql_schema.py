@@ -162,6 +162,19 @@ def test_a_user_that_may_not_update(kind: str, table: str, url: str) -> None:
             )
 
 
+@pytest.mark.parametrize("kind", ALL)
+def test_nothing_is_made_beside_a_table_of_others(kind: str, url: str) -> None:
+    """Where a table of somebody else has the name, none is made beside it."""
+    recreated(url, "CREATE TABLE theirs (id INTEGER PRIMARY KEY, title VARCHAR(9))")
+    try:
+        with SQLStore(url, table="theirs") as store:
+            with pytest.raises(StoreUnavailable, match="cannot make the tables: a table of that name is not one"):
+                store.create_tables()
+            assert not sa.inspect(store._engine).has_table("theirs_leases")
+    finally:
+        recreated(url, "DROP TABLE theirs")
+
+
 @pytest.mark.parametrize("kind", ["mariadb"])
 def test_tables_outlast_a_crash(kind: str, url: str) -> None:
     """Where a server makes tables of MyISAM's unless told otherwise, those of a store are InnoDB's all the same."""

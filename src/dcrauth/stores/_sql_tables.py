@@ -170,6 +170,11 @@ def statements_for(tables: Iterable[sa.Table], dialect: Dialect) -> list[str]:
     return ["\n".join(line.rstrip() for line in each.strip().splitlines()) for each in made]
 
 
+def is_there(table: sa.Table, found: sa.Inspector) -> bool:
+    """Return whether what has the name of *table* has its columns."""
+    return set(table.c.keys()) <= {each["name"] for each in found.get_columns(table.name, schema=table.schema)}
+
+
 def is_numbered(found: "sa.CursorResult[Any]", dialect: Dialect) -> bool:
     """Return whether the first column of *found* is one of numbers, with which MySQL compares bytes all the same."""
     driver: Any = dialect.dbapi

@@ -123,7 +123,7 @@ class SQLStore(Confidential, Closing):
             the names of those that were made.
 
         Raises:
-            StoreUnavailable: the database cannot be reached, or its user may not.
+            StoreUnavailable: the database cannot be reached, its user may not, or a table of others has the name.
         """
         return [each.fullname for each in self._done(_MAKING, self._made)]
 
@@ -131,6 +131,8 @@ class SQLStore(Confidential, Closing):
         with self._together.begin() as connection:
             found = sa.inspect(connection)
             missing = [each for each in self.tables if not found.has_table(each.name, schema=each.schema)]
+            if not all(_sql_tables.is_there(each, found) for each in self.tables if each not in missing):
+                raise _sql_faults.Unfit(_sql_faults.OF_OTHERS)  # a table beside that of others would be left
             self._metadata.create_all(connection, tables=missing)
         return missing
 
