@@ -90,7 +90,6 @@ def silent() -> Iterator[tuple[str, Counter[int]]]:
             each.join(10)
 
 
-@pytest.mark.fault("all nodes of a Redis cluster fall silent", "each is waited for once, for all threads that ask")
 def test_silent_nodes_are_waited_for_once(silent: tuple[str, Counter[int]], monkeypatch: pytest.MonkeyPatch) -> None:
     """Nodes that all are silent are not asked again within a reading, nor by each of the threads that wait for them."""
     hosts, accepted = silent
