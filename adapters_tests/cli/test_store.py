@@ -171,6 +171,8 @@ def test_no_password_is_shown(run: Run, old: FileStore, monkeypatch: pytest.Monk
         ("create-tables --store=mariadb+pymysql://user@127.0.0.1:1/d", ExitCode.STORE, "connection refused"),
         ("copy env:GONE new", ExitCode.USAGE, "GONE"),
         ("copy profile:gone new", ExitCode.USAGE, "no profile 'gone'"),
+        ("copy profile: new", ExitCode.USAGE, "is the name of a profile"),
+        ("copy old profile:", ExitCode.USAGE, "is the name of a profile"),
         ("copy old encrypted+file:new?key_file=gone", ExitCode.STORE, "no key file"),
         ("copy old new too many", ExitCode.USAGE, "--help"),
         ("check --store nosql:x", ExitCode.USAGE, "no store"),

@@ -127,6 +127,11 @@ def test_there_is_one_memory_of_a_name() -> None:
         ("redis://:canary@h/0?prefix=p:&key_variable=KEY", r"put encrypted\+ before"),
         ("postgresql+psycopg://u:canary@h/d?key_file=key", r"put encrypted\+ before"),
         ("sqlite+pysqlite:///canary?prefix=shop:", "prefix is for a Redis"),
+        ("postgresql+psycopg://u:canary@h/d?schema=", "schema must be a name"),
+        ("postgresql+psycopg://u:canary@h/d?table=", "table must be a name"),
+        ("redis://:canary@h/0?socket_timeout=0", "socket_timeout must be a number of seconds above 0"),
+        ("redis+cluster://:canary@h?socket_timeout=-1", "socket_timeout must be a number of seconds above 0"),
+        ("redis+sentinel://h/canary?socket_connect_timeout=nan", "socket_connect_timeout must be a number"),
     ],
 )
 def test_what_a_text_lacks_is_said(url: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:

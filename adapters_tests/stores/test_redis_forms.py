@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
 
 from adapters_tests.servers.redis_clusters import LoneNode
-from adapters_tests.servers.redis_groups import asked_for
+from adapters_tests.servers.redis_groups import asked_for, until
 from adapters_tests.servers.redis_sentinels import WatchedServer
 from adapters_tests.servers.redis_server import Line, RedisServer
 from adapters_tests.stores.test_redis_store import (  # noqa: F401  # run here with the servers of this file
@@ -36,6 +41,7 @@ from adapters_tests.stores.test_redis_store import (  # noqa: F401  # run here w
     test_what_a_server_lost_is_put_back,
     test_what_is_no_record_is_left_alone,
 )
+from dcrauth import StoreUnavailable
 from dcrauth.stores import _redis_cluster, _redis_servers
 from dcrauth.stores.redis import RedisStore
 
@@ -61,6 +67,52 @@ def server(running: RedisServer, monkeypatch: pytest.MonkeyPatch) -> RedisServer
         running.ask("CONFIG", "SET", name, value)
     running.ask("FLUSHALL")
     return running
+
+
+@pytest.fixture
+def silent() -> Iterator[tuple[str, Counter[int]]]:
+    """The hosts of a cluster that accept connections and say nothing, and how many each of them has accepted."""
+    accepted = Counter[int]()
+    with ExitStack() as ends:
+        listeners = [ends.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+
+        def accept(listener: socket.socket) -> None:
+            with suppress(OSError):
+                while True:
+                    ends.enter_context(listener.accept()[0])
+                    accepted[listener.fileno()] += 1
+
+        threads = [threading.Thread(target=accept, args=(each,), daemon=True) for each in listeners]
+        for each in threads:
+            each.start()
+        yield ",".join(f"127.0.0.1:{each.getsockname()[1]}" for each in listeners), accepted
+        for listener in listeners:
+            listener.shutdown(socket.SHUT_RDWR)
+        for each in threads:
+            each.join(10)
+
+
+def test_silent_nodes_are_waited_for_once(silent: tuple[str, Counter[int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes that all are silent are not asked again within a reading, nor by each of the threads that wait for them."""
+    hosts, accepted = silent
+    for module in (_redis_servers, _redis_cluster):
+        monkeypatch.setattr(module, "FAIL_OVER", 0.03)
+    with RedisStore(f"redis+cluster://{hosts}?socket_timeout=0.05") as store, ThreadPoolExecutor(8) as pool:
+        ready = threading.Barrier(8)
+
+        def read() -> None:
+            ready.wait(20)
+            store.get("key")
+
+        for outcome in [pool.submit(read) for _ in range(8)]:
+            with pytest.raises(StoreUnavailable, match="no answer in time"):
+                outcome.result(20)
+        until(lambda: len(accepted) == 3, "not all nodes were asked")
+        once = accepted.total()
+        assert once < 8 * 3, "not by each thread"
+        with pytest.raises(StoreUnavailable, match="no answer in time"):
+            store.get("key")
+        until(lambda: accepted.total() > once, "the next call does not ask them")
 
 
 @pytest.fixture

@@ -411,7 +411,7 @@ def test_a_server_that_is_silent_is_unavailable(server: RedisServer, store: Redi
     """A server that accepts connections and says nothing is waited for as long as the URL says."""
     impatient = RedisStore(f"{server.url}?socket_timeout=0.2")
     server.pause()
-    with pytest.raises(StoreUnavailable, match="TimeoutError"):
+    with pytest.raises(StoreUnavailable, match="TimeoutError; no answer in time"):
         impatient.get("key")
     with pytest.raises(StoreUnavailable, match="TimeoutError"):
         impatient.add("new", b"value")
@@ -431,6 +431,15 @@ def test_a_client_by_url_has_limits(server: RedisServer) -> None:
         for options in ("", "?socket_timeout=1.5")
     ]
     assert found == [5.0, 1.5]
+
+
+def test_a_database_that_is_not_there_is_told(server: RedisServer) -> None:
+    """A number that the server has no database of is told as that, by each call."""
+    store = RedisStore(f"{server.url.rpartition('/')[0]}/9999")
+    with pytest.raises(StoreUnavailable, match="no database of this number"):
+        store.get("key")
+    with pytest.raises(StoreUnavailable, match="no database of this number"):
+        store.healthcheck()
 
 
 def test_a_client_without_limits_is_doubtful(server: RedisServer) -> None:
@@ -476,6 +485,10 @@ def test_a_password_is_needed_and_not_shown(tmp_path: Path, password: str, caplo
         f"redis://:{CANARY}@127.0.0.1?socket_timeout={CANARY}",
         f"redis://:{CANARY}@127.0.0.1?protocol={CANARY}",
         f"redis://:{CANARY}@127.0.0.1?max_connections=-1",
+        f"redis://127.0.0.1/{CANARY}",
+        "redis://127.0.0.1/-1",
+        "rediss://127.0.0.1/0/1",
+        f"redis+cluster://127.0.0.1/{CANARY}",
         CANARY,
     ],
 )

@@ -164,6 +164,48 @@ def test_a_user_that_may_not_update(kind: str, table: str, url: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ALL)
+def test_nothing_is_made_beside_a_table_of_others(kind: str, url: str) -> None:
+    """Where a table of somebody else has the name, none is made beside it."""
+    recreated(url, "CREATE TABLE theirs (id INTEGER PRIMARY KEY, title VARCHAR(9))")
+    try:
+        with SQLStore(url, table="theirs") as store:
+            with pytest.raises(StoreUnavailable, match="cannot make the tables: a table of that name is not one"):
+                store.create_tables()
+            assert not sa.inspect(store._engine).has_table("theirs_leases")
+    finally:
+        recreated(url, "DROP TABLE theirs")
+
+
+@pytest.mark.parametrize("kind", ["mariadb"])
+def test_tables_outlast_a_crash(kind: str, url: str) -> None:
+    """Where a server makes tables of MyISAM's unless told otherwise, those of a store are InnoDB's all the same."""
+    careless = sa.make_url(url).update_query_dict({"init_command": "SET default_storage_engine=MyISAM"})
+    engine = sa.create_engine(careless, poolclass=sa.NullPool)
+    with SQLStore(engine, table="lasting") as store:
+        store.create_tables()
+        with engine.connect() as connection:
+            asked = "SELECT engine FROM information_schema.tables WHERE table_name LIKE 'lasting%%'"
+            assert set(connection.exec_driver_sql(asked).scalars()) == {"InnoDB"}
+        store._metadata.drop_all(engine)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_user_that_may_not_make_tables(kind: str, url: str) -> None:
+    """Who may not make tables is told that, and not of rights on tables that are not there."""
+    user = "reader" if kind == "postgres" else "reader@'%%'"
+    made = f"CREATE ROLE {user} LOGIN" if kind == "postgres" else f"CREATE USER {user}"
+    schema, grant = "apart", ("USAGE ON SCHEMA apart" if kind == "postgres" else "SELECT ON apart.*")
+    recreated(url, made, f"CREATE SCHEMA {schema}", f"GRANT {grant} TO {user}")
+    try:
+        readers = sa.make_url(url).set(username="reader", password=None)
+        told = r"may not make tables: .* dcrauth store ddl"
+        with SQLStore(readers, schema=schema) as store, pytest.raises(StoreUnavailable, match=told):
+            store.create_tables()
+    finally:
+        recreated(url, f"DROP SCHEMA {schema}", f"DROP {made.split()[1]} {user}")
+
+
+@pytest.mark.parametrize("kind", ALL)
 def test_a_column_that_is_too_short(kind: str, url: str) -> None:
     """A table that takes small records only is found before anything is registered."""
     changed = {

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from dcrauth import ConfigurationError, StoreUnavailable
 from dcrauth.stores import _sql_engine
@@ -64,6 +65,42 @@ def test_options_that_no_driver_takes(option: str) -> None:
     """An option that the driver trips over is an error of ours, which quotes nothing."""
     with pytest.raises((ConfigurationError, StoreUnavailable)) as caught:
         SQLStore(f"mysql+pymysql://u@127.0.0.1:1/db?{option}").get("key")
+    assert "CANARY" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql+asyncpg://u:CANARY@h/d", "mysql+aiomysql://u:CANARY@h/d"])
+def test_a_driver_for_event_loops(url: str) -> None:
+    """A driver that only event loops can use is refused at once, whether it is installed or not."""
+    with pytest.raises(ConfigurationError, match=r"called on threads.*postgresql\+psycopg") as caught:
+        SQLStore(url)
+    assert "CANARY" not in str(caught.value)
+
+
+def test_an_engine_for_event_loops() -> None:
+    """So is an AsyncEngine, and the Engine beneath it."""
+    engine = create_async_engine("postgresql+psycopg://u:CANARY@h/d")
+    for each in (engine, engine.sync_engine):
+        with pytest.raises(ConfigurationError, match="called on threads"):
+            SQLStore(each)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://127.0.0.1:1/d?foo=CANARY",
+        "postgresql+psycopg://127.0.0.1:1/d?sslmode=CANARY",
+        "postgresql+psycopg://127.0.0.1:1/d?ssl_min_protocol_version=CANARY",
+        "postgresql+psycopg://127.0.0.1:1/d?connect_timeout=CANARY",
+        "postgresql+psycopg://127.0.0.1:1/d?service=CANARY",
+        "postgresql+psycopg://127.0.0.1:99999/d",
+        "mysql+pymysql://127.0.0.1:1/d?foo=CANARY",
+        "mysql+pymysql://127.0.0.1:1/d?charset=CANARY",
+    ],
+)
+def test_an_option_that_will_not_do_is_told(url: str) -> None:
+    """An option that a driver does not know, or not with that value, is told as that."""
+    with SQLStore(url) as store, pytest.raises(StoreUnavailable, match="an option of the URL") as caught:
+        store.get("key")
     assert "CANARY" not in str(caught.value)
 
 

@@ -47,7 +47,14 @@ _REMEDIES: tuple[tuple[type[Exception], str], ...] = (
     (NoPermissionError, _GRANT),
     (redis.OutOfMemoryError, "; give it more memory (maxmemory)"),
     (redis.ReadOnlyError, "; it is a replica, so name its primary"),
-    (MasterNotFoundError, "; no Sentinel that answers knows a primary of this name"),
+    (
+        MasterNotFoundError,
+        "; no Sentinel that answers knows a primary of this name: see that they can be reached, and which they watch",
+    ),
+    (
+        redis.TimeoutError,
+        "; no answer in time: see that it runs, that no firewall keeps it away, and that it has TLS if that is rediss://",
+    ),
 )
 
 
@@ -128,6 +135,8 @@ def reason(fault: Exception, *, in_cluster: bool = False) -> str:
     elif type(fault) is redis.ResponseError and (code := _CODE.match(str(fault))):
         detail = f" ({code[0]})"
     remedies = [remedy for each, remedy in _REMEDIES if isinstance(fault, each)]
+    if str(fault).startswith("DB index"):
+        remedies.append("; it has no database of this number")
     if _IN_A_SCRIPT in str(fault):
         remedies.append(_GRANT)
     return kind + detail + "".join(remedies) + (f"; {IN_CLUSTER}" if not in_cluster and _is_from_cluster(fault) else "")

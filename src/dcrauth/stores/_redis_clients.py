@@ -15,6 +15,7 @@ from redis.cluster import RedisCluster
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
+from dcrauth._internal.arguments import check_seconds
 from dcrauth.errors import ConfigurationError, StoreWarning
 from dcrauth.stores import OneObject
 from dcrauth.stores._redis_cluster import Cluster
@@ -91,12 +92,19 @@ def _cluster_of(client: Any) -> Servers:
     return Cluster(client, f"the cluster of {named}", ("redis cluster", OneObject(client)))
 
 
+def _check_waits(options: dict[str, Any]) -> None:
+    for name in ("socket_timeout", "socket_connect_timeout"):
+        if options.get(name) is not None:
+            check_seconds(options[name], name)
+
+
 def _check_encoding(client: Any) -> None:
     if client.get_encoder().decode_responses:
         raise ConfigurationError("Records are bytes: a RedisStore needs a client without decode_responses")
 
 
 def _check_timeout(options: dict[str, Any]) -> None:
+    _check_waits(options)
     if options.get("socket_timeout") is None:
         warnings.warn(
             "The client of a RedisStore has no socket_timeout: a server that falls silent would stop all renewals. "
@@ -115,9 +123,15 @@ def _by_url(url: str) -> Servers:
         raise
     except Exception:  # redis-py raises a TypeError, a ValueError or even a NameError
         raise ConfigurationError(_UNREADABLE) from None
-    if _is_torn(url):
+    if _is_torn(url) or not _names_a_database(url):
         raise ConfigurationError(_UNREADABLE)
     return made
+
+
+def _names_a_database(url: str) -> bool:
+    """Return whether the path of a URL is the number of a database, or nothing: redis-py takes all else for 0."""
+    parts = urlsplit(url)
+    return parts.scheme == "unix" or "sentinel" in parts.scheme or bool(re.fullmatch("/?[0-9]*/?", parts.path))
 
 
 def _is_torn(url: str) -> bool:
@@ -203,6 +217,7 @@ def _defaults() -> dict[str, Any]:
 def _checked(pool: Any) -> Any:
     """Return *pool*; redis-py looks at most options only when it makes a connection."""
     _unconnected(pool)
+    _check_waits(pool.connection_kwargs)
     _check_encoding(redis.Redis.from_pool(pool))
     return pool
 

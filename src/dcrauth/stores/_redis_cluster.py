@@ -5,8 +5,9 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 from redis.cluster import RedisCluster
-from redis.exceptions import RedisClusterException
+from redis.exceptions import RedisClusterException, TimeoutError  # noqa: A004  # redis-py's, as it raises it
 
+from dcrauth._internal.steady import now
 from dcrauth.errors import ConfigurationError
 from dcrauth.stores._redis_answers import FAULTS, NO_CLUSTER, answers, asked_elsewhere, is_crowded, is_no_cluster
 from dcrauth.stores._redis_names import samples
@@ -33,6 +34,7 @@ class Cluster(Servers):
         self._made: Any = None
         self._former: Any = None
         self._lock = threading.Lock()
+        self._silent_at = 0.0
 
     def where_of(self, name: bytes) -> str:
         """Return the address of the node that has *name*."""
@@ -70,15 +72,21 @@ class Cluster(Servers):
         """Return the client, which knows what the nodes were when it last asked one."""
         if isinstance(self._client, RedisCluster):
             return self._client
+        asked_at = now()
         with self._lock:
             if self._made is None:
+                if asked_at <= self._silent_at:  # else each thread would wait for all nodes, one after the other
+                    raise RedisClusterException from TimeoutError()
                 self._made = self._connected(self._client)
             return self._made
 
     def _connected(self, make: Callable[[], RedisCluster]) -> RedisCluster:
+        begun = now()
         try:
             return make()
-        except RedisClusterException as fault:
+        except FAULTS as fault:
+            if now() - begun >= FAIL_OVER:
+                self._silent_at = now()
             if not is_no_cluster(fault):
                 raise
         raise ConfigurationError(f"Redis at {self.where} cannot be used: {NO_CLUSTER}")
@@ -101,8 +109,10 @@ class Cluster(Servers):
         asking = [each for command in commands for each in (("ASKING",), command)]
         return answers(client.get_redis_connection(node), *asking)[1::2]
 
-    def look_again(self) -> None:
+    def look_again(self) -> bool:
         """Ask the nodes which of them has what; where none answers any more, begin with those that were named."""
+        if self._made is None and not isinstance(self._client, RedisCluster):
+            return False  # none of those has answered
         try:
             self._nodes().nodes_manager.initialize()
         except FAULTS as fault:
@@ -110,6 +120,8 @@ class Cluster(Servers):
                 with self._lock:  # what is in use by others now is closed the next time
                     ended, self._former, self._made = self._former, self._made, None
                 _close(ended)
+            return False
+        return True
 
 
 def _close(client: Any) -> None:

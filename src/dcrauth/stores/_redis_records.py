@@ -87,7 +87,7 @@ class Records:
     def _carried_out(self, key: str, command: tuple[Any, ...]) -> bool:
         """Write on a condition; return whether that was met, and then the replicas have it."""
         name = self.names.record(key)
-        before = self.servers.where_of(name)
+        before = self.servers.where_of(name) if self.replicas or self.servers.are_watched else ""
         done, *following = granted(self.servers.answers(name, command, *self._following(key)))
         is_short = bool(following) and following[-1] < self.replicas
         if done and (is_short or self.servers.are_watched):

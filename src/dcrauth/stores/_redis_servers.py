@@ -62,14 +62,15 @@ class Servers(ABC):
             again: whether to send them once more if no answer came, so that they may be carried out twice.
             waits: whether to wait for a server that takes the place of one.
         """
+        begun = now()
         for is_last in self.tries(waits=waits):
             try:
                 found = self._sent(name, commands)
             except FAULTS as fault:
                 if is_crowded(fault):
                     raise
-                self.look_again()
-                if is_last or not may_go_again(fault, harmless=again):
+                is_in_vain = not self.look_again() and now() - begun >= self._patience
+                if is_last or is_in_vain or not may_go_again(fault, harmless=again):
                     raise
                 continue
             if not any(isinstance(each, Exception) and is_not_done(each) for each in found):
@@ -109,8 +110,9 @@ class Servers(ABC):
         """Return keys, one for each server that has some."""
         return [""]
 
-    def look_again(self) -> None:  # noqa: B027  # one server stays where it is
-        """Find out which servers there are by now."""
+    def look_again(self) -> bool:
+        """Find out which servers there are by now; return whether there is one that says so."""
+        return True  # one server stays where it is
 
     @abstractmethod
     def names(self, pattern: bytes) -> Iterator[bytes]:
@@ -162,11 +164,14 @@ class OneServer(Servers):
     def _sent(self, name: bytes, commands: tuple[tuple[Any, ...], ...]) -> list[Any]:  # noqa: ARG002
         return answers(self._client, *commands)
 
-    def look_again(self) -> None:
+    def look_again(self) -> bool:
         """Ask Sentinels for the primary: connections to another server, which may still take writes, are closed."""
         if self.are_watched:
-            with suppress(*FAULTS):
+            try:
                 self._client.connection_pool.get_master_address()
+            except FAULTS:
+                return False
+        return True
 
     def begin(self) -> None:
         """Ask Sentinels, since a primary that they have demoted takes writes for some seconds, which are lost."""

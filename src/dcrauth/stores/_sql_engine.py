@@ -46,15 +46,27 @@ def engine_of(database: str | URL | Engine) -> tuple[Engine, bool]:
     """Return the engine that *database* is, or is the URL of, and whether it is the user's own.
 
     Raises:
-        ConfigurationError: it is neither, its driver is missing, or the database is of a kind that no store knows.
+        ConfigurationError: it is neither, its driver is missing or one for event loops, or the database is of a kind
+            that no store knows.
     """
+    database = getattr(database, "sync_engine", database)  # what an AsyncEngine runs
     if isinstance(database, Engine):
         engine, own = database, True
     else:
         engine, own = _made(_url(database)), False
+    _check_driver(engine.dialect)
     if engine.dialect.name not in DIALECTS:
         raise ConfigurationError(f"SQLStore knows PostgreSQL, MySQL, MariaDB and SQLite, not {engine.dialect.name:.40}")
     return engine, own
+
+
+def _check_driver(dialect: Dialect | type[Dialect]) -> None:
+    """Raise ConfigurationError for a driver of event loops, of which no store's thread has one."""
+    if dialect.is_async:
+        raise ConfigurationError(
+            f"A store is called on threads, and {dialect.driver:.40} is a driver for event loops: take another one, as "
+            f"in {KINDS}; an asyncio program does so as well, and is never blocked by it"
+        )
 
 
 def _url(database: object) -> URL:
@@ -89,6 +101,7 @@ def _made(url: URL) -> Engine:
             "SQLite in memory is another database for each thread: name a file, or take MemoryStore"
         )
     try:
+        _check_driver(url.get_dialect())
         engine = sa.create_engine(
             url, hide_parameters=True, isolation_level="AUTOCOMMIT", connect_args=_arguments(url), **_pool(url)
         )

@@ -75,14 +75,19 @@ def is_duplicate(fault: Exception) -> bool:
     return is_known or "UNIQUE constraint failed" in _text(fault)
 
 
-def reason(fault: Exception) -> str:
-    """Return what kind of fault it is, and what to do; its text is left out, which may quote a record or a password."""
+def reason(fault: Exception, *, makes_tables: bool = False) -> str:
+    """Return what kind of fault it is, and what to do; its text is left out, which may quote a record or a password.
+
+    Parameters:
+        fault: what SQLAlchemy or the driver has raised.
+        makes_tables: whether it came where tables were to be made, which takes other rights.
+    """
     if isinstance(fault, exc.TimeoutError):
         return f"all connections of the pool were in use for {WAIT_FOR_A_CONNECTION:g} s or more; give it more of them"
     if isinstance(fault, (Unfit, Tripped)):
         return str(fault)
     code = _state(fault) or (str(_number(fault)) if _number(fault) else "")
-    return type(_original(fault)).__name__ + (f" ({code})" if code else "") + _remedy(fault)
+    return type(_original(fault)).__name__ + (f" ({code})" if code else "") + _remedy(fault, makes_tables)
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,11 @@ class _Remedy:
         return is_known or _cause(fault) in self.causes or any(re.search(each, _text(fault)) for each in self.texts)
 
 
+_DENIED: tuple[tuple[str, ...], tuple[int, ...]] = (("42501",), (1142, 1044, 1227))
+_MAKING = _Remedy(
+    "its user may not make tables: have somebody make them who may, by the statements that dcrauth store ddl prints",
+    *_DENIED,
+)
 _REMEDIES = (
     _Remedy(
         "a table of the store is not there. Where it never was, make it: dcrauth store create-tables does, or "
@@ -130,9 +140,7 @@ _REMEDIES = (
         (1290, 1792, 1836),
         ("readonly database", "session is read-only"),
     ),
-    _Remedy(
-        "grant its user SELECT, INSERT, UPDATE and DELETE on the tables of the store", ("42501",), (1142, 1044, 1227)
-    ),
+    _Remedy("grant its user SELECT, INSERT, UPDATE and DELETE on the tables of the store", *_DENIED),
     _Remedy(
         "there is no database of that name: create it, or name another one",
         ("3D000",),
@@ -176,10 +184,29 @@ _REMEDIES = (
         ("the database system is (starting|shutting|in recovery|not yet)",),
     ),
     _Remedy(
+        "its certificate is of another name than the host of the URL: name it as the certificate does",
+        texts=("does not match host name", "(Hostname|IP address) mismatch"),
+    ),
+    _Remedy(
         "its certificate is not trusted here: name its authority, by sslrootcert or ssl_ca",
         texts=("certificate verify failed", "root certificate file"),
     ),
     _Remedy("it has no TLS, which the URL asks for", texts=("does not support SSL", "doesn't support it")),
+    _Remedy(
+        "an option of the URL, its value, or the port is none that the driver or the server knows: correct it",
+        (),
+        (),
+        (
+            "invalid (connection option|port number|integer value|command-line argument|value for parameter)",
+            r'invalid "?\w+"? value: ',
+            r"bad value for \w+: ",
+            "unrecognized configuration parameter",
+            "port numbers to",
+            "definition of service",
+            "unexpected keyword argument",
+            "has no attribute 'encoding'",  # of a character set that pymysql does not know
+        ),
+    ),
     _Remedy(
         "no address is known for this host: check its name",
         (),
@@ -229,8 +256,9 @@ _REMEDIES = (
 """The first one that fits is told: of several hosts, one that answers says more than one that does not."""
 
 
-def _remedy(fault: Exception) -> str:
-    return next((f"; {each.words}" for each in _REMEDIES if each.is_for(fault)), "")
+def _remedy(fault: Exception, makes_tables: bool) -> str:
+    known = (_MAKING, *_REMEDIES) if makes_tables else _REMEDIES
+    return next((f"; {each.words}" for each in known if each.is_for(fault)), "")
 
 
 def _original(fault: Exception) -> BaseException:

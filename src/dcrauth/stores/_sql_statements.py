@@ -13,6 +13,9 @@ from dcrauth.stores import _sql_faults, _sql_tables
 ATTEMPTS = 3
 """How often a statement is carried out that the database says it has not done."""
 
+MAKING = "make the tables"
+"""The one thing to do that takes other rights than those on the tables."""
+
 T = TypeVar("T")
 
 
@@ -90,11 +93,14 @@ class Statements(Confidential):
                 with self._whole():
                     return act()
             except Exception as fault:  # drivers have errors of their own, and fail over what they do not expect
-                failure = _kind_of(fault)(f"{self._database} cannot {doing}: {_sql_faults.reason(fault)}")
+                failure = _kind_of(fault)(self._told(doing, fault))
                 is_over = attempt == ATTEMPTS or not _sql_faults.is_not_done(fault)
             if is_over:
                 raise failure
             attempt += 1
+
+    def _told(self, doing: str, fault: Exception) -> str:
+        return f"{self._database} cannot {doing}: {_sql_faults.reason(fault, makes_tables=doing == MAKING)}"
 
 
 def _kind_of(fault: Exception) -> type[StoreUnavailable]:

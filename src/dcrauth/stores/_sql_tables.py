@@ -13,6 +13,9 @@ from dcrauth.errors import ConfigurationError
 TABLE = "dcrauth_records"
 """What the table of records is called unless somebody says otherwise."""
 
+_DURABLE: dict[str, Any] = dict.fromkeys(("mysql_engine", "mariadb_engine"), "InnoDB")
+"""Whatever a server makes tables of otherwise: of MyISAM's, a crash leaves half."""
+
 _LONGEST_NAME = 48
 """Bytes, of which PostgreSQL keeps 63 of any name, with that of the leases behind it."""
 
@@ -89,6 +92,8 @@ def tables_of(name: str, schema: str | None, *, is_hidden: bool = False) -> tupl
     check_text(name, "table")
     if schema is not None:
         check_text(schema, "schema")
+        if not schema:
+            raise ConfigurationError("schema must be a name: leave it out for that which the database goes by")
     if not 0 < len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_NAME:
         raise ConfigurationError(f"table must be a name of 1 to {_LONGEST_NAME} bytes")
     metadata = sa.MetaData()
@@ -110,6 +115,7 @@ def records_table(name: str, metadata: sa.MetaData, schema: str | None, *, is_hi
         sa.Column("mark", _bytes(16), nullable=False),
         sa.Column("value", _any_bytes(is_hidden), nullable=False),
         schema=schema,
+        **_DURABLE,
     )
 
 
@@ -122,6 +128,7 @@ def leases_table(name: str, metadata: sa.MetaData, schema: str | None) -> sa.Tab
         sa.Column("owner", _bytes(16), nullable=False),
         sa.Column("until", sa.Double(), nullable=False),
         schema=schema,
+        **_DURABLE,
     )
 
 
@@ -161,6 +168,11 @@ def statements_for(tables: Iterable[sa.Table], dialect: Dialect) -> list[str]:
     """Return the statements that make *tables* in a database of that *dialect*."""
     made = (str(sa.schema.CreateTable(each).compile(dialect=dialect)) for each in tables)
     return ["\n".join(line.rstrip() for line in each.strip().splitlines()) for each in made]
+
+
+def is_there(table: sa.Table, found: sa.Inspector) -> bool:
+    """Return whether what has the name of *table* has its columns."""
+    return set(table.c.keys()) <= {each["name"] for each in found.get_columns(table.name, schema=table.schema)}
 
 
 def is_numbered(found: "sa.CursorResult[Any]", dialect: Dialect) -> bool:

@@ -22,12 +22,12 @@ except ImportError as missing:
 from dcrauth._internal import fork
 from dcrauth._internal.confidential import Confidential, discreet, discreet_constructor, unfailing
 from dcrauth.errors import StoreUnavailable
-from dcrauth.stores import Closing, OneObject, Reading, _sql_engine, _sql_tables, _sql_trial, reading
+from dcrauth.stores import Closing, OneObject, Reading, _sql_engine, _sql_faults, _sql_tables, _sql_trial, reading
 from dcrauth.stores._leases import LEASE, LEASES
 from dcrauth.stores._listing import Unread
 from dcrauth.stores._sql_lease import Lease
 from dcrauth.stores._sql_row import id_of, key_in, row_of, value_in
-from dcrauth.stores._sql_statements import ATTEMPTS, Duplicate, Lost, Statements
+from dcrauth.stores._sql_statements import ATTEMPTS, MAKING, Duplicate, Lost, Statements
 
 __all__ = ["SQLStore"]
 
@@ -117,14 +117,16 @@ class SQLStore(Confidential, Closing):
             the names of those that were made.
 
         Raises:
-            StoreUnavailable: the database cannot be reached, or its user may not.
+            StoreUnavailable: the database cannot be reached, its user may not, or a table of others has the name.
         """
-        return [each.fullname for each in self._statements.done("make the tables", self._made)]
+        return [each.fullname for each in self._statements.done(MAKING, self._made)]
 
     def _made(self) -> "list[sa.Table]":
         with self._together.begin() as connection:
             found = sa.inspect(connection)
             missing = [each for each in self.tables if not found.has_table(each.name, schema=each.schema)]
+            if not all(_sql_tables.is_there(each, found) for each in self.tables if each not in missing):
+                raise _sql_faults.Unfit(_sql_faults.OF_OTHERS)  # a table beside that of others would be left
             self._metadata.create_all(connection, tables=missing)
         return missing
 

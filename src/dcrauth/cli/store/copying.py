@@ -43,7 +43,9 @@ def copy(source: str, target: str, *, as_json: bool = False) -> int:
 def _opened(where: str) -> Iterator[Store]:
     """Open the store that *where* names, or that of the profile that it names; close it at the end."""
     if scheme_of(where) == _PROFILE:
-        store = store_at(read_settings(behind_scheme(where), environment={})["store"])
+        if not (name := behind_scheme(where).strip()):  # as of a variable that is not set
+            raise ConfigurationError("What follows profile: is the name of a profile whose store is meant")
+        store = store_at(read_settings(name, environment={})["store"])
     else:
         store = store_at(where)
     try:
