@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from dcrauth import events
 from dcrauth._internal import fork
-from dcrauth._internal.arguments import check_instance
+from dcrauth._internal.arguments import check_text
 from dcrauth._internal.confidential import Confidential, discreet_constructor, unfailing
 from dcrauth._internal.threads import to_the_end
 from dcrauth.credentials import AccessToken
@@ -46,8 +46,8 @@ class TokenSource(Confidential):
         provider: the authorization server, such as `AdobePass`.
         store: where credentials and tokens are kept; by default what the provider says that was made from the
             environment, else a `FileStore` in the user's data directory, which is looked for at once: that may block.
-        instance: what tells this user application instance from others of the same application, 1 to 512 characters; by
-            default what such a provider says, else "default".
+        instance: what tells this user application instance from others of the same application, any text; by default
+            what such a provider says, else "default".
         transport: what sends the two calls of a renewal; by default one on the first HTTP library that is installed, at
             last on Python's own.
         policy: how early, how often and how long.
@@ -71,7 +71,7 @@ class TokenSource(Confidential):
     ) -> None:
         check_settings(provider, store, transport, policy, clock)
         instance = default_instance(provider) if instance is None else instance
-        check_instance(instance)
+        check_text(instance, "instance")
         # What renewals take is imported here: importing the package is cheaper without, and no renewal imports it.
         from dcrauth.engine.options import SourceOptions  # noqa: PLC0415
         from dcrauth.engine.renewing import Renewing  # noqa: F401, PLC0415

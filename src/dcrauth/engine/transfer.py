@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TextIO
 
-from dcrauth._internal.arguments import check_instance, path_of
+from dcrauth._internal.arguments import check_text, path_of
 from dcrauth._internal.strict_json import json_object
 from dcrauth.credentials import ClientCredentials
 from dcrauth.engine.arriving import NoCredentials, Outcome, delete_tokens, no_credentials_in, write_arriving
@@ -154,7 +154,7 @@ def check_client(provider: Provider, instance: str, client: ClientCredentials) -
     Raises:
         ConfigurationError: *client* or *instance* can be none.
     """
-    check_instance(instance)
+    check_text(instance, "instance")
     key = Identity.of(*provider.anchor, instance).credentials
     if storable(key, client) is None:
         raise ConfigurationError("These can be no client credentials: id and secret are text that is not empty")
