@@ -49,6 +49,16 @@ def test_time_machine_moves_the_clock(get: Callable[..., int]) -> None:
         assert [get(), get()] == [2, 2]
 
 
+def test_a_clock_that_is_frozen_is_the_same_one() -> None:
+    """What is known by a clock is found again while a test moves Python's, and one made meanwhile is another."""
+    clock = Clock()
+    known = {clock: "here"}
+    with time_machine.travel(dt.timedelta(hours=2)):
+        assert known.get(clock) == "here"
+        assert Clock() not in known
+    assert known[Clock()] == "here"
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_freezegun_leaves_the_clock_alone(get: Callable[..., int], moment: str) -> None:
     """Under a frozen clock renewals succeed, and no token expires, whichever year it is."""

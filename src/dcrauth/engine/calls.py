@@ -26,6 +26,9 @@ have each of a crowd begin anew each time, to wait once more."""
 LONGEST_THROTTLE = 3_600.0
 """Seconds after which a 429 says nothing any more."""
 
+_SWEPT_EVERY = 60.0
+"""Seconds between looks for those: a look at each 429 would be at all that there are."""
+
 
 class Admission(Enum):
     """What is to become of a call."""
@@ -75,7 +78,8 @@ class Calls:
         """Forget the calls of the parent process, and those who make them."""
         self._lock = threading.Lock()
         self._endpoints: dict[Hashable, _Endpoint] = {}
-        self._throttles: OrderedDict[Hashable, _Throttle] = OrderedDict()
+        self._throttles: dict[Hashable, _Throttle] = {}
+        self._swept = self._clock()
 
     def begin(self, endpoint: Hashable, key: Hashable, job: Job) -> Admission:
         """Ask whether to make a call now.
@@ -140,12 +144,15 @@ class Calls:
 
     def _throttled(self, key: Hashable) -> None:
         now = self._clock()
-        throttle = self._throttles.pop(key, _Throttle())
+        throttle = self._throttles.setdefault(key, _Throttle())
         throttle.since, throttle.is_over = now, False
-        self._throttles[key] = throttle
-        # The oldest come first. A key may be that of a device that never comes again.
-        while (oldest := next(iter(self._throttles.items())))[1].since < now - LONGEST_THROTTLE:
-            del self._throttles[oldest[0]]
+        if now - self._swept >= _SWEPT_EVERY:
+            self._swept = now
+            self._forget_before(now - LONGEST_THROTTLE)
+
+    def _forget_before(self, moment: float) -> None:
+        """Forget what was told before *moment*: a key may be that of a device that never comes again."""
+        self._throttles = {key: each for key, each in self._throttles.items() if each.since >= moment}
 
     def _hand_over(self, key: Hashable, job: Job) -> None:
         throttle = self._throttles.get(key)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dcrauth._internal.arguments import wrong
 from dcrauth._internal.confidential import discreet_constructor
@@ -30,11 +30,20 @@ class Clock:
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = _sleep
+    _hash: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("wall", "monotonic", "sleep"):
             if not callable(getattr(self, name)):
                 raise wrong(f"Clock: {name}", "a function", getattr(self, name))
+        object.__setattr__(self, "_hash", hash((self.wall, self.monotonic, self.sleep)))
+
+    def __hash__(self) -> int:
+        """Return what it was at first: tests that freeze Python's own functions change the hash of these meanwhile.
+
+        So a clock is the same one for as long as it is held, and one that is made meanwhile is another.
+        """
+        return self._hash
 
     @property
     def has_a_sleep_of_its_own(self) -> bool:
