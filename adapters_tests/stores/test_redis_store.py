@@ -192,7 +192,8 @@ def test_a_server_that_evicts_is_doubtful(server: RedisServer, store: RedisStore
     server.ask("CONFIG", "SET", "maxmemory", "3mb")
     for number in range(200):
         store.put(f"token {number}", b"x" * 50_000)
-    assert store.get("key") is None
+    # Which of them it evicts is by lot.
+    assert any(store.get(f"token {number}") is None for number in range(200))
 
 
 def test_a_server_that_evicts_what_expires_is_fine(server: RedisServer, store: RedisStore) -> None:
