@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 import freezegun
 import pytest
 import requests
 import time_machine
 
-from dcrauth import AdobePass, Clock, MemoryStore, TokenSource
+from dcrauth import AdobePass, Clock, ConfigurationError, MemoryStore, TokenSource
 from dcrauth.requests import DCRAuth
 from dcrauth.simulator import Behaviour, Fault, Simulator
 
@@ -47,6 +48,23 @@ def test_time_machine_moves_the_clock(get: Callable[..., int]) -> None:
     assert [get(), get()] == [1, 1]
     with time_machine.travel(dt.timedelta(hours=2)):
         assert [get(), get()] == [2, 2]
+
+
+class Unhashable:
+    """What can be called and has no hash, as an object that says what it equals."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __call__(self) -> float:
+        return 0.0
+
+
+@pytest.mark.parametrize("wrong", [42.0, Unhashable()], ids=["a moment", "no hash"])
+@pytest.mark.parametrize("name", ["wall", "monotonic", "sleep"])
+def test_what_no_clock_is_made_of(name: str, wrong: Any) -> None:
+    """What is no function, or could be found by nothing again, is refused by name."""
+    with pytest.raises(ConfigurationError, match=f"Clock: {name} must be a function, not {type(wrong).__name__}"):
+        Clock(**{name: wrong})
 
 
 def test_a_clock_that_is_frozen_is_the_same_one() -> None:

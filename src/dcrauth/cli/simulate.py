@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from dcrauth.cli.exit_codes import ExitCode
 from dcrauth.cli.output import say, write_json
+from dcrauth.engine.transfer import told_if_unwritten
 from dcrauth.errors import ConfigurationError
 from dcrauth.providers.software_statement import SoftwareStatement
 
@@ -78,7 +79,7 @@ def _write_statement(path: str, text: str) -> None:
             f"{path} exists already and is no statement of a simulator; it is not overwritten: choose another name"
         )
     with (
-        _told_if_not_written(path),
+        told_if_unwritten(path),
         open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file,
     ):
         file.write(f"{text}\n")
@@ -90,17 +91,8 @@ def _write_authority(path: str, certificate: bytes) -> None:
     Raises:
         ConfigurationError: it cannot be written.
     """
-    with _told_if_not_written(path), open(path, "wb") as file:
+    with told_if_unwritten(path), open(path, "wb") as file:
         file.write(certificate)
-
-
-@contextmanager
-def _told_if_not_written(path: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as reason:
-        why = getattr(reason, "strerror", None) or type(reason).__name__
-        raise ConfigurationError(f"{path} cannot be written: {why}; choose another place") from None
 
 
 def _sort_of(statement: Path | str) -> tuple[object, ...] | None:

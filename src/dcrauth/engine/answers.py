@@ -4,7 +4,7 @@ import email.utils
 from enum import Enum
 
 from dcrauth._internal.strict_json import seconds_in
-from dcrauth.providers.protocol import Problem
+from dcrauth.providers.protocol import Problem, Response
 
 LONGEST_WAIT = 3_600.0
 """The most that a server can make us wait by ``Retry-After`` or ``Expires``, in seconds."""
@@ -95,6 +95,15 @@ def is_success(status: int | None) -> bool:
 def is_no_answer(problem: Problem) -> bool:
     """Return whether a server has said nothing: it may do so later."""
     return problem.status is None or problem.status >= 500 or problem.status == 429
+
+
+_OF_A_GATEWAY = frozenset({502, 504})
+"""Statuses by which a gateway says that it has no answer of the server behind it (RFC 9110 §15.6.3, §15.6.5)."""
+
+
+def is_lost(response: Response | None) -> bool:
+    """Return whether there is no answer of the server's own, so that a call may have been carried out."""
+    return response is None or response.status in _OF_A_GATEWAY
 
 
 _URLS = ("https://", "http://")

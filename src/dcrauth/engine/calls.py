@@ -18,7 +18,6 @@ from dcrauth.engine.workers import WORKERS
 MOST_UNANSWERED = 8
 """After so many calls in a row without an answer one at a time goes to an endpoint."""
 
-
 WOKEN_AT_ONCE = 8
 """So many that wait go on after each answer: were it all of them, a server that throttles but some of its calls would
 have each of a crowd begin anew each time, to wait once more."""

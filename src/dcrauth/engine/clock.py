@@ -1,7 +1,7 @@
 """Where time comes from; tests put another clock in its place."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -34,7 +34,7 @@ class Clock:
 
     def __post_init__(self) -> None:
         for name in ("wall", "monotonic", "sleep"):
-            if not callable(getattr(self, name)):
+            if not (callable(getattr(self, name)) and isinstance(getattr(self, name), Hashable)):
                 raise wrong(f"Clock: {name}", "a function", getattr(self, name))
         object.__setattr__(self, "_hash", hash((self.wall, self.monotonic, self.sleep)))
 

@@ -32,10 +32,6 @@ _UNNOTICED_SKEW = 5.0
 """Less than that, in seconds, does no harm: a ``Date`` has no parts of a second, and assertions are dated back."""
 
 
-_OF_A_GATEWAY = frozenset({502, 504})
-"""Statuses by which a gateway says that it has no answer of the server behind it (RFC 9110 §15.6.3, §15.6.5)."""
-
-
 @dataclass(frozen=True)
 class Answer(Generic[T]):
     """An answer that settles the matter.
@@ -120,14 +116,9 @@ def attempted(
     if call is None:
         return outcome, None
     is_carried_out = call.registers and answers.is_success(outcome.status)
-    if call.registers and _is_lost(response) and getattr(context.provider, "repeats", "new") == "refused":
+    if call.registers and answers.is_lost(response) and getattr(context.provider, "repeats", "new") == "refused":
         outcome = answer_errors.lost(outcome)
     return answer_secrets.without_secrets(replace(outcome, carried_out=is_carried_out), call), call
-
-
-def _is_lost(response: Response | None) -> bool:
-    """Return whether there is no answer of the server's own, so that a call may have been carried out."""
-    return response is None or response.status in _OF_A_GATEWAY
 
 
 def run(context: RenewalContext, flow: Flow[T]) -> Steps[tuple[FlowResult[T], Request | None, Response | None]]:

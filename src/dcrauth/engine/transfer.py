@@ -240,12 +240,12 @@ def _record(found: dict[str, object], path: str, number: int) -> tuple[str, byte
 @contextmanager
 def _new_file(path: str) -> Iterator[Callable[[str], None]]:
     """Make a new file and yield what writes a line to it; remove it again if it is not written to its end."""
-    with _told(path):
+    with told_if_unwritten(path):
         fd = os.open(path, _NEW, 0o600)
     try:
         try:
             yield partial(_write_line, fd, path)
-            with _told(path):
+            with told_if_unwritten(path):
                 os.fsync(fd)
         finally:
             os.close(fd)
@@ -257,13 +257,13 @@ def _new_file(path: str) -> Iterator[Callable[[str], None]]:
 
 def _write_line(fd: int, path: str, text: str) -> None:
     line = text.encode() + b"\n"
-    with _told(path):
+    with told_if_unwritten(path):
         while line:
             line = line[os.write(fd, line) :]
 
 
 @contextmanager
-def _told(path: str) -> Iterator[None]:
+def told_if_unwritten(path: str) -> Iterator[None]:
     """Turn what the operating system says of a new file into an error that says what to do."""
     try:
         yield
