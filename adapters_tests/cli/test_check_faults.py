@@ -27,6 +27,7 @@ import trustme
 
 from adapters_tests.cli.running import Run
 from adapters_tests.cli.test_status import damaged, valid
+from adapters_tests.common.ports import free_port
 from adapters_tests.common.secrets import jwt
 from adapters_tests.servers.odd_server import OddServer, reset_after, says, silent
 from adapters_tests.stores.test_encrypted_store import Keyring
@@ -148,9 +149,7 @@ def no_name(faults: Faults) -> Case:
 
 
 def no_connection(faults: Faults) -> Case:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    return Case(faults.at(f"https://127.0.0.1:{port}"), "tcp", Word.NOT_REACHABLE, "firewall", 3)
+    return Case(faults.at(f"https://127.0.0.1:{free_port()}"), "tcp", Word.NOT_REACHABLE, "firewall", 3)
 
 
 def stranger(faults: Faults) -> Case:
@@ -185,9 +184,7 @@ def no_tls(faults: Faults) -> Case:
 
 
 def proxy_gone(faults: Faults) -> Case:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    return Case(faults.with_proxy(f"http://127.0.0.1:{port}"), "tcp", Word.NOT_REACHABLE, "proxy", 3)
+    return Case(faults.with_proxy(f"http://127.0.0.1:{free_port()}"), "tcp", Word.NOT_REACHABLE, "proxy", 3)
 
 
 def proxy_asks(faults: Faults) -> Case:

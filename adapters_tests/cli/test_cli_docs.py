@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from shutil import which
 import pytest
 
 from adapters_tests.cli.running import BY_HAND, Run, inherited, registered_by_hand
+from adapters_tests.common.ports import free_port
 from dcrauth.cli import options
 from dcrauth.cli.app import app
 from dcrauth.cli.exit_codes import ExitCode
@@ -173,8 +173,7 @@ def test_the_script_for_cron_does_not_try_again_in_vain(what: str, code: int, cr
 def test_the_way_without_an_account_works(tmp_path: Path) -> None:
     """The simulator in one terminal, as the page starts it, and its commands in another one."""
     start, rest = re.findall(r"```text\n((?:dcrauth simulate|export DCRAUTH_).*?)```", PAGE, re.DOTALL)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     (tmp_path / "dcrauth").write_text(f'#!/bin/sh\nexec {sys.executable} -m dcrauth "$@"\n')
     (tmp_path / "dcrauth").chmod(0o755)
     given = inherited() | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "XDG_CONFIG_HOME": str(tmp_path / "config")}

@@ -19,7 +19,7 @@ from typing import Any, Self
 import pytest
 import sqlalchemy as sa
 
-from adapters_tests.servers.redis_server import free_port
+from adapters_tests.common.ports import free_port
 
 PATIENCE = 30.0
 

@@ -10,8 +10,9 @@ from typing import Any, Self
 
 import redis
 
+from adapters_tests.common.ports import free_port
 from adapters_tests.servers.redis_groups import STEADY, asked_for, has_followed, until
-from adapters_tests.servers.redis_server import Line, RedisServer, free_port
+from adapters_tests.servers.redis_server import Line, RedisServer
 
 SLOTS = 16_384
 HASTY = 600

@@ -19,6 +19,8 @@ from typing import Any, Literal, Protocol, Self
 import pytest
 import redis
 
+from adapters_tests.common.ports import free_port
+
 PATIENCE = 20.0
 
 # The parent of the server, which says its number, lives as long as it does, and ends it when nobody is left who could:
@@ -208,12 +210,6 @@ class RedisServer:
     def _log(self) -> str:
         path = self._directory / "server.log"
         return path.read_text(errors="replace") if path.exists() else "it has written no log"
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 Moment = Literal["before", "after"]

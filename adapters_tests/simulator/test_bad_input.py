@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 
+from adapters_tests.common.ports import free_port
 from adapters_tests.simulator.calling import call, control, raw, token
 from dcrauth.errors import ConfigurationError
 from dcrauth.simulator import (
@@ -497,10 +498,3 @@ def test_orders_for_the_authorization_server_that_cannot_be_carried_out(
     """An order that the method behind it could not take is a 400 that says why."""
     answer = requests.post(f"{oauth.url}/control/{order}", json=fields, timeout=20)
     assert (answer.status_code, told in answer.json()["error"]) == (400, True)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

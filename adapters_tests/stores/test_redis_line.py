@@ -13,6 +13,7 @@ import trustme
 
 from adapters_tests.common.clock import ManualClock
 from adapters_tests.common.direct import Server
+from adapters_tests.common.ports import free_port
 from adapters_tests.servers.chaos import (
     Bandwidth,
     ChaosProxy,
@@ -27,7 +28,7 @@ from adapters_tests.servers.chaos import (
 from adapters_tests.servers.redis_clusters import LoneNode
 from adapters_tests.servers.redis_groups import asked_for
 from adapters_tests.servers.redis_sentinels import SERVICE, Sentinel, WatchedServer
-from adapters_tests.servers.redis_server import RedisServer, free_port
+from adapters_tests.servers.redis_server import RedisServer
 from dcrauth import RedisStore, StoreUnavailable, StoreWarning
 from dcrauth.engine.records import StoredCredentials, read_credentials
 from dcrauth.stores import _redis_cluster, _redis_servers

@@ -25,8 +25,9 @@ from redis.retry import Retry
 
 from adapters_tests.common.clock import EAGER, ManualClock
 from adapters_tests.common.direct import Server
+from adapters_tests.common.ports import free_port
 from adapters_tests.common.world import STATEMENT, World
-from adapters_tests.servers.redis_server import PATIENCE, Line, Moment, RedisServer, free_port
+from adapters_tests.servers.redis_server import PATIENCE, Line, Moment, RedisServer
 from adapters_tests.stores.crowds import register_at_once
 from dcrauth import (
     AdobePass,

@@ -18,8 +18,8 @@ import sqlalchemy as sa
 
 import dcrauth
 from adapters_tests.common.direct import Server
+from adapters_tests.common.ports import free_port
 from adapters_tests.servers.database_servers import MariaDBServer, Pooler, PostgresServer
-from adapters_tests.servers.redis_server import free_port
 from adapters_tests.stores import crowds
 from dcrauth import ConfigurationError, StoreError, StoreUnavailable
 from dcrauth.stores import _sql_faults, sql

@@ -28,6 +28,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from requests.utils import select_proxy
 
+from adapters_tests.common.ports import free_port
 from dcrauth import AdobePass, ConfigurationError, MemoryStore, ServerUnavailable, TokenSource, Unavailable
 from dcrauth.providers.protocol import Request
 from dcrauth.simulator import Behaviour, Fault, OAuthSimulator, Simulator
@@ -178,8 +179,7 @@ def test_faults_are_told_without_the_request(kind: Any, trouble: str, query: str
 
 def unused_url() -> str:
     """A URL at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        return f"http://127.0.0.1:{closed.getsockname()[1]}/o/client/token"
+    return f"http://127.0.0.1:{free_port()}/o/client/token"
 
 
 def test_an_endless_answer_is_cut_off(kind: Any) -> None:
